@@ -1,0 +1,9 @@
+"""Warehouse robots."""
+
+from .config import DEFAULT_TASK, TASKS, Config
+from .env import VERSION, Warehouse
+
+
+def build(config: Config) -> Warehouse:
+    """The environment of a configuration."""
+    return Warehouse(config)

@@ -1,0 +1,127 @@
+"""What can be set on a warehouse, and the named tasks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from . import layout as maps
+
+
+@dataclass(frozen=True)
+class Config:
+    """One warehouse. Every field is an argument of `envs.make("warehouse", ...)` and an option `--env.FIELD`."""
+
+    layout: str = "small"
+    """Built-in map (tiny, small, medium, large, corridor, huge), path of an ASCII map, or procedural:WxH:SEED."""
+    n_robots: int = 4
+    """Robots: the agents."""
+    dispatch: Literal["nearest", "fifo", "claim"] = "nearest"
+    """Who gets which order: nearest of the open ones, oldest first, or whoever reaches the face first (no dispatcher)."""
+    continuous: bool = False
+    """Box(2) targets of speed and turn rate instead of Discrete(7) primitives."""
+    max_steps: int = 500
+    """Time limit [control steps of 0.2 s]."""
+    orders_per_hour: float = 900.0
+    """Mean arrival rate of orders, Poisson [1/h]."""
+    rush: float = 1.0
+    """Arrivals come this many times faster in the middle third of the episode; the mean rate stays."""
+    backlog: int = 4
+    """Orders already waiting at the start."""
+    deadline: float = 60.0
+    """Mean time from an order's arrival to its deadline [s]; drawn uniformly within 50 % of it."""
+    n_orders: int = 5
+    """How many of the oldest open orders a dispatcher chooses from, and robots see in `claim` dispatch."""
+    shaping: float = 1.0
+    """Weight of the potential-based shaping along the route; 0 turns it off."""
+    shaping_gamma: float = 0.99
+    """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""
+    contact_charge: float = 0.2
+    """Reward lost per contact impulse, in units of a robot's momentum at full speed."""
+    contact_limit: float = 15.0
+    """Contact impulse in one control step above which it counts as cost [N s]."""
+    battery: bool = False
+    """Batteries drain, chargers charge, and a robot that runs flat is dead and stays in the way."""
+    battery_capacity: float = 2.0
+    """Energy of a full battery [Wh]; small, so that charging matters within an episode."""
+    charge_power: float = 600.0
+    """Power a charger gives [W]."""
+    route_hint: bool = True
+    """Robots know length and direction of the static shortest route to their goal; else these entries are zero."""
+    n_rays: int = 16
+    """Lidar rays, evenly spread, the first straight ahead."""
+    lidar_range: float = 5.0
+    """Reach of the lidar [m]."""
+    n_neighbors: int = 3
+    """How many of the nearest robots each robot senses."""
+    sensing_range: float = 5.0
+    """How far a robot senses others [m]."""
+    comm_range: float = 8.0
+    """How far a robot can be heard [m]."""
+    comm_blocked: bool = False
+    """Racks and walls block communication."""
+    counterfactual: Literal["none", "stop", "absent"] = "none"
+    """Fill `Step.counterfactual`: the team's reward had the robot stopped, or not been there."""
+    horizon: int = 1
+    """Control steps over which a counterfactual is rolled out, all others' actions held."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for values that make no warehouse."""
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        layout = maps.load(self.layout)
+        room = len(layout.floor)
+        if self.n_robots > room // 2:
+            raise ValueError(
+                f"n_robots={self.n_robots} do not fit layout {self.layout.splitlines()[0]!r}: it has {room} floor "
+                f"cells, room for at most {room // 2} robots; take fewer or a larger layout"
+            )
+        if self.battery and not layout.n_chargers:
+            raise ValueError(f"battery=True needs a charger C on the map; layout {self.layout!r} has none")
+
+
+_INF = 1e9
+_RANGES = (
+    ("n_robots", 1, 1024),
+    ("max_steps", 1, 1_000_000),
+    ("orders_per_hour", 0, 1e6),
+    ("rush", 1, 3),
+    ("backlog", 0, 10_000),
+    ("deadline", 1, _INF),
+    ("n_orders", 1, 64),
+    ("shaping", 0, 100),
+    ("shaping_gamma", 0, 1),
+    ("contact_charge", 0, 100),
+    ("contact_limit", 0, _INF),
+    ("battery_capacity", 0.01, _INF),
+    ("charge_power", 1, _INF),
+    ("n_rays", 1, 256),
+    ("lidar_range", 0.5, 100),
+    ("n_neighbors", 0, 64),
+    ("sensing_range", 0.5, 1000),
+    ("comm_range", 0, 1000),
+    ("horizon", 1, 1000),
+)
+_CHOICES = {
+    "dispatch": ("nearest", "fifo", "claim"),
+    "counterfactual": ("none", "stop", "absent"),
+}
+
+DEFAULT_TASK = "small-4"
+_SMALL = Config()
+_MEDIUM = replace(_SMALL, layout="medium", n_robots=8, orders_per_hour=1600, backlog=8, n_orders=8)
+TASKS: dict[str, Config] = {
+    "tiny-2": replace(_SMALL, layout="tiny", n_robots=2, orders_per_hour=700, backlog=2),
+    "small-4": _SMALL,
+    "medium-8": _MEDIUM,
+    "large-16": replace(_MEDIUM, layout="large", n_robots=16, orders_per_hour=2600, backlog=16),
+    "corridor-6": replace(_SMALL, layout="corridor", n_robots=6, orders_per_hour=1200, backlog=6),
+    "rush-hour-8": replace(_MEDIUM, orders_per_hour=900, rush=2.5, backlog=4, deadline=40.0),
+    "huge-64": replace(_MEDIUM, layout="huge", n_robots=64, orders_per_hour=7000, backlog=64, n_orders=16),
+}

@@ -1,0 +1,269 @@
+"""The warehouse as a `BatchEnv`: physics, then work, then senses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from .. import core
+from . import layout as maps
+from . import senses as sensing
+from . import work as working
+from .config import Config
+from .physics import CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, X, drive, physics_of, settle
+from .state import (
+    CONTACTS,
+    CYCLE_STEPS,
+    DEADLOCK_STEPS,
+    DELIVERIES,
+    ENERGY,
+    IDLE_STEPS,
+    LIVE_STEPS,
+    MISSES,
+    TO_STATION,
+    Array,
+    State,
+    copied,
+    start,
+)
+
+VERSION = 0
+PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
+"""The seven discrete actions, in order."""
+_TARGETS = np.array(
+    [
+        [0.0, 0.0],
+        [TOP_SPEED, 0.0],
+        [TOP_SPEED, 0.5 * TOP_TURN_RATE],
+        [TOP_SPEED, -0.5 * TOP_TURN_RATE],
+        [0.0, TOP_TURN_RATE],
+        [0.0, -TOP_TURN_RATE],
+        [-0.5 * TOP_SPEED, 0.0],
+    ]
+)  # (7, 2) speed [m/s], turn rate [rad/s]
+
+
+class Warehouse:
+    """B warehouses of N robots. See the package's docstring for everything a user needs to know."""
+
+    name = f"warehouse_v{VERSION}"
+    step_seconds = CONTROL_STEP
+    headline_metrics = ("orders_per_hour", "contacts")
+
+    def __init__(self, config: Config) -> None:
+        """Loads the layout and fixes the spaces."""
+        self.config = config
+        self.layout = maps.load(config.layout)
+        self.agents = tuple(f"robot_{i}" for i in range(config.n_robots))
+        self.max_steps = config.max_steps
+        mode = {"nearest": working.NEAREST, "fifo": working.FIFO, "claim": working.CLAIM}[config.dispatch]
+        self._rules = working.Rules(
+            dispatch=mode,
+            n_orders=config.n_orders,
+            shaping=float(config.shaping),
+            shaping_gamma=float(config.shaping_gamma),
+            contact_charge=float(config.contact_charge),
+            contact_limit=float(config.contact_limit),
+            battery=bool(config.battery),
+            battery_capacity=float(config.battery_capacity),
+            charge_power=float(config.charge_power),
+            mean_order=2.0 * (self.layout.mean_route + working.DWELL_METRES),
+        )
+        self._senses = sensing.Senses(
+            n_rays=config.n_rays,
+            lidar_range=float(config.lidar_range),
+            n_neighbors=config.n_neighbors,
+            sensing_range=float(config.sensing_range),
+            comm_range=float(config.comm_range),
+            comm_blocked=bool(config.comm_blocked),
+            route_hint=bool(config.route_hint),
+            dispatch=mode,
+            n_orders=config.n_orders,
+            battery_capacity=float(config.battery_capacity),
+            max_steps=config.max_steps,
+            step_seconds=CONTROL_STEP,
+        )
+        directions = 2.0 * math.pi * np.arange(config.n_rays) / config.n_rays
+        self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
+        self.observation_space = Box(-1.0, 1.0, (sensing.obs_size(self._senses),), np.float32)
+        self.state_space = Box(-1.0, 1.0, (sensing.state_size(self._senses, config.n_robots),), np.float32)
+        self.action_space: Box | Discrete = (
+            Box(-1.0, 1.0, (2,), np.float32) if config.continuous else Discrete(len(PRIMITIVES))
+        )
+
+    def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
+        """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
+        state = start(self.config, self.layout, seeds)
+        working.dispatch(self._rules, self.layout, state)
+        nothing = np.zeros(state.alive.shape)
+        step = self._show(state, nothing, nothing, np.zeros(state.alive.shape, dtype=bool))
+        if self.config.counterfactual != "none":
+            step = step._replace(counterfactual=np.zeros(state.alive.shape, dtype=np.float32))
+        return state, step
+
+    def step(self, state: State, action: Array) -> tuple[State, core.Step]:
+        """Advances every world by 0.2 s; see `envs.core.BatchEnv.step`."""
+        target = self._targets(state, action)
+        after, reward, cost, terminated = self._advance(state, target)
+        step = self._show(after, reward, cost, terminated)
+        if self.config.counterfactual != "none":
+            step = step._replace(counterfactual=self._counterfactual(state, target, step.team_reward))
+        return after, step
+
+    def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
+        """G had robot i done the default action, for every i: (B, N).
+
+        With a horizon of h > 1 it is G - D_i, where D_i sums over h steps what the team earns more with robot i's
+        action than with the default, all actions held. The default is to stop or, with `counterfactual="absent"`, not
+        to be there.
+        """
+        target = self._targets(state, action)
+        _, reward, _, _ = self._advance(state, target)
+        return self._counterfactual(state, target, _total(reward))
+
+    def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
+        """Draws one world; see `envs.warehouse.picture`."""
+        from .picture import draw  # pygame is needed for pictures only
+
+        return draw(self, state, world)
+
+    def waypoints(self, state: State) -> Array:
+        """(B, N, 3): x, y [m] of every robot's next waypoint on its shortest route, and the route's length [m]."""
+        way = np.empty((*state.alive.shape, 3))
+        sensing.waypoints(self.layout, state, way)
+        return way
+
+    def adjacency(self, state: State) -> NDArray[np.bool_]:
+        """(B, N, N): who can hear whom."""
+        n_robots = state.alive.shape[1]
+        adjacency = np.zeros((len(state.step), n_robots, n_robots), dtype=bool)
+        sensing.hear(self._senses, self.layout, state, adjacency)
+        return adjacency
+
+    def _targets(self, state: State, action: Array) -> Array:
+        """(B, N, 2) speed [m/s] and turn rate [rad/s] asked for; dead robots brake."""
+        n_worlds, n_robots = state.alive.shape
+        action = np.asarray(action)
+        if isinstance(self.action_space, Discrete):
+            if action.shape != (n_worlds, n_robots) or action.dtype.kind not in "iu":
+                raise ValueError(
+                    f"actions are {action.dtype}{list(action.shape)}: give integers of shape [{n_worlds}, {n_robots}]"
+                )
+            valid = (action >= 0) & (action < len(PRIMITIVES))
+            if not valid.all() and not (valid | ~state.alive).all():
+                raise ValueError(
+                    f"action {action[state.alive & ~valid][0]} is outside Discrete({len(PRIMITIVES)}): give 0 to "
+                    f"{len(PRIMITIVES) - 1} ({', '.join(PRIMITIVES)})"
+                )
+            targets = _TARGETS[np.where(valid & state.alive, action, 0)]
+        else:
+            if action.shape != (n_worlds, n_robots, 2) or action.dtype.kind not in "fiu":
+                raise ValueError(
+                    f"actions are {action.dtype}{list(action.shape)}: give floats of shape [{n_worlds}, {n_robots}, 2]"
+                )
+            valid = (np.abs(action) <= 1.0).all(axis=2)  # False for NaN as well
+            if not (valid | ~state.alive).all():
+                raise ValueError(
+                    f"action {action[state.alive & ~valid][0].tolist()} is outside Box(-1, 1): give a share of the top "
+                    "speed and of the top turn rate, each from -1 to 1 and finite"
+                )
+            usable = (valid & state.alive)[:, :, None]
+            targets = np.where(usable, action, 0.0) * np.array([TOP_SPEED, TOP_TURN_RATE])
+        return targets
+
+    def _advance(self, state: State, target: Array) -> tuple[State, Array, Array, Array]:
+        """The next state, and (B, N) reward, cost and terminated."""
+        loaded = state.phase == TO_STATION
+        before = np.empty_like(state.body)
+        drive_power, impulse, reward, cost = (np.zeros(state.alive.shape) for _ in range(4))
+        drive(state.body, target, loaded, before, drive_power)
+        body = physics_of(self.config.layout, self.config.n_robots).advance(before)
+        settle(before, body, impulse)
+        terminated = np.zeros(state.alive.shape, dtype=bool)
+        after = copied(state)._replace(body=body)
+        working.work(self._rules, self.layout, after, impulse, drive_power, reward, cost, terminated)
+        return after, reward, cost, terminated
+
+    def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
+        n_worlds, n_robots = state.alive.shape
+        obs = np.zeros((n_worlds, n_robots, *self.observation_space.shape), dtype=np.float32)
+        overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
+        way = self.waypoints(state)
+        sensing.observe(self._senses, self.layout, state, way, self._ray, obs)
+        sensing.survey(self._senses, self.layout, state, way, overview)
+        return core.Step(
+            obs=obs,
+            state=overview,
+            adjacency=self.adjacency(state),
+            alive=state.alive,
+            action_mask=None,
+            reward=reward.astype(np.float32),
+            team_reward=_total(reward),
+            counterfactual=None,
+            cost=cost.astype(np.float32),
+            terminated=terminated,
+            truncated=state.step >= self.max_steps,
+            metrics=metrics_of(state),
+        )
+
+    def _counterfactual(self, state: State, target: Array, team_reward: Array) -> NDArray[np.float32]:
+        n_worlds, n_robots = state.alive.shape
+        rows = np.repeat(np.arange(n_worlds), n_robots)  # world of each counterfactual, (B * N,)
+        robots = np.tile(np.arange(n_robots), n_worlds)  # and who is replaced in it
+        each = np.arange(len(rows))
+        other = core.take_worlds(state, rows)
+        other_target = target[rows]
+        other_target[each, robots] = 0.0
+        if self.config.counterfactual == "absent":
+            body, alive = other.body, other.alive
+            body[each, robots, X:] = 0.0
+            body[each, robots, X] = -100.0 - 10.0 * RADIUS * robots  # far outside the walls
+            alive[each, robots] = False
+        lost = np.zeros(n_worlds * n_robots)
+        gained = np.zeros(n_worlds)
+        for _ in range(self.config.horizon):
+            other, reward, _, _ = self._advance(other, other_target)
+            lost += _total(reward)
+            if self.config.horizon > 1:
+                state, reward, _, _ = self._advance(state, target)
+                gained += _total(reward)
+        without = lost.reshape(n_worlds, n_robots)  # (B * N,) -> (B, N)
+        if self.config.horizon == 1:
+            return without.astype(np.float32)
+        return (team_reward[:, None] - (gained[:, None] - without)).astype(np.float32)
+
+
+def _total(reward: Array) -> NDArray[np.float32]:
+    """(B, N) -> (B,), summed in an order that does not depend on B."""
+    total = np.zeros(len(reward))
+    for i in range(reward.shape[1]):
+        total += reward[:, i]
+    return total.astype(np.float32)
+
+
+def metrics_of(state: State) -> dict[str, Array]:
+    """Each (B,) float64, over the episode so far; units as the package's docstring lists them."""
+    totals = state.totals
+    seconds = np.maximum(state.step, 1) * CONTROL_STEP
+    deliveries = totals[:, DELIVERIES]
+    delivered = state.delivered.astype(np.float64)
+    squares = (delivered**2).sum(axis=1)
+    live = np.maximum(totals[:, LIVE_STEPS], 1)
+    return {
+        "orders_per_hour": deliveries * 3600.0 / seconds,
+        "cycle_time": np.where(
+            deliveries > 0, totals[:, CYCLE_STEPS] / np.maximum(deliveries, 1) * CONTROL_STEP, seconds
+        ),
+        "contacts": totals[:, CONTACTS],
+        "deadlock_seconds": totals[:, DEADLOCK_STEPS] * CONTROL_STEP,
+        "idle_share": totals[:, IDLE_STEPS] / live,
+        "energy": totals[:, ENERGY],
+        "deadline_misses": totals[:, MISSES],
+        "fairness": np.where(
+            squares > 0, delivered.sum(axis=1) ** 2 / np.maximum(squares * delivered.shape[1], 1e-9), 1.0
+        ),
+    }

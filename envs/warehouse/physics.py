@@ -1,0 +1,202 @@
+"""Robots as pymunk bodies: a pure map from poses and velocities to poses and velocities one control step later.
+
+Axes: B worlds, N robots.
+
+A robot is a disc with a differential drive: its wheels set speed and turn rate within what motors and traction give,
+once per control step; pymunk then moves all robots through the substeps and resolves contacts with robots, racks and
+walls. What pymunk collides is the robot's foam bumper, which may be dented for a moment; the chassis inside it is the
+part that must never touch.
+
+One `pymunk.Space` per layout and process serves every world, replay and counterfactual. A Space remembers contacts
+and left-over corrections between steps, so before each world all bodies are parked far apart and the Space is stepped
+once, which makes it forget: the result then depends on the given arrays alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import pymunk
+import pymunk.batch
+from numba import njit
+from numpy.typing import NDArray
+
+from . import layout as maps
+
+CHASSIS_RADIUS = 0.25
+"""Rigid part of a robot [m]."""
+BUMPER = 0.05
+"""Thickness of the foam ring around the chassis [m]."""
+RADIUS = CHASSIS_RADIUS + BUMPER
+MASS = 40.0
+"""Robot [kg]."""
+LOAD_MASS = 20.0
+"""What a loaded robot carries [kg]: it slows acceleration."""
+INERTIA = 0.5 * MASS * RADIUS**2
+"""Of a homogeneous disc [kg m^2]."""
+FRICTION = 0.3
+"""Coulomb coefficient of bumpers against each other (pymunk multiplies both shapes' values)."""
+TOP_SPEED = 1.0
+"""[m/s]."""
+TOP_TURN_RATE = 2.0
+"""[rad/s]."""
+MOTOR_FORCE = 80.0
+"""Both wheels together [N]: 2 m/s^2 empty, 1.33 m/s^2 loaded."""
+TURN_ACCELERATION = 8.0
+"""[rad/s^2]."""
+TRACTION = 0.6
+"""Coulomb coefficient of tyres on the floor: bounds how fast sideways slip dies out."""
+GRAVITY = 9.81
+"""[m/s^2]."""
+CONTROL_STEP = 0.2
+"""[s]."""
+SUBSTEPS = 4
+
+_SUBSTEP = CONTROL_STEP / SUBSTEPS
+_FIELDS = (
+    pymunk.batch.BodyFields.POSITION
+    | pymunk.batch.BodyFields.ANGLE
+    | pymunk.batch.BodyFields.VELOCITY
+    | pymunk.batch.BodyFields.ANGULAR_VELOCITY
+)
+X, Y, ANGLE, VX, VY, TURN_RATE = range(6)
+"""Columns of `body` arrays: position [m], heading [rad], velocity [m/s], turn rate [rad/s]."""
+
+
+@njit(cache=True)
+def drive(body, target, loaded, body_out, drive_power):
+    """What the wheels do in one control step, before contacts.
+
+    Speed along the heading moves towards its target within the motors' force, slip across it dies out within the
+    tyres' traction. A robot driving along an arc is given the velocity of the arc's chord, so that without contacts
+    it arrives exactly at the arc's end.
+
+    Args:
+        body: (B, N, 6).
+        target: (B, N, 2) speed [m/s] and turn rate [rad/s] asked for.
+        loaded: (B, N) bool.
+        body_out: (B, N, 6), written: the same poses, with the velocities to start the substeps with.
+        drive_power: (B, N), written: mechanical power the motors give [W].
+    """
+    for b in range(body.shape[0]):
+        for i in range(body.shape[1]):
+            angle, vx, vy, turn = body[b, i, ANGLE], body[b, i, VX], body[b, i, VY], body[b, i, TURN_RATE]
+            mass = MASS + (LOAD_MASS if loaded[b, i] else 0.0)
+            c, s = math.cos(angle), math.sin(angle)
+            along, across = c * vx + s * vy, -s * vx + c * vy
+            gain = MOTOR_FORCE / mass * CONTROL_STEP
+            new_along = along + min(max(target[b, i, 0] - along, -gain), gain)
+            grip = TRACTION * GRAVITY * CONTROL_STEP
+            across -= min(max(across, -grip), grip)
+            gain = TURN_ACCELERATION * CONTROL_STEP
+            new_turn = turn + min(max(target[b, i, 1] - turn, -gain), gain)
+            half = 0.5 * new_turn * CONTROL_STEP
+            chord = math.sin(half) / half if abs(half) > 1e-9 else 1.0
+            c, s = math.cos(angle + half), math.sin(angle + half)
+            body_out[b, i, X] = body[b, i, X]
+            body_out[b, i, Y] = body[b, i, Y]
+            body_out[b, i, ANGLE] = angle
+            body_out[b, i, VX] = chord * c * new_along - s * across
+            body_out[b, i, VY] = chord * s * new_along + c * across
+            body_out[b, i, TURN_RATE] = new_turn
+            drive_power[b, i] = max(0.0, 0.5 * mass * (new_along**2 - along**2) / CONTROL_STEP)
+
+
+@njit(cache=True)
+def settle(before, after, impulse):
+    """Reads the contacts off the velocities, and turns the chord's velocity back into the arc's.
+
+    Nothing but contacts changes a velocity during the substeps, so the net contact impulse of a control step is
+    mass times the change of velocity.
+
+    Args:
+        before: (B, N, 6) as `drive` wrote it.
+        after: (B, N, 6) as pymunk left it; headings are wrapped to [-pi, pi) and velocities turned in place.
+        impulse: (B, N), written: size of the net contact impulse [N s].
+    """
+    for b in range(before.shape[0]):
+        for i in range(before.shape[1]):
+            dx = after[b, i, VX] - before[b, i, VX]
+            dy = after[b, i, VY] - before[b, i, VY]
+            impulse[b, i] = MASS * math.sqrt(dx * dx + dy * dy)
+            half = 0.5 * before[b, i, TURN_RATE] * CONTROL_STEP
+            chord = math.sin(half) / half if abs(half) > 1e-9 else 1.0
+            c, s = math.cos(half) / chord, math.sin(half) / chord
+            vx, vy = after[b, i, VX], after[b, i, VY]
+            after[b, i, VX] = c * vx - s * vy
+            after[b, i, VY] = s * vx + c * vy
+            angle = after[b, i, ANGLE] + math.pi
+            after[b, i, ANGLE] = angle - 2.0 * math.pi * math.floor(angle / (2.0 * math.pi)) - math.pi
+
+
+class Physics:
+    """The Space of one layout with n robots in it."""
+
+    def __init__(self, rectangles: NDArray[np.float64], n_robots: int) -> None:
+        """Builds it.
+
+        Args:
+            rectangles: (R, 4) x0, y0, x1, y1 of racks and walls [m].
+            n_robots: N.
+        """
+        space = pymunk.Space()
+        space.collision_persistence = 1  # 0 would switch collisions off
+        space.collision_slop = 0.001
+        for x0, y0, x1, y1 in rectangles:
+            shape = pymunk.Poly(space.static_body, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+            shape.friction = math.sqrt(FRICTION)
+            space.add(shape)
+        for _ in range(n_robots):
+            body = pymunk.Body(MASS, INERTIA)
+            shape = pymunk.Circle(body, RADIUS)
+            shape.friction = math.sqrt(FRICTION)
+            space.add(body, shape)
+        self._space = space
+        # pymunk.batch walks the bodies in the order they were added, then the static one: its row stays zero, or the
+        # walls would move. The buffers are made once, because each new one leaks.
+        self._row = np.zeros((n_robots + 1, 6))
+        self._parked = np.zeros((n_robots + 1, 6))
+        self._parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
+        self._result = np.zeros((n_robots + 2, 6))
+        self._put, self._park, self._get = (_buffer(array) for array in (self._row, self._parked, self._result))
+
+    def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Runs every world through the substeps.
+
+        Args:
+            body: (B, N, 6) as `drive` wrote it.
+
+        Returns:
+            (B, N, 6), a new array.
+        """
+        space, put, park, get = self._space, self._put, self._park, self._get
+        write, read, step = pymunk.batch.set_space_bodies, pymunk.batch.get_space_bodies, space.step
+        n_robots = body.shape[1]
+        row, result = self._row[:n_robots], self._result[:n_robots]
+        out = np.empty_like(body)
+        for b in range(len(body)):
+            write(space, _FIELDS, park)
+            step(_SUBSTEP)
+            row[:] = body[b]
+            write(space, _FIELDS, put)
+            for _ in range(SUBSTEPS):
+                step(_SUBSTEP)
+            get.clear()
+            read(space, _FIELDS, get)
+            out[b] = result
+        return out
+
+
+def _buffer(array: NDArray[np.float64]) -> pymunk.batch.Buffer:
+    buffer = pymunk.batch.Buffer()
+    buffer.set_float_buf(array)
+    buffer.set_int_buf(np.zeros(1, dtype=np.uintp))
+    return buffer
+
+
+@functools.lru_cache(maxsize=16)
+def physics_of(layout: str, n_robots: int) -> Physics:
+    """The process's one `Physics` for this layout and number of robots."""
+    return Physics(maps.load(layout).rectangles, n_robots)

@@ -1,0 +1,327 @@
+"""Kernels for what robots sense, whom they hear, and what a centralised critic sees.
+
+Axes: B worlds, N robots, R lidar rays, K sensed neighbours, M orders in view. Observations are laid out as the
+package's docstring lists them; the constants below are the one place where the layout is written in code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from numba import njit
+
+from .physics import ANGLE, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
+from .routes import route_length, waypoint
+from .state import IDLE, NOBODY, TO_CHARGER, TO_STATION, WAITING
+from .work import CLAIM, DWELL_STEPS
+
+OWN = 14
+"""Entries about the robot itself, before the lidar."""
+PER_NEIGHBOR = 9
+PER_ORDER = 6
+STATE_PER_ROBOT = 16
+STATE_PER_ORDER = 6
+STATE_GLOBAL = 2
+GOAL_SCALE = 1.0
+"""Straight distances d to goals are shown as d / (d + GOAL_SCALE)."""
+ROUTE_SCALE = 5.0
+"""Route lengths r are shown as r / (r + ROUTE_SCALE)."""
+WAYPOINT_SCALE = 1.5
+"""Own waypoints are at most this far [m]."""
+DEADLINE_SCALE = 60.0
+"""Seconds to a deadline are shown over this, clipped to [-1, 1]."""
+
+
+class Senses(NamedTuple):
+    """What the kernels need of a `Config`, as plain numbers."""
+
+    n_rays: int
+    lidar_range: float
+    n_neighbors: int
+    sensing_range: float
+    comm_range: float
+    comm_blocked: bool
+    route_hint: bool
+    dispatch: int
+    n_orders: int
+    battery_capacity: float
+    max_steps: int
+    step_seconds: float
+
+
+def obs_size(senses: Senses) -> int:
+    """O."""
+    orders = senses.n_orders * PER_ORDER if senses.dispatch == CLAIM else 0
+    return OWN + senses.n_rays + PER_NEIGHBOR * senses.n_neighbors + orders
+
+
+def state_size(senses: Senses, n_robots: int) -> int:
+    """S."""
+    return STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * senses.n_orders + STATE_GLOBAL
+
+
+@njit(cache=True)
+def _clip(value):
+    return min(max(value, -1.0), 1.0)
+
+
+@njit(cache=True)
+def waypoints(layout, state, out):
+    """Where every robot heads next, into out (B, N, 3): x, y [m], length of its route [m]. Its own place if nowhere."""
+    for b in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            x, y = state.body[b, i, X], state.body[b, i, Y]
+            if state.alive[b, i] and state.goal[b, i] != NOBODY:
+                out[b, i, 0], out[b, i, 1], out[b, i, 2] = waypoint(layout, x, y, state.goal[b, i])
+            else:
+                out[b, i, 0], out[b, i, 1], out[b, i, 2] = x, y, 0.0
+
+
+@njit(cache=True)
+def free_path(blocked, x, y, dx, dy, reach):
+    """How far one gets from (x, y) along the unit vector (dx, dy) before a blocked cell, at most `reach` [m].
+
+    Walks the grid cell by cell (Amanatides and Woo 1987).
+    """
+    column, row = int(x), int(y)
+    if blocked[row, column]:
+        return 0.0
+    step_x, step_y = (1 if dx > 0 else -1), (1 if dy > 0 else -1)
+    per_x = abs(1.0 / dx) if abs(dx) > 1e-12 else math.inf
+    per_y = abs(1.0 / dy) if abs(dy) > 1e-12 else math.inf
+    next_x = ((column + 1 - x) if dx > 0 else (x - column)) * per_x if per_x < math.inf else math.inf
+    next_y = ((row + 1 - y) if dy > 0 else (y - row)) * per_y if per_y < math.inf else math.inf
+    while True:
+        if next_x < next_y:
+            far = next_x
+            column += step_x
+            next_x += per_x
+        else:
+            far = next_y
+            row += step_y
+            next_y += per_y
+        if far >= reach:
+            return reach
+        if blocked[row, column]:
+            return far
+
+
+@njit(cache=True)
+def _lidar(senses, layout, body, i, ray, near, n_near, out):
+    """Distances over the lidar's range, into out (R,)."""
+    x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
+    reach = senses.lidar_range
+    c, s = math.cos(angle), math.sin(angle)
+    for r in range(senses.n_rays):
+        dx = c * ray[r, 0] - s * ray[r, 1]
+        dy = s * ray[r, 0] + c * ray[r, 1]
+        far = free_path(layout.blocked, x, y, dx, dy, reach)
+        for n in range(n_near):
+            ox, oy = body[near[n], X] - x, body[near[n], Y] - y
+            along = ox * dx + oy * dy
+            if along <= 0.0 or along - RADIUS >= far:
+                continue
+            across2 = ox * ox + oy * oy - along * along
+            if across2 < RADIUS * RADIUS:
+                far = min(far, max(along - math.sqrt(RADIUS * RADIUS - across2), 0.0))
+        out[r] = far / reach
+
+
+@njit(cache=True)
+def observe(senses, layout, state, way, ray, obs):
+    """Fills obs (B, N, O) for live robots; those of dead ones stay zero.
+
+    Args:
+        senses: The `Senses`.
+        layout: The `Layout`.
+        state: The `State`.
+        way: (B, N, 3) from `waypoints`.
+        ray: (R, 2) unit vectors of the rays in a robot's frame.
+        obs: (B, N, O) float32 zeros, written.
+    """
+    n_robots = state.body.shape[1]
+    near = [0] * n_robots
+    distance2 = [0.0] * n_robots
+    for b in range(state.body.shape[0]):
+        body = state.body[b]
+        for i in range(n_robots):
+            if not state.alive[b, i]:
+                continue
+            x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
+            c, s = math.cos(angle), math.sin(angle)
+            out = obs[b, i]
+            _observe_own(senses, layout, state, way, b, i, c, s, out)
+            # Robots within reach of any sensor, nearest first (insertion sort: they are few).
+            n_near = 0
+            reach = max(senses.sensing_range, senses.lidar_range + RADIUS)
+            for j in range(n_robots):
+                if j == i:
+                    continue
+                d2 = (body[j, X] - x) ** 2 + (body[j, Y] - y) ** 2
+                if d2 > reach * reach:
+                    continue
+                k = n_near
+                while k > 0 and distance2[k - 1] > d2:
+                    distance2[k], near[k] = distance2[k - 1], near[k - 1]
+                    k -= 1
+                distance2[k], near[k] = d2, j
+                n_near += 1
+            _lidar(senses, layout, body, i, ray, near, n_near, out[OWN : OWN + senses.n_rays])
+            base = OWN + senses.n_rays
+            for k in range(min(senses.n_neighbors, n_near)):
+                if distance2[k] > senses.sensing_range**2:
+                    break
+                j = near[k]
+                ax, ay = body[j, X] - x, body[j, Y] - y
+                vx, vy = body[j, VX] - body[i, VX], body[j, VY] - body[i, VY]
+                wx, wy = way[b, j, 0] - x, way[b, j, 1] - y
+                reach = senses.sensing_range
+                out[base] = 1.0 if state.alive[b, j] else -1.0
+                out[base + 1] = _clip((c * ax + s * ay) / reach)
+                out[base + 2] = _clip((-s * ax + c * ay) / reach)
+                out[base + 3] = _clip((c * vx + s * vy) / (2.0 * TOP_SPEED))
+                out[base + 4] = _clip((-s * vx + c * vy) / (2.0 * TOP_SPEED))
+                out[base + 5] = 1.0 if state.phase[b, j] == TO_STATION else 0.0
+                out[base + 6] = _clip((c * wx + s * wy) / reach)
+                out[base + 7] = _clip((-s * wx + c * wy) / reach)
+                out[base + 8] = 1.0 if j < i else -1.0
+                base += PER_NEIGHBOR
+            if senses.dispatch == CLAIM:
+                base = OWN + senses.n_rays + PER_NEIGHBOR * senses.n_neighbors
+                _observe_orders(senses, layout, state, b, x, y, c, s, out[base:])
+
+
+@njit(cache=True)
+def _observe_own(senses, layout, state, way, b, i, c, s, out):
+    x, y = state.body[b, i, X], state.body[b, i, Y]
+    out[0] = _clip((c * state.body[b, i, VX] + s * state.body[b, i, VY]) / TOP_SPEED)
+    out[1] = _clip(state.body[b, i, TURN_RATE] / TOP_TURN_RATE)
+    phase = state.phase[b, i]
+    out[2] = 1.0 if phase == TO_STATION else 0.0
+    out[3] = state.battery[b, i] / senses.battery_capacity
+    out[4] = state.dwell[b, i] / DWELL_STEPS
+    out[5] = 0.0 if phase == IDLE else 1.0
+    out[6] = 1.0 if phase == TO_CHARGER else 0.0
+    goal = state.goal[b, i]
+    if goal == NOBODY:
+        return
+    gx, gy = layout.targets[goal, 0] - x, layout.targets[goal, 1] - y
+    far = math.sqrt(gx * gx + gy * gy)
+    out[7] = far / (far + GOAL_SCALE)
+    if far > 1e-6:
+        out[8] = (c * gx + s * gy) / far
+        out[9] = (-s * gx + c * gy) / far
+    if senses.route_hint:
+        out[10] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
+        wx, wy = way[b, i, 0] - x, way[b, i, 1] - y
+        far = math.sqrt(wx * wx + wy * wy)
+        if far > 1e-6:
+            out[11] = (c * wx + s * wy) / far
+            out[12] = (-s * wx + c * wy) / far
+        out[13] = min(far / WAYPOINT_SCALE, 1.0)
+
+
+@njit(cache=True)
+def _observe_orders(senses, layout, state, b, x, y, c, s, out):
+    """The oldest open orders, into out (M * PER_ORDER,)."""
+    base, seen, k = 0, 0, state.head[b]
+    while k < state.order_release.shape[1] and seen < senses.n_orders:
+        if state.order_release[b, k] > state.step[b]:
+            break
+        if state.order_status[b, k] == WAITING:
+            seen += 1
+            face = state.order_face[b, k]
+            if senses.route_hint:
+                px, py, length = waypoint(layout, x, y, face)
+            else:
+                px, py = layout.targets[face, 0], layout.targets[face, 1]
+                length = math.sqrt((px - x) ** 2 + (py - y) ** 2)
+            far = math.sqrt((px - x) ** 2 + (py - y) ** 2)
+            leg = route_length(layout, layout.targets[face, 0], layout.targets[face, 1], state.order_station[b, k])
+            out[base] = 1.0
+            if far > 1e-6:
+                out[base + 1] = (c * (px - x) + s * (py - y)) / far
+                out[base + 2] = (-s * (px - x) + c * (py - y)) / far
+            out[base + 3] = length / (length + ROUTE_SCALE)
+            out[base + 4] = leg / (leg + ROUTE_SCALE)
+            seconds = (state.order_deadline[b, k] - state.step[b]) * senses.step_seconds
+            out[base + 5] = _clip(seconds / DEADLINE_SCALE)
+            base += PER_ORDER
+        k += 1
+
+
+@njit(cache=True)
+def hear(senses, layout, state, adjacency):
+    """Fills adjacency (B, N, N), False before: live robots within range and, if blocked, in sight of each other."""
+    n_robots = state.body.shape[1]
+    for b in range(state.body.shape[0]):
+        for i in range(n_robots):
+            if not state.alive[b, i]:
+                continue
+            x, y = state.body[b, i, X], state.body[b, i, Y]
+            for j in range(i):
+                if not state.alive[b, j]:
+                    continue
+                ax, ay = state.body[b, j, X] - x, state.body[b, j, Y] - y
+                far = math.sqrt(ax * ax + ay * ay)
+                heard = far <= senses.comm_range
+                if heard and senses.comm_blocked and far > 0.0:
+                    heard = free_path(layout.blocked, x, y, ax / far, ay / far, far) >= far
+                adjacency[b, i, j] = heard
+                adjacency[b, j, i] = heard
+
+
+@njit(cache=True)
+def survey(senses, layout, state, way, out):
+    """Fills out (B, S), zeros before: every robot, the oldest open orders, the clock and the backlog."""
+    n_robots = state.body.shape[1]
+    width, height = layout.blocked.shape[1], layout.blocked.shape[0]
+    for b in range(state.body.shape[0]):
+        base = 0
+        for i in range(n_robots):
+            if state.alive[b, i]:
+                _survey_robot(senses, layout, state, way, b, i, width, height, out[b, base : base + STATE_PER_ROBOT])
+            base += STATE_PER_ROBOT
+        open_orders, k = 0, state.head[b]
+        while k < state.order_release.shape[1] and state.order_release[b, k] <= state.step[b]:
+            if state.order_status[b, k] == WAITING:
+                if open_orders < senses.n_orders:
+                    face, station = state.order_face[b, k], state.order_station[b, k]
+                    row = out[b, base : base + STATE_PER_ORDER]
+                    row[0] = 1.0
+                    row[1] = 2.0 * layout.targets[face, 0] / width - 1.0
+                    row[2] = 2.0 * layout.targets[face, 1] / height - 1.0
+                    row[3] = 2.0 * layout.targets[station, 0] / width - 1.0
+                    row[4] = 2.0 * layout.targets[station, 1] / height - 1.0
+                    seconds = (state.order_deadline[b, k] - state.step[b]) * senses.step_seconds
+                    row[5] = _clip(seconds / DEADLINE_SCALE)
+                    base += STATE_PER_ORDER
+                open_orders += 1
+            k += 1
+        base = STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * senses.n_orders
+        out[b, base] = state.step[b] / senses.max_steps
+        out[b, base + 1] = open_orders / (open_orders + senses.n_orders)
+
+
+@njit(cache=True)
+def _survey_robot(senses, layout, state, way, b, i, width, height, out):
+    body = state.body[b, i]
+    out[0] = 1.0
+    out[1] = _clip(2.0 * body[X] / width - 1.0)
+    out[2] = _clip(2.0 * body[Y] / height - 1.0)
+    out[3] = math.cos(body[ANGLE])
+    out[4] = math.sin(body[ANGLE])
+    out[5] = _clip(body[VX] / TOP_SPEED)
+    out[6] = _clip(body[VY] / TOP_SPEED)
+    out[7] = _clip(body[TURN_RATE] / TOP_TURN_RATE)
+    out[8] = 1.0 if state.phase[b, i] == TO_STATION else 0.0
+    out[9] = state.battery[b, i] / senses.battery_capacity
+    out[10] = state.dwell[b, i] / DWELL_STEPS
+    out[11] = 0.0 if state.phase[b, i] == IDLE else 1.0
+    goal = state.goal[b, i]
+    if goal != NOBODY:
+        out[12] = 2.0 * layout.targets[goal, 0] / width - 1.0
+        out[13] = 2.0 * layout.targets[goal, 1] / height - 1.0
+        out[14] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
+    out[15] = 1.0 if state.phase[b, i] == TO_CHARGER else 0.0

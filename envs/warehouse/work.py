@@ -1,0 +1,295 @@
+"""Kernel of the work: orders, dwelling, batteries, rewards and the sums behind the metrics.
+
+Axes: B worlds, N robots, K orders. Times inside are control steps.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from numba import njit
+
+from .physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, TOP_SPEED, VX, VY, X, Y
+from .routes import route_length
+from .state import (
+    CONTACTS,
+    CYCLE_STEPS,
+    DEADLOCK_STEPS,
+    DELIVERED,
+    DELIVERIES,
+    ENERGY,
+    IDLE,
+    IDLE_STEPS,
+    IMPULSE,
+    LIVE_STEPS,
+    MISSES,
+    NOBODY,
+    TAKEN,
+    TO_CHARGER,
+    TO_FACE,
+    TO_STATION,
+    WAITING,
+)
+
+NEAREST, FIFO, CLAIM = range(3)
+REACH = 0.45
+"""A robot is at a target when its centre is this near [m] ..."""
+SLOW = 0.2
+"""... and moves at most this fast [m/s]."""
+DWELL_STEPS = 5
+"""How long loading and unloading take [control steps]: 1 s."""
+HIT_IMPULSE = 1.0
+"""A contact is felt from this impulse in a control step [N s]: a robot at 2.5 cm/s against a wall."""
+STANDBY_POWER = 10.0
+"""Computer, lidar and radio [W]."""
+ROLLING_RESISTANCE = 0.02
+"""Rolling friction over weight."""
+LOW_BATTERY = 0.25
+"""A free robot below this share of its battery goes to charge, in every kind of dispatch ..."""
+CHARGED = 0.9
+"""... and is free again from this share on."""
+DEADLOCK_DISTANCE = 0.5
+"""A robot with somewhere to go that has stayed within this distance [m] ..."""
+DEADLOCK_AFTER = 25
+"""... for longer than this [control steps], 5 s, is in deadlock."""
+
+
+class Rules(NamedTuple):
+    """What the kernel needs of a `Config`, as plain numbers."""
+
+    dispatch: int
+    n_orders: int
+    shaping: float
+    shaping_gamma: float
+    contact_charge: float
+    contact_limit: float
+    battery: bool
+    battery_capacity: float
+    charge_power: float
+    mean_order: float  # typical way to go for an order, dwelling included [m]
+
+
+DWELL_METRES = DWELL_STEPS * CONTROL_STEP * TOP_SPEED
+"""What a robot could have driven while it dwells [m]."""
+
+
+@njit(cache=True)
+def _order_left(layout, x, y, face, station):
+    """Way to go for an order not yet loaded, dwelling included [m]."""
+    to_face = route_length(layout, x, y, face)
+    to_station = route_length(layout, layout.targets[face, 0], layout.targets[face, 1], station)
+    return to_face + to_station + 2.0 * DWELL_METRES
+
+
+@njit(cache=True)
+def _potential(rules, layout, state, b, i):
+    """Progress of robot i: shaping * (1 - way to go / typical way to go). Without an order it is 0."""
+    x, y, phase = state.body[b, i, X], state.body[b, i, Y], state.phase[b, i]
+    done = state.dwell[b, i] * CONTROL_STEP * TOP_SPEED
+    if phase == TO_FACE:
+        order = state.order[b, i]
+        left = _order_left(layout, x, y, state.goal[b, i], state.order_station[b, order]) - done
+    elif phase == TO_STATION:
+        left = route_length(layout, x, y, state.goal[b, i]) + DWELL_METRES - done
+    elif phase == TO_CHARGER:
+        left = route_length(layout, x, y, state.goal[b, i])
+    else:
+        left = rules.mean_order
+        if rules.dispatch == CLAIM:
+            best, seen, k = math.inf, 0, state.head[b]
+            while k < state.order_release.shape[1] and seen < rules.n_orders:
+                if state.order_release[b, k] > state.step[b]:
+                    break
+                if state.order_status[b, k] == WAITING:
+                    seen += 1
+                    way = _order_left(layout, x, y, state.order_face[b, k], state.order_station[b, k])
+                    best = min(best, way)
+                k += 1
+            if seen > 0:
+                left = best
+    return rules.shaping * (1.0 - left / rules.mean_order)
+
+
+@njit(cache=True)
+def _take(state, b, i, order):
+    state.order_status[b, order] = TAKEN
+    state.order[b, i] = order
+    state.phase[b, i] = TO_FACE
+    state.goal[b, i] = state.order_face[b, order]
+    state.dwell[b, i] = 0
+
+
+@njit(cache=True)
+def _find_order(rules, layout, state, b, i):
+    """The order that robot i, which is free, gets now; NOBODY if none."""
+    x, y = state.body[b, i, X], state.body[b, i, Y]
+    best, choice, seen, k = math.inf, NOBODY, 0, state.head[b]
+    while k < state.order_release.shape[1] and seen < rules.n_orders:
+        if state.order_release[b, k] > state.step[b]:
+            break
+        if state.order_status[b, k] == WAITING:
+            seen += 1
+            face = state.order_face[b, k]
+            if rules.dispatch == FIFO:
+                return k
+            if rules.dispatch == NEAREST:
+                way = route_length(layout, x, y, face)
+                if way < best:
+                    best, choice = way, k
+            elif (layout.targets[face, 0] - x) ** 2 + (layout.targets[face, 1] - y) ** 2 < REACH**2:
+                return k
+        k += 1
+    return choice
+
+
+@njit(cache=True)
+def _set_free(state, b, i):
+    state.phase[b, i] = IDLE
+    state.goal[b, i] = NOBODY
+    state.order[b, i] = NOBODY
+    state.dwell[b, i] = 0
+    state.free_since[b, i] = state.step[b]
+
+
+@njit(cache=True)
+def _goal_reached(state, b, i):
+    """What happens when robot i has dwelled long enough. Returns whether it delivered."""
+    state.dwell[b, i] = 0
+    if state.phase[b, i] == TO_FACE:
+        state.phase[b, i] = TO_STATION
+        state.goal[b, i] = state.order_station[b, state.order[b, i]]
+        return False
+    state.order_status[b, state.order[b, i]] = DELIVERED
+    state.delivered[b, i] += 1
+    state.totals[b, DELIVERIES] += 1
+    state.totals[b, CYCLE_STEPS] += state.step[b] - state.free_since[b, i]
+    _set_free(state, b, i)
+    return True
+
+
+@njit(cache=True)
+def dispatch(rules, layout, state):
+    """Sends free robots to charge or to their orders, and measures everybody's potential."""
+    n_robots = state.body.shape[1]
+    first_charger = layout.n_faces + layout.n_stations
+    for b in range(state.body.shape[0]):
+        for i in range(n_robots):
+            if not state.alive[b, i] or state.phase[b, i] != IDLE:
+                continue
+            if rules.battery and state.battery[b, i] < LOW_BATTERY * rules.battery_capacity:
+                best = math.inf
+                for charger in range(first_charger, first_charger + layout.n_chargers):
+                    way = route_length(layout, state.body[b, i, X], state.body[b, i, Y], charger)
+                    if way < best:
+                        best = way
+                        state.goal[b, i] = charger
+                state.phase[b, i] = TO_CHARGER
+                continue
+            order = _find_order(rules, layout, state, b, i)
+            if order != NOBODY:
+                _take(state, b, i, order)
+        while state.head[b] < state.order_status.shape[1] and state.order_status[b, state.head[b]] != WAITING:
+            state.head[b] += 1
+        for i in range(n_robots):
+            state.potential[b, i] = _potential(rules, layout, state, b, i) if state.alive[b, i] else 0.0
+
+
+@njit(cache=True)
+def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
+    """One control step of everything but motion.
+
+    Args:
+        rules: The `Rules`.
+        layout: The `Layout`.
+        state: The `State` to write into; its `body` is already that of the new moment.
+        impulse: (B, N) contact impulse of this step [N s].
+        drive_power: (B, N) mechanical power of the motors [W].
+        reward, cost: (B, N) zeros, written.
+        terminated: (B, N) False, written.
+    """
+    n_robots = state.body.shape[1]
+    for b in range(state.body.shape[0]):
+        state.step[b] += 1
+        now = state.step[b]
+        totals = state.totals[b]
+        for i in range(n_robots):
+            if not state.alive[b, i]:
+                continue
+            x, y = state.body[b, i, X], state.body[b, i, Y]
+            speed = math.sqrt(state.body[b, i, VX] ** 2 + state.body[b, i, VY] ** 2)
+            totals[LIVE_STEPS] += 1
+
+            felt = impulse[b, i] > HIT_IMPULSE
+            if felt and not state.hit[b, i]:
+                totals[CONTACTS] += 1
+            state.hit[b, i] = felt
+            totals[IMPULSE] += impulse[b, i]
+            reward[b, i] -= rules.contact_charge * impulse[b, i] / (MASS * TOP_SPEED)
+            if impulse[b, i] > rules.contact_limit:
+                cost[b, i] += 1.0
+
+            phase = state.phase[b, i]
+            goal = state.goal[b, i]
+            there = False
+            if goal != NOBODY and speed < SLOW:
+                there = (layout.targets[goal, 0] - x) ** 2 + (layout.targets[goal, 1] - y) ** 2 < REACH**2
+            if phase == IDLE:
+                totals[IDLE_STEPS] += 1
+            elif phase != TO_CHARGER:
+                state.dwell[b, i] = state.dwell[b, i] + 1 if there else 0
+                if state.dwell[b, i] >= DWELL_STEPS and _goal_reached(state, b, i):
+                    reward[b, i] += 1.0
+            order = state.order[b, i]
+            if order != NOBODY and state.order_deadline[b, order] == now:
+                totals[MISSES] += 1
+                cost[b, i] += 1.0
+
+            ax, ay = x - state.anchor[b, i, 0], y - state.anchor[b, i, 1]
+            if there or phase == IDLE or ax * ax + ay * ay > DEADLOCK_DISTANCE**2:
+                state.anchor[b, i, 0], state.anchor[b, i, 1] = x, y
+                state.still_since[b, i] = now
+            elif now - state.still_since[b, i] > DEADLOCK_AFTER:
+                totals[DEADLOCK_STEPS] += 1
+
+            mass = MASS + (LOAD_MASS if phase == TO_STATION else 0.0)
+            power = STANDBY_POWER + ROLLING_RESISTANCE * mass * GRAVITY * speed + drive_power[b, i]
+            energy = power * CONTROL_STEP / 3600.0
+            totals[ENERGY] += energy
+            if rules.battery:
+                _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, terminated)
+        k = state.head[b]
+        while k < state.order_release.shape[1] and state.order_release[b, k] <= now:
+            if state.order_status[b, k] == WAITING and state.order_deadline[b, k] == now:
+                totals[MISSES] += 1
+            k += 1
+    before = state.potential.copy()
+    dispatch(rules, layout, state)
+    for b in range(state.body.shape[0]):
+        for i in range(n_robots):
+            if state.alive[b, i] or terminated[b, i]:
+                reward[b, i] += rules.shaping_gamma * state.potential[b, i] - before[b, i]
+
+
+@njit(cache=True)
+def _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, terminated):
+    """Drains robot i's battery, charges it on a charger, and lets the robot die when it is empty."""
+    charge = state.battery[b, i] - energy
+    if speed < SLOW:
+        first_charger = layout.n_faces + layout.n_stations
+        for charger in range(first_charger, first_charger + layout.n_chargers):
+            ax = layout.targets[charger, 0] - state.body[b, i, X]
+            ay = layout.targets[charger, 1] - state.body[b, i, Y]
+            if ax * ax + ay * ay < REACH**2:
+                charge = min(charge + rules.charge_power * CONTROL_STEP / 3600.0, rules.battery_capacity)
+    state.battery[b, i] = max(charge, 0.0)
+    if state.phase[b, i] == TO_CHARGER and charge >= CHARGED * rules.battery_capacity:
+        _set_free(state, b, i)
+    if charge > 0.0:
+        return
+    state.alive[b, i] = False
+    terminated[b, i] = True
+    cost[b, i] += 1.0
+    order = state.order[b, i]
+    if order != NOBODY and state.order_deadline[b, order] > state.step[b]:
+        totals[MISSES] += 1  # nobody will deliver it
