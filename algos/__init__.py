@@ -1,0 +1,22 @@
+"""CTDE multi-agent reinforcement learning: one line an algorithm."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .mappo import IppoConfig, Mappo, MappoConfig
+
+
+class Entry(NamedTuple):
+    """One algorithm: `entry.algorithm(spec, config, seed=..., device=...)` fulfils `core.Algorithm`."""
+
+    config: type
+    """A frozen dataclass; its fields are the command line's options, its docstrings the help."""
+    algorithm: type
+
+
+ALGOS: dict[str, Entry] = {
+    "mappo": Entry(MappoConfig, Mappo),
+    "ippo": Entry(IppoConfig, Mappo),
+}
+"""Every algorithm, by the name that the command line knows it by."""

@@ -1,0 +1,164 @@
+"""The policy of every agent, and all that is needed to execute it: no critic, no optimiser.
+
+Axes: P parameter sets, N agents, T time, B worlds, O observation, A actions, H hidden; `...` any leading axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor, nn
+
+from .core import Spec
+from .nets import Activation, Memory, Share, Trunk, parameter_sets, with_leading
+
+
+class Actor(nn.Module):
+    """Observations to distributions over actions: categorical for `Discrete`, diagonal Gaussian for `Box`.
+
+    A Gaussian lives in units in which the Box is [-1, 1]; its deviation is a free parameter, not a function of the
+    observation. Its actions are clipped at the border on their way to the environment, and their log-probability is
+    that of the action before clipping: seen from the policy, clipping is part of the environment, so the gradient
+    stays exact, where a squashed one has no closed-form entropy (Andrychowicz et al. 2021, section 3.2, compares).
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        share: Share = "all",
+        agent_id: bool = False,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = "tanh",
+        gru: int = 0,
+        init_std: float = 0.6,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        """Builds it.
+
+        Args:
+            spec: Shapes and the action space.
+            share: Who shares parameters.
+            agent_id: Append the agent's one-hot index to its observation.
+            hidden: Sizes of the hidden layers.
+            activation: Between layers.
+            gru: H of the recurrent layer, 0 for none.
+            init_std: Of a Gaussian policy, in units of half the Box.
+            generator: Where the initial weights come from; None when they are about to be loaded.
+
+        Raises:
+            ValueError: The action space is one no policy here can serve.
+        """
+        super().__init__()
+        space = spec.action_space
+        self.discrete = not isinstance(space, Box)
+        self.hidden_size = gru
+        self.n_agents = spec.n_agents
+        sets = parameter_sets(spec, share)
+        generator = generator or torch.Generator().manual_seed(0)
+        if isinstance(space, Box):
+            if len(space.shape) != 1 or not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+                raise ValueError(
+                    f"action space is {space}; a Box must be one-dimensional with finite bounds: "
+                    "flatten and rescale it (gymnasium.wrappers.RescaleAction)"
+                )
+            outputs = space.shape[0]
+            low, high = torch.from_numpy(space.low).float(), torch.from_numpy(space.high).float()  # (A,)
+            self.register_buffer("low", low, persistent=False)
+            self.register_buffer("high", high, persistent=False)
+            self.log_std = nn.Parameter(torch.full((max(sets) + 1, outputs), math.log(init_std)))  # (P, A)
+            self.register_buffer("sets", torch.tensor(sets), persistent=False)  # (N,)
+        else:
+            if space.start != 0:
+                raise ValueError(f"action space is {space}; Discrete must start at 0: shift it in the environment")
+            outputs = int(space.n)
+        self.register_buffer("ids", torch.eye(spec.n_agents) if agent_id else None, persistent=False)  # (N, N)
+        self.trunk = Trunk(
+            [spec.obs_dim, spec.n_agents] if agent_id else [spec.obs_dim],
+            outputs,
+            sets,
+            hidden=hidden,
+            activation=activation,
+            gru=gru,
+            head_gain=0.01,
+            generator=generator,
+        )
+
+    def forward(self, obs: Tensor, memory: Memory | None = None) -> tuple[Tensor, Tensor | None]:
+        """The parameters of the distributions.
+
+        Args:
+            obs: (..., N, O); (T, B, N, O) when recurrent.
+            memory: Needed when recurrent, ignored otherwise.
+
+        Returns:
+            Logits or means, (..., N, A), and hidden states (T, B, N, H) or None.
+        """
+        inputs = [obs] if self.ids is None else [obs, with_leading(self.ids, obs)]
+        return self.trunk(inputs, memory)
+
+    def first_hidden(self, n_worlds: int) -> Tensor:
+        """(B, N, H) zeros: nothing remembered yet."""
+        return torch.zeros(n_worlds, self.n_agents, self.hidden_size, device=self.trunk.head.bias.device)
+
+    def sample(
+        self, head: Tensor, action_mask: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draws actions.
+
+        Args:
+            head: (..., N, A) from `forward`.
+            action_mask: (..., N, A) bool, True where allowed, or None.
+            generator: Source of chance; None takes the most likely action.
+
+        Returns:
+            Actions as `log_prob` takes them, (..., N) int64 or (..., N, A) float32 not yet clipped (see `to_space`),
+            and their log-probabilities (..., N).
+        """
+        if self.discrete:
+            log_p = categorical(head, action_mask)
+            if generator is None:
+                action = log_p.argmax(-1)
+            else:  # the smallest of exponential waiting times with rates p; what torch.multinomial does, without its checks
+                action = (log_p.exp() / torch.empty_like(log_p).exponential_(generator=generator)).argmax(-1)
+            return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+        log_std = self.log_std[self.sets]  # (N, A)
+        action = head
+        if generator is not None:
+            noise = torch.empty_like(head).normal_(generator=generator)
+            action = torch.addcmul(head, log_std.exp(), noise)
+        return action, gaussian_log_prob(head, log_std, action)
+
+    def log_prob(self, head: Tensor, action: Tensor, action_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Log-probability of given actions, and the entropy of their distributions, (..., N) each."""
+        if self.discrete:
+            log_p = categorical(head, action_mask)
+            entropy = -(log_p.exp() * log_p).sum(-1)
+            return log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy
+        log_std = self.log_std[self.sets]  # (N, A)
+        entropy = (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)  # (N,)
+        return gaussian_log_prob(head, log_std, action), entropy.expand(head.shape[:-1])
+
+    def to_space(self, action: Tensor) -> Tensor:
+        """Actions inside the action space: int64 as they are, floats from [-1, 1] to the Box and clipped to it."""
+        if self.discrete:
+            return action
+        middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
+        return torch.clamp(middle + half * action, self.low, self.high)
+
+
+def categorical(logits: Tensor, action_mask: Tensor | None) -> Tensor:
+    """Log-probabilities, (..., A). Forbidden actions get the smallest float, not -inf: p log p stays 0, not NaN."""
+    if action_mask is not None:
+        logits = logits.masked_fill(~action_mask, torch.finfo(logits.dtype).min)
+    return logits.log_softmax(-1)
+
+
+def gaussian_log_prob(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:
+    """log N(action; mean, std) of a diagonal Gaussian, summed over A: (..., A) each -> (...)."""
+    z = (action - mean) * torch.exp(-log_std)
+    return -(0.5 * z.square() + log_std + 0.5 * math.log(2.0 * math.pi)).sum(-1)

@@ -1,0 +1,149 @@
+"""Where experience waits until it is learned from.
+
+Axes: T time, B worlds, N agents, O observation, S global state, A actions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from .core import Array, Spec, Transition
+
+
+def tensor_of(array: Array, device: torch.device | str = "cpu") -> Tensor:
+    """A numpy array as a tensor that shares its memory on the CPU; copied only where it is read-only."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
+
+
+class Rollout:
+    """T steps of B worlds in preallocated CPU memory, filled in place and handed to the device once, when full.
+
+    Rows of agents that are not alive are written as zeros (an action mask as all allowed), whatever came for them:
+    nothing the environment says about the dead can reach a loss, and not even NaN survives a product with a mask.
+
+    What to bootstrap from is kept only where it is not simply the next row: worlds that met a time limit, and every
+    world at the last step.
+    """
+
+    def __init__(self, spec: Spec, steps: int, n_worlds: int, *, state: bool, action_mask: bool) -> None:
+        """Allocates.
+
+        Args:
+            spec: Shapes.
+            steps: T.
+            n_worlds: B.
+            state: Keep the global state (only a centralised critic reads it).
+            action_mask: Keep action masks.
+        """
+        t, b, n = steps, n_worlds, spec.n_agents
+        discrete = not isinstance(spec.action_space, Box)
+        action = torch.zeros(t, b, n, dtype=torch.int64) if discrete else torch.zeros(t, b, n, *_shape(spec))
+        self.steps, self.n_worlds, self.t = steps, n_worlds, 0
+        self.fields: dict[str, Tensor] = {
+            "obs": torch.zeros(t, b, n, spec.obs_dim),  # (T, B, N, O)
+            "action": action,  # (T, B, N) int64 or (T, B, N, A), before clipping to the Box
+            "log_prob": torch.zeros(t, b, n),  # (T, B, N) of the action, when it was taken
+            "reward": torch.zeros(t, b, n),  # (T, B, N)
+            "team_reward": torch.zeros(t, b),  # (T, B)
+            "alive": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N) before the action
+            "terminated": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N)
+            "truncated": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
+            "ended": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
+            "started": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
+        }
+        if state:
+            self.fields["state"] = torch.zeros(t, b, spec.state_dim)  # (T, B, S)
+        if action_mask:
+            self.fields["action_mask"] = torch.ones(t, b, n, int(spec.action_space.n), dtype=torch.bool)  # type: ignore[union-attr]
+        self.finals: list[dict[str, Tensor]] = []
+        self._views = {name: field.numpy() for name, field in self.fields.items()}  # the same memory, seen by numpy
+
+    @property
+    def full(self) -> bool:
+        """Whether T steps are there."""
+        return self.t == self.steps
+
+    def add(self, transition: Transition, action: Tensor, log_prob: Tensor) -> None:
+        """Writes one step.
+
+        Args:
+            transition: What happened; everything is copied.
+            action: (B, N) int64 or (B, N, A) float32 on the CPU, as the policy drew it: a Gaussian's action before
+                it was clipped to the Box.
+            log_prob: (B, N) on the CPU.
+        """
+        t, views, obs, final = self.t, self._views, transition.obs, transition.final
+        assert not self.full, "add() on a full rollout"
+        for name, array in (
+            ("obs", obs.obs),
+            ("action", action.numpy()),
+            ("log_prob", log_prob.numpy()),
+            ("reward", transition.reward),
+            ("team_reward", transition.team_reward),
+            ("alive", obs.alive),
+            ("terminated", transition.terminated),
+            ("truncated", transition.truncated),
+            ("ended", transition.ended),
+            ("started", obs.started),
+        ):
+            views[name][t] = array
+        if "state" in views:
+            views["state"][t] = obs.state
+        if "action_mask" in views and obs.action_mask is not None:
+            views["action_mask"][t] = obs.action_mask
+        dead = ~obs.alive  # (B, N)
+        if dead.any():
+            for name in ("obs", "action", "log_prob", "reward", "terminated"):
+                views[name][t][dead] = 0
+            if "action_mask" in views:
+                views["action_mask"][t][dead] = True
+
+        last = t + 1 == self.steps
+        worlds = np.arange(self.n_worlds) if last else np.flatnonzero(transition.truncated)  # (k,)
+        if worlds.size:
+            survives = (final.alive | (obs.alive & ~transition.terminated))[worlds]  # (k, N)
+            row = {
+                "index": torch.from_numpy(t * self.n_worlds + worlds),  # (k,) into the flattened (T * B)
+                "obs": torch.from_numpy(np.where(survives[..., None], final.obs[worlds], np.float32(0))),  # (k, N, O)
+            }
+            if "state" in views:
+                row["state"] = torch.from_numpy(final.state[worlds])  # (k, S); fancy indexing copied it
+            self.finals.append(row)
+        self.t += 1
+
+    def clear(self) -> None:
+        """Begins anew in the same memory."""
+        self.t = 0
+        self.finals = []
+
+    def to(self, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The fields, (T, B, ...) each, and the moments to bootstrap from, (K, ...) each, on a device."""
+        assert self.full, "to() on a rollout that is not full"
+        finals = {name: torch.cat([row[name] for row in self.finals]).to(device) for name in self.finals[0]}
+        return {name: field.to(device) for name, field in self.fields.items()}, finals
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is there so far, copied."""
+        return {
+            "n_worlds": self.n_worlds,
+            "t": self.t,
+            "fields": {name: field[: self.t].clone() for name, field in self.fields.items()},
+            "finals": [{name: value.clone() for name, value in row.items()} for row in self.finals],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict` of a rollout of the same shapes."""
+        self.t = state["t"]
+        for name, field in self.fields.items():
+            field[: self.t] = state["fields"][name]
+        self.finals = [{name: value.clone() for name, value in row.items()} for row in state["finals"]]
+
+
+def _shape(spec: Spec) -> tuple[int, ...]:
+    """The trailing axes of one agent's action: (A,) for a `Box`, none for `Discrete`."""
+    return tuple(spec.action_space.shape or ())

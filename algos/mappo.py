@@ -1,0 +1,418 @@
+"""MAPPO and IPPO: proximal policy optimisation for many agents, with a centralised or a local critic.
+
+The whole update stands in `Mappo.update`, top to bottom.
+
+Axes: T time, B worlds, N agents, O observation, S global state, A actions, H hidden, V values (N, or 1 for a team).
+
+Sources: Yu et al. 2022, "The surprising effectiveness of PPO in cooperative multi-agent games" (MAPPO, IPPO); Schulman
+et al. 2017 (PPO). Deviations: no PopArt, statistics by rollout instead of by minibatch; gradients of actor and critic
+are clipped apart.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .actor import Actor
+from .buffers import Rollout, tensor_of
+from .core import Action, Obs, Spec, Transition
+from .nets import ACTIVATIONS, Activation, Critic, Memory, Share, ValueNorm
+from .returns import explained_variance, gae, masked_mean, masked_var
+
+
+@dataclass(frozen=True)
+class MappoConfig:
+    """MAPPO: PPO with a centralised critic."""
+
+    lr: float = 5e-4
+    """Step size of Adam."""
+    anneal: bool = False
+    """Let the step size fall linearly to zero over the run."""
+    gamma: float = 0.99
+    """Discount per environment step."""
+    gae_lambda: float = 0.95
+    """Between one-step temporal differences (0) and Monte-Carlo returns (1)."""
+    rollout_steps: int = 64
+    """Steps of every world between updates."""
+    epochs: int = 4
+    """Passes over a rollout."""
+    minibatches: int = 4
+    """Gradient steps a pass."""
+    clip_coef: float = 0.2
+    """How far the probability ratio may move from 1 and still be rewarded for it."""
+    value_clip_coef: float = 0.2
+    """How far a value may move in an update and still be rewarded for it, in normalised units; 0 switches it off."""
+    value_loss: Literal["huber", "mse"] = "huber"
+    """Huber bends from square to linear at 10 normalised units."""
+    value_norm: bool = True
+    """Learn values in units of the running deviation of their targets."""
+    ent_coef: float = 0.01
+    """Weight of the entropy bonus."""
+    max_grad_norm: float = 0.5
+    """Longest gradient, of the actor and of the critic each."""
+    target_kl: float | None = None
+    """End the update after a pass in which the policy moved further than this [nats]; none: never."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Sizes of the hidden layers, of the actor and of the critic."""
+    activation: Activation = "tanh"
+    """Between layers."""
+    gru: int = 0
+    """Size of a recurrent layer on top of the hidden ones; 0 for none."""
+    critic: Literal["central", "local"] = "central"
+    """What values are predicted from: the global state, or each agent's own observation."""
+    share: Share = "all"
+    """Who shares parameters: all agents, the agents of a group, or none."""
+    agent_id: bool = False
+    """Append the agent's one-hot index to its observation."""
+    reward: Literal["individual", "team"] = "individual"
+    """Whose reward an agent learns from: its own, or the team's."""
+    init_std: float = 0.6
+    """First deviation of a Gaussian policy, in units of half the action range."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        for name, low, high in (("gamma", 0, 1), ("gae_lambda", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed is {low} to {high}")
+        for name in ("lr", "clip_coef", "max_grad_norm", "init_std"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
+        for name in ("value_clip_coef", "ent_coef", "gru"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
+        for name in ("rollout_steps", "epochs", "minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.target_kl is not None and not self.target_kl > 0:
+            raise ValueError(f"target_kl is {self.target_kl}; it must be positive, or None to never stop early")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden is {self.hidden}; name the size of at least one layer, as in (64, 64)")
+        for name, allowed in (
+            ("value_loss", ("huber", "mse")),
+            ("activation", tuple(ACTIVATIONS)),
+            ("critic", ("central", "local")),
+            ("share", ("all", "group", "none")),
+            ("reward", ("individual", "team")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}")
+
+
+@dataclass(frozen=True)
+class IppoConfig(MappoConfig):
+    """IPPO: every agent runs PPO on what it sees itself."""
+
+    critic: Literal["central", "local"] = "local"
+    """What values are predicted from: the global state, or each agent's own observation."""
+
+
+def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | None = None) -> Actor:
+    """The policy alone, as training builds it: load its parameters and execute."""
+    return Actor(
+        spec,
+        share=config.share,
+        agent_id=config.agent_id,
+        hidden=config.hidden,
+        activation=config.activation,
+        gru=config.gru,
+        init_std=config.init_std,
+        generator=generator,
+    )
+
+
+class Mappo:
+    """Acts with `policy`, collects a rollout, learns from it, throws it away.
+
+    Same seed, same bytes (on one device, for one number of threads): all chance comes from generators of its own.
+
+    Attributes:
+        policy: The actor; all that execution needs.
+        progress: Fraction of the run that is over, 0 to 1; whoever runs it sets it when `anneal` is wanted.
+    """
+
+    def __init__(self, spec: Spec, config: MappoConfig, *, seed: int, device: str = "cpu") -> None:
+        self.spec, self.config, self.device = spec, config, torch.device(device)
+        seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64)]
+        initial = torch.Generator().manual_seed(seeds[0])  # on the CPU: the same first weights on every device
+        self._sampling = torch.Generator(self.device).manual_seed(seeds[1])
+        self._shuffling = torch.Generator().manual_seed(seeds[2])
+
+        self.policy = build_actor(spec, config, initial).to(self.device)
+        central = "team" if config.reward == "team" else "central"
+        self.critic = Critic(
+            spec,
+            central if config.critic == "central" else "local",
+            share=config.share,
+            agent_id=config.agent_id,
+            hidden=config.hidden,
+            activation=config.activation,
+            gru=config.gru,
+            generator=initial,
+        ).to(self.device)
+        self.value_norm = ValueNorm().to(self.device)
+        self._parameters = [*self.policy.parameters(), *self.critic.parameters()]
+        self.optimizer = torch.optim.Adam(self._parameters, lr=config.lr, eps=1e-5, fused=True)
+        self.progress = 0.0
+        self.updates = 0
+
+        self.rollout: Rollout | None = None  # allocated when the number of worlds is known
+        self._pending: tuple[Tensor, Tensor] | None = None  # action and log_prob of the last act, on the CPU
+        self._hidden: dict[bool, Tensor] = {}  # (B, N, H) after the last act; greedy play does not disturb exploring
+        self._first_hidden: Tensor | None = None  # (B, N, H) the actor's before the rollout's first step
+        self._critic_hidden: Tensor | None = None  # (B, V, H) the critic's
+
+    @torch.inference_mode()
+    def act(self, obs: Obs, *, greedy: bool = False) -> Action:
+        """Draws actions for all agents in one forward pass; see `Algorithm.act`."""
+        x = tensor_of(obs.obs, self.device)  # (B, N, O)
+        mask = None
+        if obs.action_mask is not None:
+            mask = tensor_of(obs.action_mask, self.device)  # (B, N, A)
+        if self.config.gru:
+            hidden = self._hidden.get(greedy)
+            if hidden is None or len(hidden) != len(x):
+                hidden = self.policy.first_hidden(len(x))
+            started, alive = tensor_of(obs.started, self.device), tensor_of(obs.alive, self.device)
+            if not greedy and (self.rollout is None or self.rollout.t == 0):
+                self._first_hidden = hidden
+            head, states = self.policy(x[None], Memory(hidden, started[None], alive[None]))  # (1, B, N, A)
+            head, self._hidden[greedy] = head[0], states[0]
+        else:
+            head, _ = self.policy(x)  # (B, N, A)
+        action, log_prob = self.policy.sample(head, mask, None if greedy else self._sampling)
+        if not greedy:
+            self._pending = action.cpu(), log_prob.cpu()
+        return self.policy.to_space(action).cpu().numpy()
+
+    def observe(self, transition: Transition) -> None:
+        """Stores what came of the last `act` that was not greedy.
+
+        Raises:
+            ValueError: There was none.
+        """
+        if self._pending is None:
+            raise ValueError("observe() came before act(): a transition belongs to the last act(greedy=False)")
+        if self.rollout is None:
+            mask = transition.obs.action_mask is not None
+            self.rollout = self._new_rollout(len(transition.obs.obs), mask)
+        self.rollout.add(transition, *self._pending)
+        self._pending = None
+
+    def update(self) -> dict[str, float]:
+        """Learns from a full rollout; {} until there is one."""
+        if self.rollout is None or not self.rollout.full:
+            return {}
+        config = self.config
+        data, finals = self.rollout.to(self.device)
+        alive = data["alive"]  # (T, B, N)
+        weight = alive.float()  # (T, B, N)
+
+        # Values of the whole rollout in one pass, in the reward's units. This is the only place that de-normalises.
+        with torch.no_grad():
+            raw, raw_final, critic_hidden = self._critic_pass(data, finals)  # (T, B, V), (K, V)
+            value, value_final = raw, raw_final
+            if config.value_norm:
+                value, value_final = self.value_norm.denormalize(raw), self.value_norm.denormalize(raw_final)
+            next_value = torch.cat([value[1:], torch.zeros_like(value[:1])])  # (T, B, V)
+            next_value.flatten(0, 1)[finals["index"]] = value_final
+
+        # Advantages and value targets.
+        if self.critic.kind == "team":  # the team lives on when an agent dies; it ends when nobody is left
+            reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
+            terminated = (data["ended"] & ~data["truncated"]).unsqueeze(-1)  # (T, B, 1)
+            value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
+        else:  # a local critic cannot see the team live on after its agent's death, so death cuts a team reward too
+            team = config.reward == "team"
+            reward = data["team_reward"].unsqueeze(-1).expand_as(weight) if team else data["reward"]  # (T, B, N)
+            terminated, value_weight = data["terminated"], weight  # (T, B, N)
+        advantage = gae(
+            reward, value, next_value, terminated, data["ended"], gamma=config.gamma, gae_lambda=config.gae_lambda
+        )  # (T, B, V)
+        target = advantage + value  # (T, B, V)
+        advantage = advantage.expand_as(weight)  # (T, B, N)
+        advantage = (advantage - masked_mean(advantage, weight)) / (masked_var(advantage, weight).sqrt() + 1e-8)
+        stats = {
+            "value_mean": masked_mean(value, value_weight),
+            "value_std": masked_var(value, value_weight).sqrt(),
+            "explained_variance": explained_variance(value, target, value_weight),
+        }
+        if config.value_norm:
+            self.value_norm.update(target, value_weight)
+            target = self.value_norm.normalize(target)
+
+        # Gradient steps. A minibatch is some steps of some worlds, or all steps of some worlds if there is memory.
+        batch = {name: data[name] for name in ("obs", "action", "log_prob", "state", "action_mask") if name in data}
+        batch |= {
+            "advantage": advantage,
+            "target": target,
+            "value": raw,
+            "weight": weight,
+            "value_weight": value_weight,
+        }
+        recurrent = config.gru > 0
+        if recurrent:
+            batch |= {"started": data["started"], "alive": alive}
+        else:
+            batch = {name: field.flatten(0, 1) for name, field in batch.items()}  # (T * B, ...)
+        n_units = alive.shape[1] if recurrent else alive.shape[0] * alive.shape[1]
+        group = self.optimizer.param_groups[0]
+        group["lr"] = config.lr * (1.0 - self.progress) if config.anneal else config.lr
+        history: list[dict[str, Tensor]] = []
+        for epoch in range(config.epochs):
+            order = torch.randperm(n_units, generator=self._shuffling).to(self.device)
+            chunks = order.chunk(config.minibatches)
+            for rows in chunks:
+                mini = {name: field.index_select(int(recurrent), rows) for name, field in batch.items()}
+                memory = critic_memory = None
+                if recurrent:
+                    assert self._first_hidden is not None and critic_hidden is not None
+                    lives = mini["alive"], mini["value_weight"] > 0
+                    memory = Memory(self._first_hidden[rows], mini["started"], lives[0])
+                    critic_memory = Memory(critic_hidden[0][rows], mini["started"], lives[1])
+
+                # Policy: the clipped surrogate (Schulman et al. 2017, equation 7) and an entropy bonus.
+                head, _ = self.policy(mini["obs"], memory)
+                log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
+                log_ratio = log_prob - mini["log_prob"]
+                ratio = log_ratio.exp()
+                clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
+                surrogate = torch.minimum(ratio * mini["advantage"], clipped * mini["advantage"])
+                policy_loss = -masked_mean(surrogate, mini["weight"])
+                entropy_mean = masked_mean(entropy, mini["weight"])
+
+                # Value: the worse of the free and the clipped prediction (Yu et al. 2022, appendix).
+                new, _ = self.critic(mini["obs"], mini.get("state"), critic_memory)  # (..., V)
+                value_loss = self._value_loss(new, mini["target"])
+                if config.value_clip_coef:
+                    near = mini["value"] + (new - mini["value"]).clamp(-config.value_clip_coef, config.value_clip_coef)
+                    value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
+                value_loss = masked_mean(value_loss, mini["value_weight"])
+
+                self.optimizer.zero_grad()
+                (policy_loss - config.ent_coef * entropy_mean + value_loss).backward()
+                actor_norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
+                critic_norm = nn.utils.clip_grad_norm_(self.critic.parameters(), config.max_grad_norm)
+                self.optimizer.step()
+
+                with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
+                    outside = ((ratio - 1.0).abs() > config.clip_coef).float()
+                    history.append(
+                        {
+                            "policy_loss": policy_loss.detach(),
+                            "value_loss": value_loss.detach(),
+                            "entropy": entropy_mean.detach(),
+                            "approx_kl": masked_mean(ratio - 1.0 - log_ratio, mini["weight"]),
+                            "clip_fraction": masked_mean(outside, mini["weight"]),
+                            "grad_norm": actor_norm,
+                            "critic_grad_norm": critic_norm,
+                        }
+                    )
+            if config.target_kl is not None:
+                moved = torch.stack([step["approx_kl"] for step in history[-len(chunks) :]]).mean()
+                if moved > config.target_kl:
+                    break
+
+        if critic_hidden is not None:
+            self._critic_hidden = critic_hidden[1]
+        self.rollout.clear()
+        self.updates += 1
+        stats |= {name: torch.stack([step[name] for step in history]).mean() for name in history[0]}
+        return {name: float(value) for name, value in stats.items()} | {"lr": group["lr"], "epochs": float(epoch + 1)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, copied: networks, optimiser, generators, normaliser, memory and the rollout so far."""
+        state = {
+            "policy": self.policy.state_dict(),
+            "critic": self.critic.state_dict(),
+            "value_norm": self.value_norm.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "sampling": self._sampling.get_state(),
+            "shuffling": self._shuffling.get_state(),
+            "progress": self.progress,
+            "updates": self.updates,
+            "rollout": None if self.rollout is None else self.rollout.state_dict(),
+            "pending": self._pending,
+            "hidden": {str(greedy): hidden for greedy, hidden in self._hidden.items()},
+            "first_hidden": self._first_hidden,
+            "critic_hidden": self._critic_hidden,
+        }
+        return _copied(state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on bit for bit from `state_dict` of an algorithm built for the same spec and config."""
+        state = _copied(state)
+        self.policy.load_state_dict(state["policy"])
+        self.critic.load_state_dict(state["critic"])
+        self.value_norm.load_state_dict(state["value_norm"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._sampling.set_state(state["sampling"].cpu())
+        self._shuffling.set_state(state["shuffling"].cpu())
+        self.progress, self.updates = state["progress"], state["updates"]
+        self.rollout = None
+        if state["rollout"] is not None:
+            fields = state["rollout"]["fields"]
+            self.rollout = self._new_rollout(state["rollout"]["n_worlds"], "action_mask" in fields)
+            self.rollout.load_state_dict(state["rollout"])
+        pending = state["pending"]
+        self._pending = None if pending is None else (pending[0].cpu(), pending[1].cpu())
+        self._hidden = {name == "True": hidden.to(self.device) for name, hidden in state["hidden"].items()}
+        first, last = state["first_hidden"], state["critic_hidden"]
+        self._first_hidden = None if first is None else first.to(self.device)
+        self._critic_hidden = None if last is None else last.to(self.device)
+
+    def _new_rollout(self, n_worlds: int, action_mask: bool) -> Rollout:
+        needs_state = self.critic.kind != "local" and self.spec.state_dim > 0
+        return Rollout(self.spec, self.config.rollout_steps, n_worlds, state=needs_state, action_mask=action_mask)
+
+    def _critic_pass(
+        self, data: dict[str, Tensor], finals: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
+        """The critic on a rollout and on the moments to bootstrap from.
+
+        Returns:
+            (T, B, V) and (K, V) as the critic puts them out, and its hidden states (B, V, H) before and after the
+            rollout if it is recurrent.
+        """
+        obs, state = data["obs"], data.get("state")
+        if not self.config.gru:
+            return self.critic(obs, state)[0], self.critic(finals["obs"], finals.get("state"))[0], None
+        n_worlds, n_values = obs.shape[1], self.critic.n_values
+        first = self._critic_hidden
+        if first is None or len(first) != n_worlds:
+            first = torch.zeros(n_worlds, n_values, self.config.gru, device=self.device)
+        alive = data["alive"] if self.critic.kind != "team" else data["alive"].any(-1, keepdim=True)  # (T, B, V)
+        raw, states = self.critic(obs, state, Memory(first, data["started"], alive))
+        before = states.flatten(0, 1)[finals["index"]]  # (K, V, H)
+        going_on = torch.zeros(1, len(before), dtype=torch.bool, device=self.device)
+        memory = Memory(before, going_on, ~going_on.unsqueeze(-1))
+        final_state = finals["state"][None] if "state" in finals else None  # (1, K, S)
+        raw_final, _ = self.critic(finals["obs"][None], final_state, memory)  # (1, K, V)
+        return raw, raw_final[0], (first, states[-1])
+
+    def _value_loss(self, value: Tensor, target: Tensor) -> Tensor:
+        """Elementwise."""
+        if self.config.value_loss == "huber":
+            return F.huber_loss(value, target, reduction="none", delta=10.0)
+        return 0.5 * F.mse_loss(value, target, reduction="none")
+
+
+def _copied(state: Any) -> Any:
+    """A copy of nested dicts, lists and tuples in which no tensor shares memory with the original."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {name: _copied(value) for name, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(_copied(value) for value in state)
+    return state

@@ -1,0 +1,301 @@
+"""The networks' parts: layers with one set of parameters, one per group or one per agent; memory; actor and critic.
+
+Axes: P parameter sets, N agents, T time, B worlds, O observation, S global state, A actions, D features, H hidden.
+`...` stands for any number of leading axes, (T, B) or (rows,). Everything takes and returns (..., N, D): how
+parameters are shared shows in `Dense` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .core import Spec
+
+Activation = Literal["tanh", "relu", "elu", "gelu"]
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": F.relu,
+    "elu": F.elu,
+    "gelu": F.gelu,
+}
+
+Share = Literal["all", "group", "none"]
+"""Who shares parameters: all agents, the agents of a group, or nobody."""
+
+
+def parameter_sets(spec: Spec, share: Share) -> tuple[int, ...]:
+    """The parameter set of each agent, (N,): all 0 for "all", the group's number for "group", 0..N-1 for "none"."""
+    if share == "all":
+        return (0,) * spec.n_agents
+    if share == "none":
+        return tuple(range(spec.n_agents))
+    if share != "group":
+        raise ValueError(f"share is {share!r}; allowed are 'all', 'group' and 'none'")
+    group_of = {agent: group for group, agents in enumerate(spec.groups) for agent in agents}
+    if sorted(group_of) != list(range(spec.n_agents)):
+        raise ValueError(
+            f"groups {spec.groups} do not partition agents 0..{spec.n_agents - 1}: "
+            "name every agent in exactly one group, or use share='all' or 'none'"
+        )
+    return tuple(group_of[agent] for agent in range(spec.n_agents))
+
+
+class Dense(nn.Module):
+    """An affine layer over the concatenation of its inputs, with P parameter sets among N agents.
+
+    y_i = [x_1i, x_2i, ...] W_p(i) + b_p(i)
+
+    The concatenation is never made: [u, v] [U; V] = u U + v V, so an input that is the same for all agents (the global
+    state, with an agent axis of length 1) is multiplied once per world instead of N times.
+
+    With one set it is one matrix product over all rows, with several one batched product (`torch.baddbmm`) over the
+    agents, whatever the sizes of the groups.
+    """
+
+    def __init__(
+        self, inputs: Sequence[int], outputs: int, sets: Sequence[int], *, gain: float, generator: torch.Generator
+    ) -> None:
+        """Initialises orthogonally, each set on its own, and zero biases.
+
+        Args:
+            inputs: D of each input.
+            outputs: D of the output.
+            sets: (N,) the parameter set of each agent, see `parameter_sets`.
+            gain: Of the orthogonal matrices.
+            generator: Where the initial weights come from.
+        """
+        super().__init__()
+        n_sets = max(sets) + 1
+        whole = torch.empty(n_sets, outputs, sum(inputs))  # (P, D_out, D_in)
+        for matrix in whole:
+            nn.init.orthogonal_(matrix, gain, generator=generator)
+        parts = whole.transpose(1, 2).split(list(inputs), dim=1)
+        self.weights = nn.ParameterList([part.contiguous() for part in parts])  # (P, D_in, D_out) each
+        self.bias = nn.Parameter(torch.zeros(n_sets, outputs))  # (P, D_out)
+        self.n_sets, self.n_agents = n_sets, len(sets)
+        identity = tuple(sets) == tuple(range(n_sets))
+        self.register_buffer("sets", None if identity else torch.tensor(sets), persistent=False)  # (N,)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """(..., N or 1, D_in) each -> (..., N, D_out); an agent axis of length 1 counts for all agents."""
+        if self.n_sets == 1:
+            total = F.linear(inputs[0], self.weights[0].squeeze(0).T, self.bias.squeeze(0))
+            for x, weight in zip(inputs[1:], self.weights[1:], strict=True):
+                total = total + F.linear(x, weight.squeeze(0).T)
+            return total
+        lead = inputs[0].shape[:-2]
+        total = self._of_agents(self.bias).unsqueeze(1)  # (N, 1, D_out)
+        for x, weight in zip(inputs, self.weights, strict=True):
+            x = x.expand(*x.shape[:-2], self.n_agents, x.shape[-1]).reshape(-1, self.n_agents, x.shape[-1])
+            total = torch.baddbmm(total, x.transpose(0, 1), self._of_agents(weight))  # (N, rows, D_out)
+        return total.transpose(0, 1).unflatten(0, lead)  # (..., N, D_out), a view
+
+    def _of_agents(self, parameter: Tensor) -> Tensor:
+        """(P, ...) -> (N, ...)."""
+        return parameter if self.sets is None else parameter.index_select(0, self.sets)
+
+
+class Memory(NamedTuple):
+    """What a recurrent network needs beside its input."""
+
+    hidden: Tensor  # (B, N, H) before the first step of the sequence
+    started: Tensor  # (T, B) bool, an episode begins at this step: forget first
+    alive: Tensor  # (T, B, N) bool; the dead remember nothing (N may be 1)
+
+
+class Gru(nn.Module):
+    """A gated recurrent unit per agent, over sequences in which episodes begin and agents die.
+
+    r, z = sigmoid(x W_rz + h U_rz), n = tanh(x W_n + b_n + r * (h U_n + c_n)), h' = (1 - z) * n + z * h
+
+    Source: Cho et al. 2014, equations 5-8, with the reset gate after the product as in cuDNN and `torch.nn.GRU`.
+    """
+
+    def __init__(self, inputs: int, hidden: int, sets: Sequence[int], generator: torch.Generator) -> None:
+        super().__init__()
+        self.input = Dense([inputs], 3 * hidden, sets, gain=1.0, generator=generator)
+        self.recurrent = Dense([hidden], 3 * hidden, sets, gain=1.0, generator=generator)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        """(T, B, N, D) -> (T, B, N, H), zero for the dead; the last step is the next sequence's `hidden`."""
+        gates = self.input(x)  # (T, B, N, 3 H)
+        keep = (~memory.started).to(x.dtype)[:, :, None, None]  # (T, B, 1, 1)
+        alive = memory.alive.to(x.dtype).unsqueeze(-1)  # (T, B, N, 1)
+        hidden, steps = memory.hidden, []
+        for t in range(len(x)):
+            hidden = hidden * keep[t]
+            x_r, x_z, x_n = gates[t].chunk(3, dim=-1)
+            h_r, h_z, h_n = self.recurrent(hidden).chunk(3, dim=-1)
+            new = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
+            hidden = torch.lerp(new, hidden, torch.sigmoid(x_z + h_z)) * alive[t]  # (B, N, H)
+            steps.append(hidden)
+        return torch.stack(steps)
+
+
+class Trunk(nn.Module):
+    """Hidden layers, an optional GRU on top of them, and a linear head."""
+
+    def __init__(
+        self,
+        inputs: Sequence[int],
+        outputs: int,
+        sets: Sequence[int],
+        *,
+        hidden: Sequence[int],
+        activation: Activation,
+        gru: int,
+        head_gain: float,
+        generator: torch.Generator,
+    ) -> None:
+        """Builds it.
+
+        Args:
+            inputs: D of each input, see `Dense`.
+            outputs: D of the head.
+            sets: (N,) the parameter set of each agent.
+            hidden: Sizes of the hidden layers, at least one.
+            activation: Between layers.
+            gru: H of the recurrent layer, 0 for none.
+            head_gain: 0.01 keeps the first policy near uniform; 1 for values.
+            generator: Where the initial weights come from.
+        """
+        super().__init__()
+        layers, d_in = [], list(inputs)
+        for d_out in hidden:
+            layers.append(Dense(d_in, d_out, sets, gain=math.sqrt(2.0), generator=generator))
+            d_in = [d_out]
+        self.layers = nn.ModuleList(layers)
+        self.activation = ACTIVATIONS[activation]
+        self.gru = Gru(d_in[0], gru, sets, generator) if gru else None
+        self.head = Dense([gru or d_in[0]], outputs, sets, gain=head_gain, generator=generator)
+
+    def forward(self, inputs: Sequence[Tensor], memory: Memory | None) -> tuple[Tensor, Tensor | None]:
+        """(..., N, D) each -> the head's output (..., N, D_out) and the hidden states (T, B, N, H) if recurrent."""
+        x = self.activation(self.layers[0](*inputs))
+        for layer in self.layers[1:]:
+            x = self.activation(layer(x))
+        states = None
+        if self.gru is not None:
+            assert memory is not None, "a recurrent network needs its memory"
+            x = states = self.gru(x, memory)
+        return self.head(x), states
+
+
+class Critic(nn.Module):
+    """A value for each agent, or one for the team.
+
+    "local"   V_i(o_i)       what independent learners have
+    "central" V_i(s, o_i)    Yu et al. 2022, section 4 "agent-specific global state"
+    "team"    V(s)           one value per world: the expected return of a shared reward
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        kind: Literal["local", "central", "team"],
+        *,
+        share: Share,
+        agent_id: bool,
+        hidden: Sequence[int],
+        activation: Activation,
+        gru: int,
+        generator: torch.Generator,
+    ) -> None:
+        """Builds it; the arguments are those of `Trunk` and of `Actor`."""
+        super().__init__()
+        n, state_dim = spec.n_agents, spec.state_dim or spec.n_agents * spec.obs_dim
+        self.kind = kind
+        self.n_values = 1 if kind == "team" else n
+        inputs = {"local": [spec.obs_dim], "central": [spec.obs_dim, state_dim], "team": [state_dim]}[kind]
+        sets = (0,) if kind == "team" else parameter_sets(spec, share)
+        ids = agent_id and kind != "team"
+        self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
+        self.trunk = Trunk(
+            [*inputs, n] if ids else inputs,
+            1,
+            sets,
+            hidden=hidden,
+            activation=activation,
+            gru=gru,
+            head_gain=1.0,
+            generator=generator,
+        )
+
+    def forward(self, obs: Tensor, state: Tensor | None, memory: Memory | None = None) -> tuple[Tensor, Tensor | None]:
+        """Values in the units the critic learns in, and hidden states.
+
+        Args:
+            obs: (..., N, O).
+            state: (..., S); None where the joint observation serves, or nothing but `obs` is read.
+            memory: For a recurrent critic; `...` is then (T, B).
+
+        Returns:
+            (..., V) values, V = N or 1 for "team", and (T, B, V, H) hidden states or None.
+        """
+        inputs = []
+        if self.kind != "team":
+            inputs.append(obs)
+        if self.kind != "local":
+            inputs.append((obs.flatten(-2) if state is None else state).unsqueeze(-2))  # (..., 1, S)
+        if self.ids is not None:
+            inputs.append(with_leading(self.ids, obs))
+        out, states = self.trunk(inputs, memory)
+        return out.squeeze(-1), states
+
+
+def with_leading(ids: Tensor, obs: Tensor) -> Tensor:
+    """One-hot agent ids (N, N) as an input beside observations (..., N, O): (1, ..., 1, N, N)."""
+    return ids.view(*(1,) * (obs.dim() - 2), *ids.shape)
+
+
+class ValueNorm(nn.Module):
+    """Running mean and standard deviation of value targets, so that the critic learns in units of about one.
+
+    Exponential moving averages of x and x^2 without bias towards their zero start (as in Adam). The newest rollout
+    weighs at least 1 - `decay`, the first one everything.
+
+    Source: Yu et al. 2022, section 5.1, "value normalization"; no rescaling of the last layer (no PopArt).
+    """
+
+    def __init__(self, decay: float = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        for name in ("mean_sum", "square_sum", "weight_sum"):  # (), float64: x^2 - mean^2 cancels
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+
+    def update(self, target: Tensor, weight: Tensor) -> None:
+        """Takes in one rollout's targets, any shape; entries of weight 0 are left out."""
+        target, weight = target.double(), weight.double()
+        count = weight.sum()
+        if count == 0:
+            return
+        for name, value in (
+            ("mean_sum", (target * weight).sum() / count),
+            ("square_sum", (target.square() * weight).sum() / count),
+            ("weight_sum", torch.ones_like(count)),
+        ):
+            getattr(self, name).mul_(self.decay).add_((1.0 - self.decay) * value)
+
+    def mean_and_std(self) -> tuple[Tensor, Tensor]:
+        """() each, float32; 0 and 1 before the first update."""
+        weight = self.weight_sum.clamp(min=1e-12)
+        mean = self.mean_sum / weight
+        variance = (self.square_sum / weight - mean.square()).clamp(min=1e-4)
+        std = torch.where(self.weight_sum > 0, variance.sqrt(), torch.ones_like(variance))
+        return mean.float(), std.float()
+
+    def normalize(self, value: Tensor) -> Tensor:
+        """From the reward's units to about unit scale, any shape."""
+        mean, std = self.mean_and_std()
+        return (value - mean) / std
+
+    def denormalize(self, value: Tensor) -> Tensor:
+        """From about unit scale to the reward's units, any shape."""
+        mean, std = self.mean_and_std()
+        return value * std + mean

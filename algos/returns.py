@@ -1,0 +1,78 @@
+"""Returns and advantages: pure functions of a rollout.
+
+Axes: T time, B worlds, V values (N agents, or 1 where one value stands for the whole team).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def gae(
+    reward: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    terminated: Tensor,
+    ended: Tensor,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> Tensor:
+    """Generalised advantage estimates.
+
+    delta_t = r_t + gamma (1 - terminated_t) V'_t - V_t
+    A_t = delta_t + gamma lambda (1 - terminated_t) (1 - ended_t) A_{t+1}
+
+    V'_t is the value of the moment the action led to, *before* any reset. So a time limit (`ended`, not `terminated`)
+    stops the sum of deltas but still bootstraps, and a death (`terminated`) cuts both. The value target of the critic
+    is A_t + V_t, the lambda return.
+
+    Args:
+        reward: (T, B, V).
+        value: (T, B, V), V(s_t).
+        next_value: (T, B, V), V(s_{t+1}) before any reset; ignored where `terminated`.
+        terminated: (T, B, V) bool.
+        ended: (T, B) bool, the world was reset after step t.
+        gamma: Discount, in [0, 1].
+        gae_lambda: 0 gives one-step temporal differences, 1 gives Monte-Carlo returns.
+
+    Returns:
+        (T, B, V) advantages.
+
+    Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation",
+    equations 11, 12 and 16; for time limits Pardo et al. 2018, "Time limits in reinforcement learning", equation 6.
+    """
+    # where, not a product: the value after a death may be anything, NaN included
+    delta = reward + gamma * next_value.masked_fill(terminated, 0.0) - value  # (T, B, V)
+    trace = gamma * gae_lambda * (~(terminated | ended.unsqueeze(-1))).to(delta.dtype)  # (T, B, V)
+    advantage = torch.empty_like(delta)  # (T, B, V)
+    following = torch.zeros_like(delta[0])  # (B, V)
+    for t in range(len(delta) - 1, -1, -1):
+        following = torch.addcmul(delta[t], trace[t], following, out=advantage[t])
+    return advantage
+
+
+def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """1 - Var[target - value] / Var[target]: 1 is a perfect prediction, 0 no better than a constant.
+
+    Args:
+        value: Predictions, any shape.
+        target: What they should have been, the same shape.
+        weight: The same shape, 0 for entries to leave out.
+
+    Returns:
+        () scalar; 0 where the target does not vary.
+    """
+    total = masked_var(target, weight)
+    return torch.where(total > 1e-12, 1.0 - masked_var(target - value, weight) / total.clamp(min=1e-12), 0.0)
+
+
+def masked_mean(x: Tensor, weight: Tensor) -> Tensor:
+    """Mean of `x` under weights of the same shape (1 counts, 0 does not); 0 where nothing counts. () scalar."""
+    return (x * weight).sum() / weight.sum().clamp(min=1e-8)
+
+
+def masked_var(x: Tensor, weight: Tensor) -> Tensor:
+    """Variance of `x` about its `masked_mean` under the same weights. () scalar."""
+    return masked_mean((x - masked_mean(x, weight)).square(), weight)
