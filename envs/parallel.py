@@ -136,6 +136,8 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             RuntimeError: No episode is running.
             ValueError: An action is missing, outside its space or not finite, or belongs to no agent.
         """
+        if not actions and not self.agents and self._step is not None:
+            return {}, {}, {}, {}, {}  # nobody left and nothing asked: what SuperSuit's black_death_v3 does at the end
         before = self._state
         batch = self._batch(actions)  # (1, N) or (1, N, A)
         self._state, step = self._advance(before, batch, actions)

@@ -1,0 +1,378 @@
+"""What makes an environment a pure function of a batch of worlds, as checks that say what is wrong.
+
+`envs.conformance` runs them together with those of the views. All take a function that makes the environment.
+
+Axes: B worlds, N agents, O observation, A actions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+
+from .core import Array, BatchEnv, Step, ended, put_worlds, take_worlds
+
+MakeEnv = Callable[[], Any]
+
+SEEDED_STEPS = 500
+"""Steps over which the same seed must give the same bytes; PettingZoo's own test compares one."""
+
+
+# The pieces the checks are made of
+
+
+def random_actions(env: BatchEnv, step: Step, rng: np.random.Generator) -> Array:
+    """Uniform among what is allowed: (B, N) integers or (B, N, A) floats."""
+    worlds, agents = step.alive.shape
+    space = env.action_space
+    if isinstance(space, Discrete):
+        score = rng.random((worlds, agents, int(space.n)))
+        if step.action_mask is not None:
+            score = np.where(step.action_mask, score, -1.0)
+        return score.argmax(axis=2) + int(space.start)
+    return rng.uniform(space.low, space.high, (worlds, agents, *space.shape)).astype(np.float32)
+
+
+def fingerprint(values: Any) -> Any:
+    """Nested bytes of arrays, with their types and shapes, to compare by `==`."""
+    if values is None:
+        return None
+    if isinstance(values, dict):
+        return {key: fingerprint(value) for key, value in values.items()}
+    if isinstance(values, (tuple, list)):
+        return [fingerprint(value) for value in values]
+    array = np.asarray(values)
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def differences(one: Any, other: Any) -> list[str]:
+    """Names of the fields of two states or steps that are not the same bytes."""
+    return [field for field, a, b in zip(one._fields, one, other, strict=True) if fingerprint(a) != fingerprint(b)]
+
+
+def assert_same(one: Any, other: Any, what: str) -> None:
+    """Fails, naming the fields, unless two states or steps are the same bytes."""
+    fields = differences(one, other)
+    assert not fields, f"{what}: {type(one).__name__}.{', '.join(fields)} differ"
+
+
+def world_of(step: Step, rows: Any) -> Step:
+    """The given worlds of a step."""
+
+    def take(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: take(part) for key, part in value.items()}
+        return None if value is None else value[rows]
+
+    return Step(*(take(value) for value in step))
+
+
+def _roll(
+    env: BatchEnv, seeds: Sequence[int], steps: int, seed: int = 0
+) -> Iterator[tuple[Any, Step, Array, Any, Step]]:
+    """(state, step, action, next state, next step) under random actions, at most to the end of all the worlds."""
+    rng = np.random.default_rng(seed)
+    state, step = env.reset(seeds)
+    for _ in range(steps):
+        action = random_actions(env, step, rng)
+        following, shown = env.step(state, action)
+        yield state, step, action, following, shown
+        state, step = following, shown
+        if ended(step).all():
+            return
+
+
+# Of the pure functions
+
+
+def check_spaces(make_env: MakeEnv) -> None:
+    """The attributes of `BatchEnv` are there, and bounded where they must be."""
+    env = make_env()
+    assert isinstance(env, BatchEnv), f"{type(env).__name__} lacks attributes or methods of envs.core.BatchEnv"
+    assert re.fullmatch(r".+_v\d+", env.name), f"name is {env.name!r}, it must end in a version like _v0"
+    assert env.agents, "there must be at least one agent"
+    assert len(set(env.agents)) == len(env.agents), f"agents {env.agents} have equal names"
+    assert isinstance(env.observation_space, Box), f"observation_space is {env.observation_space}, not a Box"
+    assert len(env.observation_space.shape) == 1, f"observations must be vectors, are {env.observation_space.shape}"
+    assert isinstance(env.action_space, (Box, Discrete)), f"action_space is {env.action_space}"
+    if isinstance(env.action_space, Box):
+        assert np.isfinite([env.action_space.low, env.action_space.high]).all(), "the action space must be bounded"
+    assert env.max_steps >= 1, f"max_steps is {env.max_steps}"
+    assert env.step_seconds > 0, f"step_seconds is {env.step_seconds}"
+    groups = getattr(env, "groups", (tuple(range(len(env.agents))),))
+    members = sorted(index for group in groups for index in group)
+    assert members == list(range(len(env.agents))), f"groups {groups} are no partition of {len(env.agents)} agents"
+
+
+def check_episodes(make_env: MakeEnv, worlds: int = 3) -> None:
+    """Shapes, types, containment and the rules of life and death, over whole random episodes."""
+    env = make_env()
+    state, step = env.reset(range(worlds))
+    _check_step(env, state, step, worlds)
+    for field in ("reward", "cost", "terminated", "truncated"):
+        assert not np.any(getattr(step, field)), f"{field} after reset must be zero"
+    born = step.alive.copy()  # (B, N) who has ever been alive
+    rolled = _roll(env, range(worlds), env.max_steps)
+    for length, (_, before, _, state, step) in enumerate(rolled, start=1):
+        _check_step(env, state, step, worlds)
+        assert not (step.alive & ~before.alive & born).any(), "an agent came back to life"
+        died = before.alive & ~step.alive
+        assert np.array_equal(step.terminated, died), "terminated must be True exactly in the step in which one dies"
+        absent = ~before.alive
+        assert not step.reward[absent].any(), "an agent that was not alive before the step was paid"
+        born |= step.alive
+        late = step.truncated != (length >= env.max_steps)
+        late &= ~ended(before)
+        assert not late.any(), f"truncated is {step.truncated} after step {length} of max_steps={env.max_steps}"
+
+
+def _check_step(env: BatchEnv, state: Any, step: Step, worlds: int) -> None:
+    agents, observations = len(env.agents), env.observation_space
+    expected: dict[str, tuple[tuple[int, ...], type]] = {
+        "obs": ((worlds, agents, *observations.shape), np.float32),
+        "state": ((worlds, *env.state_space.shape), np.float32),
+        "adjacency": ((worlds, agents, agents), np.bool_),
+        "alive": ((worlds, agents), np.bool_),
+        "reward": ((worlds, agents), np.float32),
+        "team_reward": ((worlds,), np.float32),
+        "cost": ((worlds, agents), np.float32),
+        "terminated": ((worlds, agents), np.bool_),
+        "truncated": ((worlds,), np.bool_),
+    }
+    if step.counterfactual is not None:
+        expected["counterfactual"] = ((worlds, agents), np.float32)
+    if isinstance(env.action_space, Discrete) and step.action_mask is not None:
+        expected["action_mask"] = ((worlds, agents, int(env.action_space.n)), np.bool_)
+    for field, (shape, dtype) in expected.items():
+        value = getattr(step, field)
+        assert value.shape == shape, f"{field} has shape {value.shape}, it must be {shape}"
+        assert value.dtype == dtype, f"{field} is {value.dtype}, it must be {np.dtype(dtype)}"
+        assert np.isfinite(value).all(), f"{field} is not finite"
+    for field, space in (("obs", observations), ("state", env.state_space)):
+        value = getattr(step, field)
+        outside = ((value < space.low) | (value > space.high)).reshape(-1, *space.shape).any(axis=0)
+        assert not outside.any(), f"{field} leaves its Box at index {np.flatnonzero(outside).tolist()}"
+    assert not step.obs[~step.alive].any(), "observations of agents that are not alive must be zero"
+    assert not step.adjacency[:, range(agents), range(agents)].any(), "the diagonal of adjacency must be False"
+    if step.action_mask is not None:
+        assert step.action_mask[step.alive].any(axis=-1).all(), "a live agent has no allowed action"
+    for name, value in step.metrics.items():
+        assert value.shape == (worlds,), f"metric {name} has shape {value.shape}, it must be ({worlds},)"
+        assert np.isfinite(value).all(), f"metric {name} is not finite"
+    for field, value in zip(state._fields, state, strict=True):
+        assert len(value) == worlds, f"State.{field} has first axis {len(value)}, it must be the {worlds} worlds"
+        assert value.dtype.kind in "biuf", f"State.{field} is {value.dtype}; checkpoints hold numbers only"
+
+
+def check_metrics_documented(make_env: MakeEnv) -> None:
+    """Every metric stands in the docstring of the environment's module or one of its packages."""
+    env = make_env()
+    _, step = env.reset([0])
+    parts = type(env).__module__.split(".")
+    pages = [sys.modules[".".join(parts[:end])].__doc__ or "" for end in range(1, len(parts) + 1)]
+    manual = "\n".join([*pages, inspect.getdoc(type(env)) or ""])
+    missing = [name for name in step.metrics if not re.search(rf"\b{re.escape(name)}\b", manual)]
+    assert not missing, f"metrics {missing} are not in the docstring of {type(env).__module__}"
+    unknown = set(getattr(env, "headline_metrics", ())) - set(step.metrics)
+    assert not unknown, f"headline_metrics {sorted(unknown)} are not among the metrics"
+
+
+def check_purity(make_env: MakeEnv, steps: int = 60) -> None:
+    """Arguments and past results stay as they were, and a snapshot replays to the same bytes whatever ran between."""
+    env = make_env()
+    kept = []
+    for state, _, action, following, shown in _roll(env, [0, 1], steps):
+        kept.append((state, action, following, shown, fingerprint((state, action, following, shown))))
+    other, seen = env.reset([77, 78, 79])
+    rng = np.random.default_rng(1)
+    for state, action, following, shown, before in kept:
+        now = fingerprint((state, action, following, shown))
+        names = ("the state passed in", "the action", "the state returned", "the step returned")
+        changed = [name for name, a, b in zip(names, before, now, strict=True) if a != b]
+        assert not changed, f"env.step is not pure: {', '.join(changed)} changed later"
+        other, seen = env.step(other, random_actions(env, seen, rng))
+        again, replayed = env.step(state, action)
+        assert_same(again, following, "a replayed snapshot, other worlds stepped in between")
+        assert_same(replayed, shown, "a replayed snapshot, other worlds stepped in between")
+
+
+def check_rows(make_env: MakeEnv, steps: int = 60) -> None:
+    """Row k of a batch is the same world alone, and the order of worlds does not matter."""
+    env = make_env()
+    seeds = [11, 7, 5, 3]
+    alone = [env.reset([seed])[0] for seed in seeds]
+    order = np.array([2, 0, 3, 1])
+    shuffled, _ = env.reset([seeds[k] for k in order])
+    for _, _, action, following, shown in _roll(env, seeds, steps):
+        for k in range(len(seeds)):
+            alone[k], single = env.step(alone[k], action[k : k + 1])
+            assert_same(single, world_of(shown, slice(k, k + 1)), f"row {k} of a batch and the same world alone")
+            assert_same(
+                alone[k], take_worlds(following, slice(k, k + 1)), f"row {k} of a batch and the same world alone"
+            )
+        shuffled, mixed = env.step(shuffled, action[order])
+        assert_same(mixed, world_of(shown, order), "the same worlds in another order")
+
+
+def check_seeds(make_env: MakeEnv) -> None:
+    """The same seed gives the same episode in two objects, different seeds different ones, for 500 steps."""
+    one, other = make_env(), make_env()
+    passed, seed, differed = 0, 0, False
+    while passed < SEEDED_STEPS:
+        state, step = one.reset([seed])
+        twin, shown = other.reset([seed])
+        assert_same(step, shown, f"two resets by seed {seed}")
+        stranger, strange = other.reset([seed + 10_000])
+        rng = np.random.default_rng(seed)
+        differed |= bool(differences(step, strange))
+        while passed < SEEDED_STEPS and not ended(step).all():
+            action = random_actions(one, step, rng)
+            state, step = one.step(state, action)
+            twin, shown = other.step(twin, action)
+            assert_same(state, twin, f"two episodes of seed {seed}")
+            assert_same(step, shown, f"two episodes of seed {seed}")
+            if not differed:
+                stranger, strange = other.step(stranger, action)
+                differed = bool(differences(step, strange))
+            passed += 1
+        seed += 1
+    assert differed, "different seeds give the same episodes: the seed is not used"
+
+
+def check_seed_kinds(make_env: MakeEnv) -> None:
+    """Any integer of at least 0 is a seed, and nothing touches the global random state."""
+    env = make_env()
+    before = pickle.dumps(np.random.get_state())  # noqa: NPY002 - it is what must not change
+    for seed in (0, 1, 2**31, 2**63, 2**64 - 1, np.int64(5), np.uint64(2**63)):
+        state, step = env.reset([seed])
+        env.step(state, random_actions(env, step, np.random.default_rng(0)))
+    after = pickle.dumps(np.random.get_state())  # noqa: NPY002
+    assert before == after, "the environment draws from numpy's global random state"
+
+
+def check_dead(make_env: MakeEnv, worlds: int = 4) -> None:
+    """What agents that are not alive are told to do makes no difference."""
+    env = make_env()
+    rng = np.random.default_rng(5)
+    for state, step, action, following, shown in _roll(env, range(worlds), env.max_steps):
+        if step.alive.all():
+            continue
+        other = random_actions(env, step._replace(action_mask=None), rng)
+        other[step.alive] = action[step.alive]
+        changed, seen = env.step(state, other)
+        assert_same(seen, shown, "the same step with other actions of dead agents")
+        assert_same(changed, following, "the same step with other actions of dead agents")
+
+
+def check_counterfactual(make_env: MakeEnv, steps: int = 8) -> None:
+    """G without agent i does not depend on what i does, so D_i changes exactly as G does. Skipped where not offered."""
+    env = make_env()
+    counterfactual = getattr(env, "counterfactual", None)
+    if not callable(counterfactual):
+        return
+    rng = np.random.default_rng(6)
+    for state, step, action, _, shown in _roll(env, [0, 1], steps):
+        before = fingerprint((state, action))
+        without = np.asarray(counterfactual(state, action))
+        assert fingerprint((state, action)) == before, "counterfactual changed its arguments"
+        assert without.shape == action.shape[:2], f"counterfactual has shape {without.shape}, not (B, N)"
+        assert np.isfinite(without).all(), "counterfactual is not finite"
+        if shown.counterfactual is not None:
+            assert np.array_equal(shown.counterfactual, without), "Step.counterfactual is not what the method gives"
+        other = random_actions(env, step, rng)
+        for i in range(len(env.agents)):
+            mixed = action.copy()
+            mixed[:, i] = other[:, i]
+            again = np.asarray(counterfactual(state, mixed))
+            assert np.array_equal(again[:, i], without[:, i]), f"G without {env.agents[i]} depends on its own action"
+
+
+def check_bad_actions(make_env: MakeEnv) -> None:
+    """Actions of wrong shape, outside the space or not finite raise ValueError."""
+    env = make_env()
+    state, step = env.reset([0, 1])
+    good = random_actions(env, step, np.random.default_rng(0))
+    bad: dict[str, Array] = {
+        "an agent too many": np.concatenate([good, good[:, :1]], axis=1),
+        "a world too few": good[:1],
+        "no worlds axis": good[0],
+    }
+    i = int(np.flatnonzero(step.alive[0])[0])  # actions of the dead may be anything
+    if isinstance(env.action_space, Discrete):
+        start, n = int(env.action_space.start), int(env.action_space.n)
+        bad["an action past the last"] = _with(good, i, start + n)
+        bad["an action before the first"] = _with(good, i, start - 1)
+        bad["half an action"] = _with(good.astype(np.float64), i, start + 0.5)
+        bad["NaN"] = _with(good.astype(np.float64), i, np.nan)
+    else:
+        bad["an action above the Box"] = _with(good, i, env.action_space.high + 1)
+        bad["an action below the Box"] = _with(good, i, env.action_space.low - 1)
+        bad["NaN"] = _with(good, i, np.nan)
+        bad["infinity"] = _with(good, i, np.inf)
+    for what, action in bad.items():
+        try:
+            env.step(state, action)
+        except ValueError as error:
+            assert str(error), f"the ValueError for {what} says nothing"
+        else:
+            raise AssertionError(f"env.step took {what} without a ValueError")
+
+
+def _with(action: Array, agent: int, value: Any) -> Array:
+    action = action.copy()
+    action[0, agent] = value
+    return action
+
+
+def check_pickle(make_env: MakeEnv, steps: int = 5) -> None:
+    """The environment and its states survive pickle and cloudpickle, and go on to the same bytes."""
+    env = make_env()
+    for state, _, action, following, shown in _roll(env, [4], steps):
+        for module in (pickle, cloudpickle):
+            copy, kept = module.loads(module.dumps((env, state)))
+            continued, seen = copy.step(kept, action)
+            assert_same(continued, following, f"after {module.__name__}")
+            assert_same(seen, shown, f"after {module.__name__}")
+
+
+def check_render(make_env: MakeEnv) -> None:
+    """Pictures are RGB, headless, not blank, of the world asked for, and looking changes nothing."""
+    env = make_env()
+    states = [following for _, _, _, following, _ in _roll(env, [0, 1], 10)]
+    state = states[-1]
+    before = fingerprint(state)
+    frame = env.render(state, 0)
+    assert isinstance(frame, np.ndarray), f"render returned a {type(frame).__name__}"
+    assert frame.dtype == np.uint8, f"the frame is {frame.dtype}, not uint8"
+    assert frame.ndim == 3, f"the frame has shape {frame.shape}, not (height, width, 3)"
+    assert frame.shape[2] == 3, f"the frame has shape {frame.shape}, not (height, width, 3)"
+    assert frame.min() != frame.max(), "the frame is blank"
+    assert np.array_equal(frame, env.render(state, 0)), "two pictures of one state differ"
+    assert fingerprint(state) == before, "render changed the state"
+    swapped = put_worlds(state, np.array([0, 1]), take_worlds(state, np.array([1, 0])))
+    assert np.array_equal(frame, env.render(swapped, 1)), "the picture does not follow the `world` argument"
+    assert not np.array_equal(frame, env.render(env.reset([0, 1])[0], 0)), "ten steps later the picture is the same"
+
+
+BATCH_CHECKS: tuple[Callable[[MakeEnv], None], ...] = (
+    check_spaces,
+    check_episodes,
+    check_metrics_documented,
+    check_purity,
+    check_rows,
+    check_seeds,
+    check_seed_kinds,
+    check_dead,
+    check_counterfactual,
+    check_bad_actions,
+    check_pickle,
+    check_render,
+)
