@@ -2,6 +2,7 @@
 
 from .config import DEFAULT_TASK, TASKS, Config
 from .env import VERSION, Warehouse
+from .heuristic import heuristic
 
 
 def build(config: Config) -> Warehouse:

@@ -34,7 +34,7 @@ from .state import (
 VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
 """The seven discrete actions, in order."""
-_TARGETS = np.array(
+TARGETS = np.array(
     [
         [0.0, 0.0],
         [TOP_SPEED, 0.0],
@@ -44,7 +44,8 @@ _TARGETS = np.array(
         [0.0, -TOP_TURN_RATE],
         [-0.5 * TOP_SPEED, 0.0],
     ]
-)  # (7, 2) speed [m/s], turn rate [rad/s]
+)
+"""(7, 2): the speed [m/s] and turn rate [rad/s] each of them asks for."""
 
 
 class Warehouse:
@@ -61,7 +62,7 @@ class Warehouse:
         self.agents = tuple(f"robot_{i}" for i in range(config.n_robots))
         self.max_steps = config.max_steps
         mode = {"nearest": working.NEAREST, "fifo": working.FIFO, "claim": working.CLAIM}[config.dispatch]
-        self._rules = working.Rules(
+        self.rules = working.Rules(
             dispatch=mode,
             n_orders=config.n_orders,
             shaping=float(config.shaping),
@@ -98,7 +99,7 @@ class Warehouse:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.layout, seeds)
-        working.dispatch(self._rules, self.layout, state)
+        working.dispatch(self.rules, self.layout, state)
         nothing = np.zeros(state.alive.shape)
         step = self._show(state, nothing, nothing, np.zeros(state.alive.shape, dtype=bool))
         if self.config.counterfactual != "none":
@@ -159,7 +160,7 @@ class Warehouse:
                     f"action {action[state.alive & ~valid][0]} is outside Discrete({len(PRIMITIVES)}): give 0 to "
                     f"{len(PRIMITIVES) - 1} ({', '.join(PRIMITIVES)})"
                 )
-            targets = _TARGETS[np.where(valid & state.alive, action, 0)]
+            targets = TARGETS[np.where(valid & state.alive, action, 0)]
         else:
             if action.shape != (n_worlds, n_robots, 2) or action.dtype.kind not in "fiu":
                 raise ValueError(
@@ -185,7 +186,7 @@ class Warehouse:
         settle(before, body, impulse)
         terminated = np.zeros(state.alive.shape, dtype=bool)
         after = copied(state)._replace(body=body)
-        working.work(self._rules, self.layout, after, impulse, drive_power, reward, cost, terminated)
+        working.work(self.rules, self.layout, after, impulse, drive_power, reward, cost, terminated)
         return after, reward, cost, terminated
 
     def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:

@@ -209,6 +209,8 @@ def _routes(blocked: NDArray[np.bool_], targets: NDArray[np.float64]) -> tuple[N
         tail = np.nonzero(inside)[0]
         head = tail + dy * columns + dx
         both = free[tail] & free[head]
+        if dx and dy:  # no cutting of corners
+            both &= free[tail + dx] & free[tail + dy * columns]
         tails.append(tail[both])
         heads.append(head[both])
         lengths.append(np.full(both.sum(), NODE_SPACING * np.hypot(dx, dy)))
