@@ -8,11 +8,14 @@ Algorithms never import environments. The runner turns an environment's steps in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .actor import Actor
 
 Array = NDArray[Any]
 Action = NDArray[Any]
@@ -59,6 +62,11 @@ class Transition(NamedTuple):
 
 class Algorithm(Protocol):
     """Acts, is told what came of it, and learns."""
+
+    policy: Actor
+    """All that execution needs; its parameters are the entry "policy" of `state_dict`."""
+    progress: float
+    """Fraction of the run that is over, 0 to 1; set by whoever runs it, for schedules."""
 
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
         """Actions for all worlds and agents, from nothing an agent could not see or hear."""

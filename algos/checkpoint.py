@@ -1,0 +1,211 @@
+"""Checkpoints that survive a crash at any instant.
+
+A checkpoint is one `torch.save` file of tensors and plain data. It is written under a temporary name in the folder it
+is meant for, flushed to the disk, renamed, and the folder is flushed too: a reader sees the whole file or none of it.
+Arrays travel as tagged tensors, so that `torch.load(weights_only=True)`, which runs no code of the file, reads them.
+
+Names sort by time: `step-000000065536.pt`. `best.pt`, where there is one, is never removed by the rotation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+FORMAT = "coterie-checkpoint"
+VERSION = 1
+KEEP = 2
+"""Checkpoints kept besides `best`: the newest, and one more in case the disk damages it."""
+_NAME = re.compile(r"step-(\d{12})\.pt")
+_ARRAY = "__array__"
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of ours, or is damaged; the message is one line that says which."""
+
+
+class MisfitError(ValueError):
+    """A good checkpoint, but of another environment, algorithm or version; the message is one line."""
+
+
+def pack(value: Any) -> Any:
+    """Turns numpy arrays and scalars inside nested plain data into what `weights_only` loading accepts.
+
+    Args:
+        value: Dictionaries, lists and tuples of tensors, arrays, numbers, strings, booleans and None.
+
+    Raises:
+        TypeError: Something else is in there, such as an object of a class.
+    """
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("an array of Python objects cannot be saved in a checkpoint")
+        flat = np.frombuffer(np.ascontiguousarray(value).tobytes(), dtype=np.uint8).copy()
+        return {_ARRAY: value.dtype.str, "shape": list(value.shape), "bytes": torch.from_numpy(flat)}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {key: pack(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(pack(item) for item in value)
+    if isinstance(value, list):
+        return [pack(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str, torch.Tensor)):
+        return value
+    raise TypeError(f"a checkpoint holds tensors, arrays and plain data only, not {type(value).__name__}")
+
+
+def unpack(value: Any) -> Any:
+    """The inverse of `pack`; named tuples come back as tuples."""
+    if isinstance(value, dict):
+        if _ARRAY in value:
+            raw = value["bytes"].numpy().tobytes()
+            return np.frombuffer(raw, dtype=np.dtype(value[_ARRAY])).reshape(value["shape"]).copy()
+        return {key: unpack(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(unpack(item) for item in value)
+    if isinstance(value, list):
+        return [unpack(item) for item in value]
+    return value
+
+
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file so that `path` holds either its old content or all of the new one, whatever happens meanwhile.
+
+    Raises:
+        OSError: The disk is full or the folder is not writable. The temporary file is removed, `path` is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a rename in `folder` durable, where the system lets folders be opened (Windows does not)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Writes one checkpoint atomically.
+
+    Args:
+        path: Where to, in an existing folder.
+        content: Nested plain data, tensors and arrays.
+
+    Raises:
+        OSError: See `write_atomically`.
+    """
+    # Through memory: torch's own writer turns a full disk into a RuntimeError about file positions.
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "version": VERSION, "content": pack(content)}, buffer)
+    write_atomically(path, buffer.getbuffer())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads one checkpoint, to the CPU.
+
+    Raises:
+        CheckpointError: The file is damaged, or is not a checkpoint of Coterie, or is of a newer version.
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # torch does not look at the checksums, and would load a flipped bit
+        if damaged is not None:
+            raise CheckpointError(f"{path} is damaged: the checksum of {damaged} is wrong")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (CheckpointError, FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # torch raises nearly anything on foreign bytes
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+        raise CheckpointError(f"{path} is damaged or is not a checkpoint ({reason})") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is a torch file, but not a checkpoint of Coterie")
+    if found.get("version") != VERSION:
+        raise CheckpointError(f"{path} has format version {found.get('version')}; this program reads {VERSION}")
+    try:
+        return unpack(found["content"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+
+
+def steps_of(path: Path) -> int:
+    """The environment steps in a checkpoint's name."""
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"{path.name} is not the name of a checkpoint; expected step-<12 digits>.pt")
+    return int(match[1])
+
+
+def listing(folder: Path) -> list[Path]:
+    """All numbered checkpoints of a folder, oldest first."""
+    return sorted(path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name))
+
+
+def save_latest(folder: Path, steps: int, content: dict[str, Any], *, keep: int = KEEP) -> Path:
+    """Saves as the newest checkpoint of `folder` and removes all but the last `keep`.
+
+    Raises:
+        OSError: The save failed. Earlier checkpoints are all still there: old ones go only when the new one stands.
+    """
+    path = folder / f"step-{steps:012d}.pt"
+    for stale in folder.glob(".*.tmp"):  # left by a process that was killed while it wrote
+        with contextlib.suppress(OSError):
+            stale.unlink()
+    save(path, content)
+    for old in listing(folder)[:-keep]:
+        with contextlib.suppress(OSError):
+            old.unlink()
+    return path
+
+
+def load_latest(folder: Path, *, warn: Callable[[str], None] = warnings.warn) -> tuple[Path, dict[str, Any]]:
+    """The newest checkpoint that can be read.
+
+    Args:
+        folder: A run's `checkpoints` folder.
+        warn: Told, in one line, about every newer checkpoint that could not be read.
+
+    Raises:
+        CheckpointError: There is none, or none can be read.
+    """
+    paths = listing(folder)
+    if not paths:
+        raise CheckpointError(f"no checkpoint in {folder}; the run ended before its first save")
+    problems = []
+    for path in reversed(paths):
+        try:
+            content = load(path)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            warn(f"{problem}; falling back to {path.name}")
+        return path, content
+    raise CheckpointError("; ".join(problems))

@@ -1,0 +1,119 @@
+"""Statistics of episodes, gathered from the steps of B worlds without a loop over worlds.
+
+Axes: B worlds, N agents, W episodes remembered, K columns.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .core import Array, StepLike
+
+OWN_COLUMNS = ("return", "team_return", "length", "cost")
+"""Mean over agents of the summed own rewards; summed team reward; steps; mean over agents of the summed cost."""
+
+
+class EpisodeStatistics:
+    """Sums over the running episode of each world, and a window of finished ones.
+
+    A row of the window is `OWN_COLUMNS` followed by the environment's metrics at the episode's last moment.
+    """
+
+    def __init__(self, n_worlds: int, n_agents: int, metrics: tuple[str, ...], *, window: int = 100) -> None:
+        """Starts with empty sums.
+
+        Args:
+            n_worlds: B.
+            n_agents: N.
+            metrics: Names of the environment's metrics.
+            window: W, how many finished episodes `means` covers.
+        """
+        self.columns = OWN_COLUMNS + metrics
+        self.finished = 0
+        self._metrics = metrics
+        self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
+        self._cost = np.zeros((n_worlds, n_agents))
+        self._team_reward = np.zeros(n_worlds)
+        self._length = np.zeros(n_worlds, dtype=np.int64)
+        self._window = np.zeros((window, len(self.columns)))  # (W, K), a ring
+
+    def add(self, final: StepLike, ended: Array, whole: Array | None = None) -> tuple[Array, Array] | None:
+        """Counts one step of every world.
+
+        Args:
+            final: The moment the step led to, before any reset.
+            ended: (B,) bool, the worlds whose episode is over.
+            whole: (B,) bool, those of them that were not cut short by whoever steps the worlds; None for all.
+
+        Returns:
+            None where no whole episode ended; otherwise the worlds' indices (E,) and rows (E, K).
+        """
+        self._reward += final.reward
+        self._cost += final.cost
+        self._team_reward += final.team_reward
+        self._length += 1
+        if not ended.any():
+            return None
+        worlds = np.flatnonzero(ended if whole is None else ended & whole)
+        rows = np.empty((len(worlds), len(self.columns)))
+        rows[:, 0] = self._reward[worlds].mean(axis=1)
+        rows[:, 1] = self._team_reward[worlds]
+        rows[:, 2] = self._length[worlds]
+        rows[:, 3] = self._cost[worlds].mean(axis=1)
+        for column, name in enumerate(self._metrics, start=len(OWN_COLUMNS)):
+            rows[:, column] = final.metrics[name][worlds]
+        for sums in (self._reward, self._cost, self._team_reward, self._length):
+            sums[ended] = 0
+        if not len(worlds):
+            return None
+        for row in rows:
+            self._window[self.finished % len(self._window)] = row
+            self.finished += 1
+        return worlds, rows
+
+    def mean_return(self) -> float | None:
+        """Mean of `return` over the window; None before the first episode ends."""
+        return float(self._window[: self.finished, 0].mean()) if self.finished else None
+
+    def means(self) -> dict[str, float]:
+        """Means over the window by column; {} before the first episode ends. Undefined metrics (NaN) are left out."""
+        rows = self._window[: self.finished]
+        if not len(rows):
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=RuntimeWarning)  # a column of NaN alone
+            means = np.nanmean(rows, axis=0)
+        return {name: float(mean) for name, mean in zip(self.columns, means, strict=True) if np.isfinite(mean)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Arrays and plain data from which `load_state_dict` continues exactly."""
+        return {
+            "columns": list(self.columns),
+            "finished": self.finished,
+            "reward": self._reward,
+            "cost": self._cost,
+            "team_reward": self._team_reward,
+            "length": self._length,
+            "window": self._window,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from what `state_dict` returned.
+
+        Raises:
+            ValueError: It came from another number of worlds or agents, or from other metrics.
+        """
+        if tuple(state["columns"]) != self.columns or state["reward"].shape != self._reward.shape:
+            raise ValueError(
+                f"episode statistics of {state['reward'].shape} worlds x agents with {list(state['columns'])} do not "
+                f"fit {self._reward.shape} with {list(self.columns)}"
+            )
+        self.finished = state["finished"]
+        self._reward = state["reward"].copy()
+        self._cost = state["cost"].copy()
+        self._team_reward = state["team_reward"].copy()
+        self._length = state["length"].copy()
+        self._window = state["window"].copy()

@@ -1,0 +1,227 @@
+"""Evaluation of a policy: whole episodes, fixed beforehand, and how sure we are of the mean.
+
+Axes: B worlds, E episodes, K columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .core import Action, Array, Obs, StepLike, VectorEnv
+from .episodes import EpisodeStatistics
+
+Act = Callable[[Obs], Action]
+Policies = Mapping[str, Callable[[VectorEnv], Act]]
+"""By name: given the worlds, what acts in them. A heuristic reads `env.batch_state`; others need the `Obs` only."""
+
+FIRST_SEED = 2**31
+"""Training seeds lie below, evaluation seeds here and above: no policy is judged on an episode it has learned from."""
+
+
+def to_obs(step: StepLike, started: Array) -> Obs:
+    """What is known before acting, from an environment's step; `started` is (B,) bool."""
+    return Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, started)
+
+
+def ended_worlds(step: StepLike) -> Array:
+    """(B,) bool: the time limit is reached or nobody is left alive."""
+    return step.truncated | ~step.alive.any(axis=1)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes of one policy."""
+
+    columns: tuple[str, ...]
+    """`return`, `team_return`, `length`, `cost`, then the environment's metrics."""
+    values: Array
+    """(E, K), one row an episode, in the order of the episodes' seeds."""
+
+    def mean(self, column: str) -> float:
+        """The mean over the episodes in which the column is defined."""
+        return mean_interval(self._column(column))[0]
+
+    def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
+        """Mean, lower and upper end of its bootstrap interval, by column."""
+        return {name: mean_interval(self._column(name), level=level) for name in self.columns}
+
+    def _column(self, name: str) -> Array:
+        return self.values[:, self.columns.index(name)]
+
+
+def evaluate(
+    env: VectorEnv,
+    act: Act,
+    n_episodes: int,
+    *,
+    seed: int = FIRST_SEED,
+    stop: Callable[[], bool] | None = None,
+    watch: Callable[[], None] | None = None,
+) -> Evaluation | None:
+    """Plays exactly `n_episodes` episodes and keeps every one.
+
+    Which episodes count is fixed beforehand: episode e belongs to world e mod B, each world playing its own share from
+    the reset on. Taking the first ones to finish instead would favour short episodes.
+
+    Args:
+        env: B worlds; they are reset.
+        act: The policy.
+        n_episodes: E.
+        seed: The worlds' seed; the same seed and B give every policy the same episodes.
+        stop: Asked after every step; evaluation is given up once it says True.
+        watch: Called before every step, for instance to take a picture.
+
+    Returns:
+        The episodes, or None where `stop` ended it.
+
+    Raises:
+        ValueError: `n_episodes` is less than one.
+    """
+    if n_episodes < 1:
+        raise ValueError(f"n_episodes is {n_episodes}; at least 1 is needed")
+    step = env.reset(seed)
+    started = np.ones(env.n_worlds, dtype=bool)
+    statistics = EpisodeStatistics(env.n_worlds, len(env.agents), tuple(step.metrics), window=1)
+    values = np.full((n_episodes, len(statistics.columns)), np.nan)
+    played = np.zeros(env.n_worlds, dtype=np.int64)
+    missing = n_episodes
+    while missing:
+        if watch is not None:
+            watch()
+        final, step = env.step(act(to_obs(step, started)))
+        started = ended_worlds(final)
+        finished = statistics.add(final, started)
+        if finished is not None:
+            worlds, rows = finished
+            episodes = played[worlds] * env.n_worlds + worlds
+            counted = episodes < n_episodes
+            values[episodes[counted]] = rows[counted]
+            played[worlds] += 1
+            missing -= int(counted.sum())
+        if missing and stop is not None and stop():
+            return None
+    return Evaluation(statistics.columns, values)
+
+
+def mean_interval(
+    values: Array, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+        values: (E,), one number an episode. NaN stands for undefined and is left out.
+        level: Confidence level in (0, 1).
+        resamples: How many times E values are drawn with replacement.
+        seed: Of the drawing: the same values give the same interval.
+
+    Returns:
+        Mean, lower end, upper end; all NaN where nothing is defined. Equal where there is one value.
+    """
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return math.nan, math.nan, math.nan
+    mean = float(values.mean())
+    if np.ptp(values) == 0:
+        return mean, mean, mean
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for start in range(0, resamples, 1000):  # in parts: E may be large
+        part = means[start : start + 1000]
+        part[:] = values[rng.integers(len(values), size=(len(part), len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return mean, float(low), float(high)
+
+
+def compare(
+    make_env: Callable[[int], VectorEnv],
+    policies: Policies,
+    n_episodes: int,
+    *,
+    seed: int = FIRST_SEED,
+    max_worlds: int = 64,
+    stop: Callable[[], bool] | None = None,
+) -> dict[str, Evaluation] | None:
+    """Evaluates several policies on the same episodes.
+
+    Args:
+        make_env: Makes an environment of the given number of worlds.
+        policies: By name.
+        n_episodes: E, of each.
+        seed: See `evaluate`.
+        max_worlds: Most worlds to step at once.
+        stop: See `evaluate`.
+
+    Returns:
+        By name; None where `stop` ended it.
+    """
+    env = make_env(worlds_for(n_episodes, max_worlds))
+    found: dict[str, Evaluation] = {}
+    for name, policy in policies.items():
+        evaluation = evaluate(env, policy(env), n_episodes, seed=seed, stop=stop)
+        if evaluation is None:
+            return None
+        found[name] = evaluation
+    return found
+
+
+def worlds_for(n_episodes: int, max_worlds: int = 64) -> int:
+    """How many worlds play `n_episodes` in the fewest rounds with the fewest idle worlds in the last one."""
+    rounds = math.ceil(n_episodes / max_worlds)
+    return math.ceil(n_episodes / max(rounds, 1))
+
+
+def record_episode(
+    env: VectorEnv, act: Act, *, seed: int = FIRST_SEED, max_frames: int = 1000, stop: Callable[[], bool] | None = None
+) -> list[Array]:
+    """Pictures of the first episode of world 0: frames of (height, width, 3) uint8, one a control step."""
+    frames: list[Array] = []
+
+    def picture() -> None:
+        frames.append(env.render(0))
+
+    evaluate(env, act, 1, seed=seed, watch=picture, stop=lambda: len(frames) >= max_frames or bool(stop and stop()))
+    return frames
+
+
+def table(evaluations: Mapping[str, Evaluation]) -> str:
+    """Mean and 95 % interval of every column beside each other, for reading."""
+    names = list(evaluations)
+    columns = next(iter(evaluations.values())).columns
+    intervals = {name: evaluation.intervals() for name, evaluation in evaluations.items()}
+    rows = [["", *names]]
+    rows += [[column, *(_cell(intervals[name][column]) for name in names)] for column in columns]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(names) + 1)]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """The same as plain data for JSON; an undefined mean is None."""
+    return {
+        name: {
+            column: dict(zip(("mean", "low", "high"), (_finite(number) for number in interval), strict=True))
+            for column, interval in evaluation.intervals().items()
+        }
+        for name, evaluation in evaluations.items()
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _cell(interval: tuple[float, float, float]) -> str:
+    mean, low, high = interval
+    return "-" if math.isnan(mean) else f"{_short(mean)} [{_short(low)}, {_short(high)}]"
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"

@@ -1,0 +1,238 @@
+"""A trained policy without its training: on batches of worlds, and on the dictionaries that PettingZoo speaks.
+
+    policy = load_policy("runs/NAME")
+    observations, infos = env.reset(seed=1)
+    policy.reset(seed=1)
+    while env.agents:
+        observations, rewards, terminations, truncations, infos = env.step(policy.act(observations, infos))
+
+A run folder's config.json and its latest checkpoint are all it needs; no environment is imported.
+
+Axes: B worlds, N agents, O observation, A actions, H hidden.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import checkpoint, runfolder
+from .actor import Actor
+from .core import Action, Array, Obs, Spec
+from .nets import Memory
+
+
+class Player:
+    """An actor with a memory of its own: acts in B worlds without disturbing whoever trains it."""
+
+    def __init__(self, actor: Actor, *, generator: torch.Generator | None = None) -> None:
+        """Starts with nothing remembered.
+
+        Args:
+            actor: The networks; they are shared, not copied.
+            generator: Source of sampled actions; None acts greedily.
+        """
+        self._actor = actor
+        self._generator = generator
+        self._hidden: torch.Tensor | None = None  # (B, N, H)
+
+    @torch.inference_mode()
+    def __call__(self, obs: Obs) -> Action:
+        """Actions of all worlds: (B, N) int64 or (B, N, A) float32."""
+        if self._hidden is None or len(self._hidden) != len(obs.alive):
+            self._hidden = self._actor.first_hidden(len(obs.alive))
+        device = self._hidden.device
+
+        def tensor(array: Array) -> torch.Tensor:
+            return torch.as_tensor(array, device=device)
+
+        alive = tensor(obs.alive)
+        action, self._hidden = choose(
+            self._actor,
+            tensor(obs.obs),
+            Memory(self._hidden, tensor(obs.started)[None], alive[None]),
+            None if obs.action_mask is None else tensor(obs.action_mask) | ~alive[..., None],
+            self._generator,
+        )
+        return action
+
+
+def choose(
+    actor: Actor, obs: torch.Tensor, memory: Memory, action_mask: torch.Tensor | None, generator: torch.Generator | None
+) -> tuple[Action, torch.Tensor]:
+    """One step of an actor: obs (B, N, O) -> actions, (B, N) or (B, N, A), and the memory after it (B, N, H)."""
+    hidden = memory.hidden
+    if actor.hidden_size:
+        heads, states = actor(obs[None], memory)  # (1, B, N, A), (1, B, N, H)
+        assert states is not None
+        head, hidden = heads[0], states[0]
+    else:
+        head, _ = actor(obs)
+    sampled, _ = actor.sample(head, action_mask, generator)
+    return actor.to_space(sampled).cpu().numpy(), hidden
+
+
+class Policy:
+    """A trained policy that acts on PettingZoo's dictionaries, remembering each agent's past where it is recurrent."""
+
+    def __init__(self, actor: Actor, spec: Spec, agents: tuple[str, ...]) -> None:
+        """Starts a first episode.
+
+        Args:
+            actor: The networks, with their trained parameters.
+            spec: What they were built for.
+            agents: Names by index.
+        """
+        self.agents = agents
+        self.spec = spec
+        self._actor = actor
+        self._index = {agent: index for index, agent in enumerate(agents)}
+        self._generator = torch.Generator(next(actor.parameters()).device)
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> None:
+        """Forgets the episode. With a seed, sampled actions begin anew as well; without one they go on."""
+        self._hidden = self._actor.first_hidden(1)  # (1, N, H)
+        if seed is not None:
+            self._generator.manual_seed(seed)
+
+    def act(
+        self,
+        observations: Mapping[str, Any],
+        infos: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        greedy: bool = True,
+    ) -> dict[str, Any]:
+        """Actions of all agents at once.
+
+        Args:
+            observations: By agent, (O,) each; agents that are not there are taken for dead.
+            infos: By agent; `action_mask`, (A,) with 1 where allowed, is heeded where there is one.
+            greedy: The most likely action; otherwise one drawn from the policy.
+
+        Returns:
+            By agent: an int for `Discrete`, a (A,) float32 array otherwise.
+
+        Raises:
+            ValueError: An agent is unknown, or an observation or mask has the wrong shape.
+        """
+        masks = {agent: info["action_mask"] for agent, info in (infos or {}).items() if "action_mask" in info}
+        return self._act(observations, masks, greedy)
+
+    def act_one(self, agent: str, obs: Any, action_mask: Any = None, *, greedy: bool = True) -> Any:
+        """The action of one agent from what it alone sees; the memories of the others stay as they are.
+
+        Args:
+            agent: Its name.
+            obs: (O,).
+            action_mask: (A,) with 1 where allowed, or None.
+            greedy: See `act`.
+
+        Returns:
+            An int for `Discrete`, a (A,) float32 array otherwise.
+
+        Raises:
+            ValueError: See `act`.
+        """
+        return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy)[agent]
+
+    def player(self, *, generator: torch.Generator | None = None) -> Player:
+        """The same policy for batches of worlds, with a memory of its own."""
+        return Player(self._actor, generator=generator)
+
+    @torch.inference_mode()
+    def _act(self, observations: Mapping[str, Any], masks: Mapping[str, Any], greedy: bool) -> dict[str, Any]:
+        n_agents = len(self.agents)
+        obs = np.zeros((1, n_agents, self.spec.obs_dim), dtype=np.float32)
+        alive = np.zeros((1, n_agents), dtype=bool)
+        for agent, seen in observations.items():
+            index = self._index_of(agent)
+            seen = np.asarray(seen, dtype=np.float32)
+            if seen.size != self.spec.obs_dim:
+                raise ValueError(
+                    f"observation of {agent} has shape {seen.shape}; the policy was trained on ({self.spec.obs_dim},)"
+                )
+            obs[0, index] = seen.reshape(-1)
+            alive[0, index] = True
+        mask = self._masks(masks) if masks else None
+
+        device = self._hidden.device
+        memory = Memory(
+            self._hidden,
+            torch.zeros(1, 1, dtype=torch.bool, device=device),
+            torch.from_numpy(alive)[None].to(device),
+        )
+        generator = None if greedy else self._generator
+        action, hidden = choose(self._actor, torch.from_numpy(obs).to(device), memory, mask, generator)
+        here = torch.from_numpy(alive)[..., None].to(device)  # (1, N, 1)
+        self._hidden = torch.where(here, hidden, self._hidden)
+        plain = action[0].tolist() if action.ndim == 2 else action[0]
+        return {agent: plain[self._index[agent]] for agent in observations}
+
+    def _masks(self, masks: Mapping[str, Any]) -> torch.Tensor:
+        """(1, N, A) bool, all allowed where nothing was said."""
+        n_actions = int(getattr(self.spec.action_space, "n", 0))
+        mask = np.ones((1, len(self.agents), n_actions), dtype=bool)
+        for agent, allowed in masks.items():
+            allowed = np.asarray(allowed, dtype=bool)
+            if allowed.shape != (n_actions,):
+                raise ValueError(f"action mask of {agent} has shape {allowed.shape}; ({n_actions},) is expected")
+            mask[0, self._index_of(agent)] = allowed
+        return torch.from_numpy(mask).to(self._hidden.device)
+
+    def _index_of(self, agent: str) -> int:
+        if agent not in self._index:
+            raise ValueError(f"unknown agent {agent!r}; the policy was trained for {', '.join(self.agents)}")
+        return self._index[agent]
+
+
+def load_policy(
+    run_folder: str | PathLike[str],
+    *,
+    which: str = "latest",
+    device: str = "cpu",
+    warn: Callable[[str], None] = warnings.warn,
+) -> Policy:
+    """The policy of a run.
+
+    Args:
+        run_folder: Such as runs/NAME.
+        which: "latest", or "best" by the evaluations during training.
+        device: Where to compute.
+        warn: Told in one line when a newer checkpoint is damaged and an older one is taken.
+
+    Raises:
+        ValueError: The folder is not a run, or no checkpoint in it can be read; the message is one line.
+    """
+    from . import ALGOS  # here: the table's module imports this one
+
+    folder = Path(run_folder)
+    config = runfolder.read_config(folder)
+    checkpoints = folder / runfolder.CHECKPOINTS
+    if which == "latest":
+        path, content = checkpoint.load_latest(checkpoints, warn=warn)
+    elif which == "best":
+        path = checkpoints / "best.pt"
+        if not path.exists():
+            raise ValueError(f"{folder} has no best checkpoint; train with evaluations (--eval-every) to get one")
+        content = checkpoint.load(path)
+    else:
+        raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
+    spec = runfolder.spec_from_plain(config["spec"])
+    name = config["algo"]["name"]
+    if name not in ALGOS:
+        raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(ALGOS)}")
+    try:
+        entry = ALGOS[name]
+        options = entry.config(**runfolder.options_from_plain(config["algo"]["options"]))
+        actor = entry.algorithm(spec, options, seed=0, device=device).policy
+        actor.load_state_dict(content["algo"]["policy"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit {folder / runfolder.CONFIG}: {' '.join(str(error).split())}") from error
+    return Policy(actor, spec, tuple(config["agents"]))

@@ -1,0 +1,307 @@
+"""The training loop: act, step, observe, update; and around it rows, evaluations, videos and checkpoints.
+
+Axes: B worlds, N agents.
+
+`steps` counts environment steps: one step of one world, all its agents at once; an iteration makes B of them.
+What is due is decided by steps alone, so an interrupted run does the same things at the same steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import checkpoint
+from .core import Algorithm, Array, Transition, VectorEnv
+from .episodes import OWN_COLUMNS, EpisodeStatistics
+from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
+from .monitor import Monitor
+from .policy import Player
+from .progress import Progress
+from .runfolder import CHECKPOINTS
+from .video import encode_gif
+
+LEARNED = "learned"
+"""The name of the policy in training among those it is compared with."""
+MAX_FRAMES = 300
+"""Longest video in TensorBoard [frames]."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train and what to do how often, all in environment steps; 0 means never."""
+
+    total_steps: int
+    log_every: int = 0
+    """Least distance of two rows; 0 writes one after every update."""
+    save_every: int = 200_000
+    eval_every: int = 0
+    eval_episodes: int = 20
+    """Episodes of an evaluation, and of the comparison at the end; 0 means no evaluation at all."""
+    video_every: int = 0
+
+
+@dataclass
+class Outcome:
+    """How a call of `run` ended."""
+
+    steps: int
+    finished: bool
+    """All steps were made; otherwise `stop` ended the run."""
+    saved: bool
+    """The last checkpoint could be written."""
+    comparison: dict[str, Evaluation] | None = None
+
+
+@dataclass
+class _Run:
+    """What changes while a run goes on, beside the algorithm and the worlds; all of it is in a checkpoint."""
+
+    steps: int = 0
+    marks: dict[str, int] = field(default_factory=dict)
+    """Steps at which each recurring thing was last done."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Update scalars since the last row, summed."""
+    updates: int = 0
+    seconds: float = 0.0
+    """Time spent training, over all resumes [s]."""
+    best: float | None = None
+    """Highest mean return of an evaluation."""
+
+    def due(self, what: str, every: int) -> bool:
+        """Whether a multiple of `every` was reached or passed since `what` was last done; marks it as done if so."""
+        if not every or self.steps // every <= self.marks.get(what, 0) // every:
+            return False
+        self.marks[what] = self.steps
+        return True
+
+
+def run(
+    env: VectorEnv,
+    algo: Algorithm,
+    schedule: Schedule,
+    *,
+    folder: Path,
+    seed: int,
+    make_env: Callable[[int], VectorEnv],
+    policies: Policies | None = None,
+    resume: dict[str, Any] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    hparams: dict[str, Any] | None = None,
+    quiet: bool = False,
+) -> Outcome:
+    """Trains until `schedule.total_steps`, or until `stop` says True.
+
+    Args:
+        env: The worlds to train on.
+        algo: What learns.
+        schedule: How long, and what to do how often.
+        folder: The run folder; `checkpoints` is in it.
+        seed: Of the worlds.
+        make_env: Makes worlds for evaluation and videos, given their number.
+        policies: What to compare the learned policy with at the end; `LEARNED` is added.
+        resume: Content of a checkpoint to go on from.
+        stop: Asked between two steps.
+        hparams: Options for TensorBoard's HPARAMS page.
+        quiet: Show no progress.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        MisfitError: `resume` does not fit the environment or the algorithm.
+    """
+    state = _Run()
+    if resume is None:
+        step = env.reset(seed)
+        started = np.ones(env.n_worlds, dtype=bool)
+    else:
+        step, started, state = _restore(resume, env, algo)
+    metrics = tuple(step.metrics)
+    episodes = EpisodeStatistics(env.n_worlds, len(env.agents), metrics, window=max(100, env.n_worlds))
+    if resume is not None:
+        episodes.load_state_dict(resume["episodes"])
+
+    progress = Progress(schedule.total_steps, steps=state.steps, quiet=quiet)
+    headline = getattr(env, "headline_metrics", ()) or metrics[:2]
+    monitor = Monitor(folder, steps=state.steps, headline=headline, say=progress.say)
+    if resume is None and hparams is not None:
+        monitor.hparams(hparams)
+    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say)
+    examiner = _Examiner(algo, make_env, monitor, state, keeper, stop)
+    if resume is None:
+        keeper.save(started)  # a run killed before its first interval can be resumed too
+
+    obs = to_obs(step, started)
+    never = np.zeros(env.n_worlds, dtype=bool)
+    clock = np.zeros(4)  # seconds in act, env, update, and all of it, since the last row
+    counted = state.steps
+    now = time.perf_counter
+    while state.steps < schedule.total_steps and not stop():
+        begin = now()
+        action = algo.act(obs)
+        acted = now()
+        final, step = env.step(action)
+        stepped = now()
+        started = ended_worlds(final)
+        algo.observe(
+            Transition(
+                obs=obs,
+                action=action,
+                reward=final.reward,
+                team_reward=final.team_reward,
+                counterfactual=final.counterfactual,
+                terminated=final.terminated,
+                truncated=final.truncated,
+                final=to_obs(final, never),
+                ended=started,
+            )
+        )
+        algo.progress = state.steps / schedule.total_steps
+        scalars = algo.update()
+        updated = now()
+        episodes.add(final, started, getattr(env, "full_episodes", started))
+        alive = obs.alive
+        obs = to_obs(step, started)
+        state.steps += env.n_worlds
+        end = now()
+        clock += (acted - begin, stepped - acted, updated - stepped, end - begin)
+
+        if scalars:
+            state.updates += 1
+            for name, value in scalars.items():
+                state.sums[name] = state.sums.get(name, 0.0) + value
+            if state.steps - state.marks.get("row", 0) >= schedule.log_every:
+                state.seconds += clock[3]
+                monitor.row(state.steps, _row(state, episodes, clock, state.steps - counted, len(env.agents)))
+                monitor.actions(state.steps, action, alive, env.action_space)
+                state.marks["row"] = counted = state.steps
+                state.sums, state.updates = {}, 0
+                clock[:] = 0
+        progress.update(state.steps, episodes.mean_return)
+        last = state.steps >= schedule.total_steps
+        if not last and schedule.eval_episodes and state.due("eval", schedule.eval_every):
+            examiner.evaluate(schedule.eval_episodes, started)
+        if state.due("video", schedule.video_every):
+            examiner.film()
+        if not last and state.due("save", schedule.save_every):
+            monitor.flush()
+            keeper.save(started)
+
+    monitor.flush()
+    finished = state.steps >= schedule.total_steps
+    outcome = Outcome(state.steps, finished, saved=keeper.save(started))
+    if finished and schedule.eval_episodes and not stop():
+        outcome.comparison = examiner.compare(policies or {}, schedule.eval_episodes)
+    progress.close(state.steps)
+    monitor.close()
+    return outcome
+
+
+def _restore(resume: dict[str, Any], env: VectorEnv, algo: Algorithm) -> tuple[Any, Array, _Run]:
+    try:
+        algo.load_state_dict(resume["algo"])
+        step = env.load_state_dict(resume["env"])
+        return step, resume["started"], _Run(**resume["run"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError is torch's, about shapes
+        raise checkpoint.MisfitError(f"the checkpoint does not fit this run: {' '.join(str(error).split())}") from error
+
+
+def _row(state: _Run, episodes: EpisodeStatistics, clock: Array, steps: int, n_agents: int) -> dict[str, float]:
+    """The scalars of one row."""
+    row = {f"train/{name}": total / state.updates for name, total in state.sums.items()}
+    for name, mean in episodes.means().items():
+        row[f"{'rollout' if name in OWN_COLUMNS else 'env'}/{name}"] = mean
+    row["rollout/episodes"] = episodes.finished
+    seconds = max(clock[3], 1e-9)
+    row["time/steps_per_second"] = steps / seconds
+    row["time/agent_steps_per_second"] = steps * n_agents / seconds
+    row["time/training_seconds"] = state.seconds
+    for name, spent in zip(("act", "env", "update"), clock, strict=False):
+        row[f"time/share_{name}"] = spent / seconds
+    return row
+
+
+@dataclass
+class _Keeper:
+    """Saves; a disk that is full costs a checkpoint, not the run: the next interval tries again."""
+
+    folder: Path
+    env: VectorEnv
+    algo: Algorithm
+    episodes: EpisodeStatistics
+    state: _Run
+    say: Callable[[str], None]
+
+    def save(self, started: Array, *, best: bool = False) -> bool:
+        """Whether the checkpoint could be written."""
+        content = {
+            "algo": self.algo.state_dict(),
+            "env": self.env.state_dict(),
+            "episodes": self.episodes.state_dict(),
+            "started": started,
+            "run": dict(vars(self.state)),
+        }
+        try:
+            if best:
+                checkpoint.save(self.folder / "best.pt", content)
+            else:
+                checkpoint.save_latest(self.folder, self.state.steps, content)
+        except OSError as error:
+            self.say(
+                f"checkpoint at step {self.state.steps:,} could not be saved: {error.strerror or error} "
+                f"({error.filename or self.folder}); the earlier ones are intact"
+            )
+            return False
+        return True
+
+
+@dataclass
+class _Examiner:
+    """Evaluates and films the greedy policy, without touching the one in training."""
+
+    algo: Algorithm
+    make_env: Callable[[int], VectorEnv]
+    monitor: Monitor
+    state: _Run
+    keeper: _Keeper
+    stop: Callable[[], bool]
+
+    def evaluate(self, n_episodes: int, started: Array) -> None:
+        """Writes an `eval/` row, and a `best` checkpoint where the return is the highest so far."""
+        env = self.make_env(worlds_for(n_episodes))
+        evaluation = evaluate(env, Player(self.algo.policy), n_episodes, stop=self.stop)
+        if evaluation is None:
+            self.state.marks["eval"] = self.state.steps - env.n_worlds  # interrupted: due again after a resume
+            return
+        self._write(evaluation)
+        mean = evaluation.mean("return")
+        if self.state.best is None or mean > self.state.best:
+            self.state.best = mean
+            self.keeper.save(started, best=True)
+
+    def compare(self, policies: Policies, n_episodes: int) -> dict[str, Evaluation] | None:
+        """The learned policy and the others on the same episodes; None where interrupted."""
+        every = {LEARNED: lambda _: Player(self.algo.policy), **policies}
+        evaluations = compare(self.make_env, every, n_episodes, stop=self.stop)
+        if evaluations is not None:
+            self._write(evaluations[LEARNED])
+        return evaluations
+
+    def film(self) -> None:
+        """Shows an episode in TensorBoard; where a package for pictures is missing, says so once."""
+        env = self.make_env(1)
+        try:
+            frames = record_episode(env, Player(self.algo.policy), max_frames=MAX_FRAMES, stop=self.stop)
+            height, width, _ = frames[0].shape
+            self.monitor.video(self.state.steps, encode_gif(frames, env.step_seconds), height, width)
+        except ImportError as error:
+            self.monitor.say_once("video", f"no videos: {error}")
+
+    def _write(self, evaluation: Evaluation) -> None:
+        self.monitor.row(self.state.steps, {f"eval/{name}": evaluation.mean(name) for name in evaluation.columns})

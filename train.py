@@ -1,0 +1,405 @@
+"""The command line: train, go on, evaluate.
+
+    python train.py --env warehouse --algo mappo
+    python train.py --env warehouse --env.task medium-8 --algo mappo --algo.lr 3e-4 --seed 1 --total-steps 2e6
+    python train.py --resume runs/NAME
+    python train.py --evaluate runs/NAME --episodes 100 --video out.gif
+
+`--help` after `--env X --algo Y` shows the options of X and Y. This is the only file that knows both packages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+import envs
+from algos import ALGOS, checkpoint, evaluation, options, runfolder, video
+from algos.core import Action, Obs, VectorEnv, spec_of
+from algos.interrupts import Interrupts
+from algos.options import Count, UsageError
+from algos.policy import load_policy
+from algos.runner import LEARNED, Outcome, Schedule, run
+from envs.vector import VectorView
+
+PROGRAM = "train.py"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The run."""
+
+    seed: int = 0
+    """Of everything: worlds, first weights, exploration. 0 to 2^31 - 1; evaluation uses seeds above."""
+    total_steps: Count = 2_000_000
+    """Environment steps: one step of one world, all its agents at once."""
+    n_worlds: int = 64
+    """Worlds stepped side by side."""
+    log_dir: str = "runs"
+    """Where run folders are made."""
+    run_name: str = ""
+    """Name of the run folder; empty: <env>-<task>-<algo>-<seed>-<time>."""
+    device: str = "cpu"
+    """Where networks compute: cpu, cuda, cuda:1, ..."""
+    threads: int = 0
+    """Threads of torch on the CPU; 0 chooses (see docs/training.md). Part of what makes a run repeatable."""
+    log_every: Count = 0
+    """Least distance of two rows of scalars [steps]; 0: one after every update."""
+    save_every: Count = 200_000
+    """Distance of checkpoints [steps]; 0: only at the end and when interrupted."""
+    eval_every: Count = 0
+    """Distance of evaluations of the greedy policy [steps], which also keep `best.pt`; 0: only at the end."""
+    eval_episodes: int = 20
+    """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
+    video_every: Count = 0
+    """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
+    quiet: bool = False
+    """Show no progress."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work."""
+        if not 0 <= self.seed < evaluation.FIRST_SEED:
+            raise ValueError(f"seed is {self.seed}; allowed are 0 to {evaluation.FIRST_SEED - 1}")
+        for name, least in (("total_steps", 1), ("n_worlds", 1), ("threads", 0), ("log_every", 0), ("save_every", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name in ("eval_every", "eval_episodes", "video_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
+        if self.run_name in (".", "..") or "/" in self.run_name or "\\" in self.run_name:
+            raise ValueError(f"run_name is {self.run_name!r}; it names one folder inside log_dir")
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Going on with a run; everything else is as it was."""
+
+    resume: str
+    """The run folder."""
+    total_steps: Count = 0
+    """New total; 0 keeps the old one."""
+    device: str = ""
+    """Where networks compute; empty keeps the old one."""
+    quiet: bool = False
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Evaluating the greedy policy of a run, beside random and the environment's heuristic."""
+
+    evaluate: str
+    """The run folder."""
+    episodes: int = 100
+    """Episodes of each policy, the same for all."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Which checkpoint: the latest, or the best by the evaluations during training."""
+    seed: int = 0
+    """Another seed is another set of episodes; never any that were trained on."""
+    video: str = ""
+    """Film an episode of the learned policy into this file: .gif, .mp4, or .png for a series."""
+    json: bool = False
+    """Print JSON instead of the table."""
+    device: str = "cpu"
+    """Where networks compute."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work."""
+        if self.episodes < 1:
+            raise ValueError(f"episodes is {self.episodes}; at least 1 is needed")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed is {self.seed}; allowed are 0 to {2**31 - 1}")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What an environment and an algorithm start from together, where it differs from their own defaults."""
+
+    run: RunOptions = RunOptions()
+    algo: tuple[tuple[str, Any], ...] = ()
+
+
+DEFAULTS: dict[tuple[str, str], Defaults] = {
+    ("warehouse", "mappo"): Defaults(RunOptions(video_every=1_000_000)),
+    ("warehouse", "ippo"): Defaults(RunOptions(video_every=1_000_000)),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Does what the command line says; returns the exit code."""
+    try:
+        if options.find(argv, "--resume") is not None:
+            return resume(argv)
+        if options.find(argv, "--evaluate") is not None:
+            return evaluate(argv)
+        return train(argv)
+    except (UsageError, runfolder.RunFolderError, checkpoint.CheckpointError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+
+
+def train(argv: list[str]) -> int:
+    """A new run."""
+    helping = "--help" in argv or "-h" in argv
+    env_names, algo_names = list(envs.ENVS), list(ALGOS)
+    env_name, algo_name = options.find(argv, "--env"), options.find(argv, "--algo")
+    if not helping:
+        for option, name, allowed in (("--env", env_name, env_names), ("--algo", algo_name, algo_names)):
+            if name is None:
+                raise UsageError(f"{option} is missing; allowed: {', '.join(allowed)}; --help shows every option")
+    env_name = options.one_of("--env", env_name or env_names[0], env_names, "environment")
+    algo_name = options.one_of("--algo", algo_name or algo_names[0], algo_names, "algorithm")
+    module = importlib.import_module(f"envs.{env_name}")  # see envs/__init__.py for what such a module offers
+    task = options.one_of(
+        "--env.task", options.find(argv, "--env.task") or module.DEFAULT_TASK, module.TASKS, f"task of {env_name}"
+    )
+    defaults = DEFAULTS.get((env_name, algo_name), Defaults())
+    parts = {
+        "choice": options.group(
+            "Choice",
+            env=("env", "What to learn.", env_name, env_names),
+            algo=("algo", "How to learn it.", algo_name, algo_names),
+            task=("env.task", "Named set of the environment's options below.", task, list(module.TASKS)),
+        ),
+        "run": defaults.run,
+        "env": envs.config(env_name, task),
+        "algo": ALGOS[algo_name].config(**dict(defaults.algo)),
+    }
+    about = (__doc__ or "").strip().replace("python train.py", f"python {PROGRAM}")
+    given = options.parse(parts, argv, flat=("choice", "run"), program=PROGRAM, about=about)
+    chosen: RunOptions = given["run"]
+    config: dict[str, Any] = {
+        "env": {"name": env_name, "task": task, "options": _fields(given["env"])},
+        "algo": {"name": algo_name, "options": _fields(given["algo"])},
+        "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
+    }
+    with Interrupts() as stop:
+        make_env, heuristic = _environment(config)
+        env = make_env(chosen.n_worlds, stagger=True)
+        spec = spec_of(env)
+        algo = _algorithm(config, spec)
+        config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
+        name = chosen.run_name or f"{env_name}-{task}-{algo_name}-{chosen.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        try:
+            folder = runfolder.create(Path(chosen.log_dir), name, config)
+        except OSError as error:
+            raise UsageError(f"no run folder can be made in {chosen.log_dir}: {error.strerror or error}") from None
+        if not chosen.quiet:
+            print(f"run folder: {folder}", file=sys.stderr)
+        hparams = _flat({part: config[part] for part in ("env", "algo", "run")})
+        outcome = run(
+            env,
+            algo,
+            _schedule(config["run"]),
+            folder=folder,
+            seed=chosen.seed,
+            make_env=make_env,
+            policies=_baselines(heuristic),
+            stop=stop,
+            hparams=hparams,
+            quiet=chosen.quiet,
+        )
+        return _finish(folder, outcome, stop, chosen.quiet)
+
+
+def resume(argv: list[str]) -> int:
+    """Goes on with a run, bit for bit."""
+    about = "Goes on with a run. Everything but these options is as it was; it ends as if never interrupted."
+    given: ResumeOptions = options.parse(
+        {"resume": ResumeOptions(resume="")}, argv, flat=("resume",), program=PROGRAM, about=about
+    )["resume"]
+    folder = Path(given.resume)
+    config = runfolder.read_config(folder)
+    path, content = checkpoint.load_latest(folder / runfolder.CHECKPOINTS, warn=_warn)
+    settings = config["run"]
+    settings["total_steps"] = given.total_steps or settings["total_steps"]
+    settings["device"] = given.device or settings["device"]
+    steps = content["run"]["steps"]
+    if steps >= settings["total_steps"]:
+        print(
+            f"{PROGRAM}: {folder} is finished: {steps:,} of {settings['total_steps']:,} steps are done; "
+            f"give a larger --total-steps to extend it, or --evaluate it",
+            file=sys.stderr,
+        )
+        return 0
+    with Interrupts() as stop:
+        make_env, heuristic = _environment(config)
+        env = make_env(settings["n_worlds"], stagger=True)
+        algo = _algorithm(config, runfolder.spec_from_plain(config["spec"]))
+        history = [*config.pop("resumed", []), {"steps": steps, "code": runfolder.code_versions()}]
+        runfolder.write_config(folder, {**config, "resumed": history})
+        if not given.quiet:
+            print(f"going on with {folder} at step {steps:,} from {path.name}", file=sys.stderr)
+        try:
+            outcome = run(
+                env,
+                algo,
+                _schedule(settings),
+                folder=folder,
+                seed=settings["seed"],
+                make_env=make_env,
+                policies=_baselines(heuristic),
+                resume=content,
+                stop=stop,
+                quiet=given.quiet,
+            )
+        except checkpoint.MisfitError as error:
+            raise UsageError(f"{path}: {error}") from None
+        return _finish(folder, outcome, stop, given.quiet)
+
+
+def evaluate(argv: list[str]) -> int:
+    """Compares the greedy policy of a run with random and the heuristic."""
+    about = "Evaluates the greedy policy of a run beside random and the heuristic, on the same unseen episodes."
+    given: EvaluateOptions = options.parse(
+        {"evaluate": EvaluateOptions(evaluate="")}, argv, flat=("evaluate",), program=PROGRAM, about=about
+    )["evaluate"]
+    folder = Path(given.evaluate)
+    config = runfolder.read_config(folder)
+    try:
+        if given.video:
+            video.check_path(Path(given.video))
+        policy = load_policy(folder, which=given.checkpoint, device=_device(given.device), warn=_warn)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    torch.set_num_threads(config["run"]["threads"])
+    make_env, heuristic = _environment(config)
+    seed = evaluation.FIRST_SEED + given.seed
+    with Interrupts() as stop:
+        policies: evaluation.Policies = {LEARNED: lambda _: policy.player(), **_baselines(heuristic)}
+        found = evaluation.compare(make_env, policies, given.episodes, seed=seed, stop=stop)
+        if found is None:
+            print(f"{PROGRAM}: interrupted", file=sys.stderr)
+            return stop.exit_code
+    if given.json:
+        print(
+            json.dumps(
+                {"run": str(folder), "episodes": given.episodes, "policies": evaluation.summary(found)}, indent=2
+            )
+        )
+    else:
+        print(f"{given.episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}")
+    if given.video:
+        env = make_env(1)
+        frames = evaluation.record_episode(env, policy.player(), seed=seed)
+        video.write_video(Path(given.video), frames, env.step_seconds)
+        print(f"video: {given.video}", file=sys.stderr)
+    return 0
+
+
+def best_threads() -> int:
+    """Threads of torch: two of the cores this process may use; docs/training.md has the measurement."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 2)
+
+
+def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any]]:
+    """A maker of worlds, given their number, and the heuristic."""
+    name, task = config["env"]["name"], config["env"]["task"]
+    arguments = runfolder.options_from_plain(config["env"]["options"])
+    try:
+        heuristic = envs.heuristic(name, task, **arguments)
+        dynamics = envs.make(name, task, **arguments)
+    except ValueError as error:
+        raise UsageError(f"--env {name}: {error}") from None
+
+    def make_env(n_worlds: int, *, stagger: bool = False) -> Any:
+        return VectorView(dynamics, n_worlds, stagger=stagger)
+
+    return make_env, heuristic
+
+
+def _algorithm(config: dict[str, Any], spec: Any) -> Any:
+    """The algorithm with its device and threads set."""
+    torch.set_num_threads(config["run"]["threads"])
+    device = _device(config["run"]["device"])
+    entry = ALGOS[config["algo"]["name"]]
+    try:
+        algo_config = entry.config(**runfolder.options_from_plain(config["algo"]["options"]))
+        return entry.algorithm(spec, algo_config, seed=config["run"]["seed"], device=device)
+    except ValueError as error:
+        raise UsageError(f"--algo {config['algo']['name']}: {error}") from None
+
+
+def _device(name: str) -> str:
+    """`name`, if torch has such a device here."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name}: {reason}") from None
+    return name
+
+
+def _baselines(heuristic: Callable[[Any], Any]) -> evaluation.Policies:
+    """Random and the heuristic, for comparison."""
+    return {"random": _random, "heuristic": lambda env: lambda _: heuristic(env.batch_state)}  # pyright: ignore
+
+
+def _random(env: VectorEnv) -> evaluation.Act:
+    """Uniform over the actions that are allowed."""
+    rng = np.random.default_rng(0)
+    space = env.action_space
+
+    def act(obs: Obs) -> Action:
+        if hasattr(space, "n"):
+            allowed = np.ones((*obs.alive.shape, space.n), dtype=bool) if obs.action_mask is None else obs.action_mask
+            return (rng.random(allowed.shape) * allowed).argmax(axis=-1)
+        return rng.uniform(space.low, space.high, (*obs.alive.shape, *space.shape)).astype(np.float32)
+
+    return act
+
+
+def _finish(folder: Path, outcome: Outcome, stop: Interrupts, quiet: bool) -> int:
+    """Says how a run ended; returns the exit code."""
+    if not outcome.saved:
+        print(
+            f"{PROGRAM}: the last checkpoint could not be saved; what there is: {folder}/checkpoints", file=sys.stderr
+        )
+    if outcome.comparison is not None:
+        plain = json.dumps(evaluation.summary(outcome.comparison), indent=2) + "\n"
+        checkpoint.write_atomically(folder / "evaluation.json", plain.encode())
+        if not quiet:
+            episodes = len(outcome.comparison[LEARNED].values)
+            print(f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(outcome.comparison)}")
+    if stop():
+        again = f"python {shlex.join([sys.argv[0], '--resume', str(folder)])}"
+        todo = f"go on with: {again}" if not outcome.finished else f"training is finished: {folder}"
+        print(f"{PROGRAM}: interrupted at step {outcome.steps:,}, saved; {todo}", file=sys.stderr)
+        return stop.exit_code
+    return 0 if outcome.saved else 1
+
+
+def _schedule(settings: dict[str, Any]) -> Schedule:
+    return Schedule(**{field.name: settings[field.name] for field in dataclasses.fields(Schedule)})
+
+
+def _fields(config: Any) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def _flat(nested: dict[str, Any], lead: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _flat(value, f"{lead}{key}.") if isinstance(value, dict) else {lead + key: value}
+    return flat
+
+
+def _warn(line: str) -> None:
+    print(f"{PROGRAM}: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
