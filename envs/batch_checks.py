@@ -337,7 +337,10 @@ def check_pickle(make_env: MakeEnv, steps: int = 5) -> None:
     env = make_env()
     for state, _, action, following, shown in _roll(env, [4], steps):
         for module in (pickle, cloudpickle):
-            copy, kept = module.loads(module.dumps((env, state)))
+            try:
+                copy, kept = module.loads(module.dumps((env, state)))
+            except Exception as error:
+                raise AssertionError(f"{module.__name__} of the environment and its state fails: {error!r}") from error
             continued, seen = copy.step(kept, action)
             assert_same(continued, following, f"after {module.__name__}")
             assert_same(seen, shown, f"after {module.__name__}")

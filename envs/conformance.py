@@ -137,36 +137,28 @@ VECTOR_CHECKS: tuple[Callable[[MakeEnv], None], ...] = (check_auto_reset, check_
 
 def check_api(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     """PettingZoo's parallel_api_test and api_test."""
-    from pettingzoo.test import api_test, parallel_api_test
-
-    with _strict():
-        parallel_api_test(_sampling(make_parallel()), num_cycles=200)
-        api_test(_sampling(make_aec()), num_cycles=50)
+    with _strict() as tests:
+        tests.parallel_api_test(_sampling(make_parallel()), num_cycles=200)
+        tests.api_test(_sampling(make_aec()), num_cycles=50)
 
 
 def check_pettingzoo_seeds(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     """PettingZoo's parallel_seed_test and seed_test."""
-    from pettingzoo.test import parallel_seed_test, seed_test
-
-    with _strict():
-        parallel_seed_test(make_parallel, num_cycles=20)
-        seed_test(lambda: _sampling(make_aec()), num_cycles=20)  # it seeds no spaces of agents born later
+    with _strict() as tests:
+        tests.parallel_seed_test(make_parallel, num_cycles=20)
+        tests.seed_test(lambda: _sampling(make_aec()), num_cycles=20)  # it seeds no spaces of agents born later
 
 
 def check_state(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     """PettingZoo's state_test."""
-    from pettingzoo.test import state_test
-
-    with _strict():
-        state_test(_sampling(make_aec()), _sampling(make_parallel()))
+    with _strict() as tests:
+        tests.state_test(_sampling(make_aec()), _sampling(make_parallel()))
 
 
 def check_pettingzoo_render(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     """PettingZoo's render_test, in every mode."""
-    from pettingzoo.test import render_test
-
-    with _strict(), mock.patch.dict(os.environ, SDL_VIDEODRIVER="dummy"):  # `human` without a screen
-        render_test(make_aec)
+    with _strict() as tests, mock.patch.dict(os.environ, SDL_VIDEODRIVER="dummy"):  # `human` without a screen
+        tests.render_test(make_aec)
         env = make_parallel(render_mode="rgb_array")
         env.reset(seed=0)
         first = env.render()
@@ -177,10 +169,8 @@ def check_pettingzoo_render(make_parallel: MakeParallel, make_aec: MakeParallel)
 
 def check_max_cycles(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     """PettingZoo's max_cycles_test: the time limit can be set."""
-    from pettingzoo.test import max_cycles_test
-
-    with _strict():
-        max_cycles_test(types.SimpleNamespace(parallel_env=make_parallel, env=make_aec))
+    with _strict() as tests:
+        tests.max_cycles_test(types.SimpleNamespace(parallel_env=make_parallel, env=make_aec))
 
 
 def check_long_seeds(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
@@ -209,8 +199,10 @@ def check_copies(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  
         shown = env.step(_random_actions(env, shown[-1], rng))
     copies = [pickle.loads(pickle.dumps(env)), cloudpickle.loads(cloudpickle.dumps(env)), copy.deepcopy(env)]
     actions = _random_actions(env, shown[-1], rng)
+    before = env.state().copy()
     for array in (*shown[0].values(), env.state(), env.adjacency()):
         array[...] = 1  # must reach nobody
+    assert np.array_equal(env.state(), before), "state() hands out the environment's own array"
     shown = env.step(actions)
     for one in copies:
         assert _frozen(one.step(actions)) == _frozen(shown), "a copy goes on differently"
@@ -280,11 +272,14 @@ PARALLEL_CHECKS: tuple[Callable[[MakeParallel, MakeParallel], None], ...] = (
 
 
 @contextlib.contextmanager
-def _strict() -> Iterator[None]:
-    """Silences what PettingZoo's tests print, and turns their warnings into failures, save the tolerated."""
+def _strict() -> Iterator[Any]:
+    """PettingZoo's tests, silenced, their warnings turned into failures, save the tolerated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they import an environment by its deprecated name
+        from pettingzoo import test as tests
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
+        yield tests
     faults = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
     faults = [fault for fault in faults if not any(known in fault for known in TOLERATED)]
     assert not faults, "PettingZoo's test warns: " + "; ".join(sorted(set(faults)))

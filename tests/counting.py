@@ -96,7 +96,7 @@ class Counting:
         mask[:, :, 2] = state.counter + 2 < state.limit
         return mask
 
-    def show(self, state: CountingState, reward: Array, team: Array, died: Array) -> Step:
+    def show(self, state: CountingState, reward: Array, team: Array, died: Array, /) -> Step:
         alive = state.alive
         n = alive.shape[1]
         elapsed = np.broadcast_to(state.time[:, None] / self.max_steps, alive.shape)
