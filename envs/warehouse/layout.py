@@ -165,7 +165,7 @@ def _build(text: str) -> Layout:
 def _parse(text: str) -> NDArray[np.str_]:
     """(height, width) characters, lowest row first."""
     rows = text.split("\n")
-    if len({len(row) for row in rows}) != 1:
+    if not rows[0] or len({len(row) for row in rows}) != 1:
         raise ValueError(f"a map must be a rectangle; its rows have lengths {sorted({len(row) for row in rows})}")
     cells = np.array([list(row) for row in reversed(rows)])
     strange = sorted(set(cells.ravel()) - set(_SYMBOLS))
