@@ -27,6 +27,7 @@ import dataclasses
 import difflib
 import importlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +128,9 @@ def _register() -> None:
     for name, versioned in ENVS.items():
         identifier = versioned.replace("_v", "-v")  # PettingZoo stores the suffix so
         if identifier not in registration.parallel_registry:
-            registration.register("parallel", versioned, entry_point=f"{__name__}.{name}:parallel_env")
+            registration.register("parallel", versioned, entry_point=partial(parallel_env, name))
         if identifier not in registration.aec_registry:
-            registration.register("aec", versioned, entry_point=f"{__name__}.{name}:env")
+            registration.register("aec", versioned, entry_point=partial(aec_env, name))
 
 
 _register()

@@ -20,11 +20,17 @@ from envs.parallel import ParallelView
 SMALL: dict[str, dict[str, Any]] = {"warehouse": {"max_steps": 60}}
 """Shorter episodes, so that the checks see whole ones in little time."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "warehouse": [{}],
+    "warehouse": [
+        {},
+        {"continuous": True, "battery": True, "battery_capacity": 0.05, "counterfactual": "stop", "comm_blocked": True},
+        {"task": "tiny-2", "dispatch": "claim", "counterfactual": "absent", "route_hint": False},
+    ],
 }
 """Arguments worth the whole set of checks, by environment."""
 CASES = [(name, variant) for name in envs.ENVS for variant in VARIANTS.get(name, [{}])]
-named = pytest.mark.parametrize(("name", "variant"), CASES, ids=lambda value: str(value))
+named = pytest.mark.parametrize(
+    ("name", "variant"), CASES, ids=[f"{name}-{'-'.join(kw) or 'default'}" for name, kw in CASES]
+)
 
 
 @pytest.mark.parametrize("check", BATCH_CHECKS + VECTOR_CHECKS, ids=lambda check: check.__name__)
