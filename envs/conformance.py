@@ -49,7 +49,12 @@ def check_all(name: str, task: str | None = None, **kwargs: Any) -> None:
     """Runs every check on an environment of the table."""
     check_batch_env(partial(make, name, task, **kwargs))
     check_vector(partial(make, name, task, **kwargs))
-    check_parallel_env(partial(parallel_env, name, task, **kwargs), partial(aec_env, name, task, **kwargs))
+    limit = {"max_cycles": kwargs.pop("max_steps")} if "max_steps" in kwargs else {}  # PettingZoo's test sets its own
+
+    def view(constructor: MakeParallel, **given: Any) -> Any:
+        return constructor(name, task, **{**kwargs, **limit, **given})
+
+    check_parallel_env(partial(view, parallel_env), partial(view, aec_env))
 
 
 def check_batch_env(make_env: MakeEnv) -> None:

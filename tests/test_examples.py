@@ -1,0 +1,42 @@
+"""Examples run as they stand, once the package is installed (`pip install -e .`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES: dict[str, tuple[list[str], str]] = {
+    "step_warehouse.py": ([], "orders_per_hour"),
+    "sb3_ppo.py": (
+        ["--task", "tiny-2", "--steps", "256", "--worlds", "2", "--rollout", "64"],
+        "orders per hour after 256 agent-steps",
+    ),
+}
+"""Arguments that keep it short, and a text that it must print."""
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_example(name: str, tmp_path: Path) -> None:
+    arguments, expected = EXAMPLES[name]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # the networks are small
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+
+
+def test_every_example_is_run_by_some_test() -> None:
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    for path in (ROOT / "examples").glob("*.py"):
+        assert path.name in tests, f"no test runs examples/{path.name}"
