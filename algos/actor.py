@@ -23,8 +23,13 @@ class Actor(nn.Module):
     A Gaussian lives in units in which the Box is [-1, 1]; its deviation is a free parameter, not a function of the
     observation. Its actions are clipped at the border on their way to the environment, and their log-probability is
     that of the action before clipping: seen from the policy, clipping is part of the environment, so the gradient
-    stays exact, where a squashed one has no closed-form entropy (Andrychowicz et al. 2021, section 3.2, compares).
+    stays exact, and the entropy has a closed form, which a squashed Gaussian's has not.
     """
+
+    low: Tensor
+    high: Tensor
+    sets: Tensor
+    ids: Tensor | None
 
     def __init__(
         self,
@@ -33,7 +38,7 @@ class Actor(nn.Module):
         share: Share = "all",
         agent_id: bool = False,
         hidden: Sequence[int] = (64, 64),
-        activation: Activation = "tanh",
+        activation: Activation = "gelu",
         gru: int = 0,
         init_std: float = 0.6,
         generator: torch.Generator | None = None,
@@ -123,7 +128,7 @@ class Actor(nn.Module):
             log_p = categorical(head, action_mask)
             if generator is None:
                 action = log_p.argmax(-1)
-            else:  # the smallest of exponential waiting times with rates p; what torch.multinomial does, without its checks
+            else:  # the first of exponential clocks of rates p, as torch.multinomial does, but without its checks
                 action = (log_p.exp() / torch.empty_like(log_p).exponential_(generator=generator)).argmax(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
         log_std = self.log_std[self.sets]  # (N, A)
@@ -159,6 +164,6 @@ def categorical(logits: Tensor, action_mask: Tensor | None) -> Tensor:
 
 
 def gaussian_log_prob(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:
-    """log N(action; mean, std) of a diagonal Gaussian, summed over A: (..., A) each -> (...)."""
+    """Computes log N(action; mean, std) of a diagonal Gaussian, summed over A: (..., A) each -> (...)."""
     z = (action - mean) * torch.exp(-log_std)
     return -(0.5 * z.square() + log_std + 0.5 * math.log(2.0 * math.pi)).sum(-1)

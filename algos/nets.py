@@ -58,6 +58,9 @@ class Dense(nn.Module):
     agents, whatever the sizes of the groups.
     """
 
+    bias: Tensor
+    sets: Tensor | None
+
     def __init__(
         self, inputs: Sequence[int], outputs: int, sets: Sequence[int], *, gain: float, generator: torch.Generator
     ) -> None:
@@ -91,9 +94,10 @@ class Dense(nn.Module):
             return total
         lead = inputs[0].shape[:-2]
         total = self._of_agents(self.bias).unsqueeze(1)  # (N, 1, D_out)
-        for x, weight in zip(inputs, self.weights, strict=True):
+        for k, (x, weight) in enumerate(zip(inputs, self.weights, strict=True)):
             x = x.expand(*x.shape[:-2], self.n_agents, x.shape[-1]).reshape(-1, self.n_agents, x.shape[-1])
-            total = torch.baddbmm(total, x.transpose(0, 1), self._of_agents(weight))  # (N, rows, D_out)
+            x, weight = x.transpose(0, 1), self._of_agents(weight)  # (N, rows or 1, D_in), (N, D_in, D_out)
+            total = total + torch.bmm(x, weight) if k else torch.baddbmm(total, x, weight)  # (N, rows, D_out)
         return total.transpose(0, 1).unflatten(0, lead)  # (..., N, D_out), a view
 
     def _of_agents(self, parameter: Tensor) -> Tensor:
@@ -195,6 +199,8 @@ class Critic(nn.Module):
     "team"    V(s)           one value per world: the expected return of a shared reward
     """
 
+    ids: Tensor | None
+
     def __init__(
         self,
         spec: Spec,
@@ -262,6 +268,10 @@ class ValueNorm(nn.Module):
 
     Source: Yu et al. 2022, section 5.1, "value normalization"; no rescaling of the last layer (no PopArt).
     """
+
+    mean_sum: Tensor
+    square_sum: Tensor
+    weight_sum: Tensor
 
     def __init__(self, decay: float = 0.99) -> None:
         super().__init__()

@@ -1,0 +1,318 @@
+"""MAPPO and IPPO on worlds whose best returns are known, and their promises: same seed same bytes, resume bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+
+from algos.core import Obs, Spec, Transition, spec_of
+from algos.mappo import IppoConfig, Mappo, MappoConfig, build_actor
+from algos.nets import Memory
+
+from toys import Endless, Leaving, Martyr, Match, Reach, Recall, Roles, Toy, Weather, train
+
+SMALL = {"rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "hidden": (32,)}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Small tensors: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def learn(env: Toy, updates: int, seed: int = 0, **options: Any) -> tuple[Mappo, list[dict[str, float]]]:
+    """Trains a small learner."""
+    algo = Mappo(spec_of(env), MappoConfig(**{**SMALL, **options}), seed=seed)
+    return algo, train(env, algo, updates)
+
+
+def tail(history: list[dict[str, float]], name: str = "return") -> float:
+    """Mean of the last five updates."""
+    return float(np.mean([step[name] for step in history[-5:]]))
+
+
+@pytest.mark.parametrize(
+    ("env", "updates", "options", "least"),
+    [
+        (Match(), 30, {}, 0.95),
+        (Match(), 30, {"critic": "local", "value_norm": False, "value_loss": "mse", "activation": "relu"}, 0.95),
+        (Match(), 30, {"reward": "team", "share": "none"}, 0.95),
+        (Match(masked=True), 30, {}, 0.95),
+        (Reach(), 60, {"ent_coef": 0.0}, 0.7),
+        (Reach(), 60, {"ent_coef": 0.0, "share": "none", "critic": "local"}, 0.6),
+        (Roles(), 30, {"share": "none"}, 0.95),
+        (Roles(), 30, {"agent_id": True}, 0.95),
+        (Roles(groups=((0, 2, 3), (1,))), 30, {"share": "group"}, 0.95),
+        (Recall(), 30, {"gru": 16}, 0.95),
+    ],
+    ids=lambda x: type(x).__name__ if isinstance(x, Toy) else "-".join(map(str, x)) if isinstance(x, dict) else "",
+)
+def test_learns_what_can_be_known(env, updates, options, least):
+    assert tail(learn(env, updates, **options)[1]) > least
+
+
+def test_what_cannot_be_known_is_not_learned():
+    """The toys above ask for what they claim to ask for."""
+    assert tail(learn(Roles(), 30)[1]) < 0.45
+    assert tail(learn(Recall(), 30)[1]) < 0.7
+
+
+@pytest.mark.parametrize("options", [{}, {"reward": "team"}, {"critic": "local"}, {"gru": 8}, {"value_norm": False}])
+def test_a_time_limit_is_bootstrapped(options):
+    """1 a step for ever is worth 10; cut at the limit of 5 steps it would be worth 2.7 on average."""
+    _, history = learn(Endless(), 40, gamma=0.9, **options)
+    assert tail(history, "value_mean") == pytest.approx(10.0, abs=0.7)
+
+
+def test_death_cuts_the_value():
+    """See the toy: bootstrapping after death makes leaving look better than staying."""
+    _, history = learn(Leaving(), 40, gamma=0.9)
+    assert tail(history) > 1.95
+    assert tail(history, "value_mean") == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_team_outlives_its_dead():
+    _, history = learn(Martyr(), 40, gamma=0.9, reward="team")
+    assert tail(history) == pytest.approx(0.3, abs=0.03)  # agent 1 alone collects 0.1 six times
+    assert tail(history, "explained_variance") > 0.9
+    _, history = learn(Martyr(), 40, gamma=0.9)
+    assert tail(history) > 0.55  # both do
+
+
+def test_the_central_critic_sees_the_state():
+    _, central = learn(Weather(), 25)
+    _, local = learn(Weather(), 25, critic="local")
+    assert tail(central, "explained_variance") > 0.9
+    assert tail(local, "explained_variance") < 0.2
+
+
+EVERY_KIND = [
+    {},
+    {"reward": "team"},
+    {"critic": "local", "share": "none"},
+    {"gru": 4},
+    {"gru": 4, "reward": "team", "share": "group"},
+    {"gru": 4, "critic": "local", "agent_id": True, "minibatches": 3, "epochs": 2},
+    {"anneal": True, "target_kl": 1e-9, "value_norm": False},
+]
+
+
+class Stream:
+    """Random transitions: agents are born late and die early, worlds end by death and by time, masks come and go."""
+
+    def __init__(self, spec: Spec, n_worlds: int = 5, seed: int = 0, *, noise_for_the_dead: int | None = None) -> None:
+        self.spec, self.b, self.rng = spec, n_worlds, np.random.default_rng(seed)
+        self.alive = np.ones((n_worlds, spec.n_agents), bool)
+        self.started = np.ones(n_worlds, bool)
+        self.dead_rng = None if noise_for_the_dead is None else np.random.default_rng(noise_for_the_dead)
+        self.now = self.seen(self.alive, self.started)
+
+    def seen(self, alive, started):
+        b, n, spec = self.b, self.spec.n_agents, self.spec
+        obs = self.rng.standard_normal((b, n, spec.obs_dim), dtype=np.float32)
+        mask = None
+        if isinstance(spec.action_space, Discrete):
+            mask = self.rng.random((b, n, int(spec.action_space.n))) < 0.7
+            mask[..., 0] = True
+            mask[~alive] = False
+        obs[~alive] = 0
+        if self.dead_rng is not None:
+            obs[~alive] = self.dead_rng.standard_normal(((~alive).sum(), spec.obs_dim))
+            if mask is not None:
+                mask[~alive] = self.dead_rng.random(((~alive).sum(), mask.shape[-1])) < 0.5
+        state = self.rng.standard_normal((b, spec.state_dim), dtype=np.float32)
+        return Obs(obs, state, np.ones((b, n, n), bool), alive, mask, started)
+
+    def step(self, action):
+        """The transition that the action leads to."""
+        obs, b, n = self.now, self.b, self.spec.n_agents
+        dies = (self.rng.random((b, n)) < 0.15) & self.alive
+        alive = self.alive & ~dies
+        truncated = (self.rng.random(b) < 0.1) & alive.any(1)
+        ended = truncated | ~alive.any(1)
+        reward = self.rng.standard_normal((b, n), dtype=np.float32)
+        reward[~self.alive] = 0
+        if self.dead_rng is not None:
+            reward[~self.alive] = 1e3 * self.dead_rng.standard_normal((~self.alive).sum())
+        final = self.seen(alive, np.zeros(b, bool))
+        born = self.rng.random((b, n)) < 0.7
+        born[:, 0] = True
+        self.alive = np.where(ended[:, None], born, alive)
+        self.now = self.seen(self.alive, ended)
+        team = self.rng.standard_normal(b, dtype=np.float32)
+        return Transition(obs, action, reward, team, None, dies, truncated, final, ended)
+
+
+SPECS = [
+    Spec(3, 4, 2, Discrete(3), ((0, 2), (1,))),
+    Spec(3, 4, 0, Box(-1.0, 2.0, (2,), np.float32), ((0, 2), (1,))),
+]
+
+
+def drive(algo: Mappo, stream: Stream, steps: int) -> list[Any]:
+    """Runs on a stream; returns all actions and statistics."""
+    out: list[Any] = []
+    for _ in range(steps):
+        action = algo.act(stream.now)
+        space = algo.spec.action_space
+        assert action.dtype == (np.int64 if isinstance(space, Discrete) else np.float32)
+        assert all(space.contains(a) for a in action.reshape(-1, *space.shape))
+        algo.observe(stream.step(action))
+        out += [action, algo.update()]
+    return out
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal to the last bit, in nested containers."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def tiny(spec: Spec, seed: int = 3, **options: Any) -> Mappo:
+    """A learner that updates every 6 steps."""
+    return Mappo(spec, MappoConfig(**{"rollout_steps": 6, "hidden": (8,), "minibatches": 2, **options}), seed=seed)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box"])
+@pytest.mark.parametrize("options", EVERY_KIND, ids=str)
+class TestPromises:
+    def test_same_seed_same_bytes(self, spec, options):
+        before = torch.get_rng_state()
+        one, two, other = tiny(spec, **options), tiny(spec, **options), tiny(spec, seed=4, **options)
+        assert same(drive(one, Stream(spec), 20), drive(two, Stream(spec), 20))
+        assert same(one.state_dict(), two.state_dict())
+        drive(other, Stream(spec), 20)
+        assert not same(one.policy.state_dict(), other.policy.state_dict())
+        assert torch.equal(before, torch.get_rng_state())
+
+    def test_goes_on_bit_for_bit(self, spec, options):
+        """Stopped in the middle of the third rollout, between an act and its observe."""
+        one, stream = tiny(spec, **options), Stream(spec)
+        one.progress = 0.25
+        drive(one, stream, 15)
+        action = one.act(stream.now)
+        file = io.BytesIO()
+        torch.save(one.state_dict(), file)
+        file.seek(0)
+        two = tiny(spec, seed=99, **options)
+        two.load_state_dict(torch.load(file, weights_only=True))
+        frozen = one.state_dict()
+        transition = stream.step(action)
+        one.observe(transition)
+        two.observe(transition)
+        again = Stream(spec)
+        again.__dict__.update({**stream.__dict__, "rng": np.random.default_rng()})
+        again.rng.bit_generator.state = stream.rng.bit_generator.state
+        assert same(drive(one, stream, 14), drive(two, again, 14))
+        assert same(one.state_dict(), two.state_dict())
+        assert not same(frozen["policy"], one.state_dict()["policy"])  # a kept state does not move
+
+    def test_the_dead_change_nothing(self, spec, options):
+        results = []
+        for noise in (None, 1, 2):
+            algo = tiny(spec, **options)
+            stats = [x for x in drive(algo, Stream(spec, noise_for_the_dead=noise), 24) if isinstance(x, dict)]
+            state = algo.state_dict()
+            results.append((stats, state["policy"], state["critic"], state["optimizer"], state["value_norm"]))
+        assert same(results[0], results[1])
+        assert same(results[1], results[2])
+
+    def test_training_repeats_what_acting_did(self, spec, options):
+        """The first gradient step finds ratios of 1: the sequences are rebuilt as they were lived."""
+        algo, stream = tiny(spec, **{**options, "rollout_steps": 12, "target_kl": None}), Stream(spec)
+        drive(algo, stream, 24)  # the second rollout begins amid episodes
+        for _ in range(11):
+            algo.observe(stream.step(algo.act(stream.now)))
+        algo.observe(stream.step(algo.act(stream.now)))
+        assert algo.rollout is not None
+        data, _ = algo.rollout.to("cpu")
+        assert (data["started"][1:].any(), (~data["alive"]).any()) == (True, True)
+        memory = None
+        if algo._first_hidden is not None:
+            memory = Memory(algo._first_hidden, data["started"], data["alive"])
+            assert algo._first_hidden.abs().sum() > 0
+        head, _ = algo.policy(data["obs"], memory)
+        log_prob, _ = algo.policy.log_prob(head, data["action"], data.get("action_mask"))
+        torch.testing.assert_close(log_prob[data["alive"]], data["log_prob"][data["alive"]], atol=1e-5, rtol=0)
+
+
+def test_greedy_play_disturbs_nothing():
+    spec = SPECS[0]
+    quiet, busy = tiny(spec, gru=4), tiny(spec, gru=4)
+    one, two, aside = Stream(spec), Stream(spec), Stream(spec, n_worlds=2, seed=7)
+    for _ in range(3):
+        drive(quiet, one, 5)
+        drive(busy, two, 5)
+        first = busy.act(aside.now, greedy=True)
+        aside.step(first)
+    assert same(quiet.state_dict()["policy"], busy.state_dict()["policy"])
+
+
+def test_the_policy_can_be_rebuilt_alone():
+    spec = SPECS[0]
+    algo = tiny(spec, share="none", agent_id=True)
+    drive(algo, Stream(spec), 12)
+    actor = build_actor(spec, algo.config)
+    actor.load_state_dict(algo.state_dict()["policy"])
+    obs = Stream(spec).now
+    head, _ = actor(torch.from_numpy(obs.obs))
+    action, _ = actor.sample(head, torch.from_numpy(obs.action_mask))
+    np.testing.assert_array_equal(actor.to_space(action).numpy(), algo.act(obs, greedy=True))
+
+
+def test_annealing_and_early_stop():
+    env = Match()
+    algo = Mappo(spec_of(env), MappoConfig(**{**SMALL, "anneal": True, "target_kl": 1e-9}), seed=0)
+    algo.progress = 0.75
+    stats = train(env, algo, 1)[0]
+    assert stats["lr"] == pytest.approx(3e-3 * 0.25)
+    assert stats["epochs"] == 1
+    assert learn(env, 1)[1][0]["epochs"] == 4
+
+
+def test_observe_needs_an_act():
+    algo, stream = tiny(SPECS[0]), Stream(SPECS[0])
+    with pytest.raises(ValueError, match="before act"):
+        algo.observe(stream.step(np.zeros((5, 3), np.int64)))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("gamma", 1.5),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("epochs", 0),
+        ("hidden", ()),
+        ("gru", -1),
+        ("target_kl", 0.0),
+        ("critic", "centralised"),
+        ("share", "some"),
+        ("activation", "swish"),
+    ],
+)
+def test_bad_options_are_refused_by_name(option, value):
+    with pytest.raises(ValueError, match=f"^{option} is "):
+        MappoConfig(**{option: value})
+
+
+def test_ippo_differs_in_its_critic_alone():
+    mappo, ippo = dataclasses.asdict(MappoConfig()), dataclasses.asdict(IppoConfig())
+    assert {name for name in mappo if mappo[name] != ippo[name]} == {"critic"}
+    assert ippo["critic"] == "local"

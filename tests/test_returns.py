@@ -1,0 +1,96 @@
+"""Advantages against closed forms and against the definition, summed term by term."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from algos.returns import explained_variance, gae, masked_mean, masked_var
+
+
+def by_definition(reward, value, next_value, terminated, ended, gamma, lam):
+    """Sums (gamma lambda)^l delta_{t+l} until the agent dies or the episode ends, with plain loops in float64."""
+    steps, worlds, n = reward.shape
+    out = np.zeros(reward.shape)
+    for t, b, i in np.ndindex(steps, worlds, n):
+        factor = 1.0
+        for u in range(t, steps):
+            bootstrap = 0.0 if terminated[u, b, i] else gamma * next_value[u, b, i]
+            out[t, b, i] += factor * (reward[u, b, i] + bootstrap - value[u, b, i])
+            if terminated[u, b, i] or ended[u, b]:
+                break
+            factor *= gamma * lam
+    return out
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.7, 1.0])
+def test_gae_is_its_definition(lam):
+    rng = np.random.default_rng(0)
+    shape = (12, 5, 3)
+    reward, value, next_value = rng.standard_normal((3, *shape))
+    ended = rng.random(shape[:2]) < 0.2
+    terminated = rng.random(shape) < 0.15
+    assert (ended[..., None] & ~terminated).any()
+    assert (terminated & ~ended[..., None]).any()
+    got = gae(*(torch.from_numpy(x) for x in (reward, value, next_value, terminated, ended)), gamma=0.9, gae_lambda=lam)
+    np.testing.assert_allclose(
+        got.numpy(), by_definition(reward, value, next_value, terminated, ended, 0.9, lam), atol=1e-12
+    )
+
+
+def constant(steps=4, **change):
+    """Reward 1, value 0 now and 10 next, one world, one agent, nothing ends."""
+    data = {
+        "reward": torch.ones(steps, 1, 1),
+        "value": torch.zeros(steps, 1, 1),
+        "next_value": torch.full((steps, 1, 1), 10.0),
+        "terminated": torch.zeros(steps, 1, 1, dtype=torch.bool),
+        "ended": torch.zeros(steps, 1, dtype=torch.bool),
+    }
+    return data | change
+
+
+def test_monte_carlo_return():
+    data = constant(next_value=torch.zeros(4, 1, 1))
+    advantage = gae(**data, gamma=0.5, gae_lambda=1.0)
+    torch.testing.assert_close(advantage.flatten(), torch.tensor([1.875, 1.75, 1.5, 1.0]))
+
+
+def test_the_true_value_has_no_advantage():
+    data = constant(value=torch.full((4, 1, 1), 10.0))  # 10 = 1 / (1 - 0.9)
+    torch.testing.assert_close(gae(**data, gamma=0.9, gae_lambda=0.95), torch.zeros(4, 1, 1), atol=1e-5, rtol=0)
+
+
+def test_time_limit_bootstraps_and_stops_the_trace():
+    ended = torch.tensor([[False], [True], [False], [False]])
+    data = constant(ended=ended)
+    data["reward"][2:] = 1000.0  # another episode
+    advantage = gae(**data, gamma=0.5, gae_lambda=0.0)
+    torch.testing.assert_close(advantage.flatten()[:2], torch.tensor([6.0, 6.0]))
+    advantage = gae(**data, gamma=0.5, gae_lambda=1.0)
+    torch.testing.assert_close(advantage.flatten()[:2], torch.tensor([9.0, 6.0]))  # 6 + 0.5 * 6
+
+
+def test_death_cuts_value_and_trace_even_of_nan():
+    terminated = torch.tensor([False, True, False, False]).view(4, 1, 1)
+    data = constant(terminated=terminated)
+    data["next_value"][1] = float("nan")
+    data["reward"][2:] = 1000.0
+    advantage = gae(**data, gamma=0.5, gae_lambda=1.0)
+    torch.testing.assert_close(advantage.flatten()[:2], torch.tensor([6.5, 1.0]))
+
+
+def test_masked_statistics():
+    x, weight = torch.tensor([1.0, 3.0, 1e9]), torch.tensor([1.0, 1.0, 0.0])
+    assert masked_mean(x, weight) == 2.0
+    assert masked_var(x, weight) == 1.0
+    assert masked_mean(x, torch.zeros(3)) == 0.0
+
+
+def test_explained_variance():
+    target, all_count = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.ones(4)
+    assert explained_variance(target, target, all_count) == 1.0
+    assert explained_variance(torch.full((4,), 7.0), target, all_count) == 0.0
+    assert explained_variance(-target, target, all_count) == -3.0  # Var[2 x] = 4 Var[x]
+    assert explained_variance(target, torch.ones(4), all_count) == 0.0

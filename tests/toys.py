@@ -1,0 +1,359 @@
+"""Small worlds with known best returns, in numpy alone, for checking algorithms.
+
+Axes: B worlds, N agents, O observation, S global state, A actions.
+
+Chance is a hash of (seed, world, episode, agent, step): nothing to store, nothing that depends on order. One class, one
+question:
+
+    Match      can it learn at all: the action must equal what is seen
+    Endless    does a time limit cut the value (it must not)
+    Leaving    does death cut the value (it must), does it do so for others
+    Martyr     does an agent die for its team when it is paid by the team
+    Recall     does memory work: the cue is shown once, the answer is due later
+    Roles      do agents with equal observations learn different things
+    Weather    does the critic see the global state: rewards carry a term that no agent can see
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class ToyStep(NamedTuple):
+    """What `algos.core.StepLike` asks for."""
+
+    obs: Array  # (B, N, O)
+    state: Array  # (B, S)
+    adjacency: Array  # (B, N, N)
+    alive: Array  # (B, N)
+    action_mask: Array | None  # (B, N, A)
+    reward: Array  # (B, N)
+    team_reward: Array  # (B,), the sum of `reward` unless said otherwise
+    counterfactual: Array | None
+    cost: Array  # (B, N)
+    terminated: Array  # (B, N)
+    truncated: Array  # (B,)
+    metrics: dict[str, Array]  # (B,) each
+
+
+def chance(*keys: Array | int) -> Array:
+    """Uniform numbers in [0, 1) from broadcast integer keys: the finaliser of splitmix64, once per key."""
+    x = np.uint64(0x9E3779B97F4A7C15)
+    with np.errstate(over="ignore"):
+        for key in keys:
+            x = (x ^ np.asarray(key).astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(0x9E3779B97F4A7C15)
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(0x94D049BB133111EB)
+            x = x ^ (x >> np.uint64(31))
+    return (x >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+class Toy:
+    """B worlds with auto-reset; a subclass says what is seen (`observe`) and what actions lead to (`outcome`)."""
+
+    obs_dim = 1
+    state_dim = 0
+    max_steps = 1
+    step_seconds = 1.0
+    ends_in_death = True  # the last step is the true end, all agents die; False: a mere time limit
+    action_space: Box | Discrete = Discrete(2)
+
+    def __init__(self, n_worlds: int = 16, n_agents: int = 2, groups: tuple[tuple[int, ...], ...] = ()) -> None:
+        self.n_worlds, self.n_agents = n_worlds, n_agents
+        self.agents = tuple(f"toy_{i}" for i in range(n_agents))
+        self.groups = groups or (tuple(range(n_agents)),)
+        self.observation_space = Box(-10.0, 10.0, (self.obs_dim,), np.float32)
+        self.state_space = Box(-10.0, 10.0, (self.state_dim,), np.float32)
+
+    def observe(self) -> Array:
+        """(B, N, O)."""
+        return np.ones((self.n_worlds, self.n_agents, self.obs_dim))
+
+    def global_state(self) -> Array:
+        """(B, S)."""
+        return np.zeros((self.n_worlds, self.state_dim))
+
+    def action_mask(self) -> Array | None:
+        """(B, N, A)."""
+        return None
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """Reward (B, N), who dies (B, N), team reward (B,) or None for the sum."""
+        raise NotImplementedError
+
+    def draw(self, key: int, clock: Array | int = 0) -> Array:
+        """(B, N) uniform numbers, the same for the whole episode unless `clock` says otherwise."""
+        worlds = np.arange(self.n_worlds)[:, None]
+        clock = np.broadcast_to(clock, self.n_worlds)[:, None]
+        return chance(self.seed, key, worlds, self.episode[:, None], clock, np.arange(self.n_agents)[None])
+
+    def reset(self, seed: int) -> ToyStep:
+        """See `VectorEnv`."""
+        self.seed = seed
+        self.episode = np.zeros(self.n_worlds, np.int64)
+        self.clock = np.zeros(self.n_worlds, np.int64)
+        self.alive = np.ones((self.n_worlds, self.n_agents), bool)
+        self.returns = np.zeros(self.n_worlds)
+        return self._step()
+
+    def step(self, action: Array) -> tuple[ToyStep, ToyStep]:
+        """See `VectorEnv`."""
+        if isinstance(self.action_space, Box):
+            assert action.dtype == np.float32
+            assert ((action >= self.action_space.low) & (action <= self.action_space.high)).all()
+        else:
+            assert action.dtype == np.int64
+            mask = self.action_mask()
+            if mask is not None:
+                allowed = np.take_along_axis(mask, action[..., None], -1)[..., 0]  # (B, N)
+                assert allowed[self.alive].all()
+        reward, dies, team = self.outcome(action)
+        reward = np.where(self.alive, reward, 0.0)
+        self.clock = self.clock + 1
+        self.returns = self.returns + reward.sum(1)
+        over = self.clock >= self.max_steps
+        truncated = over & (not self.ends_in_death)
+        dies = (dies | (over & self.ends_in_death)[:, None]) & self.alive
+        self.alive = self.alive & ~dies
+        final = self._step(reward, dies, truncated, team)
+        ended = truncated | ~self.alive.any(1)
+        if not ended.any():
+            return final, final
+        self.episode = self.episode + ended
+        self.clock = np.where(ended, 0, self.clock)
+        self.alive = self.alive | ended[:, None]
+        self.returns = np.where(ended, 0.0, self.returns)
+        return final, self._step(reward, dies, truncated, team)
+
+    def render(self, world: int = 0) -> Array:
+        """See `VectorEnv`."""
+        return np.zeros((8, 8, 3), np.uint8)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `VectorEnv`."""
+        names = ("seed", "episode", "clock", "alive", "returns")
+        return {name: np.copy(getattr(self, name)) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> ToyStep:
+        """See `VectorEnv`."""
+        for name, value in state.items():
+            setattr(self, name, int(value) if name == "seed" else np.copy(value))
+        return self._step()
+
+    def _step(
+        self,
+        reward: Array | None = None,
+        dies: Array | None = None,
+        truncated: Array | None = None,
+        team: Array | None = None,
+    ) -> ToyStep:
+        b, n = self.n_worlds, self.n_agents
+        reward = np.zeros((b, n)) if reward is None else reward
+        return ToyStep(
+            obs=(self.observe() * self.alive[..., None]).astype(np.float32),
+            state=self.global_state().astype(np.float32),
+            adjacency=np.broadcast_to(~np.eye(n, dtype=bool), (b, n, n)),
+            alive=self.alive,
+            action_mask=self.action_mask(),
+            reward=reward.astype(np.float32),
+            team_reward=(reward.sum(1) if team is None else team).astype(np.float32),
+            counterfactual=None,
+            cost=np.zeros((b, n), np.float32),
+            terminated=np.zeros((b, n), bool) if dies is None else dies,
+            truncated=np.zeros(b, bool) if truncated is None else truncated,
+            metrics={"return": self.returns.astype(np.float32)},
+        )
+
+
+class Match(Toy):
+    """One step: the action must equal the one seen. Best return 1 an agent; with masks some others are forbidden."""
+
+    obs_dim = 4
+    action_space = Discrete(4)
+
+    def __init__(self, n_worlds: int = 16, n_agents: int = 2, *, masked: bool = False) -> None:
+        super().__init__(n_worlds, n_agents)
+        self.masked = masked
+
+    def target(self) -> Array:
+        """(B, N) in 0..3."""
+        return (self.draw(0) * 4).astype(np.int64)
+
+    def observe(self) -> Array:
+        """(B, N, 4) one-hot."""
+        return np.eye(4)[self.target()]
+
+    def action_mask(self) -> Array | None:
+        """(B, N, 4): the target and, by chance, others; for the dead nothing at all."""
+        if not self.masked:
+            return None
+        others = np.stack([self.draw(1 + a) < 0.5 for a in range(4)], -1)
+        return (others | (self.observe() > 0)) & self.alive[..., None]
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """1 for the right action."""
+        return (action == self.target()).astype(float), np.zeros_like(self.alive), None
+
+
+class Reach(Toy):
+    """One step, continuous, bounds that are neither symmetric nor equal: a_0 must be the number seen, a_1 its double.
+
+    Best return 1 an agent; 1 minus the mean squared error otherwise.
+    """
+
+    obs_dim = 1
+    action_space = Box(np.array([-1.0, -2.0], np.float32), np.array([3.0, 6.0], np.float32))
+
+    def observe(self) -> Array:
+        """(B, N, 1), from -0.5 to 2.5."""
+        return (self.draw(0) * 3.0 - 0.5)[..., None]
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """1 - mean squared error."""
+        goal = self.observe() * np.array([1.0, 2.0])
+        return 1.0 - np.square(action - goal).mean(-1), np.zeros_like(self.alive), None
+
+
+class Endless(Toy):
+    """Reward 1 a step whatever happens, cut into episodes of 5 by a time limit: the value is 1 / (1 - gamma)."""
+
+    max_steps = 5
+    ends_in_death = False
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """1 each; the team's reward is 1, not N."""
+        return np.ones(self.alive.shape), np.zeros_like(self.alive), np.ones(self.n_worlds)
+
+
+class Leaving(Toy):
+    """Action 0: 0.2, and stay. Action 1: 1, and die. Time limit 10.
+
+    With gamma = 0.9 staying is worth 0.2 / (1 - 0.9) = 2 and leaving 1: the best return is 2 an agent. Who bootstraps
+    after death believes that leaving is worth 1 + 0.9 V > 2, and leaves.
+    """
+
+    max_steps = 10
+    ends_in_death = False
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """See the class."""
+        return np.where(action == 1, 1.0, 0.2), action == 1, None
+
+
+class Martyr(Toy):
+    """Action 1 of agent 0 kills it, and from the next step on the team earns 1 a step; its own reward is never any.
+
+    Nothing else matters. Time limit 6: the best team return is 5, reached by dying at once. `Step.reward` is 0.1 for
+    staying alive, so an agent paid by itself never dies.
+    """
+
+    obs_dim = 1
+    state_dim = 1
+    max_steps = 6
+    ends_in_death = False
+
+    def global_state(self) -> Array:
+        """(B, 1): has agent 0 died."""
+        return 1.0 - self.alive[:, :1].astype(float)
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """See the class."""
+        dies = np.zeros_like(self.alive)
+        dies[:, 0] = action[:, 0] == 1
+        return np.full(self.alive.shape, 0.1) * ~dies, dies, (~self.alive[:, 0]).astype(float)
+
+
+class Recall(Toy):
+    """A cue, +1 or -1, at the first of 3 steps, nothing after. At the last, action 0 must answer -1 and 1 answer +1.
+
+    Best return 1 an agent; 0.5 without memory.
+    """
+
+    obs_dim = 2
+    max_steps = 3
+
+    def observe(self) -> Array:
+        """(B, N, 2): the cue while it is shown, and the clock."""
+        clock = np.broadcast_to(self.clock[:, None], self.alive.shape)
+        cue = np.where(self.draw(0) < 0.5, -1.0, 1.0)
+        return np.stack([cue * (clock == 0), clock / 2.0], -1)
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """1 for the right answer at the last step."""
+        right = action == (self.draw(0) >= 0.5)
+        return (right & (self.clock[:, None] == 2)).astype(float), np.zeros_like(self.alive), None
+
+
+class Roles(Toy):
+    """Everybody sees the same; agents of group g must do g. Best return 1 an agent; 1 / N shared without ids."""
+
+    def __init__(self, n_worlds: int = 16, groups: tuple[tuple[int, ...], ...] = ((0,), (1,), (2,))) -> None:
+        super().__init__(n_worlds, sum(map(len, groups)), groups)
+        self.action_space = Discrete(len(groups))
+        self.role = np.array([g for _, g in sorted((i, g) for g, members in enumerate(groups) for i in members)])
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """1 for the right role."""
+        return (action == self.role).astype(float), np.zeros_like(self.alive), None
+
+
+class Weather(Match):
+    """`Match`, but every reward also carries 5 z, z in -1..1 drawn by the world and seen in the global state alone."""
+
+    state_dim = 1
+
+    def global_state(self) -> Array:
+        """(B, 1)."""
+        return self.draw(9)[:, :1] * 2.0 - 1.0
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """Match plus weather."""
+        reward, dies, _ = super().outcome(action)
+        return reward + 5.0 * self.global_state(), dies, None
+
+
+def train(env: Any, algo: Any, updates: int, seed: int = 0) -> list[dict[str, float]]:
+    """The smallest runner there is: what every update returned, and `return`, what the episodes ended in meanwhile.
+
+    Returns:
+        One dict an update; `return` is the mean over the episodes and agents.
+    """
+    from algos.core import Obs, Transition
+
+    def seen(step: ToyStep, started: Array) -> Any:
+        return Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, started)
+
+    step, started = env.reset(seed), np.ones(env.n_worlds, bool)
+    history: list[dict[str, float]] = []
+    returns: list[float] = []
+    while len(history) < updates:
+        obs = seen(step, started)
+        action = algo.act(obs)
+        final, step = env.step(action)
+        ended = final.truncated | ~final.alive.any(1)
+        going = np.zeros(env.n_worlds, bool)
+        algo.observe(
+            Transition(
+                obs=obs,
+                action=action,
+                reward=final.reward,
+                team_reward=final.team_reward,
+                counterfactual=None,
+                terminated=final.terminated,
+                truncated=final.truncated,
+                final=seen(final, going),
+                ended=ended,
+            )
+        )
+        started = ended
+        returns += list(final.metrics["return"][ended] / env.n_agents)
+        stats = algo.update()
+        if stats:
+            history.append({**stats, "return": float(np.mean(returns)) if returns else float("nan")})
+            returns = []
+    return history
