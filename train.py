@@ -22,14 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 import envs
 from algos import ALGOS, checkpoint, evaluation, options, runfolder, video
-from algos.core import Action, Obs, VectorEnv, spec_of
+from algos.core import spec_of
 from algos.interrupts import Interrupts
-from algos.options import Count, UsageError
+from algos.options import UsageError
 from algos.policy import load_policy
 from algos.runner import LEARNED, Outcome, Schedule, run
 from envs.vector import VectorView
@@ -38,13 +37,11 @@ PROGRAM = "train.py"
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(Schedule):
     """The run."""
 
     seed: int = 0
     """Of everything: worlds, first weights, exploration. 0 to 2^31 - 1; evaluation uses seeds above."""
-    total_steps: Count = 2_000_000
-    """Environment steps: one step of one world, all its agents at once."""
     n_worlds: int = 64
     """Worlds stepped side by side."""
     log_dir: str = "runs"
@@ -55,29 +52,17 @@ class RunOptions:
     """Where networks compute: cpu, cuda, cuda:1, ..."""
     threads: int = 0
     """Threads of torch on the CPU; 0 chooses (see docs/training.md). Part of what makes a run repeatable."""
-    log_every: Count = 0
-    """Least distance of two rows of scalars [steps]; 0: one after every update."""
-    save_every: Count = 200_000
-    """Distance of checkpoints [steps]; 0: only at the end and when interrupted."""
-    eval_every: Count = 0
-    """Distance of evaluations of the greedy policy [steps], which also keep `best.pt`; 0: only at the end."""
-    eval_episodes: int = 20
-    """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
-    video_every: Count = 0
-    """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
     quiet: bool = False
     """Show no progress."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
+        super().__post_init__()
         if not 0 <= self.seed < evaluation.FIRST_SEED:
             raise ValueError(f"seed is {self.seed}; allowed are 0 to {evaluation.FIRST_SEED - 1}")
-        for name, least in (("total_steps", 1), ("n_worlds", 1), ("threads", 0), ("log_every", 0), ("save_every", 0)):
+        for name, least in (("n_worlds", 1), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        for name in ("eval_every", "eval_episodes", "video_every"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
         if self.run_name in (".", "..") or "/" in self.run_name or "\\" in self.run_name:
             raise ValueError(f"run_name is {self.run_name!r}; it names one folder inside log_dir")
 
@@ -88,7 +73,7 @@ class ResumeOptions:
 
     resume: str
     """The run folder."""
-    total_steps: Count = 0
+    total_steps: int = 0
     """New total; 0 keeps the old one."""
     device: str = ""
     """Where networks compute; empty keeps the old one."""
@@ -345,21 +330,7 @@ def _device(name: str) -> str:
 
 def _baselines(heuristic: Callable[[Any], Any]) -> evaluation.Policies:
     """Random and the heuristic, for comparison."""
-    return {"random": _random, "heuristic": lambda env: lambda _: heuristic(env.batch_state)}  # pyright: ignore
-
-
-def _random(env: VectorEnv) -> evaluation.Act:
-    """Uniform over the actions that are allowed."""
-    rng = np.random.default_rng(0)
-    space = env.action_space
-
-    def act(obs: Obs) -> Action:
-        if hasattr(space, "n"):
-            allowed = np.ones((*obs.alive.shape, space.n), dtype=bool) if obs.action_mask is None else obs.action_mask
-            return (rng.random(allowed.shape) * allowed).argmax(axis=-1)
-        return rng.uniform(space.low, space.high, (*obs.alive.shape, *space.shape)).astype(np.float32)
-
-    return act
+    return {"random": evaluation.random_policy, "heuristic": lambda env: lambda _: heuristic(env.batch_state)}  # pyright: ignore
 
 
 def _finish(folder: Path, outcome: Outcome, stop: Interrupts, quiet: bool) -> int:

@@ -31,9 +31,9 @@ class EpisodeStatistics:
             metrics: Names of the environment's metrics.
             window: W, how many finished episodes `means` covers.
         """
-        self.columns = OWN_COLUMNS + metrics
+        self._metrics = tuple(name for name in metrics if name not in OWN_COLUMNS)  # ours keep their meaning
+        self.columns = OWN_COLUMNS + self._metrics
         self.finished = 0
-        self._metrics = metrics
         self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
         self._cost = np.zeros((n_worlds, n_agents))
         self._team_reward = np.zeros(n_worlds)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from .core import Action, Array, Obs, StepLike, VectorEnv
 from .episodes import EpisodeStatistics
@@ -173,6 +174,20 @@ def worlds_for(n_episodes: int, max_worlds: int = 64) -> int:
     """How many worlds play `n_episodes` in the fewest rounds with the fewest idle worlds in the last one."""
     rounds = math.ceil(n_episodes / max_worlds)
     return math.ceil(n_episodes / max(rounds, 1))
+
+
+def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
+    """Uniform over the actions that are allowed."""
+    rng = np.random.default_rng(seed)
+    space = env.action_space
+
+    def act(obs: Obs) -> Action:
+        if isinstance(space, Box):
+            return rng.uniform(space.low, space.high, (*obs.alive.shape, *space.shape)).astype(np.float32)
+        score = rng.random((*obs.alive.shape, int(space.n)))  # (B, N, A), the highest allowed one wins
+        return np.where(True if obs.action_mask is None else obs.action_mask, score, -1.0).argmax(axis=-1)
+
+    return act
 
 
 def record_episode(

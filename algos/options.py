@@ -10,13 +10,12 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
-
-C = TypeVar("C")
 
 
 class UsageError(ValueError):
@@ -25,23 +24,44 @@ class UsageError(ValueError):
 
 def whole_number(text: str) -> int:
     """An integer as people write it: 2000000, 2_000_000 or 2e6."""
-    number = float(text)
-    if number != int(number):
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer():
         raise ValueError(f"{text!r} is not a whole number")
-    return int(number)
+    return int(text) if text.lstrip("+-").isdigit() else int(number)
 
 
-Count = Annotated[
-    int,
-    tyro.constructors.PrimitiveConstructorSpec(
+def real_number(text: str) -> float:
+    """A floating-point number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+_NUMBERS = tyro.constructors.ConstructorRegistry()
+
+
+@_NUMBERS.primitive_rule
+def _number_rule(
+    info: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """Whole numbers may be written as 2e6, and mistakes are said in plain words."""
+    if info.type is int:
+        read, accepted = whole_number, int
+    elif info.type is float:
+        read, accepted = real_number, (int, float)
+    else:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
-        metavar="COUNT",
-        instance_from_str=lambda texts: whole_number(texts[0]),
-        is_instance=lambda value: isinstance(value, int),
+        metavar="INT" if info.type is int else "FLOAT",
+        instance_from_str=lambda texts: read(texts[0]),
+        is_instance=lambda value: isinstance(value, accepted) and not isinstance(value, bool),
         str_from_instance=lambda value: [str(value)],
-    ),
-]
-"""A whole number that may be written as 2e6."""
+    )
 
 
 def find(argv: Sequence[str], option: str) -> str | None:
@@ -115,7 +135,9 @@ def parse(
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            parsed = tyro.cli(shape, args=list(argv), default=shape(**parts), prog=program, description=about)
+            parsed = tyro.cli(
+                shape, args=list(argv), default=shape(**parts), prog=program, description=about, registry=_NUMBERS
+            )
     except SystemExit as end:
         if end.code in (0, None):
             raise
@@ -153,18 +175,29 @@ def _did_you_mean(word: str, allowed: Sequence[str]) -> str:
 
 
 def _in_one_line(box: str) -> str:
-    """The first paragraph of one of tyro's boxes, with what kind of value was expected."""
+    """The first paragraph of one of tyro's boxes."""
+    # Where the terminal knows no box characters, there is no frame, and a rule below the title.
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
     lines = [line for line in lines if line]
     words: list[str] = []
     for line in lines[1:]:  # the first is the box's title
-        if set(line) <= {"─"}:
+        if not set(line) <= {"─", "-"}:
+            words.append(line)
+        elif words:
             break
-        words.append(line)
     message = " ".join(words)
-    match = re.fullmatch(r"Error parsing (?P<option>\S+): (?P<reason>.*)", message)
-    if match is None:
-        return message[:1].lower() + message[1:]
-    option, reason = match["option"], match["reason"]
-    expected = next((line[len(option) :].strip() for line in lines if line.startswith(option + " ")), "")
-    return f"{option}: {reason}" + (f"; expected {expected}" if expected else "")
+    if match := re.match(r"invalid choice '(.*)' for argument '(\S+)'. Expected one of \((.*)\)", message):
+        value, option, choices = match.groups()
+        allowed = re.findall(r"'([^']*)'", choices)
+        return f"{option} {value}: allowed: {', '.join(allowed)}{_did_you_mean(value, allowed)}"
+    if match := re.match(r"Unrecognized options: (.*)", message):
+        return f"{match[1]}: belongs to no option; a switch takes no value: write --battery or --no-battery"
+    if match := re.match(r"Missing value for argument '(\S+)'", message):
+        return f"{match[1]}: a value is missing"
+    if match := re.match(r"Error parsing (-?\S+): (.*)", message):
+        option, reason = match.groups()
+        if found := re.match(r"(?:no type matching (\S+) could|Could not find valid parse).*?\[(.*?)\]", reason):
+            came = " ".join(re.findall(r"'([^']*)'", found[2]))
+            reason = f"{came!r} does not fit" + (f"; expected {found[1]}" if found[1] else "; --help shows what does")
+        return f"{option}: {reason}" if option.startswith("-") else reason
+    return message[:1].lower() + message[1:]

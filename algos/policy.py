@@ -122,7 +122,8 @@ class Policy:
         Raises:
             ValueError: An agent is unknown, or an observation or mask has the wrong shape.
         """
-        masks = {agent: info["action_mask"] for agent, info in (infos or {}).items() if "action_mask" in info}
+        told = infos or {}
+        masks = {agent: told[agent]["action_mask"] for agent in observations if "action_mask" in told.get(agent, ())}
         return self._act(observations, masks, greedy)
 
     def act_one(self, agent: str, obs: Any, action_mask: Any = None, *, greedy: bool = True) -> Any:

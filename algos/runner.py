@@ -34,16 +34,32 @@ MAX_FRAMES = 300
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train and what to do how often, all in environment steps; 0 means never."""
+    """How long to train, and what to do how often. Steps are of one world, all its agents at once; 0 means never."""
 
-    total_steps: int
+    total_steps: int = 2_000_000
+    """Environment steps: one step of one world, all its agents at once."""
     log_every: int = 0
-    """Least distance of two rows; 0 writes one after every update."""
+    """Least distance of two rows of scalars [steps]; 0: one after every update."""
     save_every: int = 200_000
+    """Distance of checkpoints [steps]; 0: only at the start, at the end and when interrupted."""
     eval_every: int = 0
+    """Distance of evaluations of the greedy policy [steps], which also keep `best.pt`; 0: only at the end."""
     eval_episodes: int = 20
-    """Episodes of an evaluation, and of the comparison at the end; 0 means no evaluation at all."""
+    """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
     video_every: int = 0
+    """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        if self.total_steps < 1:
+            raise ValueError(f"total_steps is {self.total_steps}; it must be at least 1")
+        for name in ("log_every", "save_every", "eval_every", "eval_episodes", "video_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
 
 
 @dataclass
@@ -74,11 +90,8 @@ class _Run:
     """Highest mean return of an evaluation."""
 
     def due(self, what: str, every: int) -> bool:
-        """Whether a multiple of `every` was reached or passed since `what` was last done; marks it as done if so."""
-        if not every or self.steps // every <= self.marks.get(what, 0) // every:
-            return False
-        self.marks[what] = self.steps
-        return True
+        """Whether a multiple of `every` was reached or passed since `what` was last done."""
+        return every > 0 and self.steps // every > self.marks.get(what, 0) // every
 
 
 def run(
@@ -143,6 +156,18 @@ def run(
     counted = state.steps
     now = time.perf_counter
     while state.steps < schedule.total_steps and not stop():
+        if schedule.eval_episodes and state.due("eval", schedule.eval_every):
+            if not examiner.evaluate(schedule.eval_episodes, started):
+                break  # not marked as done: a resume begins with it
+            state.marks["eval"] = state.steps
+        if state.due("video", schedule.video_every):
+            examiner.film()
+            state.marks["video"] = state.steps
+        if state.due("save", schedule.save_every):
+            monitor.flush()
+            state.marks["save"] = state.steps
+            keeper.save(started)
+
         begin = now()
         action = algo.act(obs)
         acted = now()
@@ -184,14 +209,6 @@ def run(
                 state.sums, state.updates = {}, 0
                 clock[:] = 0
         progress.update(state.steps, episodes.mean_return)
-        last = state.steps >= schedule.total_steps
-        if not last and schedule.eval_episodes and state.due("eval", schedule.eval_every):
-            examiner.evaluate(schedule.eval_episodes, started)
-        if state.due("video", schedule.video_every):
-            examiner.film()
-        if not last and state.due("save", schedule.save_every):
-            monitor.flush()
-            keeper.save(started)
 
     monitor.flush()
     finished = state.steps >= schedule.total_steps
@@ -272,18 +289,22 @@ class _Examiner:
     keeper: _Keeper
     stop: Callable[[], bool]
 
-    def evaluate(self, n_episodes: int, started: Array) -> None:
-        """Writes an `eval/` row, and a `best` checkpoint where the return is the highest so far."""
+    def evaluate(self, n_episodes: int, started: Array) -> bool:
+        """Writes an `eval/` row, and a `best` checkpoint where the return is the highest so far.
+
+        Returns:
+            False where `stop` came first, and nothing is written.
+        """
         env = self.make_env(worlds_for(n_episodes))
         evaluation = evaluate(env, Player(self.algo.policy), n_episodes, stop=self.stop)
         if evaluation is None:
-            self.state.marks["eval"] = self.state.steps - env.n_worlds  # interrupted: due again after a resume
-            return
+            return False
         self._write(evaluation)
         mean = evaluation.mean("return")
         if self.state.best is None or mean > self.state.best:
             self.state.best = mean
             self.keeper.save(started, best=True)
+        return True
 
     def compare(self, policies: Policies, n_episodes: int) -> dict[str, Evaluation] | None:
         """The learned policy and the others on the same episodes; None where interrupted."""
