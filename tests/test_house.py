@@ -17,7 +17,7 @@ import pytest
 import envs
 
 ROOT = Path(__file__).parents[1]
-HOUSE = {"__init__", "adapters", "batch_checks", "conformance", "core", "parallel", "vector"}
+HOUSE = {"__init__", "adapters", "batch_checks", "conformance", "core", "kernels", "parallel", "vector"}
 """Modules of envs/ that are no environments."""
 FORBIDDEN = {"envs": {"torch", "algos", "coterie"}, "algos": {"envs", "coterie"}}
 
@@ -63,6 +63,13 @@ def test_importing_envs_is_light() -> None:
     code = f"import sys, envs\nprint(*sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_kernels_are_compiled_so_that_both_spellings_can_cache_them() -> None:
+    for path in sorted((ROOT / "envs").rglob("*.py")):
+        if path.name != "kernels.py":
+            text = path.read_text(encoding="utf-8")
+            assert "njit" not in text, f"{path.relative_to(ROOT)}: use envs.kernels.kernel, which says why"
 
 
 def test_the_folder_equals_the_table() -> None:
