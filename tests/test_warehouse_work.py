@@ -401,6 +401,15 @@ def test_flat_robot_dies_once_and_for_all():
     assert (state.order[0, 0], state.order_status[0, 0]) == (0, TAKEN)
 
 
+def test_death_in_the_step_of_the_deadline_is_one_miss():
+    env = yard(1, battery=True)
+    state, _ = _wait(env, begin(env, _at(CORNER), [_order(env, NORTH, deadline=2)]), 1)
+    state.battery[:] = 1e-9
+    _, step = _wait(env, state, 1)
+    assert step.metrics["deadline_misses"].tolist() == [1]
+    assert step.cost.tolist() == [[2.0]]  # the miss, and the flat battery
+
+
 def test_world_of_the_dead_goes_on_without_them():
     env = yard(2, battery=True)
     state = begin(env, _at(OTHER_CORNER, CORNER))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
+
+import numpy as np
 
 from . import layout as maps
 
@@ -68,6 +70,13 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no warehouse."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kinds = _KINDS.get(str(field.type))
+            if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+                raise ValueError(
+                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
+                )
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
@@ -86,6 +95,12 @@ class Config:
             raise ValueError(f"battery=True needs a charger C on the map; layout {self.layout!r} has none")
 
 
+_KINDS = {
+    "int": (int, np.integer),
+    "float": (int, float, np.integer, np.floating),
+    "bool": (bool, np.bool_),
+    "str": (str,),
+}
 _INF = 1e9
 _RANGES = (
     ("n_robots", 1, 1024),
@@ -93,7 +108,7 @@ _RANGES = (
     ("orders_per_hour", 0, 1e6),
     ("rush", 1, 3),
     ("backlog", 0, 10_000),
-    ("deadline", 1, _INF),
+    ("deadline", 1, 1e6),
     ("n_orders", 1, 64),
     ("shaping", 0, 100),
     ("shaping_gamma", 0, 1),

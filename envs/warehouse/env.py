@@ -227,6 +227,8 @@ class Warehouse:
         lost = np.zeros(n_worlds * n_robots)
         gained = np.zeros(n_worlds)
         for _ in range(self.config.horizon):
+            target = np.where(state.alive[:, :, None], target, 0.0)  # who died on the way brakes
+            other_target = np.where(other.alive[:, :, None], other_target, 0.0)
             other, reward, _, _ = self._advance(other, other_target)
             lost += _total(reward)
             if self.config.horizon > 1:
