@@ -9,8 +9,9 @@ from gymnasium.spaces import Box, Discrete
 from algos.buffers import Rollout, tensor_of
 from algos.core import Obs, Spec, Transition
 
-T, B, N, O, S, A = 4, 3, 2, 5, 6, 4
-SPEC = Spec(N, O, S, Discrete(A), ((0, 1),))
+T, B, N, S, A = 4, 3, 2, 6, 4
+OBS = 5
+SPEC = Spec(N, OBS, S, Discrete(A), ((0, 1),))
 
 
 def transition(rng, *, alive=None, truncated=(), terminated=None):
@@ -20,7 +21,7 @@ def transition(rng, *, alive=None, truncated=(), terminated=None):
 
     def seen(alive):
         return Obs(
-            obs=rng.standard_normal((B, N, O), dtype=np.float32),
+            obs=rng.standard_normal((B, N, OBS), dtype=np.float32),
             state=rng.standard_normal((B, S), dtype=np.float32),
             adjacency=np.ones((B, N, N), bool),
             alive=alive,
@@ -121,7 +122,7 @@ def test_goes_on_from_the_middle():
 
 
 def test_continuous_actions():
-    rollout = Rollout(Spec(N, O, S, Box(-1, 1, (2,)), ()), 1, B, state=False, action_mask=False)
+    rollout = Rollout(Spec(N, OBS, S, Box(-1, 1, (2,)), ()), 1, B, state=False, action_mask=False)
     action = torch.randn(B, N, 2, generator=torch.Generator().manual_seed(0))
     rollout.add(transition(np.random.default_rng(0)), action, torch.zeros(B, N))
     assert torch.equal(rollout.to("cpu")[0]["action"][0], action)

@@ -1,4 +1,4 @@
-"""MAPPO and IPPO on worlds whose best returns are known, and their promises: same seed same bytes, resume bit for bit."""
+"""MAPPO and IPPO on worlds with known best returns, and their promises: same seed same bytes, resume bit for bit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
+from toys import Endless, Leaving, Martyr, Match, Reach, Recall, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.mappo import IppoConfig, Mappo, MappoConfig, build_actor
 from algos.nets import Memory
-
-from toys import Endless, Leaving, Martyr, Match, Reach, Recall, Roles, Toy, Weather, train
 
 SMALL = {"rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "hidden": (32,)}
 
@@ -165,7 +164,7 @@ def drive(algo: Mappo, stream: Stream, steps: int) -> list[Any]:
         action = algo.act(stream.now)
         space = algo.spec.action_space
         assert action.dtype == (np.int64 if isinstance(space, Discrete) else np.float32)
-        assert all(space.contains(a) for a in action.reshape(-1, *space.shape))
+        assert all(space.contains(a) for a in action.reshape(-1, *(space.shape or ())))
         algo.observe(stream.step(action))
         out += [action, algo.update()]
     return out
@@ -250,6 +249,36 @@ class TestPromises:
         head, _ = algo.policy(data["obs"], memory)
         log_prob, _ = algo.policy.log_prob(head, data["action"], data.get("action_mask"))
         torch.testing.assert_close(log_prob[data["alive"]], data["log_prob"][data["alive"]], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("reward", ["individual", "team"])
+def test_the_dead_are_not_counted(reward):
+    """A third agent that is never alive leaves every mean as it was: nobody divides by the dead."""
+    options = {"critic": "local", "reward": reward, "epochs": 2, "minibatches": 1}
+    two, three = (tiny(Spec(n, 4, 0, Discrete(3), ()), **options) for n in (2, 3))
+    stream = Stream(two.spec)
+
+    def wider(array):
+        return None if array is None else np.concatenate([array, np.zeros_like(array[:, :1])], 1)
+
+    def wider_obs(obs):
+        return obs._replace(obs=wider(obs.obs), alive=wider(obs.alive), action_mask=wider(obs.action_mask))
+
+    stats: dict[str, float] = {}
+    others: dict[str, float] = {}
+    while not stats:
+        two_acts = two.act(stream.now)
+        three.act(wider_obs(stream.now))
+        assert two._pending is not None
+        three._pending = tuple(torch.from_numpy(wider(x.numpy())) for x in two._pending)  # type: ignore[assignment]
+        step = stream.step(two_acts)
+        wide = {name: wider(getattr(step, name)) for name in ("action", "reward", "terminated")}
+        two.observe(step)
+        three.observe(step._replace(obs=wider_obs(step.obs), final=wider_obs(step.final), **wide))
+        stats, others = two.update(), three.update()
+    assert others == pytest.approx(stats, rel=1e-3, abs=1e-5)
+    for name, value in two.value_norm.state_dict().items():
+        torch.testing.assert_close(three.value_norm.state_dict()[name], value)
 
 
 def test_greedy_play_disturbs_nothing():

@@ -131,10 +131,12 @@ def test_shared_actor_is_permutation_equivariant(gru):
 def test_agent_id_is_a_one_hot_input(share):
     actor = scrambled(Actor(SPEC, share=share, agent_id=True, hidden=(8,)))
     plain = Actor(Spec(4, 9, 6, Discrete(3), GROUPS), share=share, hidden=(8,))
-    first = actor.trunk.layers[0]
+    first, target = actor.trunk.layers[0], plain.trunk.layers[0]
+    assert isinstance(first, Dense)
+    assert isinstance(target, Dense)
     with torch.no_grad():
-        plain.trunk.layers[0].weights[0].copy_(torch.cat(list(first.weights), 1))
-        plain.trunk.layers[0].bias.copy_(first.bias)
+        target.weights[0].copy_(torch.cat(list(first.weights), 1))
+        target.bias.copy_(first.bias)
     plain.trunk.head.load_state_dict(actor.trunk.head.state_dict())
     obs = randn(7, 4, 5)
     with_ids = torch.cat([obs, torch.eye(4).expand(7, 4, 4)], -1)
@@ -191,6 +193,7 @@ def test_categorical_frequencies_and_masked_gradients():
     _, entropy = actor.log_prob(logits, torch.zeros(1, 1, dtype=torch.int64), torch.tensor([[[True, False, False]]]))
     entropy.sum().backward()
     assert entropy.item() == 0.0
+    assert logits.grad is not None
     assert torch.equal(logits.grad, torch.zeros(1, 1, 3))
 
 

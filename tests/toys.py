@@ -50,7 +50,7 @@ def chance(*keys: Array | int) -> Array:
             x = (x ^ np.asarray(key).astype(np.uint64)) * np.uint64(0xBF58476D1CE4E5B9) + np.uint64(0x9E3779B97F4A7C15)
             x = (x ^ (x >> np.uint64(30))) * np.uint64(0x94D049BB133111EB)
             x = x ^ (x >> np.uint64(31))
-    return (x >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return np.asarray((x >> np.uint64(11)).astype(np.float64) / 2.0**53)
 
 
 class Toy:
@@ -174,7 +174,7 @@ class Match(Toy):
     """One step: the action must equal the one seen. Best return 1 an agent; with masks some others are forbidden."""
 
     obs_dim = 4
-    action_space = Discrete(4)
+    action_space: Box | Discrete = Discrete(4)
 
     def __init__(self, n_worlds: int = 16, n_agents: int = 2, *, masked: bool = False) -> None:
         super().__init__(n_worlds, n_agents)
@@ -207,7 +207,7 @@ class Reach(Toy):
     """
 
     obs_dim = 1
-    action_space = Box(np.array([-1.0, -2.0], np.float32), np.array([3.0, 6.0], np.float32))
+    action_space: Box | Discrete = Box(np.array([-1.0, -2.0], np.float32), np.array([3.0, 6.0], np.float32))
 
     def observe(self) -> Array:
         """(B, N, 1), from -0.5 to 2.5."""
