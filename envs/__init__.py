@@ -34,12 +34,12 @@ from typing import TYPE_CHECKING, Any
 from pettingzoo.env_registry import registration
 
 from .core import Array, BatchEnv
+from .vector import VectorView  # here, not in `vector`: loading the module later would put it in the function's place
 
 if TYPE_CHECKING:
     from pettingzoo.utils.env import AECEnv
 
     from .parallel import ParallelView, Reward
-    from .vector import VectorView
 
 ENVS: dict[str, str] = {
     "warehouse": "coterie/warehouse_v0",
@@ -65,8 +65,6 @@ def vector(
     name: str, n_worlds: int = 64, task: str | None = None, *, stagger: bool = False, **kwargs: Any
 ) -> VectorView:
     """Builds `n_worlds` worlds with auto-reset; see `VectorView` for `stagger`."""
-    from .vector import VectorView
-
     return VectorView(make(name, task, **kwargs), n_worlds, stagger=stagger)
 
 
