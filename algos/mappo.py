@@ -31,7 +31,7 @@ from .returns import explained_variance, gae, masked_mean, masked_var
 class MappoConfig:
     """MAPPO: PPO with a centralised critic."""
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     """Step size of Adam."""
     anneal: bool = False
     """Let the step size fall linearly to zero over the run."""
@@ -43,7 +43,7 @@ class MappoConfig:
     """Steps of every world between updates."""
     epochs: int = 4
     """Passes over a rollout."""
-    minibatches: int = 4
+    minibatches: int = 8
     """Gradient steps a pass."""
     clip_coef: float = 0.2
     """How far the probability ratio may move from 1 and still be rewarded for it."""

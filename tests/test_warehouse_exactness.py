@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,9 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 
 def _row(step: Step, b: int) -> Step:
     """World b of a step, as a batch of one."""
-
-    def cut(value):
-        return None if value is None else value[b : b + 1]
-
-    metrics = {name: cut(value) for name, value in step.metrics.items()}
-    return Step(*(metrics if value is step.metrics else cut(value) for value in step))
+    arrays = {name: value for name, value in step._asdict().items() if isinstance(value, np.ndarray)}
+    metrics = {name: value[b : b + 1] for name, value in step.metrics.items()}
+    return step._replace(metrics=metrics, **{name: value[b : b + 1] for name, value in arrays.items()})
 
 
 def _episode(env: Warehouse, seed: int, steps: int) -> list[tuple[State, Step]]:
@@ -314,7 +312,7 @@ def test_actions_of_the_dead_are_ignored():
 
 def _resident() -> int:
     """Bytes of memory this process holds."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow

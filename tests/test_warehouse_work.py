@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from warehouse_scenes import begin, follow, moved, random_action, stop, target_at, task, with_values, yard
 
+from envs.core import Step
 from envs.warehouse import Warehouse
 from envs.warehouse.physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, MOTOR_FORCE, TOP_SPEED, VX, X, Y
 from envs.warehouse.state import (
@@ -57,9 +58,10 @@ def _at(*places: tuple[float, float]) -> list[tuple[float, float, float]]:
     return [(x, y, 0.0) for x, y in places]
 
 
-def _wait(env: Warehouse, state: State, steps: int):
-    step = None
-    for _ in range(steps):
+def _wait(env: Warehouse, state: State, steps: int) -> tuple[State, Step]:
+    """Everybody stands still for at least one step."""
+    state, step = env.step(state, stop(env, state))
+    for _ in range(steps - 1):
         state, step = env.step(state, stop(env, state))
     return state, step
 
@@ -163,17 +165,18 @@ def _teleport(env: Warehouse, state: State, rng: np.random.Generator) -> State:
     return state._replace(body=body)
 
 
-def _play(env: Warehouse, seeds: list[int], steps: int, hurry: bool = True):
-    """Random play that gets work done: yields the state before and after every step, and the step."""
+def _play(env: Warehouse, seeds: list[int], steps: int) -> list[tuple[State, State, Step]]:
+    """Random play that gets work done: the state before and after every step, and the step."""
     rng = np.random.default_rng(11)
     state, _ = env.reset(seeds)
+    played = []
     for _ in range(steps):
-        before = _teleport(env, state, rng) if hurry else state
-        action = random_action(env, state, rng)
-        if not env.config.continuous:
-            action[before.dwell > 0] = 0
+        before = _teleport(env, state, rng)
+        action = random_action(env, before, rng)
+        action[before.dwell > 0] = 0
         state, step = env.step(before, action)
-        yield before, state, step
+        played.append((before, state, step))
+    return played
 
 
 PLAYS = [
@@ -217,7 +220,8 @@ def test_every_missed_deadline_counts_once(name, change):
     delivered_at = np.full((2, 10_000), FAR)
     of_the_dead = np.zeros(2)
     costs = 0
-    for before, state, step in _play(env, [3, 4], 300):
+    play = _play(env, [3, 4], 300)
+    for before, state, step in play:
         n_orders = state.order_status.shape[1]
         new = (state.order_status == DELIVERED) & (before.order_status != DELIVERED)
         delivered_at[:, :n_orders][new] = np.broadcast_to(state.step[:, None], new.shape)[new]
@@ -237,7 +241,7 @@ def test_every_missed_deadline_counts_once(name, change):
         np.testing.assert_array_equal(step.metrics["deadline_misses"], late.sum(axis=1) + of_the_dead)
     assert costs > 0
     if env.config.battery:
-        assert not state.alive.all()  # the case is in the test
+        assert not play[-1][1].alive.all()  # the case is in the test
 
 
 @pytest.mark.parametrize("rush", [1.0, 2.5, 3.0])
@@ -267,13 +271,15 @@ def test_shaping_telescopes(name, change):
     gamma = 0.95
     env = task(name, **change, shaping=0.7, shaping_gamma=gamma, contact_charge=0.0)
     first, total, deaths = env.reset([5, 6])[0].potential, 0.0, 0
-    for t, (before, state, step) in enumerate(_play(env, [5, 6], 300)):
+    play = _play(env, [5, 6], 300)
+    for t, (before, state, step) in enumerate(play):
         earned = state.delivered - before.delivered
         total = total + gamma**t * (step.reward.astype(float) - earned)
         deaths += step.terminated.sum()
-    np.testing.assert_allclose(total, gamma**300 * state.potential - first, atol=1e-5)
+    last = play[-1][1]
+    np.testing.assert_allclose(total, gamma**300 * last.potential - first, atol=1e-5)
     assert (np.abs(first) > 0.01).any()
-    assert state.delivered.sum() > 20
+    assert last.delivered.sum() > 20
     assert (deaths > 0) == env.config.battery
 
 
@@ -344,8 +350,8 @@ def test_battery_drains_by_motion_and_load():
             state = with_values(state, phase=[TO_STATION], order=[0], goal=[_target(env, STATION)], order_status=[1])
         for _ in range(8):
             state, step = env.step(state, np.array([[[speed, 0.0]]]))
+            assert 1.0 - state.battery[0, 0] == pytest.approx(step.metrics["energy"][0])
         used.append(1.0 - state.battery[0, 0])
-        assert used[-1] == pytest.approx(step.metrics["energy"][0])
     assert used[0] < used[1] < used[2]
 
 
@@ -470,7 +476,6 @@ def test_cycle_time_is_the_mean_from_free_to_delivered():
         expected = np.mean(cycles) if cycles else t * CONTROL_STEP
         assert step.metrics["cycle_time"][0] == pytest.approx(expected)
     assert len(cycles) == 3
-    assert step.metrics["contacts"][0] <= 10
 
 
 def test_time_limit_truncates_and_never_terminates():

@@ -64,7 +64,7 @@ charging), zeros once dead; for each of the `n_orders` oldest open orders 6 (pre
 to deadline over 60 s); time over the time limit; open orders n / (n + `n_orders`).
 
 **Reward** of a robot: +1 a delivery; `shaping` times the progress of its order (potential-based: gamma P' - P, where
-P = 1 - way to go / typical way, zero without an order; in `claim` a free robot's P is that of the best visible order);
+P = 1/2 - way to go / typical way, -1/2 without an order; in `claim` a free robot's P is that of the best visible order);
 minus `contact_charge` times the contact impulse over 40 kg m/s. The team reward G is the sum over robots.
 **Cost**: 1 for a contact impulse above `contact_limit`, 1 for missing the deadline of the order it holds, 1 for running
 flat. **Counterfactual** (`counterfactual="stop" | "absent"`): G had the robot stopped, or not been there; see

@@ -25,21 +25,21 @@ class Config:
     """Box(2) targets of speed and turn rate instead of Discrete(7) primitives."""
     max_steps: int = 500
     """Time limit [control steps of 0.2 s]."""
-    orders_per_hour: float = 900.0
+    orders_per_hour: float = 1200.0
     """Mean arrival rate of orders, Poisson [1/h]."""
     rush: float = 1.0
     """Arrivals come this many times faster in the middle third of the episode; the mean rate stays."""
-    backlog: int = 4
+    backlog: int = 8
     """Orders already waiting at the start."""
     deadline: float = 60.0
     """Mean time from an order's arrival to its deadline [s]; drawn uniformly within 50 % of it."""
     n_orders: int = 5
     """How many of the oldest open orders a dispatcher chooses from, and robots see in `claim` dispatch."""
-    shaping: float = 1.0
+    shaping: float = 2.0
     """Weight of the potential-based shaping along the route; 0 turns it off."""
     shaping_gamma: float = 0.99
     """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""
-    contact_charge: float = 0.2
+    contact_charge: float = 0.3
     """Reward lost per contact impulse, in units of a robot's momentum at full speed."""
     contact_limit: float = 15.0
     """Contact impulse in one control step above which it counts as cost [N s]."""
@@ -130,13 +130,13 @@ _CHOICES = {
 
 DEFAULT_TASK = "small-4"
 _SMALL = Config()
-_MEDIUM = replace(_SMALL, layout="medium", n_robots=8, orders_per_hour=1600, backlog=8, n_orders=8)
+_MEDIUM = replace(_SMALL, layout="medium", n_robots=8, orders_per_hour=2000, backlog=16, n_orders=8)
 TASKS: dict[str, Config] = {
-    "tiny-2": replace(_SMALL, layout="tiny", n_robots=2, orders_per_hour=700, backlog=2),
+    "tiny-2": replace(_SMALL, layout="tiny", n_robots=2, orders_per_hour=700, backlog=4),
     "small-4": _SMALL,
     "medium-8": _MEDIUM,
-    "large-16": replace(_MEDIUM, layout="large", n_robots=16, orders_per_hour=2600, backlog=16),
-    "corridor-6": replace(_SMALL, layout="corridor", n_robots=6, orders_per_hour=1200, backlog=6),
+    "large-16": replace(_MEDIUM, layout="large", n_robots=16, orders_per_hour=3200, backlog=32),
+    "corridor-6": replace(_SMALL, layout="corridor", n_robots=6, orders_per_hour=1400, backlog=12),
     "rush-hour-8": replace(_MEDIUM, orders_per_hour=900, rush=2.5, backlog=4, deadline=40.0),
-    "huge-64": replace(_MEDIUM, layout="huge", n_robots=64, orders_per_hour=7000, backlog=64, n_orders=16),
+    "huge-64": replace(_MEDIUM, layout="huge", n_robots=64, orders_per_hour=7000, backlog=128, n_orders=16),
 }

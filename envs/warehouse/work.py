@@ -84,7 +84,10 @@ def _order_left(layout, x, y, face, station):
 
 @njit(cache=True)
 def _potential(rules, layout, state, b, i):
-    """Progress of robot i: shaping * (1 - way to go / typical way to go). Without an order it is 0."""
+    """Progress of robot i: shaping * (1/2 - way to go / typical way); without an order, all the way is to go.
+
+    The half keeps the mean near zero, and with it what a discount below 1 makes of a potential that does not change.
+    """
     x, y, phase = state.body[b, i, X], state.body[b, i, Y], state.phase[b, i]
     done = state.dwell[b, i] * CONTROL_STEP * TOP_SPEED
     if phase == TO_FACE:
@@ -108,7 +111,7 @@ def _potential(rules, layout, state, b, i):
                 k += 1
             if seen > 0:
                 left = best
-    return rules.shaping * (1.0 - left / rules.mean_order)
+    return rules.shaping * (0.5 - left / rules.mean_order)
 
 
 @njit(cache=True)
