@@ -300,7 +300,8 @@ def test_without_shaping_only_deliveries_and_contacts_pay():
         assert (step.reward <= without.reward).all()
         charged += float((without.reward - step.reward).sum())
         np.testing.assert_allclose(step.team_reward, step.reward.sum(axis=1), atol=1e-5)
-    assert charged == pytest.approx(0.2 / (MASS * TOP_SPEED) * state.totals[:, IMPULSE].sum(), rel=1e-4)
+    rate = env.config.contact_charge / (MASS * TOP_SPEED)
+    assert charged == pytest.approx(rate * state.totals[:, IMPULSE].sum(), rel=1e-4)
     assert state.delivered.sum() > 20
 
 
