@@ -219,9 +219,8 @@ def test_claim_shows_the_oldest_open_orders():
     faces = [target_at(env, x, 6) for x in (2, 3, 4)]
     orders = [(0, 301, faces[0], station), (0, 151, faces[1], station), (2, 76, faces[2], station)]
     state = begin(env, [(8.5, 6.5, math.pi)], orders)
-    for t, (status, shown) in enumerate(
-        [([0, 0, 0], [0, 1]), ([2, 0, 0], [1, 2]), ([2, 2, 0], [2]), ([2, 2, 2], [])], 1
-    ):
+    moments = [([0, 2, 0], [0]), ([0, 2, 0], [0, 2]), ([0, 0, 0], [0, 1]), ([2, 2, 0], [2]), ([2, 2, 2], [])]
+    for t, (status, shown) in enumerate(moments, 1):
         state, step = _look(env, with_values(state, order_status=[WAITING if s == 0 else DELIVERED for s in status]))
         rows = step.obs[0, 0, -2 * PER_ORDER :].reshape(2, PER_ORDER)
         assert rows[:, 0].tolist() == [1.0] * len(shown) + [0.0] * (2 - len(shown))
