@@ -128,18 +128,22 @@ class Gru(nn.Module):
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """(T, B, N, D) -> (T, B, N, H), zero for the dead; the last step is the next sequence's `hidden`."""
+        size = memory.hidden.shape[-1]
         gates = self.input(x)  # (T, B, N, 3 H)
-        keep = (~memory.started).to(x.dtype)[:, :, None, None]  # (T, B, 1, 1)
-        alive = memory.alive.to(x.dtype).unsqueeze(-1)  # (T, B, N, 1)
+        started = memory.started[:, :, None, None]  # (T, B, 1, 1)
+        alive = memory.alive.unsqueeze(-1)  # (T, B, N, 1)
+        # What a step may remember: nothing at a start, nothing of a time it was not alive; (T, B, N, 1)
+        keep = torch.cat([~started[:1].expand_as(alive[:1]), alive[:-1] & ~started[1:]]).to(x.dtype)
         hidden, steps = memory.hidden, []
-        for t in range(len(x)):
-            hidden = hidden * keep[t]
-            x_r, x_z, x_n = gates[t].chunk(3, dim=-1)
-            h_r, h_z, h_n = self.recurrent(hidden).chunk(3, dim=-1)
-            new = torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n)
-            hidden = torch.lerp(new, hidden, torch.sigmoid(x_z + h_z)) * alive[t]  # (B, N, H)
+        # unbind, not an index: the gradient of T indices would fill T tensors of T steps each
+        x_rz, x_n = (part.unbind(0) for part in gates.split([2 * size, size], -1))  # T of (B, N, 2 H), (B, N, H)
+        for t, keep_t in enumerate(keep.unbind(0)):
+            hidden = hidden * keep_t
+            h_rz, h_n = self.recurrent(hidden).split([2 * size, size], -1)
+            r, z = torch.sigmoid(x_rz[t] + h_rz).chunk(2, -1)
+            hidden = torch.lerp(torch.tanh(torch.addcmul(x_n[t], r, h_n)), hidden, z)  # (B, N, H)
             steps.append(hidden)
-        return torch.stack(steps)
+        return torch.stack(steps).masked_fill(~alive, 0.0)  # not a product: the dead may have seen NaN
 
 
 class Trunk(nn.Module):
