@@ -33,8 +33,8 @@ class MappoConfig:
 
     lr: float = 1e-3
     """Step size of Adam."""
-    anneal: bool = False
-    """Let the step size fall linearly to zero over the run."""
+    anneal: bool = True
+    """Let the step size and the entropy bonus fall linearly to zero over the run."""
     gamma: float = 0.99
     """Discount per environment step."""
     gae_lambda: float = 0.95
@@ -267,7 +267,8 @@ class Mappo:
             batch = {name: field.flatten(0, 1) for name, field in batch.items()}  # (T * B, ...)
         n_units = alive.shape[1] if recurrent else alive.shape[0] * alive.shape[1]
         group = self.optimizer.param_groups[0]
-        group["lr"] = config.lr * (1.0 - self.progress) if config.anneal else config.lr
+        left = 1.0 - self.progress if config.anneal else 1.0
+        group["lr"], ent_coef = config.lr * left, config.ent_coef * left
         history: list[dict[str, Tensor]] = []
         epochs = 0
         for _ in range(config.epochs):
@@ -302,7 +303,7 @@ class Mappo:
                 value_loss = masked_mean(value_loss, mini["value_weight"])
 
                 self.optimizer.zero_grad()
-                (policy_loss - config.ent_coef * entropy_mean + value_loss).backward()
+                (policy_loss - ent_coef * entropy_mean + value_loss).backward()
                 actor_norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
                 critic_norm = nn.utils.clip_grad_norm_(self.critic.parameters(), config.max_grad_norm)
                 self.optimizer.step()

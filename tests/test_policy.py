@@ -177,7 +177,7 @@ def test_no_environment_is_imported(tmp_path: Path) -> None:
 
 
 def test_a_policy_can_be_made_without_a_folder() -> None:
-    env = Reach()
+    env: Any = Reach()
     algo = Mappo(spec_of(env), MappoConfig(), seed=0)
     policy = Policy(algo.policy, spec_of(env), env.agents)
     assert policy.act_one("toy_0", [0.5]).shape == (2,)

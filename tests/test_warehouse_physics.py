@@ -36,7 +36,7 @@ from envs.warehouse.physics import (
 )
 from envs.warehouse.state import TO_STATION, State
 
-WITHIN_STEP = 0.05
+WITHIN_STEP = 0.02
 """How far a chassis may sink in at one of the substeps, before pymunk has pushed it out again [m]."""
 NO_WALLS = np.array([[500.0, 500.0, 501.0, 501.0]])
 

@@ -96,7 +96,9 @@ def test_neighbours_are_nearest_first_in_the_robots_own_frame():
             np.testing.assert_allclose(
                 row[3:5], _turned(velocity[j] - velocity[i], angle) / (2.0 * TOP_SPEED), atol=1e-6
             )
-            assert (row[0], row[8]) == (1.0, 1.0 if j < i else -1.0)
+            heading = state.body[0, j, ANGLE] + angle
+            np.testing.assert_allclose(row[5:7], [math.cos(heading), math.sin(heading)], atol=1e-6)
+            assert (row[0], row[10]) == (1.0, 1.0 if j < i else -1.0)
         assert (rows[len(near) :] == 0.0).all()
 
 
@@ -121,7 +123,7 @@ def test_neighbour_shows_load_and_next_waypoint():
     row = _neighbors(env, step.obs)[0, 0, 0]
     assert row[5] == 1.0
     way = env.waypoints(state)[0]
-    np.testing.assert_allclose(row[6:8], (way[1, :2] - state.body[0, 0, :2]) / 5.0, atol=1e-6)
+    np.testing.assert_allclose(row[8:10], (way[1, :2] - state.body[0, 0, :2]) / 5.0, atol=1e-6)
     np.testing.assert_array_equal(way[0], [9.5, 4.5, 0.0])  # nowhere to go
 
 

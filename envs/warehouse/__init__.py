@@ -11,7 +11,7 @@
 | control step  | 0.2 s, 4 pymunk substeps; the time limit is `max_steps` (500: 100 s)                      |
 | agents die    | only with `battery=True`                                                                  |
 
-**The world.** Robots are discs (chassis 0.25 m, foam bumper 0.05 m, 40 kg) with a differential drive: top speed 1 m/s,
+**The world.** Robots are discs (chassis 0.23 m, foam bumper 0.07 m, 40 kg) with a differential drive: top speed 1 m/s,
 top turn rate 2 rad/s, motors of 80 N, tyres that slip beyond their traction. pymunk simulates contacts with robots,
 racks and walls, with friction. Maps are ASCII, a square metre a character: `# wall  R rack  . floor  S station
 C charger`; see `layout`. An order names a rack face (a floor cell beside a rack) and a station. A robot drives to the
@@ -43,14 +43,16 @@ is to the left). Both are targets that the motors approach within their force.
 | 10       | length r [m] of the shortest route, r / (r + 5); 0 with `route_hint=False`            | [0, 1)   |
 | 11, 12   | bearing of the next waypoint on it: cos, sin; likewise                                | [-1, 1]  |
 | 13       | distance of that waypoint over 1.5 m; likewise                                        | [0, 1]   |
-| 14 ...   | `n_rays` lidar distances over `lidar_range`, counter-clockwise from straight ahead    | [0, 1]   |
+| 14       | time held up, within 0.5 m of one place with somewhere to go, over 5 s                | [0, 1]   |
+| 15 ...   | `n_rays` lidar distances over `lidar_range`, counter-clockwise from straight ahead    | [0, 1]   |
 | then     | for each of the `n_neighbors` nearest robots within `sensing_range`, nearest first:   |          |
-|   +0     | 1 working, -1 dead, 0 nobody there (then all nine are 0)                              | -1, 0, 1 |
+|   +0     | 1 working, -1 dead, 0 nobody there (then all eleven are 0)                            | -1, 0, 1 |
 |   +1, 2  | relative position x, y over `sensing_range`                                           | [-1, 1]  |
 |   +3, 4  | relative velocity x, y over 2 m/s                                                     | [-1, 1]  |
-|   +5     | it is loaded                                                                          | 0, 1     |
-|   +6, 7  | relative position x, y of its next waypoint over `sensing_range`                      | [-1, 1]  |
-|   +8     | 1 if its index is lower than one's own, else -1: something to break ties by           | -1, 1    |
+|   +5, 6  | its heading relative to one's own: cos, sin                                           | [-1, 1]  |
+|   +7     | it is loaded                                                                          | 0, 1     |
+|   +8, 9  | relative position x, y of its next waypoint over `sensing_range`                      | [-1, 1]  |
+|   +10    | 1 if its index is lower than one's own, else -1: something to break ties by           | -1, 1    |
 | then     | in `claim`, for each of the `n_orders` oldest open orders, oldest first:              |          |
 |   +0     | 1 an order, 0 none (then all six are 0)                                               | 0, 1     |
 |   +1, 2  | bearing cos, sin of the next waypoint to its face (of the face without `route_hint`)  | [-1, 1]  |

@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numba import njit
 
+from ..kernels import kernel
 from .env import TARGETS, Warehouse
 from .physics import (
     ANGLE,
@@ -72,7 +72,7 @@ def heuristic(env: Warehouse) -> Callable[[State], Array]:
     return act
 
 
-@njit(cache=True)
+@kernel
 def choose_goals(rules, layout, state, goal):
     """Into goal (B, N): the target each robot heads for, NOBODY if none."""
     for b in range(goal.shape[0]):
@@ -94,7 +94,7 @@ def choose_goals(rules, layout, state, goal):
                 goal[b, i] = state.order_face[b, choice]
 
 
-@njit(cache=True)
+@kernel
 def plan(layout, state, goal, action):
     """Fills action (B, N) with primitives; see the module's docstring."""
     n_robots = goal.shape[1]
@@ -118,7 +118,7 @@ def plan(layout, state, goal, action):
                     action[b, i] = _best_plan(layout, state, b, i, goal[b, i], order, place, turn, path, trial)
 
 
-@njit(cache=True)
+@kernel
 def _best_plan(layout, state, b, i, goal, order, place, turn, path, trial):
     """Robot i's best first manoeuvre; its plan goes into path[i]."""
     best, choice = -math.inf, STOP
@@ -142,7 +142,7 @@ def _best_plan(layout, state, b, i, goal, order, place, turn, path, trial):
     return choice
 
 
-@njit(cache=True)
+@kernel
 def _try(layout, state, b, i, goal, first, stop, trial):
     """Drives one manoeuvre in thought: positions into trial (H, 2), returns how good its end is [m]."""
     x, y, angle = state.body[b, i, X], state.body[b, i, Y], state.body[b, i, ANGLE]
@@ -181,7 +181,7 @@ def _try(layout, state, b, i, goal, first, stop, trial):
     return -left - 0.3 * (1.0 - facing) - bumped
 
 
-@njit(cache=True)
+@kernel
 def _follow(layout, x, y, angle, goal):
     """The primitive that follows the shortest route."""
     if goal == NOBODY:
@@ -199,7 +199,7 @@ def _follow(layout, x, y, angle, goal):
     return FORWARD
 
 
-@njit(cache=True)
+@kernel
 def _is_free(layout, x, y):
     """Whether a robot fits at (x, y)."""
     column, row = int(x), int(y)

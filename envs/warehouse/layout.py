@@ -142,7 +142,9 @@ def _build(text: str) -> Layout:
     faces = _centres(beside_rack & (cells == "."))
     stations, chargers = _centres(cells == "S"), _centres(cells == "C")
     if not len(faces) or not len(stations):
-        raise ValueError(f"a map needs a rack with floor beside it and a station S; this one has neither:\n{text}")
+        raise ValueError(
+            f"a map needs a rack with floor beside it and a station S; this one lacks one of them:\n{text}"
+        )
     targets = np.concatenate([faces, stations, chargers])
     distance, next_node = _routes(blocked, targets)
     face_nodes = _node_index(faces, blocked.shape[1])

@@ -20,14 +20,14 @@ import math
 import numpy as np
 import pymunk
 import pymunk.batch
-from numba import njit
 from numpy.typing import NDArray
 
+from ..kernels import kernel
 from . import layout as maps
 
-CHASSIS_RADIUS = 0.25
+CHASSIS_RADIUS = 0.23
 """Rigid part of a robot [m]."""
-BUMPER = 0.05
+BUMPER = 0.07
 """Thickness of the foam ring around the chassis [m]."""
 RADIUS = CHASSIS_RADIUS + BUMPER
 MASS = 40.0
@@ -39,7 +39,7 @@ INERTIA = 0.5 * MASS * RADIUS**2
 FRICTION = 0.3
 """Coulomb coefficient of bumpers against each other (pymunk multiplies both shapes' values)."""
 TOP_SPEED = 1.0
-"""[m/s]."""
+"""Of the wheels [m/s]; a robot that is also slipping sideways may be faster for a moment."""
 TOP_TURN_RATE = 2.0
 """[rad/s]."""
 MOTOR_FORCE = 80.0
@@ -65,7 +65,7 @@ X, Y, ANGLE, VX, VY, TURN_RATE = range(6)
 """Columns of `body` arrays: position [m], heading [rad], velocity [m/s], turn rate [rad/s]."""
 
 
-@njit(cache=True)
+@kernel
 def drive(body, target, loaded, body_out, drive_power):
     """What the wheels do in one control step, before contacts.
 
@@ -104,7 +104,7 @@ def drive(body, target, loaded, body_out, drive_power):
             drive_power[b, i] = max(0.0, 0.5 * mass * (new_along**2 - along**2) / CONTROL_STEP)
 
 
-@njit(cache=True)
+@kernel
 def settle(before, after, impulse):
     """Reads the contacts off the velocities, and turns the chord's velocity back into the arc's.
 
@@ -123,10 +123,13 @@ def settle(before, after, impulse):
             impulse[b, i] = MASS * math.sqrt(dx * dx + dy * dy)
             half = 0.5 * before[b, i, TURN_RATE] * CONTROL_STEP
             chord = math.sin(half) / half if abs(half) > 1e-9 else 1.0
-            c, s = math.cos(half) / chord, math.sin(half) / chord
-            vx, vy = after[b, i, VX], after[b, i, VY]
-            after[b, i, VX] = c * vx - s * vy
-            after[b, i, VY] = s * vx + c * vy
+            middle = before[b, i, ANGLE] + half
+            c, s = math.cos(middle), math.sin(middle)
+            along = (c * after[b, i, VX] + s * after[b, i, VY]) / chord
+            across = -s * after[b, i, VX] + c * after[b, i, VY]
+            c, s = math.cos(middle + half), math.sin(middle + half)
+            after[b, i, VX] = c * along - s * across
+            after[b, i, VY] = s * along + c * across
             angle = after[b, i, ANGLE] + math.pi
             after[b, i, ANGLE] = angle - 2.0 * math.pi * math.floor(angle / (2.0 * math.pi)) - math.pi
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from ..kernels import kernel
 from .layout import NODE_SPACING
 
-LOOKAHEAD = 0.75
+LOOKAHEAD = 0.6
 """A waypoint lies at least this far ahead on the route, unless the target is nearer [m]."""
 
 
-@njit(cache=True)
+@kernel
 def nearest_node(layout, x, y, target):
     """The surrounding node from which the way to the target is shortest, and that way's length [m] from (x, y)."""
     columns = int(layout.blocked.shape[1] / NODE_SPACING) + 1
@@ -31,13 +30,13 @@ def nearest_node(layout, x, y, target):
     return best_node, best
 
 
-@njit(cache=True)
+@kernel
 def route_length(layout, x, y, target):
     """Length of the shortest route from (x, y) to a target [m]."""
     return nearest_node(layout, x, y, target)[1]
 
 
-@njit(cache=True)
+@kernel
 def waypoint(layout, x, y, target):
     """Where to head: (x, y) of a point on the shortest route, and the route's length, all in metres."""
     columns = int(layout.blocked.shape[1] / NODE_SPACING) + 1

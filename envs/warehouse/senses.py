@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
-
+from ..kernels import kernel
 from .physics import ANGLE, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
 from .routes import route_length, waypoint
 from .state import IDLE, NOBODY, TO_CHARGER, TO_STATION, WAITING
 from .work import CLAIM, DWELL_STEPS
 
-OWN = 14
+OWN = 15
 """Entries about the robot itself, before the lidar."""
-PER_NEIGHBOR = 9
+PER_NEIGHBOR = 11
 PER_ORDER = 6
 STATE_PER_ROBOT = 16
 STATE_PER_ORDER = 6
@@ -29,6 +28,8 @@ ROUTE_SCALE = 5.0
 """Route lengths r are shown as r / (r + ROUTE_SCALE)."""
 WAYPOINT_SCALE = 1.5
 """Own waypoints are at most this far [m]."""
+HELD_UP_SCALE = 5.0
+"""Seconds held up are shown over this, up to 1."""
 DEADLINE_SCALE = 60.0
 """Seconds to a deadline are shown over this, clipped to [-1, 1]."""
 
@@ -61,12 +62,12 @@ def state_size(senses: Senses, n_robots: int) -> int:
     return STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * senses.n_orders + STATE_GLOBAL
 
 
-@njit(cache=True)
+@kernel
 def _clip(value):
     return min(max(value, -1.0), 1.0)
 
 
-@njit(cache=True)
+@kernel
 def waypoints(layout, state, out):
     """Where every robot heads next, into out (B, N, 3): x, y [m], length of its route [m]. Its own place if nowhere."""
     for b in range(out.shape[0]):
@@ -78,7 +79,7 @@ def waypoints(layout, state, out):
                 out[b, i, 0], out[b, i, 1], out[b, i, 2] = x, y, 0.0
 
 
-@njit(cache=True)
+@kernel
 def free_path(blocked, x, y, dx, dy, reach):
     """How far one gets from (x, y) along the unit vector (dx, dy) before a blocked cell, at most `reach` [m].
 
@@ -107,7 +108,7 @@ def free_path(blocked, x, y, dx, dy, reach):
             return far
 
 
-@njit(cache=True)
+@kernel
 def _lidar(senses, layout, body, i, ray, near, n_near, out):
     """Distances over the lidar's range, into out (R,)."""
     x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
@@ -128,7 +129,7 @@ def _lidar(senses, layout, body, i, ray, near, n_near, out):
         out[r] = far / reach
 
 
-@njit(cache=True)
+@kernel
 def observe(senses, layout, state, way, ray, obs):
     """Fills obs (B, N, O) for live robots; those of dead ones stay zero.
 
@@ -182,17 +183,19 @@ def observe(senses, layout, state, way, ray, obs):
                 out[base + 2] = _clip((-s * ax + c * ay) / reach)
                 out[base + 3] = _clip((c * vx + s * vy) / (2.0 * TOP_SPEED))
                 out[base + 4] = _clip((-s * vx + c * vy) / (2.0 * TOP_SPEED))
-                out[base + 5] = 1.0 if state.phase[b, j] == TO_STATION else 0.0
-                out[base + 6] = _clip((c * wx + s * wy) / reach)
-                out[base + 7] = _clip((-s * wx + c * wy) / reach)
-                out[base + 8] = 1.0 if j < i else -1.0
+                out[base + 5] = math.cos(body[j, ANGLE] - angle)
+                out[base + 6] = math.sin(body[j, ANGLE] - angle)
+                out[base + 7] = 1.0 if state.phase[b, j] == TO_STATION else 0.0
+                out[base + 8] = _clip((c * wx + s * wy) / reach)
+                out[base + 9] = _clip((-s * wx + c * wy) / reach)
+                out[base + 10] = 1.0 if j < i else -1.0
                 base += PER_NEIGHBOR
             if senses.dispatch == CLAIM:
                 base = OWN + senses.n_rays + PER_NEIGHBOR * senses.n_neighbors
                 _observe_orders(senses, layout, state, b, x, y, c, s, out[base:])
 
 
-@njit(cache=True)
+@kernel
 def _observe_own(senses, layout, state, way, b, i, c, s, out):
     x, y = state.body[b, i, X], state.body[b, i, Y]
     out[0] = _clip((c * state.body[b, i, VX] + s * state.body[b, i, VY]) / TOP_SPEED)
@@ -203,6 +206,8 @@ def _observe_own(senses, layout, state, way, b, i, c, s, out):
     out[4] = state.dwell[b, i] / DWELL_STEPS
     out[5] = 0.0 if phase == IDLE else 1.0
     out[6] = 1.0 if phase == TO_CHARGER else 0.0
+    held_up = (state.step[b] - state.still_since[b, i]) * senses.step_seconds
+    out[14] = min(held_up / HELD_UP_SCALE, 1.0)
     goal = state.goal[b, i]
     if goal == NOBODY:
         return
@@ -222,7 +227,7 @@ def _observe_own(senses, layout, state, way, b, i, c, s, out):
         out[13] = min(far / WAYPOINT_SCALE, 1.0)
 
 
-@njit(cache=True)
+@kernel
 def _observe_orders(senses, layout, state, b, x, y, c, s, out):
     """The oldest open orders, into out (M * PER_ORDER,)."""
     base, seen, k = 0, 0, state.head[b]
@@ -251,7 +256,7 @@ def _observe_orders(senses, layout, state, b, x, y, c, s, out):
         k += 1
 
 
-@njit(cache=True)
+@kernel
 def hear(senses, layout, state, adjacency):
     """Fills adjacency (B, N, N), False before: live robots within range and, if blocked, in sight of each other."""
     n_robots = state.body.shape[1]
@@ -272,7 +277,7 @@ def hear(senses, layout, state, adjacency):
                 adjacency[b, j, i] = heard
 
 
-@njit(cache=True)
+@kernel
 def survey(senses, layout, state, way, out):
     """Fills out (B, S), zeros before: every robot, the oldest open orders, the clock and the backlog."""
     n_robots = state.body.shape[1]
@@ -304,7 +309,7 @@ def survey(senses, layout, state, way, out):
         out[b, base + 1] = open_orders / (open_orders + senses.n_orders)
 
 
-@njit(cache=True)
+@kernel
 def _survey_robot(senses, layout, state, way, b, i, width, height, out):
     body = state.body[b, i]
     out[0] = 1.0

@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
-
+from ..kernels import kernel
 from .physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, TOP_SPEED, VX, VY, X, Y
 from .routes import route_length
 from .state import (
@@ -74,7 +73,7 @@ DWELL_METRES = DWELL_STEPS * CONTROL_STEP * TOP_SPEED
 """What a robot could have driven while it dwells [m]."""
 
 
-@njit(cache=True)
+@kernel
 def _order_left(layout, x, y, face, station):
     """Way to go for an order not yet loaded, dwelling included [m]."""
     to_face = route_length(layout, x, y, face)
@@ -82,7 +81,7 @@ def _order_left(layout, x, y, face, station):
     return to_face + to_station + 2.0 * DWELL_METRES
 
 
-@njit(cache=True)
+@kernel
 def _potential(rules, layout, state, b, i):
     """Progress of robot i: shaping * (1/2 - way to go / typical way); without an order, all the way is to go.
 
@@ -114,7 +113,7 @@ def _potential(rules, layout, state, b, i):
     return rules.shaping * (0.5 - left / rules.mean_order)
 
 
-@njit(cache=True)
+@kernel
 def _take(state, b, i, order):
     state.order_status[b, order] = TAKEN
     state.order[b, i] = order
@@ -123,7 +122,7 @@ def _take(state, b, i, order):
     state.dwell[b, i] = 0
 
 
-@njit(cache=True)
+@kernel
 def _find_order(rules, layout, state, b, i):
     """The order that robot i, which is free, gets now; NOBODY if none."""
     x, y = state.body[b, i, X], state.body[b, i, Y]
@@ -146,7 +145,7 @@ def _find_order(rules, layout, state, b, i):
     return choice
 
 
-@njit(cache=True)
+@kernel
 def _set_free(state, b, i):
     state.phase[b, i] = IDLE
     state.goal[b, i] = NOBODY
@@ -155,7 +154,7 @@ def _set_free(state, b, i):
     state.free_since[b, i] = state.step[b]
 
 
-@njit(cache=True)
+@kernel
 def _goal_reached(state, b, i):
     """What happens when robot i has dwelled long enough. Returns whether it delivered."""
     state.dwell[b, i] = 0
@@ -171,7 +170,7 @@ def _goal_reached(state, b, i):
     return True
 
 
-@njit(cache=True)
+@kernel
 def dispatch(rules, layout, state):
     """Sends free robots to charge or to their orders, and measures everybody's potential."""
     n_robots = state.body.shape[1]
@@ -198,7 +197,7 @@ def dispatch(rules, layout, state):
             state.potential[b, i] = _potential(rules, layout, state, b, i) if state.alive[b, i] else 0.0
 
 
-@njit(cache=True)
+@kernel
 def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
     """One control step of everything but motion.
 
@@ -274,7 +273,7 @@ def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
                 reward[b, i] += rules.shaping_gamma * state.potential[b, i] - before[b, i]
 
 
-@njit(cache=True)
+@kernel
 def _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, terminated):
     """Drains robot i's battery, charges it on a charger, and lets the robot die when it is empty."""
     charge = state.battery[b, i] - energy
