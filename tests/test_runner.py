@@ -7,7 +7,7 @@ import gc
 import json
 import os
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,15 @@ from algos.runner import Schedule, run
 from envs.vector import VectorView
 
 Make = Callable[[int], Any]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Networks this small only lose by more, the more so the busier the machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def counting(n_worlds: int) -> Any:
