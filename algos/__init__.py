@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .mappo import IppoConfig, Mappo, MappoConfig
+from .policy import load_policy
+
+__all__ = ["ALGOS", "Entry", "load_policy"]
 
 
 class Entry(NamedTuple):

@@ -281,6 +281,28 @@ def test_the_dead_are_not_counted(reward):
         torch.testing.assert_close(three.value_norm.state_dict()[name], value)
 
 
+@pytest.mark.parametrize("reward", ["individual", "team"])
+def test_the_critic_remembers_from_rollout_to_rollout(reward):
+    """And its gradient steps begin from the memory that its first pass began from."""
+    spec = SPECS[0]
+    algo, stream = tiny(spec, gru=4, reward=reward, epochs=1, minibatches=1), Stream(spec)
+    forward, calls = algo.critic.forward, []
+
+    def recorded(obs, state, memory):
+        values, states = forward(obs, state, memory)
+        assert states is not None
+        calls.append((values.detach(), states.detach(), memory.hidden))
+        return values, states
+
+    algo.critic.forward = recorded  # type: ignore[method-assign]
+    drive(algo, stream, 12)
+    first, _, _, second, _, trained = calls  # each rollout: a pass, the moments to bootstrap from, a gradient step
+    assert torch.equal(second[2], first[1][-1])
+    assert second[2].abs().sum() > 0
+    for before, after in zip(second, trained, strict=True):  # the worlds are shuffled
+        torch.testing.assert_close(after.flatten().sort()[0], before.flatten().sort()[0])
+
+
 def test_greedy_play_disturbs_nothing():
     spec = SPECS[0]
     quiet, busy = tiny(spec, gru=4), tiny(spec, gru=4)
