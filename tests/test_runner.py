@@ -44,7 +44,7 @@ def counting(n_worlds: int) -> Any:
 
 CASES: dict[str, tuple[Make, MappoConfig]] = {
     "memory": (lambda n: Recall(n), MappoConfig(rollout_steps=8, gru=8, hidden=(8,), share="none", anneal=True)),
-    "deaths and masks": (counting, MappoConfig(rollout_steps=8, hidden=(8,))),
+    "deaths and masks": (counting, MappoConfig(rollout_steps=8, hidden=(8,), anneal=False)),
     "continuous": (lambda n: Reach(n), MappoConfig(rollout_steps=8, hidden=(8,), critic="local")),
 }
 WORLDS = 4
