@@ -1,0 +1,108 @@
+"""Learning curves of the runs that `warehouse_learning.py` made: thinned rows as JSONL, and a picture of them.
+
+    python benchmarks/learning_curves.py          # draws the picture again; needs `pip install matplotlib`
+
+A row is `row` (key of results/warehouse_learning.json), `seed`, `step` (environment steps), `seconds` (of training),
+and of the last episodes under the exploring policy `orders_per_hour`, `contacts`, `return`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import report
+
+DATA = report.RESULTS / "warehouse_learning_curves.jsonl"
+PICTURE = report.RESULTS / "warehouse_learning.png"
+POINTS = 100
+"""About as many rows are kept of a run."""
+COLUMNS = {
+    "step": "step",
+    "seconds": "time/training_seconds",
+    "orders_per_hour": "env/orders_per_hour",
+    "contacts": "env/contacts",
+    "return": "rollout/return",
+}
+"""Name here, and in a run's metrics.jsonl."""
+
+
+def title(key: str) -> str:
+    """A key without what a reader sees elsewhere, or does not care about."""
+    return re.sub(r" --(total-steps|threads|log-every|save-every|video-every|eval-every|eval-episodes) \S+", "", key)
+
+
+def thinned(metrics: Path) -> list[dict[str, float]]:
+    """About `POINTS` rows of a run's metrics.jsonl, evenly spread, the last one among them."""
+    rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in rows if all(name in row for name in COLUMNS.values())]
+    kept = np.unique(np.linspace(0, len(rows) - 1, POINTS).round().astype(int)) if rows else []
+    return [{name: round(rows[index][source], 3) for name, source in COLUMNS.items()} for index in kept]
+
+
+def load(data: Path = DATA) -> list[dict[str, Any]]:
+    """All rows so far."""
+    if not data.exists():
+        return []
+    return [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
+
+
+def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path = DATA) -> None:
+    """Puts the curves of one key, by seed, in place of those that were there."""
+    rows = [row for row in load(data) if row["row"] != key]
+    rows += [{"row": key, "seed": seed, **row} for seed, curve in sorted(curves.items()) for row in curve]
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def draw(results: dict[str, Any], data: Path = DATA, picture: Path = PICTURE) -> bool:
+    """Draws orders per hour and contacts against steps, a column a key; False without matplotlib."""
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot as plt
+    except ImportError:
+        return False
+    rows = load(data)
+    keys = [key for key in results if any(row["row"] == key for row in rows)]
+    if not keys:
+        return True
+    figure, axes = plt.subplots(2, len(keys), figsize=(4.2 * len(keys), 6), squeeze=False, sharex="col")
+    for column, key in enumerate(keys):
+        seeds = sorted({row["seed"] for row in rows if row["row"] == key})
+        for axis, name in zip(axes[:, column], ("orders_per_hour", "contacts"), strict=True):
+            curves = []
+            for seed in seeds:
+                mine = [row for row in rows if row["row"] == key and row["seed"] == seed]
+                curves.append(([row["step"] / 1e6 for row in mine], [row[name] for row in mine]))
+                axis.plot(*curves[-1], color="tab:blue", linewidth=0.8, alpha=0.4)
+            grid = np.linspace(max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves), POINTS)
+            mean = np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)
+            axis.plot(grid, mean, color="tab:blue", label=f"learning, mean of {len(seeds)} seeds")
+            for policy, style in (("heuristic", "--"), ("random", ":")):
+                level = results[key]["summary"][name][policy]["value"]
+                axis.axhline(level, color="black", linestyle=style, linewidth=1, label=policy)
+            axis.set_ylabel(name.replace("_", " "))
+            axis.set_ylim(bottom=0)
+            axis.grid(alpha=0.3)
+        axes[0, column].set_title(title(key), fontsize=9)
+        axes[1, column].set_xlabel("environment steps [million]")
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
+    return True
+
+
+def main() -> None:
+    """Draws again."""
+    results = json.loads((report.RESULTS / "warehouse_learning.json").read_text(encoding="utf-8"))["rows"]
+    print(PICTURE.name if draw(results) else "matplotlib is not installed: pip install matplotlib")
+
+
+if __name__ == "__main__":
+    main()

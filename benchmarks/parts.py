@@ -1,0 +1,82 @@
+"""Where time goes, part by part, measured by wrapping the functions that the program itself calls.
+
+No profiler: a wrapped call costs well under a microsecond, a step of 64 worlds some milliseconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+
+class Clock:
+    """Seconds by part, each without the parts inside it, which are called `outer/inner`.
+
+    Args:
+        now: Which seconds: by the wall clock, or `time.thread_time`, which other programs do not disturb, where only
+            one thread works.
+        wait: Called at every border between parts; on a GPU it waits until everything asked for is done.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.perf_counter, *, wait: Callable[[], object] = lambda: None
+    ) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._now = now
+        self._wait = wait
+        self._inside: list[str] = []
+        self._since = 0.0
+        self._wrapped: list[tuple[Any, str, Any]] = []
+
+    def wrap(self, owner: Any, name: str, part: str) -> None:
+        """From now on the time inside `owner.name` counts as `part`."""
+        function = getattr(owner, name)
+
+        @functools.wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            self._border()
+            self._inside.append(f"{self._inside[-1]}/{part}" if self._inside else part)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._border()
+                self._inside.pop()
+
+        self._wrapped.append((owner, name, function))
+        setattr(owner, name, timed)
+
+    def unwrap(self) -> None:
+        """Puts every function back."""
+        while self._wrapped:
+            setattr(*self._wrapped.pop())
+
+    def total(self, part: str) -> float:
+        """Seconds in a part and everything inside it."""
+        return sum(seconds for path, seconds in self.seconds.items() if path == part or path.startswith(part + "/"))
+
+    def _border(self) -> None:
+        self._wait()
+        now = self._now()
+        if self._inside:
+            self.seconds[self._inside[-1]] += now - self._since
+        self._since = now
+
+
+def wrap_warehouse(clock: Clock) -> None:
+    """The warehouse's parts: `physics`, `work` (orders, rewards) and `senses` (observations, state, who hears whom)."""
+    module = importlib.import_module("envs.warehouse.env")  # the package's attribute `env` is something else
+    physics = importlib.import_module("envs.warehouse.physics")
+    clock.wrap(physics.Physics, "advance", "physics")
+    for name in ("drive", "settle"):
+        clock.wrap(module, name, "physics")
+    for name in ("work", "dispatch"):
+        clock.wrap(module.working, name, "work")
+    for name in ("waypoints", "observe", "survey", "hear"):
+        clock.wrap(module.sensing, name, "senses")
+
+
+WAREHOUSE_PARTS = ("physics", "work", "senses")

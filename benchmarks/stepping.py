@@ -1,0 +1,237 @@
+"""How fast worlds are stepped on one core, beside installed peers measured in the same run.
+
+    python benchmarks/stepping.py                 # makes a venv a peer in .benchvenvs/ on the first run
+    python benchmarks/stepping.py --no-peers
+
+Every case is a process of its own, on the same core, with one thread; only one steps at a time. Repetitions go round
+all cases, so that a machine that slows down slows all of them. Given are medians and quartiles by the wall clock, and
+by the processor time of the case's process, which other programs on the core disturb less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import report
+from parts import WAREHOUSE_PARTS
+from stepping_cases import CASES
+
+OURS = "vector medium-8"
+"""What the peers are compared with."""
+PEERS: dict[str, tuple[str, ...]] = {
+    "RWARE": ("rware==2.0.0",),
+    "VMAS": ("vmas==1.5.2", "torch==2.13.0"),
+    "mpe2": ("mpe2==1.1.1",),
+}
+"""What to install for a peer, in a venv of its own; its cases in `stepping_cases` begin with its name."""
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TORCH_NUM_THREADS"), "1"
+)
+
+
+class Worker(NamedTuple):
+    """A running `stepping_cases.py`."""
+
+    process: subprocess.Popen[str]
+    complaints: Any
+
+    def ask(self, seconds: float) -> dict[str, Any]:
+        """What it measured.
+
+        Raises:
+            RuntimeError: It died; the message is the last line of its complaint.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            self.process.wait()
+            self.complaints.seek(0)
+            raise RuntimeError(report.last_line(self.complaints.read()))
+        return json.loads(answer)
+
+    def end(self) -> None:
+        """Lets it go."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+        self.complaints.close()
+
+
+def start(python: str, name: str, core: int) -> Worker:
+    """Starts one case under a Python of its own."""
+    complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by Worker.end
+    process = subprocess.Popen(
+        [python, str(Path(__file__).with_name("stepping_cases.py")), name, str(core)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        text=True,
+        env={**os.environ, **ONE_THREAD, "PYGAME_HIDE_SUPPORT_PROMPT": "1"},
+    )
+    return Worker(process, complaints)
+
+
+def make_venv(folder: Path, requirements: tuple[str, ...]) -> str:
+    """A Python with a peer in it, under this project's constraints; made once.
+
+    Raises:
+        RuntimeError: It could not be installed; the message is the reason's last line.
+    """
+    python = folder / "bin" / "python"
+    stamp = folder / "installed.txt"
+    wanted = " ".join(requirements)
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        print(f"installing {wanted} ...", file=sys.stderr)
+        install = [python, "-m", "pip", "install", "-q", "-c", report.ROOT / "constraints.txt", *requirements]
+        for command in ([sys.executable, "-m", "venv", "--clear", folder], install):
+            done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(report.last_line(done.stderr or done.stdout))
+        stamp.write_text(wanted, encoding="utf-8")
+    return str(python)
+
+
+def measure(pythons: dict[str, str], *, core: int, repetitions: int, seconds: float) -> tuple[dict, dict]:
+    """Asks all cases in turn, again and again.
+
+    Returns:
+        The answers by case, and the reasons of cases that died.
+    """
+    workers = {name: start(python, name, core) for name, python in pythons.items()}
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in pythons}
+    failures: dict[str, str] = {}
+    for repetition in range(repetitions + 1):  # the first one warms up: compilation, caches
+        for name, worker in workers.items():
+            if name in failures:
+                continue
+            try:
+                answer = worker.ask(seconds)
+            except RuntimeError as error:
+                failures[name] = str(error)
+                continue
+            if repetition:
+                answers[name].append(answer)
+        print(f"round {repetition} of {repetitions}", file=sys.stderr)
+    for worker in workers.values():
+        worker.end()
+    return {name: found for name, found in answers.items() if name not in failures}, failures
+
+
+def summary(found: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rates of a case, and how many times as fast ours is, in pairs of the same round."""
+    worlds, agents = found[0]["worlds"], found[0]["agents"]
+
+    def rates(answers: list[dict[str, Any]], clock: str) -> list[float]:
+        return [one["steps"] * one["worlds"] * one["agents"] / one[clock] for one in answers]
+
+    ratios = [a / b for a, b in zip(rates(ours, "cpu_seconds"), rates(found, "cpu_seconds"), strict=True)]
+    return {
+        "worlds": worlds,
+        "agents": agents,
+        "agent_steps_per_second": report.spread(rates(found, "seconds")),
+        "agent_steps_per_cpu_second": report.spread(rates(found, "cpu_seconds")),
+        "ours_over_this": report.spread(ratios),
+        "core_share": report.spread([one["cpu_seconds"] / one["seconds"] for one in found]),
+    }
+
+
+def split(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Microseconds of processor time a world-step, by part."""
+    parts = {}
+    for part in WAREHOUSE_PARTS:
+        parts[part] = [one["parts"].get(part, 0.0) * 1e6 / (one["steps"] * one["worlds"]) for one in found]
+    whole = [one["cpu_seconds"] * 1e6 / (one["steps"] * one["worlds"]) for one in found]
+    parts["rest"] = [all_of_it - sum(each) for all_of_it, *each in zip(whole, *parts.values(), strict=True)]
+    return {part: report.spread(values) for part, values in {**parts, "whole": whole}.items()}
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-peers", action="store_true", help="Coterie only")
+    parser.add_argument("--repetitions", type=int, default=9, help="rounds through all cases")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each case in each round")
+    parser.add_argument("--core", type=int, default=None, help="which core; the last usable one")
+    parser.add_argument("--venvs", type=Path, default=report.ROOT / ".benchvenvs", help="where the peers' venvs are")
+    parser.add_argument("--out", type=Path, default=report.RESULTS / "stepping.json")
+    given = parser.parse_args()
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    core = usable[-1] if given.core is None else given.core
+
+    pythons: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for name in CASES:
+        peer = next((peer for peer in PEERS if name.startswith(peer)), None)
+        if peer is None:
+            pythons[name] = sys.executable
+        elif not given.no_peers and peer not in failures:
+            try:
+                pythons[name] = make_venv(given.venvs / peer.lower(), PEERS[peer])
+            except RuntimeError as error:
+                failures[peer] = str(error)
+    machine = report.machine()
+    answers, died = measure(pythons, core=core, repetitions=given.repetitions, seconds=given.seconds)
+    failures |= died
+    if OURS not in answers:
+        raise SystemExit(f"{OURS}: {failures[OURS]}")
+
+    parts = {name: split(found) for name, found in answers.items() if "parts" in found[0]}
+    rates = {name: summary(found, answers[OURS]) for name, found in answers.items() if name not in parts}
+    versions = {peer: list(requirements) for peer, requirements in PEERS.items() if not given.no_peers}
+    print(f"\n{machine['cpu']}, one core of {machine['cores']}, load {machine['load_average']}\n")
+    head = ["", "worlds x agents", "agent-steps/s", "world-steps/s", "agent-steps per CPU second", f"{OURS} / this"]
+    rows = [
+        [
+            name,
+            f"{found['worlds']:,} x {found['agents']}",
+            report.cell(found["agent_steps_per_second"]),
+            report.cell(found["agent_steps_per_second"], 1 / found["agents"]),
+            report.cell(found["agent_steps_per_cpu_second"]),
+            report.cell(found["ours_over_this"]),
+        ]
+        for name, found in rates.items()
+    ]
+    print(report.markdown(head, rows))
+    print("\nmedian [quartiles]; the last column by CPU seconds, in pairs of the same round")
+    share = min(found["core_share"]["median"] for found in rates.values())
+    if share < 0.95:
+        print(f"other programs used this core too, {share:.0%} of it was left: read the columns by CPU second")
+    print("\nMicroseconds of CPU time a world-step, by part:\n")
+    names = [*WAREHOUSE_PARTS, "rest", "whole"]
+    print(
+        report.markdown(
+            ["", *names], [[name, *(report.cell(found[part]) for part in names)] for name, found in parts.items()]
+        )
+    )
+    for name, reason in failures.items():
+        print(f"\n{name} could not be measured: {reason}")
+    report.write(
+        given.out,
+        {
+            "machine": machine,
+            "settings": {"repetitions": given.repetitions, "seconds": given.seconds, "core": core},
+            "peers": versions,
+            "rates": rates,
+            "microseconds_per_world_step": parts,
+            "failures": failures,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

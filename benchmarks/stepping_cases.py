@@ -1,0 +1,162 @@
+"""One case of `stepping.py` in a process of its own: who is stepped, and how fast, when asked.
+
+    python benchmarks/stepping_cases.py NAME CORE
+
+Runs under this clone's Python for Coterie and under a peer's own for a peer, so that it needs nothing but the standard
+library and what it steps. Reads a number of seconds a line, steps for so long, and answers with a line of JSON.
+Actions are random and drawn beforehand; episodes that end are reset, and that is part of the time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PREPARED = 100
+"""Joint actions drawn beforehand; they are used over and over."""
+
+
+class Case(NamedTuple):
+    """Something to step."""
+
+    advance: Callable[[], object]
+    """One step of all worlds."""
+    worlds: int
+    agents: int
+    clock: Any = None
+    """A `parts.Clock`, where parts are wanted."""
+
+
+def vector(task: str, worlds: int = 64, *, parts: bool = False) -> Case:
+    """Coterie's `VectorView`: what training steps."""
+    import numpy as np
+
+    clock = _parts() if parts else None
+    env = importlib.import_module("envs").vector("warehouse", worlds, task, stagger=True)
+    env.reset(0)
+    agents = len(env.agents)
+    drawn = np.random.default_rng(0).integers(env.action_space.n, size=(PREPARED, worlds, agents))
+    actions = itertools.cycle(list(drawn))
+    return Case(lambda: env.step(next(actions)), worlds, agents, clock)
+
+
+def dicts(task: str, *, parts: bool = False) -> Case:
+    """Coterie as a PettingZoo `ParallelEnv`, one world, dictionaries in and out."""
+    clock = _parts() if parts else None
+    env = importlib.import_module("envs").parallel_env("warehouse", task)
+    return _pettingzoo(env)._replace(clock=clock)
+
+
+def mpe2(agents: int) -> Case:
+    """MPE's simple_spread, the PettingZoo parallel API."""
+    return _pettingzoo(importlib.import_module("mpe2.simple_spread_v3").parallel_env(N=agents))
+
+
+def rware(name: str) -> Case:
+    """RWARE, the Gymnasium API with a tuple of actions."""
+    importlib.import_module("rware")  # registers its environments
+    env = importlib.import_module("gymnasium").make(name, disable_env_checker=True)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = itertools.cycle([env.action_space.sample() for _ in range(PREPARED)])
+
+    def advance() -> None:
+        _, _, terminated, truncated, _ = env.step(next(actions))
+        if terminated or truncated:
+            env.reset()
+
+    return Case(advance, 1, env.unwrapped.n_agents)
+
+
+def vmas(worlds: int, agents: int = 8, max_steps: int = 500) -> Case:
+    """VMAS navigation (lidar, collisions), vectorised in torch on the CPU, continuous actions as it is by default."""
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(1)
+    make_env = importlib.import_module("vmas").make_env
+    env = make_env("navigation", num_envs=worlds, device="cpu", seed=0, n_agents=agents)
+    env.reset()
+    drawn = [[env.get_random_action(agent) for agent in env.agents] for _ in range(PREPARED)]
+    actions, steps = itertools.cycle(drawn), itertools.count(1)
+
+    def advance() -> None:
+        env.step(next(actions))
+        if next(steps) % max_steps == 0:
+            env.reset()
+
+    return Case(advance, worlds, agents)
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    **{f"vector {task}": partial(vector, task) for task in ("small-4", "medium-8", "large-16", "huge-64")},
+    "dict medium-8": partial(dicts, "medium-8"),
+    "vector medium-8, parts": partial(vector, "medium-8", parts=True),
+    "dict medium-8, parts": partial(dicts, "medium-8", parts=True),
+    "RWARE tiny-8ag": partial(rware, "rware-tiny-8ag-v2"),
+    **{f"VMAS navigation, B={worlds}": partial(vmas, worlds) for worlds in (1024, 64, 1)},
+    **{f"mpe2 simple_spread, N={agents}": partial(mpe2, agents) for agents in (3, 8)},
+}
+
+
+def measure(case: Case, seconds: float) -> dict[str, Any]:
+    """Steps for about so many seconds."""
+    if case.clock is not None:
+        case.clock.seconds.clear()
+    steps = 0
+    begin, cpu = time.perf_counter(), time.process_time()
+    while (elapsed := time.perf_counter() - begin) < seconds:
+        case.advance()
+        steps += 1
+    cpu = time.process_time() - cpu
+    found = {"steps": steps, "seconds": elapsed, "cpu_seconds": cpu, "worlds": case.worlds, "agents": case.agents}
+    if case.clock is not None:
+        found["parts"] = dict(case.clock.seconds)
+    return found
+
+
+def main(name: str, core: int) -> None:
+    """Answers until nobody asks any more."""
+    answers = os.fdopen(os.dup(1), "w")  # what a package prints on being imported goes to stderr instead
+    os.dup2(2, 1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})
+    case = CASES[name]()
+    for line in sys.stdin:
+        answers.write(json.dumps(measure(case, float(line))) + "\n")
+        answers.flush()
+
+
+def _pettingzoo(env: Any) -> Case:
+    env.reset(seed=0)
+    names = list(env.possible_agents)
+    chance = random.Random(0)
+    n = {name: int(env.action_space(name).n) for name in names}
+    drawn = [{name: chance.randrange(n[name]) for name in names} for _ in range(PREPARED)]
+    actions = itertools.cycle(drawn)
+
+    def advance() -> None:
+        env.step(next(actions))
+        if not env.agents:
+            env.reset()
+
+    return Case(advance, 1, len(names))
+
+
+def _parts() -> Any:
+    parts = importlib.import_module("parts")
+    clock = parts.Clock(time.thread_time)
+    parts.wrap_warehouse(clock)
+    return clock
+
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    main(sys.argv[1], int(sys.argv[2]))

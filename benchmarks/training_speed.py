@@ -1,0 +1,222 @@
+"""How fast training is, learning included, and where the time goes.
+
+    python benchmarks/training_speed.py                        # small-4 and medium-8, 64 worlds, 1 and 2 threads
+    python benchmarks/training_speed.py --device cuda --threads 2
+
+What runs is the training loop itself, `algos.runner.run`, with the settings that `train.py --env warehouse --algo
+mappo` has by default, without evaluation and video; metrics are written as always. Speed is measured on the bare
+loop, in rounds through all set-ups; where the time goes, in further rounds with the parts' clock running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import report
+import torch
+from parts import WAREHOUSE_PARTS, Clock, wrap_warehouse
+
+import envs
+import train
+from algos import ALGOS
+from algos.core import spec_of
+from algos.runner import Schedule, run
+
+Parts = dict[str, float]
+"""Seconds by name."""
+
+
+class Setup:
+    """One task on one number of threads: worlds, a learner, and a loop that goes on where it was."""
+
+    def __init__(self, task: str, threads: int, worlds: int, device: str) -> None:
+        defaults = train.DEFAULTS.get(("warehouse", "mappo"), train.Defaults())
+        entry = ALGOS["mappo"]
+        self.task, self.threads, self.worlds, self.device = task, threads, worlds, device
+        self.env = envs.vector("warehouse", worlds, task, stagger=True)
+        self.algo = entry.algorithm(spec_of(self.env), entry.config(**dict(defaults.algo)), seed=0, device=device)
+        self.agents = len(self.env.agents)
+        self.steps_an_update = worlds * self.algo.config.rollout_steps
+
+    def train(self, updates: int) -> float:
+        """Seconds of so many updates with the steps before them, after one update that does not count."""
+        torch.set_num_threads(self.threads)
+        marks: list[float] = []
+        first = self.algo.updates + 1
+
+        def watch() -> bool:  # the loop asks between two steps whether to stop
+            if self.algo.updates >= first + len(marks) * updates:
+                self._wait()
+                marks.append(time.perf_counter())
+            return len(marks) == 2
+
+        schedule = Schedule(total_steps=10**12, save_every=0, eval_episodes=0)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "checkpoints").mkdir()
+            run(
+                self.env,
+                self.algo,
+                schedule,
+                folder=Path(folder),
+                seed=self.algo.updates,
+                make_env=_no_evaluation,
+                stop=watch,
+                quiet=True,
+            )
+        return marks[1] - marks[0]
+
+    def profile(self, updates: int) -> tuple[Parts, float]:
+        """Seconds by part and altogether, of so many updates with the steps before them."""
+        clock = Clock(wait=self._wait)
+        wrap_warehouse(clock)
+        clock.wrap(self.env, "step", "step")
+        for name in ("act", "observe", "update"):
+            clock.wrap(self.algo, name, name)
+        clock.wrap(self.algo.policy, "forward", "forward")
+        clock.wrap(self.algo.critic, "forward", "forward")
+        clock.wrap(torch.Tensor, "backward", "backward")
+        clock.wrap(self.algo.optimizer, "step", "optimiser")
+        clock.wrap(torch.nn.utils, "clip_grad_norm_", "optimiser")
+        begin: Parts = {}
+        unclocked = self.algo.update
+
+        def update() -> dict[str, float]:  # forgets what was before the first update, which does not count
+            scalars = unclocked()
+            if scalars and not begin:
+                begin.update(clock.seconds)
+            return scalars
+
+        self.algo.update = update
+        try:
+            whole = self.train(updates)
+        finally:
+            self.algo.update = unclocked
+            clock.unwrap()
+        for path, seconds in begin.items():
+            clock.seconds[path] -= seconds
+        parts = {part: clock.total(f"step/{part}") for part in WAREHOUSE_PARTS}
+        parts["stepping, the rest"] = clock.seconds["step"]
+        parts["acting"] = clock.total("act")
+        parts["storing"] = clock.total("observe")
+        for part in ("forward", "backward", "optimiser"):
+            parts[f"update: {part}"] = clock.total(f"update/{part}")
+        parts["update: the rest"] = clock.seconds["update"]
+        parts["loop and logging"] = whole - sum(parts.values())
+        return parts, whole
+
+    def _wait(self) -> None:
+        if self.device != "cpu":
+            torch.cuda.synchronize()
+
+
+def _no_evaluation(n_worlds: int) -> Any:
+    raise AssertionError(f"no evaluation was asked for, but {n_worlds} worlds for one")
+
+
+def rounds(setups: list[Setup], repetitions: int, measure: Callable[[Setup], Any]) -> list[list[Any]]:
+    """Measures all set-ups in turn, again and again."""
+    found: list[list[Any]] = [[] for _ in setups]
+    for repetition in range(repetitions):
+        for setup, values in zip(setups, found, strict=True):
+            values.append(measure(setup))
+        print(f"round {repetition + 1} of {repetitions}", file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=["small-4", "medium-8"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--worlds", type=int, default=64)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repetitions", type=int, default=5, help="rounds through all set-ups, and half as many more")
+    parser.add_argument("--updates", type=int, default=8, help="in each round")
+    parser.add_argument("--warm-up", type=int, default=4, help="updates before the first round")
+    parser.add_argument("--out", type=Path, default=None, help="results/training_speed.json, or _DEVICE.json")
+    given = parser.parse_args()
+    suffix = "" if given.device == "cpu" else "_" + given.device.replace(":", "")
+    out = given.out or report.RESULTS / f"training_speed{suffix}.json"
+
+    setups = [
+        Setup(task, threads, given.worlds, given.device) for task in given.tasks for threads in sorted(given.threads)
+    ]
+    machine = report.machine()
+    if given.device != "cpu":
+        machine["gpu"] = torch.cuda.get_device_name(given.device)
+    rounds(setups, 1, lambda setup: setup.train(given.warm_up))
+    seconds = rounds(setups, given.repetitions, lambda setup: setup.train(given.updates))
+    profiles = rounds(setups, (given.repetitions + 1) // 2, lambda setup: setup.profile(given.updates))
+
+    results: list[dict[str, Any]] = []
+    for setup, times, profiled in zip(setups, seconds, profiles, strict=True):
+        agent_steps = given.updates * setup.steps_an_update * setup.agents
+        parts = {
+            part: {
+                "microseconds_per_agent_step": report.spread([one[part] * 1e6 / agent_steps for one, _ in profiled]),
+                "share": report.spread([one[part] / whole for one, whole in profiled]),
+            }
+            for part in profiled[0][0]
+        }
+        results.append(
+            {
+                "task": setup.task,
+                "threads": setup.threads,
+                "device": setup.device,
+                "worlds": setup.worlds,
+                "agents": setup.agents,
+                "agent_steps_per_second": report.spread([agent_steps / each for each in times]),
+                "profiled_agent_steps_per_second": report.spread([agent_steps / whole for _, whole in profiled]),
+                "parts": parts,
+            }
+        )
+
+    titles = [f"{one['task']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in results]
+    print(f"\n{machine['cpu']}, {machine['usable_cores']} cores, load {machine['load_average']}, {given.device}\n")
+    print(
+        report.markdown(
+            ["", "worlds x agents", "agent-steps/s, learning included", "world-steps/s"],
+            [
+                [
+                    title,
+                    f"{one['worlds']} x {one['agents']}",
+                    report.cell(one["agent_steps_per_second"]),
+                    report.cell(one["agent_steps_per_second"], 1 / one["agents"]),
+                ]
+                for title, one in zip(titles, results, strict=True)
+            ],
+        )
+    )
+    print("\nWhere it goes, microseconds an agent-step (share):\n")
+    rows = []
+    for part in results[0]["parts"]:
+        cells = [one["parts"][part] for one in results]
+        rows.append(
+            [
+                part,
+                *(f"{c['microseconds_per_agent_step']['median']:.2f} ({c['share']['median']:.0%})" for c in cells),
+            ]
+        )
+    print(report.markdown(["", *titles], rows))
+    report.write(
+        out,
+        {
+            "machine": machine,
+            "settings": {"repetitions": given.repetitions, "updates": given.updates, "cores": os.cpu_count()},
+            "algo": dict(vars(setups[0].algo.config)),
+            "results": results,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

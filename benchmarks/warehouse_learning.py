@@ -1,0 +1,250 @@
+"""Does MAPPO learn to beat the heuristic? Runs the real command for each task and seed, and compares.
+
+    pip install matplotlib                        # for the picture of the learning curves
+    python benchmarks/warehouse_learning.py --tasks small-4 --seeds 5 --minutes 5
+    python benchmarks/warehouse_learning.py --tasks medium-8 large-16 --seeds 2 --minutes 10 -- --total-steps 1e8
+    python benchmarks/warehouse_learning.py --table      # only prints what results/warehouse_learning.json holds
+
+What follows `--` goes to `train.py`. A command that has not ended after `--minutes` gets a Ctrl-C, at which it saves;
+so with a large `--total-steps` the time is the limit, and without one the command's own default is. Each seed is judged
+on its own unseen episodes, the same for the learned policy, the heuristic and random. Finished runs in `runs/bench/`
+are not repeated, so this can be stopped and started again. Rows of the results are replaced one by one, by task and
+options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import learning_curves
+import numpy as np
+import report
+
+POLICIES = ("learned", "heuristic", "random")
+COLUMNS = ("orders_per_hour", "contacts", "deadlock_seconds", "return")
+GRACE = 120.0
+"""How long a command may take to save after Ctrl-C, before it is killed [s]."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of `train.py`, and its evaluation."""
+
+    task: str
+    seed: int
+    minutes: float
+    episodes: int
+    passed: tuple[str, ...]
+    work: Path
+
+    @property
+    def key(self) -> str:
+        """What it shares with the other seeds: the row of the results."""
+        return " ".join([self.task, *self.passed, f"({self.minutes:g} min)"])
+
+    @property
+    def folder(self) -> Path:
+        """Where this and the other seeds' runs are."""
+        return self.work / re.sub(r"[^A-Za-z0-9.=]+", "_", self.key).strip("_")
+
+    @property
+    def command(self) -> list[str]:
+        """Without the interpreter."""
+        words = ["train.py", "--env", "warehouse", "--env.task", self.task, "--algo", "mappo", "--seed", str(self.seed)]
+        return [*words, *self.passed, "--log-dir", str(self.folder), "--run-name", f"seed-{self.seed}", "--quiet"]
+
+    def result(self, *, fresh: bool) -> dict[str, Any]:
+        """What a finished run wrote down, or else runs it.
+
+        Raises:
+            RuntimeError: The command failed; the message is its last line.
+        """
+        kept = report.ROOT / self.folder / f"seed-{self.seed}.json"
+        if kept.exists() and not fresh:
+            found = json.loads(kept.read_text(encoding="utf-8"))
+            if found["episodes"] == self.episodes:
+                if found["code"] != code():
+                    print(f"{self.key}, seed {self.seed}: kept, but of other code; --fresh runs it again")
+                return found
+        run = report.ROOT / self.folder / f"seed-{self.seed}"
+        if run.exists():
+            shutil.rmtree(run)  # begun and never finished
+        run.parent.mkdir(parents=True, exist_ok=True)
+        found = {"seed": self.seed, "code": code(), "machine": report.machine(), **self._train(), **self._evaluate()}
+        found["curve"] = learning_curves.thinned(run / "metrics.jsonl")
+        if not found["curve"]:
+            raise RuntimeError("no episode ended while it trained; give it more time")
+        found["steps"], found["training_seconds"] = found["curve"][-1]["step"], found["curve"][-1]["seconds"]
+        kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
+        return found
+
+    def _train(self) -> dict[str, Any]:
+        log = report.ROOT / self.folder / f"seed-{self.seed}.log"
+        with log.open("w", encoding="utf-8") as file:
+            begin = time.perf_counter()
+            process = subprocess.Popen([sys.executable, *self.command], cwd=report.ROOT, stdout=file, stderr=file)
+            stopped = False
+            try:
+                process.wait(self.minutes * 60 or None)
+            except subprocess.TimeoutExpired:
+                stopped = True
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(GRACE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+            seconds = time.perf_counter() - begin
+        if process.returncode not in ((0, 128 + signal.SIGINT) if stopped else (0,)):
+            raise RuntimeError(report.last_line(log.read_text(encoding="utf-8")))
+        return {
+            "command": shlex.join(["python", *self.command]),
+            "ended": "stopped at the limit" if stopped else "by itself",
+            "command_seconds": round(seconds, 1),
+        }
+
+    def _evaluate(self) -> dict[str, Any]:
+        words = ["train.py", "--evaluate", str(self.folder / f"seed-{self.seed}"), "--json"]
+        words += ["--episodes", str(self.episodes), "--seed", str(self.seed)]
+        done = subprocess.run(
+            [sys.executable, *words], cwd=report.ROOT, capture_output=True, text=True, check=False, encoding="utf-8"
+        )
+        if done.returncode:
+            raise RuntimeError(report.last_line(done.stderr))
+        return {"episodes": self.episodes, "policies": json.loads(done.stdout)["policies"]}
+
+
+def code() -> str:
+    """A fingerprint of what a result depends on."""
+    digest = hashlib.sha256()
+    for path in [report.ROOT / "train.py", *sorted((report.ROOT / "envs").rglob("*.*"))]:
+        if path.suffix in (".py", ".txt"):
+            digest.update(path.read_bytes())
+    for path in sorted((report.ROOT / "algos").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over seeds with their bootstrap intervals, and the learned policy against the heuristic seed by seed."""
+
+    def values(policy: str, column: str) -> np.ndarray:
+        found = [run["policies"][policy][column]["mean"] for run in runs]
+        return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
+
+    def mean(numbers: np.ndarray) -> dict[str, float]:
+        return report.bootstrap(numbers, lambda drawn: drawn.mean(axis=-1))
+
+    found: dict[str, Any] = {
+        column: {policy: mean(values(policy, column)) for policy in POLICIES} for column in COLUMNS
+    }
+    ratio = values("learned", "orders_per_hour") / np.maximum(values("heuristic", "orders_per_hour"), 1e-9)
+    found["orders_ratio"] = mean(ratio)
+    found["orders_ratio_iqm"] = report.bootstrap(ratio, report.interquartile_mean)
+    found["orders_ratio_by_seed"] = ratio.tolist()
+    found["contacts_more"] = mean(values("learned", "contacts") - values("heuristic", "contacts"))
+    found["command_seconds"] = [run["command_seconds"] for run in runs]
+    return found
+
+
+def table(results: dict[str, Any]) -> str:
+    """Two tables of all rows: orders per hour, then the other columns."""
+
+    def interval(one: dict[str, float]) -> str:
+        return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+
+    orders, others = [], []
+    for key, row in results.items():
+        found, runs = row["summary"], row["runs"]
+        rates = [report.short(found["orders_per_hour"][policy]["value"]) for policy in POLICIES]
+        steps = np.mean([run["steps"] for run in runs]) / 1e6
+        seconds = f"{report.short(np.mean(found['command_seconds']))} ({report.short(max(found['command_seconds']))})"
+        ratios = [interval(found["orders_ratio"]), interval(found["orders_ratio_iqm"])]
+        ratios.append(f"{min(found['orders_ratio_by_seed']):.2f}")
+        orders.append([learning_curves.title(key), str(len(runs)), f"{steps:.2f}", seconds, *rates, *ratios])
+        for column in COLUMNS[1:]:
+            cells = [found[column][policy] for policy in POLICIES]
+            name = f"{learning_curves.title(key)}: {column.replace('_', ' ')}"
+            others.append([name, *(interval(one) for one in cells)])
+    head = ["orders per hour", "seeds", "million steps", "command: mean (longest) [s]", *POLICIES]
+    head += ["learned / heuristic, mean [95 %]", "IQM [95 %]", "worst seed"]
+    return f"{report.markdown(head, orders)}\n\n{report.markdown(['', *POLICIES], others)}"
+
+
+def main() -> int:
+    """Runs, prints, writes."""
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    passed = tuple(words[cut + 1 :])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=["small-4"])
+    parser.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, ...")
+    parser.add_argument("--minutes", type=float, default=5.0, help="longest time of a command; 0: none")
+    parser.add_argument("--episodes", type=int, default=100, help="of each policy, for each seed")
+    parser.add_argument("--jobs", type=int, default=1, help="commands at a time; with several, each has its share")
+    parser.add_argument("--fresh", action="store_true", help="run again what is finished")
+    parser.add_argument("--table", action="store_true", help="only print the results so far")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="where the runs go")
+    parser.add_argument("--out", type=Path, default=report.RESULTS / "warehouse_learning.json")
+    given = parser.parse_args(words[:cut])
+    results = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.exists() else {}
+    if given.table:
+        print(table(results))
+        return 0
+    if given.jobs > 1 and "--threads" not in passed:
+        passed += ("--threads", str(max(1, (os.cpu_count() or 1) // given.jobs)))
+
+    jobs = [
+        Job(task, seed, given.minutes, given.episodes, passed, given.work)
+        for task in given.tasks
+        for seed in range(given.seeds)
+    ]
+    failed = False
+    data = given.out.with_name(given.out.stem + "_curves.jsonl")
+    with ThreadPoolExecutor(given.jobs) as pool:
+        futures = [(job, pool.submit(job.result, fresh=given.fresh)) for job in jobs]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for job, future in futures:
+            try:
+                run = future.result()
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                raise
+            except RuntimeError as error:
+                print(f"{job.key}, seed {job.seed} failed: {error}", file=sys.stderr)
+                failed = True
+                continue
+            rate = [run["policies"][policy]["orders_per_hour"]["mean"] for policy in POLICIES]
+            words = ", ".join(f"{policy} {value:.0f}" for policy, value in zip(POLICIES, rate, strict=True))
+            print(
+                f"{job.key}, seed {job.seed}: orders per hour {words}; {run['command_seconds']:.0f} s", file=sys.stderr
+            )
+            runs = found.setdefault(job.key, [])
+            runs.append(run)
+            plain = [{name: value for name, value in run.items() if name != "curve"} for run in runs]
+            results[job.key] = {"summary": summary(runs), "jobs": given.jobs, "runs": plain}
+            learning_curves.merge(job.key, {run["seed"]: run["curve"] for run in runs}, data)
+            report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
+    print(table(results))
+    if not learning_curves.draw(results, data, given.out.with_suffix(".png")):
+        print("\nno picture: matplotlib is not installed (pip install matplotlib)")
+    print(f"\nwritten: {given.out.name} and its curves")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
