@@ -46,9 +46,13 @@ HORIZON = 6
 """H: how far plans reach [control steps]."""
 COMMITTED = 2
 """How long the first manoeuvre of a plan lasts [control steps]."""
-MARGIN = 0.08
+MARGIN = 0.12
 """Room kept between robots [m]."""
-PATIENCE = 15
+MINDED = 3.0
+"""Others farther than this are not minded [m]."""
+BRAKING = 4
+"""How far a robot with right-of-way looks for collisions [control steps]."""
+PATIENCE = 10
 """Held up for longer than this [control steps], a robot gets right-of-way from time to time."""
 
 
@@ -98,7 +102,7 @@ def choose_goals(rules, layout, state, goal):
 def plan(layout, state, goal, action):
     """Fills action (B, N) with primitives; see the module's docstring."""
     n_robots = goal.shape[1]
-    path = np.empty((n_robots, HORIZON, 2))  # everybody's plan: positions [m]
+    path = np.empty((n_robots, HORIZON, 2))  # where each is expected to be [m]
     trial = np.empty((HORIZON, 2))
     rank = np.empty(n_robots)
     for b in range(goal.shape[0]):
@@ -109,36 +113,34 @@ def plan(layout, state, goal, action):
                 rank[i] -= 1000.0
             if goal[b, i] == NOBODY:
                 rank[i] += 500.0
-            path[i, :, 0], path[i, :, 1] = state.body[b, i, X], state.body[b, i, Y]
-        order = np.argsort(rank)
-        for turn in range(2):
-            for place in range(n_robots):
-                i = order[place]
-                if state.alive[b, i]:
-                    action[b, i] = _best_plan(layout, state, b, i, goal[b, i], order, place, turn, path, trial)
+            if not state.alive[b, i]:
+                rank[i] = -10000.0
+            for t in range(HORIZON):
+                path[i, t, 0] = state.body[b, i, X] + (t + 1) * CONTROL_STEP * state.body[b, i, VX]
+                path[i, t, 1] = state.body[b, i, Y] + (t + 1) * CONTROL_STEP * state.body[b, i, VY]
+        for i in range(n_robots):
+            if state.alive[b, i]:
+                action[b, i] = _best_plan(layout, state, b, i, goal[b, i], rank, path, trial)
 
 
 @kernel
-def _best_plan(layout, state, b, i, goal, order, place, turn, path, trial):
-    """Robot i's best first manoeuvre; its plan goes into path[i]."""
+def _best_plan(layout, state, b, i, goal, rank, path, trial):
+    """Robot i's best first manoeuvre."""
     best, choice = -math.inf, STOP
-    kept = path[i].copy()
     for first in range(7):
         for stop in range(2):
             score = _try(layout, state, b, i, goal, first, stop == 1, trial)
-            for t in range(HORIZON):
-                for other in range(len(order)):
-                    j = order[other]
-                    if j == i or (turn == 0 and other > place and state.alive[b, j]):
-                        continue
+            for j in range(len(rank)):
+                ax, ay = state.body[b, j, X] - state.body[b, i, X], state.body[b, j, Y] - state.body[b, i, Y]
+                if j == i or ax * ax + ay * ay > MINDED * MINDED:
+                    continue
+                for t in range(BRAKING if rank[i] < rank[j] else HORIZON):
                     near = math.sqrt((trial[t, 0] - path[j, t, 0]) ** 2 + (trial[t, 1] - path[j, t, 1]) ** 2)
                     room = 2.0 * RADIUS + MARGIN
                     if near < room:
                         score -= (10.0 if near < 2.0 * RADIUS + 0.02 else 1.0) * (room - near) * (HORIZON - t)
             if score > best + 1e-9:
                 best, choice = score, first
-                kept[:] = trial
-    path[i] = kept
     return choice
 
 
