@@ -75,8 +75,7 @@ def wrap_warehouse(clock: Clock) -> None:
         clock.wrap(module, name, "physics")
     for name in ("work", "dispatch"):
         clock.wrap(module.working, name, "work")
-    for name in ("waypoints", "observe", "survey", "hear"):
-        clock.wrap(module.sensing, name, "senses")
+    clock.wrap(module.sensing, "sense", "senses")
 
 
 WAREHOUSE_PARTS = ("physics", "work", "senses")

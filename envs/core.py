@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 

@@ -24,8 +24,8 @@ oldest; `fifo`: the oldest; free robots choose in index order. `claim`: nobody d
 oldest open orders, and the first to arrive at a face takes the oldest visible order there.
 
 **Actions**, discrete: 0 stop, 1 forward (1 m/s), 2 forward-left (1 m/s, 1 rad/s), 3 forward-right, 4 turn left
-(2 rad/s), 5 turn right, 6 reverse (0.5 m/s). Continuous: target speed over 1 m/s, target turn rate over 2 rad/s (positive
-is to the left). Both are targets that the motors approach within their force.
+(2 rad/s), 5 turn right, 6 reverse (0.5 m/s). Continuous: target speed over 1 m/s, target turn rate over 2 rad/s
+(positive is to the left). Both are targets that the motors approach within their force.
 
 **Observation**, per robot in its own frame (x ahead, y left); zeros once dead:
 
@@ -62,12 +62,12 @@ is to the left). Both are targets that the motors approach within their force.
 
 **State** for centralised critics: for each robot 16 entries (alive; position over the map; heading cos, sin; velocity
 over 1 m/s; turn rate over 2 rad/s; loaded; battery; dwell; busy; goal over the map; route length r / (r + 5);
-charging), zeros once dead; for each of the `n_orders` oldest open orders 6 (present; face and station over the map; time
-to deadline over 60 s); time over the time limit; open orders n / (n + `n_orders`).
+charging), zeros once dead; for each of the `n_orders` oldest open orders 6 (present; face and station over the map;
+time to deadline over 60 s); time over the time limit; open orders n / (n + `n_orders`).
 
 **Reward** of a robot: +1 a delivery; `shaping` times the progress of its order (potential-based: gamma P' - P, where
-P = 1/2 - way to go / typical way, -1/2 without an order; in `claim` a free robot's P is that of the best visible order);
-minus `contact_charge` times the contact impulse over 40 kg m/s. The team reward G is the sum over robots.
+P = 1/2 - way to go / typical way, -1/2 without an order; in `claim` a free robot's P is that of the best order it
+sees); minus `contact_charge` times the contact impulse over 40 kg m/s. The team reward G is the sum over robots.
 **Cost**: 1 for a contact impulse above `contact_limit`, 1 for missing the deadline of the order it holds, 1 for running
 flat. **Counterfactual** (`counterfactual="stop" | "absent"`): G had the robot stopped, or not been there; see
 `Warehouse.counterfactual` for `horizon`.

@@ -20,7 +20,7 @@ class Config:
     n_robots: int = 4
     """Robots: the agents."""
     dispatch: Literal["nearest", "fifo", "claim"] = "nearest"
-    """Who gets which order: nearest of the open ones, oldest first, or whoever reaches the face first (no dispatcher)."""
+    """Who gets which order: the nearest, the oldest, or whoever reaches the face first (no dispatcher)."""
     continuous: bool = False
     """Box(2) targets of speed and turn rate instead of Discrete(7) primitives."""
     max_steps: int = 500
@@ -39,7 +39,7 @@ class Config:
     """Weight of the potential-based shaping along the route; 0 turns it off."""
     shaping_gamma: float = 0.99
     """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""
-    contact_charge: float = 0.3
+    contact_charge: float = 0.5
     """Reward lost per contact impulse, in units of a robot's momentum at full speed."""
     contact_limit: float = 15.0
     """Contact impulse in one control step above which it counts as cost [N s]."""

@@ -14,22 +14,9 @@ from . import layout as maps
 from . import senses as sensing
 from . import work as working
 from .config import Config
+from .metrics import metrics_of
 from .physics import CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, X, drive, physics_of, settle
-from .state import (
-    CONTACTS,
-    CYCLE_STEPS,
-    DEADLOCK_STEPS,
-    DELIVERIES,
-    ENERGY,
-    IDLE_STEPS,
-    LIVE_STEPS,
-    MISSES,
-    TO_STATION,
-    Array,
-    State,
-    copied,
-    start,
-)
+from .state import TO_STATION, Array, State, copied, start
 
 VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
@@ -124,7 +111,7 @@ class Warehouse:
         """
         target = self._targets(state, action)
         _, reward, _, _ = self._advance(state, target)
-        return self._counterfactual(state, target, _total(reward))
+        return self._counterfactual(state, target, working.total(reward))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.warehouse.picture`."""
@@ -154,8 +141,10 @@ class Warehouse:
                 raise ValueError(
                     f"actions are {action.dtype}{list(action.shape)}: give integers of shape [{n_worlds}, {n_robots}]"
                 )
+            if state.alive.all() and action.min() >= 0 and action.max() < len(PRIMITIVES):
+                return TARGETS[action]
             valid = (action >= 0) & (action < len(PRIMITIVES))
-            if not valid.all() and not (valid | ~state.alive).all():
+            if not (valid | ~state.alive).all():
                 raise ValueError(
                     f"action {action[state.alive & ~valid][0]} is outside Discrete({len(PRIMITIVES)}): give 0 to "
                     f"{len(PRIMITIVES) - 1} ({', '.join(PRIMITIVES)})"
@@ -193,17 +182,17 @@ class Warehouse:
         n_worlds, n_robots = state.alive.shape
         obs = np.zeros((n_worlds, n_robots, *self.observation_space.shape), dtype=np.float32)
         overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
-        way = self.waypoints(state)
-        sensing.observe(self._senses, self.layout, state, way, self._ray, obs)
-        sensing.survey(self._senses, self.layout, state, way, overview)
+        way = np.empty((n_worlds, n_robots, 3))
+        adjacency = np.zeros((n_worlds, n_robots, n_robots), dtype=bool)
+        sensing.sense(self._senses, self.layout, state, self._ray, way, obs, adjacency, overview)
         return core.Step(
             obs=obs,
             state=overview,
-            adjacency=self.adjacency(state),
+            adjacency=adjacency,
             alive=state.alive,
             action_mask=None,
             reward=reward.astype(np.float32),
-            team_reward=_total(reward),
+            team_reward=working.total(reward),
             counterfactual=None,
             cost=cost.astype(np.float32),
             terminated=terminated,
@@ -230,43 +219,11 @@ class Warehouse:
             target = np.where(state.alive[:, :, None], target, 0.0)  # who died on the way brakes
             other_target = np.where(other.alive[:, :, None], other_target, 0.0)
             other, reward, _, _ = self._advance(other, other_target)
-            lost += _total(reward)
+            lost += working.total(reward)
             if self.config.horizon > 1:
                 state, reward, _, _ = self._advance(state, target)
-                gained += _total(reward)
+                gained += working.total(reward)
         without = lost.reshape(n_worlds, n_robots)  # (B * N,) -> (B, N)
         if self.config.horizon == 1:
             return without.astype(np.float32)
         return (team_reward[:, None] - (gained[:, None] - without)).astype(np.float32)
-
-
-def _total(reward: Array) -> NDArray[np.float32]:
-    """(B, N) -> (B,), summed in an order that does not depend on B."""
-    total = np.zeros(len(reward))
-    for i in range(reward.shape[1]):
-        total += reward[:, i]
-    return total.astype(np.float32)
-
-
-def metrics_of(state: State) -> dict[str, Array]:
-    """Each (B,) float64, over the episode so far; units as the package's docstring lists them."""
-    totals = state.totals
-    seconds = np.maximum(state.step, 1) * CONTROL_STEP
-    deliveries = totals[:, DELIVERIES]
-    delivered = state.delivered.astype(np.float64)
-    squares = (delivered**2).sum(axis=1)
-    live = np.maximum(totals[:, LIVE_STEPS], 1)
-    return {
-        "orders_per_hour": deliveries * 3600.0 / seconds,
-        "cycle_time": np.where(
-            deliveries > 0, totals[:, CYCLE_STEPS] / np.maximum(deliveries, 1) * CONTROL_STEP, seconds
-        ),
-        "contacts": totals[:, CONTACTS],
-        "deadlock_seconds": totals[:, DEADLOCK_STEPS] * CONTROL_STEP,
-        "idle_share": totals[:, IDLE_STEPS] / live,
-        "energy": totals[:, ENERGY],
-        "deadline_misses": totals[:, MISSES],
-        "fairness": np.where(
-            squares > 0, delivered.sum(axis=1) ** 2 / np.maximum(squares * delivered.shape[1], 1e-9), 1.0
-        ),
-    }

@@ -47,10 +47,12 @@ class Layout(NamedTuple):
 
     @property
     def width(self) -> int:
+        """[m]."""
         return self.blocked.shape[1]
 
     @property
     def height(self) -> int:
+        """[m]."""
         return self.blocked.shape[0]
 
 
@@ -74,7 +76,7 @@ def read(layout: str) -> str:
     if layout.startswith(PROCEDURAL):
         return _procedural_from(layout)
     if layout in builtin():
-        return (resources.files(__package__) / "layouts" / f"{layout}.txt").read_text().strip("\n")
+        return (resources.files(__name__.rpartition(".")[0]) / "layouts" / f"{layout}.txt").read_text().strip("\n")
     if Path(layout).is_file():
         return Path(layout).read_text().strip("\n")
     raise ValueError(
@@ -85,7 +87,7 @@ def read(layout: str) -> str:
 
 def builtin() -> list[str]:
     """Names of the maps that come with the package."""
-    folder = resources.files(__package__) / "layouts"
+    folder = resources.files(__name__.rpartition(".")[0]) / "layouts"
     return sorted(entry.name[: -len(".txt")] for entry in folder.iterdir() if entry.name.endswith(".txt"))
 
 
@@ -142,9 +144,7 @@ def _build(text: str) -> Layout:
     faces = _centres(beside_rack & (cells == "."))
     stations, chargers = _centres(cells == "S"), _centres(cells == "C")
     if not len(faces) or not len(stations):
-        raise ValueError(
-            f"a map needs a rack with floor beside it and a station S; this one lacks one of them:\n{text}"
-        )
+        raise ValueError(f"a map needs a rack with floor beside it and a station S; one is missing in:\n{text}")
     targets = np.concatenate([faces, stations, chargers])
     distance, next_node = _routes(blocked, targets)
     face_nodes = _node_index(faces, blocked.shape[1])
@@ -182,7 +182,7 @@ def _parse(text: str) -> NDArray[np.str_]:
 def _centres(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(n, 2) centres of the marked cells [m]."""
     y, x = np.nonzero(mask)
-    return np.stack([x + 0.5, y + 0.5], axis=1)
+    return np.stack([x, y], axis=1).astype(np.float64) + 0.5
 
 
 def _node_index(points: NDArray[np.float64], width: int) -> NDArray[np.int64]:

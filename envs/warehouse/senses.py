@@ -130,17 +130,8 @@ def _lidar(senses, layout, body, i, ray, near, n_near, out):
 
 
 @kernel
-def observe(senses, layout, state, way, ray, obs):
-    """Fills obs (B, N, O) for live robots; those of dead ones stay zero.
-
-    Args:
-        senses: The `Senses`.
-        layout: The `Layout`.
-        state: The `State`.
-        way: (B, N, 3) from `waypoints`.
-        ray: (R, 2) unit vectors of the rays in a robot's frame.
-        obs: (B, N, O) float32 zeros, written.
-    """
+def _observe(senses, layout, state, way, ray, obs):
+    """Fills obs (B, N, O)."""
     n_robots = state.body.shape[1]
     near = [0] * n_robots
     distance2 = [0.0] * n_robots
@@ -278,7 +269,30 @@ def hear(senses, layout, state, adjacency):
 
 
 @kernel
-def survey(senses, layout, state, way, out):
+def _survey_robot(senses, layout, state, way, b, i, width, height, out):
+    body = state.body[b, i]
+    out[0] = 1.0
+    out[1] = _clip(2.0 * body[X] / width - 1.0)
+    out[2] = _clip(2.0 * body[Y] / height - 1.0)
+    out[3] = math.cos(body[ANGLE])
+    out[4] = math.sin(body[ANGLE])
+    out[5] = _clip(body[VX] / TOP_SPEED)
+    out[6] = _clip(body[VY] / TOP_SPEED)
+    out[7] = _clip(body[TURN_RATE] / TOP_TURN_RATE)
+    out[8] = 1.0 if state.phase[b, i] == TO_STATION else 0.0
+    out[9] = state.battery[b, i] / senses.battery_capacity
+    out[10] = state.dwell[b, i] / DWELL_STEPS
+    out[11] = 0.0 if state.phase[b, i] == IDLE else 1.0
+    goal = state.goal[b, i]
+    if goal != NOBODY:
+        out[12] = 2.0 * layout.targets[goal, 0] / width - 1.0
+        out[13] = 2.0 * layout.targets[goal, 1] / height - 1.0
+        out[14] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
+    out[15] = 1.0 if state.phase[b, i] == TO_CHARGER else 0.0
+
+
+@kernel
+def _survey(senses, layout, state, way, out):
     """Fills out (B, S), zeros before: every robot, the oldest open orders, the clock and the backlog."""
     n_robots = state.body.shape[1]
     width, height = layout.blocked.shape[1], layout.blocked.shape[0]
@@ -310,23 +324,20 @@ def survey(senses, layout, state, way, out):
 
 
 @kernel
-def _survey_robot(senses, layout, state, way, b, i, width, height, out):
-    body = state.body[b, i]
-    out[0] = 1.0
-    out[1] = _clip(2.0 * body[X] / width - 1.0)
-    out[2] = _clip(2.0 * body[Y] / height - 1.0)
-    out[3] = math.cos(body[ANGLE])
-    out[4] = math.sin(body[ANGLE])
-    out[5] = _clip(body[VX] / TOP_SPEED)
-    out[6] = _clip(body[VY] / TOP_SPEED)
-    out[7] = _clip(body[TURN_RATE] / TOP_TURN_RATE)
-    out[8] = 1.0 if state.phase[b, i] == TO_STATION else 0.0
-    out[9] = state.battery[b, i] / senses.battery_capacity
-    out[10] = state.dwell[b, i] / DWELL_STEPS
-    out[11] = 0.0 if state.phase[b, i] == IDLE else 1.0
-    goal = state.goal[b, i]
-    if goal != NOBODY:
-        out[12] = 2.0 * layout.targets[goal, 0] / width - 1.0
-        out[13] = 2.0 * layout.targets[goal, 1] / height - 1.0
-        out[14] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
-    out[15] = 1.0 if state.phase[b, i] == TO_CHARGER else 0.0
+def sense(senses, layout, state, ray, way, obs, adjacency, overview):
+    """Everything seen and heard in one call, for each call of a kernel has its price.
+
+    Args:
+        senses: The `Senses`.
+        layout: The `Layout`.
+        state: The `State`.
+        ray: (R, 2) unit vectors of the rays in a robot's frame.
+        way: (B, N, 3), written by `waypoints`.
+        obs: (B, N, O) float32 zeros, written; those of dead robots stay zero.
+        adjacency: (B, N, N) False, written by `hear`.
+        overview: (B, S) float32 zeros, written.
+    """
+    waypoints(layout, state, way)
+    _observe(senses, layout, state, way, ray, obs)
+    hear(senses, layout, state, adjacency)
+    _survey(senses, layout, state, way, overview)

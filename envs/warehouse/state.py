@@ -61,7 +61,9 @@ SCHEDULE = ("order_release", "order_deadline", "order_face", "order_station")
 
 def copied(state: State) -> State:
     """A copy of everything but the schedule, for kernels to write into."""
-    return State(*(value if name in SCHEDULE else value.copy() for name, value in zip(State._fields, state)))
+    return State(
+        *(value if name in SCHEDULE else value.copy() for name, value in zip(State._fields, state, strict=True))
+    )
 
 
 def schedule_size(config: Config) -> int:

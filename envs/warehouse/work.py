@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..kernels import kernel
 from .physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, TOP_SPEED, VX, VY, X, Y
 from .routes import route_length
@@ -29,6 +31,7 @@ from .state import (
     TO_FACE,
     TO_STATION,
     WAITING,
+    Array,
 )
 
 NEAREST, FIFO, CLAIM = range(3)
@@ -295,3 +298,19 @@ def _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, termin
     order = state.order[b, i]
     if order != NOBODY and state.order_deadline[b, order] > state.step[b]:
         totals[MISSES] += 1  # nobody will deliver it
+
+
+def total(reward: Array) -> Array:
+    """(B, N) -> (B,) float32, summed in the same order whatever B is."""
+    out = np.empty(len(reward), dtype=np.float32)
+    _sum(reward, out)
+    return out
+
+
+@kernel
+def _sum(reward, out):
+    for b in range(reward.shape[0]):
+        value = 0.0
+        for i in range(reward.shape[1]):
+            value += reward[b, i]
+        out[b] = value
