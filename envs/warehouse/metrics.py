@@ -48,8 +48,9 @@ def _measure(step, totals, delivered, out):
     for b in range(len(step)):
         seconds = max(step[b], 1) * CONTROL_STEP
         deliveries = totals[b, DELIVERIES]
-        squares = 0.0
+        together, squares = 0.0, 0.0
         for i in range(n_robots):
+            together += delivered[b, i]
             squares += float(delivered[b, i]) ** 2
         out[0, b] = deliveries * 3600.0 / seconds
         out[1, b] = totals[b, CYCLE_STEPS] / deliveries * CONTROL_STEP if deliveries > 0 else seconds
@@ -58,4 +59,4 @@ def _measure(step, totals, delivered, out):
         out[4, b] = totals[b, IDLE_STEPS] / max(totals[b, LIVE_STEPS], 1.0)
         out[5, b] = totals[b, ENERGY]
         out[6, b] = totals[b, MISSES]
-        out[7, b] = deliveries**2 / (squares * n_robots) if squares > 0 else 1.0
+        out[7, b] = together**2 / (squares * n_robots) if squares > 0 else 1.0

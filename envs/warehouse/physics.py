@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from ..kernels import kernel
 from . import layout as maps
 
-CHASSIS_RADIUS = 0.23
-"""Rigid part of a robot [m]."""
+RADIUS = 0.3
+"""Of a robot with its bumper [m]: what collides."""
 BUMPER = 0.07
 """Thickness of the foam ring around the chassis [m]."""
-RADIUS = CHASSIS_RADIUS + BUMPER
+CHASSIS_RADIUS = RADIUS - BUMPER
+"""Rigid part of a robot [m]."""
 MASS = 40.0
 """Robot [kg]."""
 LOAD_MASS = 20.0
