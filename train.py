@@ -133,6 +133,9 @@ def main(argv: list[str]) -> int:
     except (UsageError, runfolder.RunFolderError, checkpoint.CheckpointError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
 
 
 def train(argv: list[str]) -> int:
@@ -340,15 +343,16 @@ def _finish(folder: Path, outcome: Outcome, stop: Interrupts, quiet: bool) -> in
             f"{PROGRAM}: the last checkpoint could not be saved; what there is: {folder}/checkpoints", file=sys.stderr
         )
     if outcome.comparison is not None:
-        plain = json.dumps(evaluation.summary(outcome.comparison), indent=2) + "\n"
-        checkpoint.write_atomically(folder / "evaluation.json", plain.encode())
         if not quiet:
             episodes = len(outcome.comparison[LEARNED].values)
             print(f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(outcome.comparison)}")
+        plain = json.dumps(evaluation.summary(outcome.comparison), indent=2) + "\n"
+        checkpoint.write_atomically(folder / "evaluation.json", plain.encode())
     if stop():
         again = f"python {shlex.join([sys.argv[0], '--resume', str(folder)])}"
         todo = f"go on with: {again}" if not outcome.finished else f"training is finished: {folder}"
-        print(f"{PROGRAM}: interrupted at step {outcome.steps:,}, saved; {todo}", file=sys.stderr)
+        saved = "saved" if outcome.saved else "not saved"
+        print(f"{PROGRAM}: interrupted at step {outcome.steps:,}, {saved}; {todo}", file=sys.stderr)
         return stop.exit_code
     return 0 if outcome.saved else 1
 

@@ -164,7 +164,6 @@ def run(
             examiner.film()
             state.marks["video"] = state.steps
         if state.due("save", schedule.save_every):
-            monitor.flush()
             state.marks["save"] = state.steps
             keeper.save(started)
 
@@ -203,8 +202,8 @@ def run(
                 state.sums[name] = state.sums.get(name, 0.0) + value
             if state.steps - state.marks.get("row", 0) >= schedule.log_every:
                 state.seconds += clock[3]
-                monitor.row(state.steps, _row(state, episodes, clock, state.steps - counted, len(env.agents)))
                 monitor.actions(state.steps, action, alive, env.action_space)
+                monitor.row(state.steps, _row(state, episodes, clock, state.steps - counted, len(env.agents)))
                 state.marks["row"] = counted = state.steps
                 state.sums, state.updates = {}, 0
                 clock[:] = 0
@@ -216,7 +215,6 @@ def run(
     if finished and schedule.eval_episodes and not stop():
         outcome.comparison = examiner.compare(policies or {}, schedule.eval_episodes)
     progress.close(state.steps)
-    monitor.close()
     return outcome
 
 

@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import signal
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from algos import checkpoint, runner
 from algos.core import spec_of
 from algos.evaluation import random_policy
 from algos.mappo import Mappo, MappoConfig
-from algos.monitor import cut_rows
+from algos.monitor import Monitor, cut_rows
 from algos.runner import Schedule, run
 from envs.vector import VectorView
 
@@ -312,3 +313,34 @@ def test_nothing_grows(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert len(sizes) == 2
     assert sizes[1] - sizes[0] < 30_000
+
+
+def test_monitoring_survives_a_disk_that_fills_up_and_is_cleared(tmp_path: Path) -> None:
+    """A limit on file size stands for the disk; what had been written before and after it is whole."""
+    resource = pytest.importorskip("resource")
+    said: list[str] = []
+    monitor = Monitor(tmp_path, say=said.append)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    scalars = {f"train/{index}": 1.0 for index in range(20)}
+    try:
+        monitor.row(1, scalars)
+        largest = max(path.stat().st_size for path in tmp_path.iterdir())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 100, before[1]))  # room for a part of a row
+        for steps in range(2, 50):
+            monitor.row(steps, scalars)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    monitor.row(50, scalars)
+    kept = [row["step"] for row in rows(tmp_path)]
+    assert kept[0] == 1
+    assert kept[-1] == 50
+    assert len(kept) < 50
+    events = EventAccumulator(str(tmp_path)).Reload()
+    shown = [event.step for event in events.Scalars("train/7")]
+    assert shown[0] == 1
+    assert shown[-1] == 50
+    assert len(shown) < 50
+    assert len(said) == 2, "once for each kind of file"
+    assert all("training goes on" in line for line in said)

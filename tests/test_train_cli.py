@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import signal
 import subprocess
@@ -209,6 +211,26 @@ def test_train_extend_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture
     assert train.main(["--resume", str(folder)]) == 2
     assert train.main(["--evaluate", str(folder)]) == 2
     assert capsys.readouterr().err.count("damaged") >= 2
+
+
+def test_a_disk_that_stays_full_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpoint.write_atomically
+
+    def full(path: Path, content: Any) -> None:
+        if path.name not in ("config.json", "step-000000000000.pt"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    assert train.main(options(tmp_path, "--total-steps", "64")) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert "checkpoint at step 64 could not be saved: No space left on device" in said[0]
+    assert "the last checkpoint could not be saved" in said[1]
+    assert "evaluation.json" in said[2]
+    checkpoint.load_latest(tmp_path / "run" / "checkpoints")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
