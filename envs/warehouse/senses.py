@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..kernels import kernel
 from .physics import ANGLE, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
 from .routes import route_length, waypoint
@@ -110,7 +112,7 @@ def free_path(blocked, x, y, dx, dy, reach):
 
 @kernel
 def _lidar(senses, layout, body, i, ray, near, n_near, out):
-    """Distances over the lidar's range, into out (R,)."""
+    """Distances over the range, into out (R,). `near` (n, 3): squared distance, x, y of robots, nearest first."""
     x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
     reach = senses.lidar_range
     c, s = math.cos(angle), math.sin(angle)
@@ -119,13 +121,14 @@ def _lidar(senses, layout, body, i, ray, near, n_near, out):
         dy = s * ray[r, 0] + c * ray[r, 1]
         far = free_path(layout.blocked, x, y, dx, dy, reach)
         for n in range(n_near):
-            ox, oy = body[near[n], X] - x, body[near[n], Y] - y
-            along = ox * dx + oy * dy
-            if along <= 0.0 or along - RADIUS >= far:
+            if near[n, 0] > (far + RADIUS) * (far + RADIUS):
+                break
+            along = near[n, 1] * dx + near[n, 2] * dy
+            if along <= 0.0:
                 continue
-            across2 = ox * ox + oy * oy - along * along
-            if across2 < RADIUS * RADIUS:
-                far = min(far, max(along - math.sqrt(RADIUS * RADIUS - across2), 0.0))
+            inside = RADIUS * RADIUS - near[n, 0] + along * along
+            if inside > 0.0:
+                far = min(far, max(along - math.sqrt(inside), 0.0))
         out[r] = far / reach
 
 
@@ -133,8 +136,9 @@ def _lidar(senses, layout, body, i, ray, near, n_near, out):
 def _observe(senses, layout, state, way, ray, obs):
     """Fills obs (B, N, O)."""
     n_robots = state.body.shape[1]
-    near = [0] * n_robots
-    distance2 = [0.0] * n_robots
+    near = np.empty((n_robots, 3))  # squared distance, relative x, y of those within reach of any sensor, nearest first
+    index = np.empty(n_robots, dtype=np.int64)  # who they are
+    reach = max(senses.sensing_range, senses.lidar_range + RADIUS)
     for b in range(state.body.shape[0]):
         body = state.body[b]
         for i in range(n_robots):
@@ -144,46 +148,54 @@ def _observe(senses, layout, state, way, ray, obs):
             c, s = math.cos(angle), math.sin(angle)
             out = obs[b, i]
             _observe_own(senses, layout, state, way, b, i, c, s, out)
-            # Robots within reach of any sensor, nearest first (insertion sort: they are few).
             n_near = 0
-            reach = max(senses.sensing_range, senses.lidar_range + RADIUS)
             for j in range(n_robots):
-                if j == i:
+                ax, ay = body[j, X] - x, body[j, Y] - y
+                d2 = ax * ax + ay * ay
+                if j == i or d2 > reach * reach:
                     continue
-                d2 = (body[j, X] - x) ** 2 + (body[j, Y] - y) ** 2
-                if d2 > reach * reach:
-                    continue
-                k = n_near
-                while k > 0 and distance2[k - 1] > d2:
-                    distance2[k], near[k] = distance2[k - 1], near[k - 1]
+                k = n_near  # insertion sort: they are few
+                while k > 0 and near[k - 1, 0] > d2:
+                    near[k, 0], near[k, 1], near[k, 2], index[k] = (
+                        near[k - 1, 0],
+                        near[k - 1, 1],
+                        near[k - 1, 2],
+                        index[k - 1],
+                    )
                     k -= 1
-                distance2[k], near[k] = d2, j
+                near[k, 0], near[k, 1], near[k, 2], index[k] = d2, ax, ay, j
                 n_near += 1
             _lidar(senses, layout, body, i, ray, near, n_near, out[OWN : OWN + senses.n_rays])
             base = OWN + senses.n_rays
             for k in range(min(senses.n_neighbors, n_near)):
-                if distance2[k] > senses.sensing_range**2:
+                if near[k, 0] > senses.sensing_range**2:
                     break
-                j = near[k]
-                ax, ay = body[j, X] - x, body[j, Y] - y
-                vx, vy = body[j, VX] - body[i, VX], body[j, VY] - body[i, VY]
-                wx, wy = way[b, j, 0] - x, way[b, j, 1] - y
-                reach = senses.sensing_range
-                out[base] = 1.0 if state.alive[b, j] else -1.0
-                out[base + 1] = _clip((c * ax + s * ay) / reach)
-                out[base + 2] = _clip((-s * ax + c * ay) / reach)
-                out[base + 3] = _clip((c * vx + s * vy) / (2.0 * TOP_SPEED))
-                out[base + 4] = _clip((-s * vx + c * vy) / (2.0 * TOP_SPEED))
-                out[base + 5] = math.cos(body[j, ANGLE] - angle)
-                out[base + 6] = math.sin(body[j, ANGLE] - angle)
-                out[base + 7] = 1.0 if state.phase[b, j] == TO_STATION else 0.0
-                out[base + 8] = _clip((c * wx + s * wy) / reach)
-                out[base + 9] = _clip((-s * wx + c * wy) / reach)
-                out[base + 10] = 1.0 if j < i else -1.0
+                _observe_neighbor(senses, state, way, b, i, index[k], c, s, out[base : base + PER_NEIGHBOR])
                 base += PER_NEIGHBOR
             if senses.dispatch == CLAIM:
                 base = OWN + senses.n_rays + PER_NEIGHBOR * senses.n_neighbors
                 _observe_orders(senses, layout, state, b, x, y, c, s, out[base:])
+
+
+@kernel
+def _observe_neighbor(senses, state, way, b, i, j, c, s, out):
+    body, reach = state.body[b], senses.sensing_range
+    x, y = body[i, X], body[i, Y]
+    ax, ay = body[j, X] - x, body[j, Y] - y
+    vx, vy = body[j, VX] - body[i, VX], body[j, VY] - body[i, VY]
+    wx, wy = way[b, j, 0] - x, way[b, j, 1] - y
+    turned = body[j, ANGLE] - body[i, ANGLE]
+    out[0] = 1.0 if state.alive[b, j] else -1.0
+    out[1] = _clip((c * ax + s * ay) / reach)
+    out[2] = _clip((-s * ax + c * ay) / reach)
+    out[3] = _clip((c * vx + s * vy) / (2.0 * TOP_SPEED))
+    out[4] = _clip((-s * vx + c * vy) / (2.0 * TOP_SPEED))
+    out[5] = math.cos(turned)
+    out[6] = math.sin(turned)
+    out[7] = 1.0 if state.phase[b, j] == TO_STATION else 0.0
+    out[8] = _clip((c * wx + s * wy) / reach)
+    out[9] = _clip((-s * wx + c * wy) / reach)
+    out[10] = 1.0 if j < i else -1.0
 
 
 @kernel
