@@ -43,7 +43,7 @@ class MappoConfig:
     """Steps of every world between updates."""
     epochs: int = 4
     """Passes over a rollout."""
-    minibatches: int = 4
+    minibatches: int = 8
     """Gradient steps a pass."""
     clip_coef: float = 0.2
     """How far the probability ratio may move from 1 and still be rewarded for it."""
@@ -61,7 +61,7 @@ class MappoConfig:
     """End the update after a pass in which the policy moved further than this [nats]; none: never."""
     hidden: tuple[int, ...] = (64, 64)
     """Sizes of the hidden layers, of the actor and of the critic."""
-    activation: Activation = "relu"
+    activation: Activation = "gelu"
     """Between layers; relu is the fastest on a CPU, tanh by far the slowest."""
     gru: int = 0
     """Size of a recurrent layer on top of the hidden ones; 0 for none."""
