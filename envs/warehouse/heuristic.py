@@ -1,11 +1,11 @@
 """The policy to beat: shortest route, the dispatcher's nearest order, right-of-way by priority. Nothing is learned.
 
-Every robot knows where all others are. In order of right-of-way (loaded first, then the lower index; whoever has been
-held up for long goes first for a while) each plans the next 1.2 s: of a few short manoeuvres, each followed by driving
-along the shortest route or by stopping, it takes the one that leaves the shortest way to its goal without touching
-racks, walls, or the plans of those before it. Then the same once more, now minding the plans of all others, so that
-nobody counts on somebody who cannot make way. In `claim` dispatch a free robot heads for the nearest visible order that
-no free robot of lower index is heading for.
+Decentralised, as the policies it is compared with: a robot minds others within 3 m, what they carry, where they are and
+how they move. It expects them to go on as they do, tries a few short manoeuvres in thought, each followed by driving
+along the shortest route or by stopping, and takes the one that leaves the shortest way to its goal without touching
+racks, walls or others. Right-of-way (loaded first, then the lower index; for a while whoever has been held up for long)
+means to look no further ahead for others than it takes to brake. In `claim` dispatch a free robot heads for the nearest
+visible order that no free robot of lower index is heading for.
 
 Axes: B worlds, N robots, H planned control steps.
 """
