@@ -288,7 +288,10 @@ def evaluate(argv: list[str]) -> int:
 
 
 def best_threads() -> int:
-    """Threads of torch: two of the cores this process may use; docs/training.md has the measurement."""
+    """Threads of torch: `OMP_NUM_THREADS` if set, else two of the cores; docs/training.md has the measurement."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdigit() and int(told):
+        return int(told)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 2)
 
@@ -313,12 +316,15 @@ def _algorithm(config: dict[str, Any], spec: Any) -> Any:
     """The algorithm with its device and threads set."""
     torch.set_num_threads(config["run"]["threads"])
     device = _device(config["run"]["device"])
-    entry = ALGOS[config["algo"]["name"]]
+    name = config["algo"]["name"]
+    if name not in ALGOS:
+        raise UsageError(f"{name!r} is no algorithm known here; known: {', '.join(ALGOS)}")
+    entry = ALGOS[name]
     try:
         algo_config = entry.config(**runfolder.options_from_plain(config["algo"]["options"]))
         return entry.algorithm(spec, algo_config, seed=config["run"]["seed"], device=device)
-    except ValueError as error:
-        raise UsageError(f"--algo {config['algo']['name']}: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--algo {name}: {error}") from None
 
 
 def _device(name: str) -> str:

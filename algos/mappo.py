@@ -341,6 +341,7 @@ class Mappo:
             "critic": self.critic.state_dict(),
             "value_norm": self.value_norm.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "device": self.device.type,
             "sampling": self._sampling.get_state(),
             "shuffling": self._shuffling.get_state(),
             "progress": self.progress,
@@ -360,7 +361,10 @@ class Mappo:
         self.critic.load_state_dict(state["critic"])
         self.value_norm.load_state_dict(state["value_norm"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._sampling.set_state(state["sampling"].cpu())
+        if state["device"] == self.device.type:
+            self._sampling.set_state(state["sampling"].cpu())
+        else:  # the generators of a CPU and a GPU have nothing in common: go on, though not bit for bit
+            self._sampling.manual_seed(self._sampling.initial_seed() + state["updates"])
         self._shuffling.set_state(state["shuffling"].cpu())
         self.progress, self.updates = state["progress"], state["updates"]
         self.rollout = None

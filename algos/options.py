@@ -191,7 +191,7 @@ def _in_one_line(box: str) -> str:
         allowed = re.findall(r"'([^']*)'", choices)
         return f"{option} {value}: allowed: {', '.join(allowed)}{_did_you_mean(value, allowed)}"
     if match := re.match(r"Unrecognized options: (.*)", message):
-        return f"{match[1]}: belongs to no option; a switch takes no value: write --battery or --no-battery"
+        return f"{match[1]}: belongs to no option; a switch takes no value: --env.battery or --env.no-battery, say"
     if match := re.match(r"Missing value for argument '(\S+)'", message):
         return f"{match[1]}: a value is missing"
     if match := re.match(r"Error parsing (-?\S+): (.*)", message):

@@ -225,11 +225,11 @@ def load_policy(
         content = checkpoint.load(path)
     else:
         raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
-    spec = runfolder.spec_from_plain(config["spec"])
     name = config["algo"]["name"]
     if name not in ALGOS:
         raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(ALGOS)}")
     try:
+        spec = runfolder.spec_from_plain(config["spec"])
         entry = ALGOS[name]
         options = entry.config(**runfolder.options_from_plain(config["algo"]["options"]))
         actor = entry.algorithm(spec, options, seed=0, device=device).policy

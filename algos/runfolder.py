@@ -88,10 +88,25 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise RunFolderError(f"{path} was not written by Coterie")
     if config.get("version") != VERSION:
         raise RunFolderError(f"{path} has format version {config.get('version')}; this program reads {VERSION}")
-    missing = [key for key in ("env", "algo", "run", "spec", "agents") if key not in config]
+    missing = [
+        f"{part}.{key}" if key else part
+        for part, keys in _NEEDED.items()
+        for key in keys
+        if not (isinstance(config.get(part), dict) and key in config[part] if key else part in config)
+    ]
     if missing:
         raise RunFolderError(f"{path} is damaged: it lacks {', '.join(missing)}")
     return config
+
+
+_NEEDED = {
+    "env": ("name", "task", "options"),
+    "algo": ("name", "options"),
+    "run": ("seed", "n_worlds", "total_steps", "device", "threads"),
+    "spec": ("n_agents", "obs_dim", "state_dim", "action_space", "groups"),
+    "agents": ("",),
+}
+"""What config.json must hold, by part; an empty key is the part itself."""
 
 
 def code_versions() -> dict[str, Any]:

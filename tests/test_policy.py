@@ -30,7 +30,7 @@ def run_folder(tmp_path: Path, env: Any, config: MappoConfig, seed: int = 0) -> 
     plain = {
         "env": {"name": "none", "task": "none", "options": {}},
         "algo": {"name": "mappo", "options": dataclasses.asdict(config)},
-        "run": {},
+        "run": {"seed": seed, "n_worlds": 1, "total_steps": 1, "device": "cpu", "threads": 1},
         "spec": runfolder.spec_to_plain(spec_of(env)),
         "agents": list(env.agents),
     }
@@ -181,3 +181,12 @@ def test_a_policy_can_be_made_without_a_folder() -> None:
     algo = Mappo(spec_of(env), MappoConfig(), seed=0)
     policy = Policy(algo.policy, spec_of(env), env.agents)
     assert policy.act_one("toy_0", [0.5]).shape == (2,)
+
+
+@pytest.mark.parametrize("part", ["env", "algo", "run", "spec"])
+def test_a_config_without_its_inner_keys_is_refused_in_one_line(tmp_path: Path, part: str) -> None:
+    folder, _ = run_folder(tmp_path, VectorView(Counting(max_steps=12), 1), MappoConfig(hidden=(16,)))
+    config = runfolder.read_config(folder)
+    runfolder.write_config(folder, {**config, part: {}})
+    with pytest.raises(ValueError, match=rf"is damaged: it lacks {part}\."):
+        load_policy(folder)

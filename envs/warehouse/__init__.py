@@ -6,7 +6,7 @@
 | PettingZoo    | `pettingzoo.make("parallel", "coterie/warehouse_v0", task="small-4")`, also `"aec"`       |
 | agents        | `robot_0` ... `robot_{N-1}`; N = `n_robots`                                               |
 | actions       | `Discrete(7)`, or `Box(-1, 1, (2,))` with `continuous=True`                               |
-| observations  | `Box(-1, 1, (O,))`, O = 14 + `n_rays` + 9 `n_neighbors` (+ 6 `n_orders` in `claim`)       |
+| observations  | `Box(-1, 1, (O,))`, O = 15 + `n_rays` + 11 `n_neighbors` (+ 6 `n_orders` in `claim`)     |
 | state         | `Box(-1, 1, (S,))`, S = 16 N + 6 `n_orders` + 2                                           |
 | control step  | 0.2 s, 4 pymunk substeps; the time limit is `max_steps` (500: 100 s)                      |
 | agents die    | only with `battery=True`                                                                  |
@@ -17,7 +17,7 @@ racks and walls, with friction. Maps are ASCII, a square metre a character: `# w
 C charger`; see `layout`. An order names a rack face (a floor cell beside a rack) and a station. A robot drives to the
 face, dwells there for 1 s to load (within 0.45 m of its centre, no faster than 0.2 m/s; leaving starts the dwell anew),
 drives to the station and dwells for 1 s to unload. A loaded robot weighs 20 kg more and accelerates less. Orders arrive
-by a Poisson schedule drawn at reset, `rush` times denser in the middle third of the episode.
+by a Poisson schedule drawn at reset, at `rush` times the mean rate in the middle third of the episode.
 
 **Dispatch.** `nearest`: a free robot gets the open order with the shortest way to its face, among the `n_orders`
 oldest; `fifo`: the oldest; free robots choose in index order. `claim`: nobody dispatches, robots see the `n_orders`

@@ -28,7 +28,7 @@ class Config:
     orders_per_hour: float = 1200.0
     """Mean arrival rate of orders, Poisson [1/h]."""
     rush: float = 1.0
-    """Arrivals come this many times faster in the middle third of the episode; the mean rate stays."""
+    """Rate of arrivals in the middle third of the episode over the mean rate, which stays."""
     backlog: int = 8
     """Orders already waiting at the start."""
     deadline: float = 60.0

@@ -189,7 +189,7 @@ class Warehouse:
             obs=obs,
             state=overview,
             adjacency=adjacency,
-            alive=state.alive,
+            alive=state.alive.copy(),
             action_mask=None,
             reward=reward.astype(np.float32),
             team_reward=working.total(reward),
