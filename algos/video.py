@@ -45,7 +45,7 @@ def check_path(path: Path) -> None:
         raise ValueError(f"{path}: there is no folder {path.parent}")
     if path.suffix == ".mp4":
         try:
-            import imageio_ffmpeg  # noqa: F401  (only whether it is there)
+            import imageio_ffmpeg  # noqa: F401  (only whether it is there)  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ValueError(f"{path}: .mp4 needs `pip install imageio imageio-ffmpeg`; .gif needs nothing") from None
 
