@@ -1,7 +1,9 @@
 """The policy to beat: shortest route, the dispatcher's nearest order, right-of-way by priority. Nothing is learned.
 
-Decentralised, as the policies it is compared with: a robot minds others within 3 m, what they carry, where they are and
-how they move. It expects them to go on as they do, tries a few short manoeuvres in thought, each followed by driving
+Every robot decides for itself, without sharing plans, though it knows somewhat more than a learned policy sees: all
+robots near it, how long they have been held up, and in `claim` what others head for. A robot minds others
+within 3 m, what they carry, where they are and how they move. It expects them to go on as they
+do, tries a few short manoeuvres in thought, each followed by driving
 along the shortest route or by stopping, and takes the one that leaves the shortest way to its goal without touching
 racks, walls or others. Right-of-way (loaded first, then the lower index; for a while whoever has been held up for long)
 means to look no further ahead for others than it takes to brake. In `claim` dispatch a free robot heads for the nearest
