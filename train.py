@@ -5,7 +5,8 @@
     python train.py --resume runs/NAME
     python train.py --evaluate runs/NAME --episodes 100 --video out.gif
 
-`--help` after `--env X --algo Y` shows the options of X and Y. This is the only file that knows both packages.
+`--help` shows the options: after `--env X --algo Y` those of X and Y, after `--resume RUN` and `--evaluate RUN` theirs.
+This is the only file that knows both packages.
 """
 
 from __future__ import annotations
@@ -141,6 +142,8 @@ def main(argv: list[str]) -> int:
 def train(argv: list[str]) -> int:
     """A new run."""
     helping = "--help" in argv or "-h" in argv
+    plain = ["--env", "--algo", "--resume", "--evaluate", *options.names({"run": RunOptions()}, flat={"run"})]
+    options.refuse_unknown(plain, [word for word in argv if "." not in word.split("=", 1)[0]])
     env_names, algo_names = list(envs.ENVS), list(ALGOS)
     env_name, algo_name = options.find(argv, "--env"), options.find(argv, "--algo")
     if not helping:

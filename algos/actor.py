@@ -38,7 +38,7 @@ class Actor(nn.Module):
         share: Share = "all",
         agent_id: bool = False,
         hidden: Sequence[int] = (64, 64),
-        activation: Activation = "gelu",
+        activation: Activation = "silu",
         gru: int = 0,
         init_std: float = 0.6,
         generator: torch.Generator | None = None,

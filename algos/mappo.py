@@ -61,7 +61,7 @@ class MappoConfig:
     """End the update after a pass in which the policy moved further than this [nats]; none: never."""
     hidden: tuple[int, ...] = (64, 64)
     """Sizes of the hidden layers, of the actor and of the critic."""
-    activation: Activation = "gelu"
+    activation: Activation = "silu"
     """Between layers; relu is the fastest on a CPU, tanh by far the slowest."""
     gru: int = 0
     """Size of a recurrent layer on top of the hidden ones; 0 for none."""
@@ -230,7 +230,8 @@ class Mappo:
         # Advantages and value targets.
         if self.critic.kind == "team":  # the team lives on when an agent dies; it ends when nobody is left
             reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
-            terminated = (data["ended"] & ~data["truncated"]).unsqueeze(-1)  # (T, B, 1)
+            survives = (alive & ~data["terminated"]).any(-1)  # (T, B)
+            terminated = (data["ended"] & ~survives).unsqueeze(-1)  # (T, B, 1)
             value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
         else:  # a local critic cannot see the team live on after its agent's death, so death cuts a team reward too
             team = config.reward == "team"

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from .core import Spec
 
-Activation = Literal["tanh", "relu", "elu", "gelu"]
+Activation = Literal["tanh", "relu", "elu", "gelu", "silu"]
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": F.relu,
     "elu": F.elu,
     "gelu": F.gelu,
+    "silu": F.silu,
 }
 
 Share = Literal["all", "group", "none"]

@@ -131,7 +131,7 @@ def parse(
         "Options",
         [(name, tyro.conf.OmitArgPrefixes[type(part)] if name in flat else type(part)) for name, part in parts.items()],
     )
-    _refuse_unknown(_option_names(parts, flat), argv)
+    refuse_unknown(names(parts, flat), argv)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -145,21 +145,22 @@ def parse(
     return {name: getattr(parsed, name) for name in parts}
 
 
-def _option_names(parts: dict[str, Any], flat: set[str]) -> list[str]:
+def names(parts: dict[str, Any], flat: set[str]) -> list[str]:
     """All options, as `--env.n-robots`; `--env.no-battery` too for a switch."""
-    names = ["--help"]
+    found = ["--help"]
     for part, instance in parts.items():
         lead = "--" if part in flat else f"--{part}."
         for field in dataclasses.fields(instance):
             given = [annotation.name for annotation in get_args(field.type)[1:] if getattr(annotation, "name", None)]
             name = (given[0] if given else field.name).replace("_", "-")
-            names.append(lead + name)
+            found.append(lead + name)
             if isinstance(getattr(instance, field.name), bool):
-                names.append(f"{lead}no-{name}")
-    return names
+                found.append(f"{lead}no-{name}")
+    return found
 
 
-def _refuse_unknown(known: list[str], argv: Sequence[str]) -> None:
+def refuse_unknown(known: Sequence[str], argv: Sequence[str]) -> None:
+    """Raises `UsageError` for an option that is not among `known`, with the nearest that is."""
     for word in argv:
         if not word.startswith("--") or word.startswith("--tyro-"):
             continue

@@ -133,11 +133,12 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             born. Who died or reached the time limit is in there for the last time.
 
         Raises:
-            RuntimeError: No episode is running.
+            RuntimeError: No episode is running. Only `step({})` after an end is not refused, and does nothing:
+                SuperSuit's `black_death_v3` calls it.
             ValueError: An action is missing, outside its space or not finite, or belongs to no agent.
         """
         if not actions and not self.agents and self._step is not None:
-            return {}, {}, {}, {}, {}  # nobody left and nothing asked: what SuperSuit's black_death_v3 does at the end
+            return {}, {}, {}, {}, {}
         before = self._state
         batch = self._batch(actions)  # (1, N) or (1, N, A)
         self._state, step = self._advance(before, batch, actions)

@@ -24,9 +24,9 @@ WAITING, TAKEN, DELIVERED = range(3)
 """What has become of an order. One that arrives later is WAITING too: its `order_release` lies ahead."""
 NOBODY = -1
 """In place of an order or target where there is none."""
-DELIVERIES, CYCLE_STEPS, CONTACTS, DEADLOCK_STEPS, IDLE_STEPS, LIVE_STEPS, ENERGY, MISSES, IMPULSE = range(9)
+DELIVERIES, CYCLE_STEPS, CONTACTS, DEADLOCK_STEPS, IDLE_STEPS, LIVE_STEPS, ENERGY, MISSES = range(8)
 """Columns of `totals`."""
-N_TOTALS = 9
+N_TOTALS = 8
 
 
 class State(NamedTuple):

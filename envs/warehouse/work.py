@@ -22,7 +22,6 @@ from .state import (
     ENERGY,
     IDLE,
     IDLE_STEPS,
-    IMPULSE,
     LIVE_STEPS,
     MISSES,
     NOBODY,
@@ -229,7 +228,6 @@ def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
             if felt and not state.hit[b, i]:
                 totals[CONTACTS] += 1
             state.hit[b, i] = felt
-            totals[IMPULSE] += impulse[b, i]
             reward[b, i] -= rules.contact_charge * impulse[b, i] / (MASS * TOP_SPEED)
             if impulse[b, i] > rules.contact_limit:
                 cost[b, i] += 1.0
