@@ -35,11 +35,11 @@ class Config:
     """Mean time from an order's arrival to its deadline [s]; drawn uniformly within 50 % of it."""
     n_orders: int = 5
     """How many of the oldest open orders a dispatcher chooses from, and robots see in `claim` dispatch."""
-    shaping: float = 2.0
+    shaping: float = 3.0
     """Weight of the potential-based shaping along the route; 0 turns it off."""
     shaping_gamma: float = 0.99
     """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""
-    contact_charge: float = 0.45
+    contact_charge: float = 0.4
     """Reward lost per contact impulse, in units of a robot's momentum at full speed."""
     contact_limit: float = 15.0
     """Contact impulse in one control step above which it counts as cost [N s]."""

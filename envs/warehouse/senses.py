@@ -31,7 +31,7 @@ ROUTE_SCALE = 5.0
 WAYPOINT_SCALE = 1.5
 """Own waypoints are at most this far [m]."""
 HELD_UP_SCALE = 5.0
-"""Seconds held up are shown over this, up to 1."""
+"""Seconds t held up are shown as t / (t + HELD_UP_SCALE): a robot that waits on and on can tell."""
 DEADLINE_SCALE = 60.0
 """Seconds to a deadline are shown over this, clipped to [-1, 1]."""
 
@@ -210,7 +210,7 @@ def _observe_own(senses, layout, state, way, b, i, c, s, out):
     out[5] = 0.0 if phase == IDLE else 1.0
     out[6] = 1.0 if phase == TO_CHARGER else 0.0
     held_up = (state.step[b] - state.still_since[b, i]) * senses.step_seconds
-    out[14] = min(held_up / HELD_UP_SCALE, 1.0)
+    out[14] = held_up / (held_up + HELD_UP_SCALE)
     goal = state.goal[b, i]
     if goal == NOBODY:
         return
