@@ -56,7 +56,8 @@ class Transition(NamedTuple):
     counterfactual: Array | None  # (B, N) float32
     terminated: Array  # (B, N) bool: the agent died in this step, its value is cut
     truncated: Array  # (B,) bool: the time limit, bootstrap from `final`
-    final: Obs  # the moment the action led to, before any reset: what to bootstrap from
+    final: Obs  # the moment the action led to, before any reset: what to bootstrap from. Who was `alive`, is not any
+    # more and did not die has left: its own time limit, bootstrapped from its last observation, which is in `final.obs`
     ended: Array  # (B,) bool: the world was reset after this step (time limit, or nobody left alive)
 
 

@@ -225,20 +225,24 @@ class Mappo:
             if config.value_norm:
                 value, value_final = self.value_norm.denormalize(raw), self.value_norm.denormalize(raw_final)
             next_value = torch.cat([value[1:], torch.zeros_like(value[:1])])  # (T, B, V)
-            next_value.flatten(0, 1)[finals["index"]] = value_final
+            whose = finals["of_world"].unsqueeze(-1) if self.critic.kind == "team" else finals["whose"]  # (K, V)
+            moment, who = whose.nonzero(as_tuple=True)
+            next_value.flatten(0, 1)[finals["index"][moment], who] = value_final[moment, who]
 
         # Advantages and value targets.
-        if self.critic.kind == "team":  # the team lives on when an agent dies; it ends when nobody is left
+        ended = data["ended"].unsqueeze(-1)  # (T, B, 1)
+        if self.critic.kind == "team":  # the team lives on when an agent dies or leaves; it ends when nobody is left
             reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
             survives = (alive & ~data["terminated"]).any(-1)  # (T, B)
-            terminated = (data["ended"] & ~survives).unsqueeze(-1)  # (T, B, 1)
+            terminated = ended & ~survives.unsqueeze(-1)  # (T, B, 1)
             value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
         else:  # a local critic cannot see the team live on after its agent's death, so death cuts a team reward too
             team = config.reward == "team"
             reward = data["team_reward"].unsqueeze(-1).expand_as(weight) if team else data["reward"]  # (T, B, N)
             terminated, value_weight = data["terminated"], weight  # (T, B, N)
+            ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N): who is gone in the next row has no more
         advantage = gae(
-            reward, value, next_value, terminated, data["ended"], gamma=config.gamma, gae_lambda=config.gae_lambda
+            reward, value, next_value, terminated, ended, gamma=config.gamma, gae_lambda=config.gae_lambda
         )  # (T, B, V)
         target = advantage + value  # (T, B, V)
         advantage = advantage.expand_as(weight)  # (T, B, N)

@@ -102,6 +102,19 @@ def test_memory_is_kept_within_and_forgotten_between_episodes(tmp_path: Path) ->
     assert player is not policy.player()
 
 
+def test_a_late_agent_begins_with_nothing_remembered() -> None:
+    algo = Mappo(spec_of(Recall()), MappoConfig(gru=8, hidden=(8,)), seed=0)
+    late, fresh = (Policy(algo.policy, spec_of(Recall()), ("toy_0", "toy_1")) for _ in range(2))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        late.act({"toy_0": rng.standard_normal(2)})
+    assert (late._hidden[0, 1] == 0).all()
+    for obs in rng.standard_normal((5, 2, 2)):
+        late.act(dict(zip(late.agents, obs, strict=True)))
+        fresh.act({"toy_1": obs[1]})
+        assert (late._hidden[0, 1] == fresh._hidden[0, 1]).all()
+
+
 def test_sampled_actions_follow_the_seed(tmp_path: Path) -> None:
     folder, _ = run_folder(tmp_path, Reach(), MappoConfig())
     policy = load_policy(folder)

@@ -7,6 +7,7 @@ question:
 
     Match      can it learn at all: the action must equal what is seen
     Endless    does a time limit cut the value (it must not)
+    Departing  does a time limit of one agent alone, in a world that goes on
     Leaving    does death cut the value (it must), does it do so for others
     Martyr     does an agent die for its team when it is paid by the team
     Recall     does memory work: the cue is shown once, the answer is due later
@@ -60,6 +61,7 @@ class Toy:
     state_dim = 0
     max_steps = 1
     step_seconds = 1.0
+    unseen = 0.0  # what the environment says that the dead observe
     ends_in_death = True  # the last step is the true end, all agents die; False: a mere time limit
     action_space: Box | Discrete = Discrete(2)
 
@@ -85,6 +87,10 @@ class Toy:
     def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
         """Reward (B, N), who dies (B, N), team reward (B,) or None for the sum."""
         raise NotImplementedError
+
+    def leavers(self) -> Array:
+        """(B, N) bool: who is out of time after this step, though the world may go on. The clock has advanced."""
+        return np.zeros_like(self.alive)
 
     def draw(self, key: int, clock: Array | int = 0) -> Array:
         """(B, N) uniform numbers, the same for the whole episode unless `clock` says otherwise."""
@@ -120,7 +126,9 @@ class Toy:
         truncated = over & (not self.ends_in_death)
         dies = (dies | (over & self.ends_in_death)[:, None]) & self.alive
         self.alive = self.alive & ~dies
-        final = self._step(reward, dies, truncated, team)
+        final = self._step(reward, dies, truncated, team)  # leavers still see
+        self.alive = self.alive & ~self.leavers()
+        final = final._replace(alive=self.alive)
         ended = truncated | ~self.alive.any(1)
         if not ended.any():
             return final, final
@@ -155,7 +163,7 @@ class Toy:
         b, n = self.n_worlds, self.n_agents
         reward = np.zeros((b, n)) if reward is None else reward
         return ToyStep(
-            obs=(self.observe() * self.alive[..., None]).astype(np.float32),
+            obs=np.where(self.alive[..., None], self.observe(), self.unseen).astype(np.float32),
             state=self.global_state().astype(np.float32),
             adjacency=np.broadcast_to(~np.eye(n, dtype=bool), (b, n, n)),
             alive=self.alive,
@@ -228,6 +236,20 @@ class Endless(Toy):
     def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
         """1 each; the team's reward is 1, not N."""
         return np.ones(self.alive.shape), np.zeros_like(self.alive), np.ones(self.n_worlds)
+
+
+class Departing(Endless):
+    """`Endless`, but agent i is out of time after 2 + i steps, and the dead observe NaN.
+
+    The value is still 1 / (1 - gamma), and the team's too, which is paid 1 as long as the world lasts. With more than 3
+    agents the world meets its limit of 5 steps, with fewer it ends when the last one leaves.
+    """
+
+    unseen = np.nan
+
+    def leavers(self) -> Array:
+        """See the class."""
+        return self.clock[:, None] >= 2 + np.arange(self.n_agents)
 
 
 class Leaving(Toy):
