@@ -26,6 +26,9 @@ class Rollout:
     Rows of agents that are not alive are written as zeros (an action mask as all allowed), whatever came for them:
     nothing the environment says about the dead can reach a loss, and not even NaN survives a product with a mask.
 
+    Observations are nearly all of it, 4 T B N O bytes: 10 MB where 64 steps of 64 worlds of 8 agents see 80 numbers
+    each, and 1.6 GB where they see images of 3 x 64 x 64. A minibatch is a copy of its share of that.
+
     What to bootstrap from is kept only where it is not simply the next row:
 
     - worlds that met a time limit, or that ended because the last agents in them left;

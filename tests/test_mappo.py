@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
-from toys import Departing, Endless, Leaving, Martyr, Match, Reach, Recall, Roles, Toy, Weather, train
+from toys import Departing, Endless, Leaving, Martyr, Match, Quadrant, Reach, Recall, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.mappo import IppoConfig, Mappo, MappoConfig, build_actor
@@ -53,6 +53,8 @@ def tail(history: list[dict[str, float]], name: str = "return") -> float:
         (Roles(), 30, {"agent_id": True}, 0.95),
         (Roles(groups=((0, 2, 3), (1,))), 30, {"share": "group"}, 0.95),
         (Recall(), 30, {"gru": 16}, 0.95),
+        (Quadrant(), 20, {}, 0.95),
+        (Quadrant(), 20, {"share": "none", "critic": "local"}, 0.95),
     ],
     ids=lambda x: type(x).__name__ if isinstance(x, Toy) else "-".join(map(str, x)) if isinstance(x, dict) else "",
 )
@@ -249,6 +251,7 @@ class Stream:
 SPECS = [
     Spec(3, 4, 2, Discrete(3), ((0, 2), (1,))),
     Spec(3, 4, 0, Box(-1.0, 2.0, (2,), np.float32), ((0, 2), (1,))),
+    Spec(3, 40, 0, Discrete(3), ((0, 2), (1,)), obs_shape=(2, 4, 5)),
 ]
 
 
@@ -283,7 +286,7 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Mappo:
     return Mappo(spec, MappoConfig(**{"rollout_steps": 6, "hidden": (8,), "minibatches": 2, **options}), seed=seed)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box"])
+@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
 @pytest.mark.parametrize("options", EVERY_KIND, ids=str)
 class TestPromises:
     def test_same_seed_same_bytes(self, spec, options):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from counting import Counting
-from toys import Reach, Recall
+from toys import Quadrant, Reach, Recall
 
 from algos import checkpoint, runfolder
 from algos.core import Obs, spec_of
@@ -194,6 +194,22 @@ def test_a_policy_can_be_made_without_a_folder() -> None:
     algo = Mappo(spec_of(env), MappoConfig(), seed=0)
     policy = Policy(algo.policy, spec_of(env), env.agents)
     assert policy.act_one("toy_0", [0.5]).shape == (2,)
+
+
+def test_an_image_may_come_flat_but_not_in_another_order(tmp_path: Path) -> None:
+    env: Any = Quadrant()
+    folder, algo = run_folder(tmp_path, env, MappoConfig())
+    sharp(algo)
+    checkpoint.save_latest(folder / runfolder.CHECKPOINTS, 1, {"algo": algo.state_dict()})
+    policy, step = load_policy(folder), env.reset(0)
+    assert policy.spec.obs_shape == (1, 8, 8)
+    expected = Player(algo.policy)(Obs(step.obs, step.state, step.adjacency, step.alive, None, np.ones(16, bool)))
+    assert len(np.unique(expected)) > 1
+    for obs, actions in zip(step.obs, expected, strict=True):
+        for shape in ((64,), (1, 8, 8)):
+            assert policy.act({"toy_0": obs[0].reshape(shape)}) == {"toy_0": actions[0]}
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 1\); the policy was trained on \(1, 8, 8\)"):
+        policy.act_one("toy_0", np.zeros((8, 8, 1)))
 
 
 @pytest.mark.parametrize("part", ["env", "algo", "run", "spec"])

@@ -11,6 +11,7 @@ question:
     Leaving    does death cut the value (it must), does it do so for others
     Martyr     does an agent die for its team when it is paid by the team
     Recall     does memory work: the cue is shown once, the answer is due later
+    Quadrant   can it see: images, and what matters may be anywhere in a quarter of them
     Roles      do agents with equal observations learn different things
     Weather    does the critic see the global state: rewards carry a term that no agent can see
 """
@@ -58,6 +59,7 @@ class Toy:
     """B worlds with auto-reset; a subclass says what is seen (`observe`) and what actions lead to (`outcome`)."""
 
     obs_dim = 1
+    obs_shape: tuple[int, ...] = ()  # before it is flattened, where that is not (O,)
     state_dim = 0
     max_steps = 1
     step_seconds = 1.0
@@ -69,7 +71,7 @@ class Toy:
         self.n_worlds, self.n_agents = n_worlds, n_agents
         self.agents = tuple(f"toy_{i}" for i in range(n_agents))
         self.groups = groups or (tuple(range(n_agents)),)
-        self.observation_space = Box(-10.0, 10.0, (self.obs_dim,), np.float32)
+        self.observation_space = Box(-10.0, 10.0, self.obs_shape or (self.obs_dim,), np.float32)
         self.state_space = Box(-10.0, 10.0, (self.state_dim,), np.float32)
 
     def observe(self) -> Array:
@@ -309,6 +311,24 @@ class Recall(Toy):
         """1 for the right answer at the last step."""
         right = action == (self.draw(0) >= 0.5)
         return (right & (self.clock[:, None] == 2)).astype(float), np.zeros_like(self.alive), None
+
+
+class Quadrant(Match):
+    """`Match`, but the action is shown as the quarter of a noisy image in which there is a bright spot of 2 x 2."""
+
+    size = 8
+    obs_dim = size * size
+    obs_shape = (1, size, size)
+
+    def observe(self) -> Array:
+        """(B, N, 64): noise up to 0.5, and the spot, which is 1."""
+        half, pixel = self.size // 2, np.arange(self.size)
+        inside = [(self.draw(1 + axis) * (half - 1)).astype(np.int64) for axis in range(2)]  # first row and column
+        row, column = (half * (self.target() >> 1) + inside[0], half * (self.target() & 1) + inside[1])
+        in_row, in_column = ((start[..., None] <= pixel) & (pixel < start[..., None] + 2) for start in (row, column))
+        spot = in_row[..., :, None] & in_column[..., None, :]  # (B, N, 8, 8)
+        noise = 0.5 * chance((self.draw(3) * 2**53)[..., None], np.arange(self.obs_dim))  # (B, N, 64)
+        return np.where(spot.reshape(noise.shape), 1.0, noise)
 
 
 class Roles(Toy):
