@@ -13,7 +13,8 @@ from gymnasium.spaces import Box, Discrete
 from toys import Departing, Endless, Leaving, Martyr, Match, Quadrant, Reach, Recall, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
-from algos.mappo import IppoConfig, Mappo, MappoConfig, build_actor
+from algos.mappo import Mappo, build_actor
+from algos.mappo_config import IppoConfig, MappoConfig
 from algos.nets import Memory
 from algos.returns import gae
 

@@ -16,7 +16,8 @@ from toys import Quadrant, Reach, Recall
 
 from algos import checkpoint, runfolder
 from algos.core import Obs, spec_of
-from algos.mappo import Mappo, MappoConfig
+from algos.mappo import Mappo
+from algos.mappo_config import MappoConfig
 from algos.policy import Player, Policy, load_policy
 from envs.parallel import ParallelView
 from envs.vector import VectorView
