@@ -17,7 +17,18 @@ import pytest
 import envs
 
 ROOT = Path(__file__).parents[1]
-HOUSE = {"__init__", "adapters", "batch_checks", "conformance", "core", "kernels", "paint", "parallel", "vector"}
+HOUSE = {
+    "__init__",
+    "adapters",
+    "batch_checks",
+    "conformance",
+    "core",
+    "kernels",
+    "paint",
+    "parallel",
+    "seeding",
+    "vector",
+}
 """Modules of envs/ that are no environments."""
 FORBIDDEN = {"envs": {"torch", "algos", "coterie"}, "algos": {"envs", "coterie"}}
 
