@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,8 @@ def test_doubles_are_those_of_default_rng(n: int) -> None:
 
 
 def test_seeds_of_any_kind_and_length_are_taken() -> None:
-    for seeds in (range(3), np.arange(3), [np.int64(5), np.uint64(2**63)], [2**64, 3, 2**200]):
+    kinds: list[Any] = [range(3), np.arange(3), [np.int64(5), np.uint64(2**63)], [2**64, 3, 2**200]]
+    for seeds in kinds:
         one_by_one = [np.random.default_rng(np.random.SeedSequence(int(seed))).random(4) for seed in seeds]
         np.testing.assert_array_equal(uniform(seeds, 4), one_by_one)
     with pytest.raises(ValueError, match="non-negative"):
