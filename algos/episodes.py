@@ -56,7 +56,7 @@ class EpisodeStatistics:
             groups: See `returns_of_groups`.
             window: W, how many finished episodes `means` covers.
         """
-        self._groups = dict(groups or {})
+        self._groups = {name: list(agents) for name, agents in (groups or {}).items()}
         self.own_columns = (*OWN_COLUMNS, *self._groups)
         self._metrics = tuple(name for name in metrics if name not in self.own_columns)  # ours keep their meaning
         self.columns = self.own_columns + self._metrics
@@ -91,7 +91,7 @@ class EpisodeStatistics:
         rows[:, 2] = self._length[worlds]
         rows[:, 3] = self._cost[worlds].mean(axis=1)
         for column, agents in enumerate(self._groups.values(), start=len(OWN_COLUMNS)):
-            rows[:, column] = self._reward[np.ix_(worlds, agents)].mean(axis=1)
+            rows[:, column] = self._reward[worlds][:, agents].mean(axis=1)
         for column, name in enumerate(self._metrics, start=len(self.own_columns)):
             rows[:, column] = final.metrics[name][worlds]
         for sums in (self._reward, self._cost, self._team_reward, self._length):
