@@ -118,7 +118,7 @@ class Defaults:
 
 
 DEFAULTS: dict[tuple[str, str], Defaults] = {
-    ("warehouse", name): Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000), algo=(("epochs", 3),))
+    ("warehouse", name): Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000))
     for name in ("mappo", "ippo")
 }
 

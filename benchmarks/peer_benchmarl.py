@@ -14,10 +14,10 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarl.algorithms import MappoConfig
-from benchmarl.environments import PettingZooTask
-from benchmarl.experiment import Callback, Experiment, ExperimentConfig
-from benchmarl.models.mlp import MlpConfig
+from benchmarl.algorithms import MappoConfig  # pyright: ignore[reportMissingImports]
+from benchmarl.environments import PettingZooTask  # pyright: ignore[reportMissingImports]
+from benchmarl.experiment import Callback, Experiment, ExperimentConfig  # pyright: ignore[reportMissingImports]
+from benchmarl.models.mlp import MlpConfig  # pyright: ignore[reportMissingImports]
 
 EPISODE = 25
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import supersuit
@@ -41,7 +42,7 @@ def main() -> None:
     limit = float(sys.argv[1])
     torch.manual_seed(0)
     env = supersuit.pettingzoo_env_to_vec_env_v1(simple_spread_v3.parallel_env(max_cycles=EPISODE))
-    worlds = supersuit.concat_vec_envs_v1(env, WORLDS, num_cpus=CPUS, base_class="gymnasium")
+    worlds: Any = supersuit.concat_vec_envs_v1(env, WORLDS, num_cpus=CPUS, base_class="gymnasium")
     rows, features = worlds.num_envs, worlds.observation_space.shape[0]
     actor, critic = network(features, int(worlds.action_space.n), 0.01), network(features, 1, 1.0)
     parameters = [*actor.parameters(), *critic.parameters()]
