@@ -15,6 +15,7 @@ What is done with what the environment shows stands in `envs.foreign` and docs/f
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ from .foreign.workers import ForeignError, PictureError, WorkerError, elsewhere,
 from .foreign.world import episode_seed
 
 __all__ = [
+    "RESERVED",
     "Foreign",
     "ForeignError",
     "ForeignVector",
@@ -41,6 +43,7 @@ __all__ = [
     "keys",
     "parse",
     "prepare",
+    "texts",
     "vector",
 ]
 
@@ -125,6 +128,22 @@ class Foreign:
         workers = self.recipe.options.n_workers
         return ForeignVector(self.recipe, self.layout, self.name, n_worlds, workers, stagger=stagger, notify=notify)
 
+    def maker(self) -> Callable[..., ForeignVector]:
+        """`vector`, but worlds that are not staggered, which are for evaluation, are made once for each number of them.
+
+        Starting processes takes a second; whoever evaluates resets the worlds anyway.
+        """
+        kept: dict[int, ForeignVector] = {}
+
+        def make(n_worlds: int, *, stagger: bool = False) -> ForeignVector:
+            if stagger:
+                return self.vector(n_worlds, stagger=True)
+            if n_worlds not in kept:
+                kept[n_worlds] = self.vector(n_worlds)
+            return kept[n_worlds]
+
+        return make
+
 
 def vector(
     name: str | Callable[..., Any],
@@ -200,14 +219,28 @@ def keys(name: str) -> dict[str, Any] | None:
         return None
 
 
-def parse(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Options as written on the command line, as values.
+def texts(name: str) -> tuple[dict[str, str], bool]:
+    """A constructor's keys with their defaults as one would write them, "" for one that must be given.
+
+    Returns:
+        They, and whether there are surely no others.
 
     Raises:
         ValueError: See `prepare`.
     """
-    defaults = keys(name) or {}
-    return {key: find.parse(text, defaults.get(key)) for key, text in texts.items()}
+    complete = find.find(name).keys is not None
+    found = {key: _written(default) for key, default in (keys(name) or {}).items() if key not in RESERVED}
+    return found, complete
+
+
+def parse(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as written on the command line, as values; those in `RESERVED` are values already.
+
+    Raises:
+        ValueError: See `prepare`.
+    """
+    defaults = keys(name) or {} if set(options).difference(RESERVED) else {}
+    return {k: v if k in RESERVED else find.parse(v, defaults.get(k)) for k, v in options.items()}
 
 
 def look(recipe: Recipe) -> Look:
@@ -257,6 +290,12 @@ def _keys_here(constructor: find.Constructor) -> dict[str, Any] | None:
 
 def _keys_of(name: str) -> dict[str, Any] | None:
     return _keys_here(find.find(name))
+
+
+def _written(default: Any) -> str:
+    if default is find.REQUIRED:
+        return ""
+    return default.name if isinstance(default, enum.Enum) else str(default)
 
 
 def _line(error: Exception) -> str:

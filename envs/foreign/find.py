@@ -15,6 +15,8 @@ import enum
 import importlib
 import inspect
 import pkgutil
+import re
+import warnings
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -196,7 +198,10 @@ def _parameters_of(module: ModuleType, attribute: str) -> dict[str, Any] | None:
 
 def _import(name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with warnings.catch_warnings():
+            # PettingZoo's own modules with a version in their names warn that ids are preferred; both are welcome here.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         top = name.partition(".")[0]
@@ -205,6 +210,7 @@ def _import(name: str) -> ModuleType:
         if name == missing or name.startswith(missing + "."):
             parent, _, last = missing.rpartition(".")
             inside = [found.name for found in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
+            inside = [name for name in inside if re.search(r"_v\d+$", name)] or inside  # a package of environments
             raise ValueError(unknown(f"module of {parent}", last, inside)) from None
         extra = f" (pip install 'pettingzoo[{name.split('.')[1]}]')" if name.startswith("pettingzoo.") else ""
         raise ValueError(f"{name} needs {missing!r}, which is not installed{extra}") from error

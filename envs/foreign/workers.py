@@ -41,7 +41,7 @@ class ForeignError(RuntimeError):
     """An environment of others cannot go on; the message is one line."""
 
 
-class PictureError(ForeignError):
+class PictureError(ForeignError, NotImplementedError):
     """An environment could not be drawn."""
 
 
