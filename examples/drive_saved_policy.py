@@ -8,11 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))  # in a clone; installed it is coterie.envs and coterie.algos
-
-import envs
-from algos.policy import load_policy
-from algos.runfolder import options_from_plain
+from coterie import envs
+from coterie.algos.policy import load_policy
+from coterie.algos.runfolder import options_from_plain
 
 folder = Path(sys.argv[1])
 trained_on = json.loads((folder / "config.json").read_text())["env"]

@@ -289,3 +289,17 @@ def test_far_robot_that_is_moved_next_door_is_sensed():
     assert (_neighbors(env, before) == 0.0).all()
     assert (_neighbors(env, after)[0] != 0.0).any()
     assert _lidar(env, after)[0] < _lidar(env, before)[0]
+
+
+def test_a_robot_knows_how_long_it_has_been_held_up():
+    env = yard(1)
+    state = begin(env, [(5.5, 1.5, 0.0)], [(0, FAR, 0, env.layout.n_faces)])
+    for k in range(1, 60):
+        state, step = env.step(state, stop(env, state))
+        assert state.order[0, 0] == 0
+        seconds = 0.2 * (k - 1)  # before its first step it had nowhere to go
+        assert step.obs[0, 0, 14] == pytest.approx(seconds / (seconds + 5.0), abs=1e-6)
+    for _ in range(4):
+        state, _ = env.step(state, np.array([[1]]))  # forward
+    _, step = env.step(state, np.array([[1]]))
+    assert step.obs[0, 0, 14] < 0.2

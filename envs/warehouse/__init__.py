@@ -43,7 +43,7 @@ oldest open orders, and the first to arrive at a face takes the oldest visible o
 | 10       | length r [m] of the shortest route, r / (r + 5); 0 with `route_hint=False`            | [0, 1)   |
 | 11, 12   | bearing of the next waypoint on it: cos, sin; likewise                                | [-1, 1]  |
 | 13       | distance of that waypoint over 1.5 m; likewise                                        | [0, 1]   |
-| 14       | time held up, within 0.5 m of one place with somewhere to go, over 5 s                | [0, 1]   |
+| 14       | time t [s] held up, within 0.5 m of one place with somewhere to go: t / (t + 5)       | [0, 1)   |
 | 15 ...   | `n_rays` lidar distances over `lidar_range`, counter-clockwise from straight ahead    | [0, 1]   |
 | then     | for each of the `n_neighbors` nearest robots within `sensing_range`, nearest first:   |          |
 |   +0     | 1 working, -1 dead, 0 nobody there (then all eleven are 0)                            | -1, 0, 1 |

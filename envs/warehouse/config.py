@@ -39,7 +39,7 @@ class Config:
     """Weight of the potential-based shaping along the route; 0 turns it off."""
     shaping_gamma: float = 0.99
     """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""
-    contact_charge: float = 0.45
+    contact_charge: float = 0.4
     """Reward lost per contact impulse, in units of a robot's momentum at full speed."""
     contact_limit: float = 15.0
     """Contact impulse in one control step above which it counts as cost [N s]."""
