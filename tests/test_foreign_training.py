@@ -90,8 +90,7 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == ""
 
     assert train.main(["--resume", str(folder), "--total-steps", "300", "--quiet"]) == 0
-    said = "train.py: worlds of a foreign environment cannot be saved: they begin new episodes
-"
+    said = "train.py: worlds of a foreign environment cannot be saved: they begin new episodes\n"
     assert capsys.readouterr().err == said
     path, content = checkpoint.load_latest(folder / "checkpoints")
     assert path.name == "step-000000000300.pt"
