@@ -48,7 +48,7 @@ class RunOptions(Schedule):
     seed: int = 0
     """Of everything: worlds, first weights, exploration. 0 to 2^31 - 1; evaluation uses seeds above."""
     n_worlds: int = 64
-    """Worlds stepped side by side."""
+    """Worlds stepped side by side; 0: as many as suit the environment."""
     log_dir: str = "runs"
     """Where run folders are made."""
     run_name: str = ""
@@ -65,7 +65,7 @@ class RunOptions(Schedule):
         super().__post_init__()
         if not 0 <= self.seed < evaluation.FIRST_SEED:
             raise ValueError(f"seed is {self.seed}; allowed are 0 to {evaluation.FIRST_SEED - 1}")
-        for name, least in (("n_worlds", 1), ("threads", 0)):
+        for name, least in (("n_worlds", 0), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if self.run_name in (".", "..") or "/" in self.run_name or "\\" in self.run_name:
@@ -125,6 +125,8 @@ DEFAULTS: dict[tuple[str, str], Defaults] = {
     ("warehouse", "mappo"): Defaults(RunOptions(total_steps=3_000_000, video_every=1_000_000)),
     ("warehouse", "ippo"): Defaults(RunOptions(total_steps=3_000_000, video_every=1_000_000)),
 }
+FOREIGN = Defaults(RunOptions(n_worlds=0), algo=(("share", "group"),))
+"""Of environments of others: their groups of agents may be adversaries."""
 
 
 def main(argv: list[str]) -> int:
@@ -158,7 +160,7 @@ def train(argv: list[str]) -> int:
     env_names += [env_name] if env_name is not None and foreign else []
     env_name = options.one_of("--env", env_name or env_names[0], env_names, "environment")
     algo_name = options.one_of("--algo", algo_name or algo_names[0], algo_names, "algorithm")
-    defaults = DEFAULTS.get((env_name, algo_name), Defaults())
+    defaults = FOREIGN if foreign else DEFAULTS.get((env_name, algo_name), Defaults())
     choices = {
         "env": ("env", "What to learn; also any PettingZoo or Gymnasium environment.", env_name, env_names),
         "algo": ("algo", "How to learn it.", algo_name, algo_names),
@@ -187,8 +189,9 @@ def train(argv: list[str]) -> int:
         "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
     }
     with Interrupts() as stop:
-        make_env, heuristic = _environment(config)
-        env = make_env(chosen.n_worlds, stagger=True)
+        make_env, heuristic, suitable = _environment(config)
+        config["run"]["n_worlds"] = chosen.n_worlds or suitable
+        env = make_env(config["run"]["n_worlds"], stagger=True)
         spec = spec_of(env)
         algo = _algorithm(config, spec)
         config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
@@ -242,7 +245,7 @@ def resume(argv: list[str]) -> int:
         )
         return 0
     with Interrupts() as stop:
-        make_env, heuristic = _environment(config)
+        make_env, heuristic, _ = _environment(config)
         env = make_env(settings["n_worlds"], stagger=True)
         algo = _algorithm(config, runfolder.spec_from_plain(config["spec"]))
         history = [*config.pop("resumed", []), {"steps": steps, "code": runfolder.code_versions()}]
@@ -286,7 +289,7 @@ def evaluate(argv: list[str]) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from None
     torch.set_num_threads(config["run"]["threads"])
-    make_env, heuristic = _environment(config)
+    make_env, heuristic, _ = _environment(config)
     seed = evaluation.FIRST_SEED + given.seed
     with Interrupts() as stop:
         policies: evaluation.Policies = {LEARNED: lambda _: policy.player(), **_baselines(heuristic)}
@@ -332,15 +335,16 @@ def _foreign_options(name: str, argv: list[str]) -> Any:
     return options.with_texts(adapters.Options, texts)
 
 
-def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any] | None]:
-    """A maker of worlds, given their number, and the heuristic if there is one."""
+def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any] | None, int]:
+    """A maker of worlds, given their number; the heuristic if there is one; and a number of worlds that suits."""
     name, task = config["env"]["name"], config["env"]["task"]
     arguments = runfolder.options_from_plain(config["env"]["options"])
     if adapters.is_foreign(name):
         try:
-            return adapters.prepare(name, **adapters.parse(name, arguments)).maker(), None
+            foreign = adapters.prepare(name, **adapters.parse(name, arguments))
         except ValueError as error:
             raise UsageError(f"--env {error}") from None
+        return foreign.maker(), None, foreign.n_worlds
     try:
         heuristic = envs.heuristic(name, task, **arguments)
         dynamics = envs.make(name, task, **arguments)
@@ -350,7 +354,7 @@ def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[
     def make_env(n_worlds: int, *, stagger: bool = False) -> Any:
         return VectorView(dynamics, n_worlds, stagger=stagger)
 
-    return make_env, heuristic
+    return make_env, heuristic, RunOptions.n_worlds
 
 
 def _algorithm(config: dict[str, Any], spec: Any) -> Any:

@@ -121,6 +121,11 @@ class Foreign:
     recipe: Recipe
     layout: Layout
 
+    @property
+    def n_worlds(self) -> int:
+        """A number of worlds that suits: every world of others costs a step in Python, and pictures cost memory."""
+        return 8 if len(self.layout.observations.space.shape or ()) == 3 else 32
+
     def vector(
         self, n_worlds: int = 64, *, stagger: bool = False, notify: Callable[[str], None] | None = None
     ) -> ForeignVector:
