@@ -315,7 +315,7 @@ def test_loading_refuses_what_does_not_fit() -> None:
         adapters.vector(Scripted, 3, 0).load_state_dict(saved)
     with pytest.raises(ValueError, match="saved name is 'Scripted', here it is 'Breaks'"):
         adapters.vector(Breaks, 2, 0).load_state_dict(saved)
-    with pytest.raises(ValueError, match=r"saved step.obs is float32 \(2, 3, 3\), here it is float32 \(2, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"saved step.obs is float32\(2, 3, 3\), here it is float32\(2, 2, 3\)"):
         adapters.vector(Scripted, 2, 0, n=2).load_state_dict(saved)
     with pytest.raises(RuntimeError, match="reset"):
         adapters.vector(Scripted, 2, 0).state_dict()

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Array, Step
+from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
 from .workers import Here, PictureError, Workers, usable_cores
@@ -209,7 +210,7 @@ class ForeignVector:
             if state.get(key) != expected:
                 raise ValueError(f"saved {key} is {state.get(key)!r}, here it is {expected!r}; load it where it fits")
         like = Step(**self._moment(self._board.next), **self._nothing())
-        loaded = _fitting(state["step"], like)
+        loaded = Step(**restored(state["step"], like._asdict(), "step"))
         self._seed = int(state["seed"])
         self._board.episode[:] = np.asarray(state["episode"]) + 1
         self._begin()
@@ -295,25 +296,3 @@ def _put(step: Step, rows: Array, new: Step) -> Step:
         return value
 
     return Step(*map(put, step, new))
-
-
-def _fitting(saved: Any, like: Step) -> Step:
-    """A saved step, after a check that names, shapes and types are those of `like`."""
-
-    def copy(name: str, value: Any, expected: Any) -> Any:
-        if isinstance(expected, dict):
-            if not isinstance(value, dict) or set(value) != set(expected):
-                raise ValueError(f"saved {name} does not have the entries {sorted(expected)}")
-            return {key: copy(f"{name}.{key}", value[key], part) for key, part in expected.items()}
-        if expected is None or value is None:
-            if value is not expected:
-                raise ValueError(f"saved {name} is present in only one of saved and here; it does not fit")
-            return None
-        value = np.array(value)
-        if value.shape != expected.shape or value.dtype != expected.dtype:
-            raise ValueError(
-                f"saved {name} is {value.dtype} {value.shape}, here it is {expected.dtype} {expected.shape}"
-            )
-        return value
-
-    return Step(**copy("step", dict(saved), like._asdict()))
