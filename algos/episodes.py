@@ -5,7 +5,9 @@ Axes: B worlds, N agents, W episodes remembered, K columns.
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,23 +18,48 @@ OWN_COLUMNS = ("return", "team_return", "length", "cost")
 """Mean over agents of the summed own rewards; summed team reward; steps; mean over agents of the summed cost."""
 
 
+def returns_of_groups(agents: Sequence[str], groups: Sequence[Sequence[int]]) -> dict[str, list[int]]:
+    """Columns for the mean return of each group of agents, and their indices; {} where all are in one group.
+
+    A group is called after its first agent, without a number at the end: `adversary_0` gives `return_adversary`.
+    """
+    if len(groups) < 2:
+        return {}
+    names = [re.sub(r"_?\d+$", "", agents[group[0]]) for group in groups]
+    if len(set(names)) < len(names):
+        names = [agents[group[0]] for group in groups]
+    return {f"return_{name}": list(group) for name, group in zip(names, groups, strict=True)}
+
+
 class EpisodeStatistics:
     """Sums over the running episode of each world, and a window of finished ones.
 
-    A row of the window is `OWN_COLUMNS` followed by the environment's metrics at the episode's last moment.
+    A row of the window is `OWN_COLUMNS`, the returns of groups where there are several, and the environment's metrics
+    at the episode's last moment.
     """
 
-    def __init__(self, n_worlds: int, n_agents: int, metrics: tuple[str, ...], *, window: int = 100) -> None:
+    def __init__(
+        self,
+        n_worlds: int,
+        n_agents: int,
+        metrics: tuple[str, ...],
+        *,
+        groups: Mapping[str, Sequence[int]] | None = None,
+        window: int = 100,
+    ) -> None:
         """Starts with empty sums.
 
         Args:
             n_worlds: B.
             n_agents: N.
             metrics: Names of the environment's metrics.
+            groups: See `returns_of_groups`.
             window: W, how many finished episodes `means` covers.
         """
-        self._metrics = tuple(name for name in metrics if name not in OWN_COLUMNS)  # ours keep their meaning
-        self.columns = OWN_COLUMNS + self._metrics
+        self._groups = dict(groups or {})
+        self.own_columns = (*OWN_COLUMNS, *self._groups)
+        self._metrics = tuple(name for name in metrics if name not in self.own_columns)  # ours keep their meaning
+        self.columns = self.own_columns + self._metrics
         self.finished = 0
         self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
         self._cost = np.zeros((n_worlds, n_agents))
@@ -63,7 +90,9 @@ class EpisodeStatistics:
         rows[:, 1] = self._team_reward[worlds]
         rows[:, 2] = self._length[worlds]
         rows[:, 3] = self._cost[worlds].mean(axis=1)
-        for column, name in enumerate(self._metrics, start=len(OWN_COLUMNS)):
+        for column, agents in enumerate(self._groups.values(), start=len(OWN_COLUMNS)):
+            rows[:, column] = self._reward[np.ix_(worlds, agents)].mean(axis=1)
+        for column, name in enumerate(self._metrics, start=len(self.own_columns)):
             rows[:, column] = final.metrics[name][worlds]
         for sums in (self._reward, self._cost, self._team_reward, self._length):
             sums[ended] = 0

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from .core import Action, Array, Obs, StepLike, VectorEnv
-from .episodes import EpisodeStatistics
+from .episodes import EpisodeStatistics, returns_of_groups
 
 Act = Callable[[Obs], Action]
 Policies = Mapping[str, Callable[[VectorEnv], Act]]
@@ -39,7 +39,7 @@ class Evaluation:
     """Episodes of one policy."""
 
     columns: tuple[str, ...]
-    """`return`, `team_return`, `length`, `cost`, then the environment's metrics."""
+    """`return`, `team_return`, `length`, `cost`, returns of groups if any, then the environment's metrics."""
     values: Array
     """(E, K), one row an episode, in the order of the episodes' seeds."""
 
@@ -87,7 +87,8 @@ def evaluate(
         raise ValueError(f"n_episodes is {n_episodes}; at least 1 is needed")
     step = env.reset(seed)
     started = np.ones(env.n_worlds, dtype=bool)
-    statistics = EpisodeStatistics(env.n_worlds, len(env.agents), tuple(step.metrics), window=1)
+    groups = returns_of_groups(env.agents, env.groups)
+    statistics = EpisodeStatistics(env.n_worlds, len(env.agents), tuple(step.metrics), groups=groups, window=1)
     values = np.full((n_episodes, len(statistics.columns)), np.nan)
     played = np.zeros(env.n_worlds, dtype=np.int64)
     missing = n_episodes

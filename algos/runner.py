@@ -18,7 +18,7 @@ import numpy as np
 
 from . import checkpoint
 from .core import Algorithm, Array, Transition, VectorEnv
-from .episodes import OWN_COLUMNS, EpisodeStatistics
+from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
 from .heap import keep_freed_memory
 from .monitor import Monitor
@@ -138,7 +138,8 @@ def run(
     else:
         step, started, state = _restore(resume, env, algo)
     metrics = tuple(step.metrics)
-    episodes = EpisodeStatistics(env.n_worlds, len(env.agents), metrics, window=max(100, env.n_worlds))
+    groups, window = returns_of_groups(env.agents, env.groups), max(100, env.n_worlds)
+    episodes = EpisodeStatistics(env.n_worlds, len(env.agents), metrics, groups=groups, window=window)
     if resume is not None:
         episodes.load_state_dict(resume["episodes"])
 
@@ -239,7 +240,7 @@ def _row(state: _Run, episodes: EpisodeStatistics, clock: Array, steps: int, n_a
     """The scalars of one row."""
     row = {f"train/{name}": total / state.updates for name, total in state.sums.items()}
     for name, mean in episodes.means().items():
-        row[f"{'rollout' if name in OWN_COLUMNS else 'env'}/{name}"] = mean
+        row[f"{'rollout' if name in episodes.own_columns else 'env'}/{name}"] = mean
     row["rollout/episodes"] = episodes.finished
     seconds = max(clock[3], 1e-9)
     row["time/steps_per_second"] = steps / seconds

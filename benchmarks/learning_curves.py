@@ -1,33 +1,21 @@
-"""Learning curves of the runs that `warehouse_learning.py` made: thinned rows as JSONL, and a picture of them.
+"""Learning curves: thinned rows of runs as JSONL, and a picture of them.
 
-    python benchmarks/learning_curves.py          # draws the picture again; needs `pip install matplotlib`
-
-A row is `row` (key of results/warehouse_learning.json), `seed`, `step` (environment steps), `seconds` (of training),
-and of the last episodes under the exploring policy `orders_per_hour`, `contacts`, `return`.
+A row is `row` (key of the results they belong to), `seed`, `step` (environment steps), `seconds` (of training), and
+what the benchmark keeps of the last episodes under the exploring policy.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import report
 
-DATA = report.RESULTS / "warehouse_learning_curves.jsonl"
-PICTURE = report.RESULTS / "warehouse_learning.png"
 POINTS = 100
 """About as many rows are kept of a run."""
-COLUMNS = {
-    "step": "step",
-    "seconds": "time/training_seconds",
-    "orders_per_hour": "env/orders_per_hour",
-    "contacts": "env/contacts",
-    "return": "rollout/return",
-}
-"""Name here, and in a run's metrics.jsonl."""
 
 
 def title(key: str) -> str:
@@ -35,22 +23,27 @@ def title(key: str) -> str:
     return re.sub(r" --(total-steps|threads|log-every|save-every|video-every|eval-every|eval-episodes) \S+", "", key)
 
 
-def thinned(metrics: Path) -> list[dict[str, float]]:
-    """About `POINTS` rows of a run's metrics.jsonl, evenly spread, the last one among them."""
+def thinned(metrics: Path, columns: Mapping[str, str]) -> list[dict[str, float]]:
+    """About `POINTS` rows of a run's metrics.jsonl, evenly spread, the last one among them.
+
+    Args:
+        metrics: The file.
+        columns: What to keep: name here, and there.
+    """
     rows = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in rows if all(name in row for name in COLUMNS.values())]
+    rows = [row for row in rows if all(name in row for name in columns.values())]
     kept = np.unique(np.linspace(0, len(rows) - 1, POINTS).round().astype(int)) if rows else []
-    return [{name: round(rows[index][source], 3) for name, source in COLUMNS.items()} for index in kept]
+    return [{name: round(rows[index][source], 3) for name, source in columns.items()} for index in kept]
 
 
-def load(data: Path = DATA) -> list[dict[str, Any]]:
+def load(data: Path) -> list[dict[str, Any]]:
     """All rows so far."""
     if not data.exists():
         return []
     return [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
 
 
-def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path = DATA) -> None:
+def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path) -> None:
     """Puts the curves of one key, by seed, in place of those that were there."""
     rows = [row for row in load(data) if row["row"] != key]
     rows += [{"row": key, "seed": seed, **row} for seed, curve in sorted(curves.items()) for row in curve]
@@ -58,8 +51,23 @@ def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path = DATA
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def draw(results: dict[str, Any], data: Path = DATA, picture: Path = PICTURE) -> bool:
-    """Draws orders per hour and contacts against steps, a column a key; False without matplotlib."""
+def draw(
+    levels: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]],
+    panels: Sequence[str],
+    data: Path,
+    picture: Path,
+    *,
+    bottom: float | None = None,
+) -> bool:
+    """Draws curves against steps, a column a key and a row a panel; False without matplotlib.
+
+    Args:
+        levels: By key, panel and policy, the `value` at which a policy that does not learn is drawn as a line.
+        panels: Columns of the data.
+        data: The JSONL file.
+        picture: The PNG file.
+        bottom: Lowest value of the axes; None: as the curves need.
+    """
     try:
         import matplotlib as mpl
 
@@ -68,13 +76,14 @@ def draw(results: dict[str, Any], data: Path = DATA, picture: Path = PICTURE) ->
     except ImportError:
         return False
     rows = load(data)
-    keys = [key for key in results if any(row["row"] == key for row in rows)]
+    keys = [key for key in levels if any(row["row"] == key for row in rows)]
     if not keys:
         return True
-    figure, axes = plt.subplots(2, len(keys), figsize=(4.2 * len(keys), 6), squeeze=False, sharex="col")
+    size = (4.2 * len(keys), 3 * len(panels))
+    figure, axes = plt.subplots(len(panels), len(keys), figsize=size, squeeze=False, sharex="col")
     for column, key in enumerate(keys):
         seeds = sorted({row["seed"] for row in rows if row["row"] == key})
-        for axis, name in zip(axes[:, column], ("orders_per_hour", "contacts"), strict=True):
+        for axis, name in zip(axes[:, column], panels, strict=True):
             curves = []
             for seed in seeds:
                 mine = [row for row in rows if row["row"] == key and row["seed"] == seed]
@@ -84,25 +93,16 @@ def draw(results: dict[str, Any], data: Path = DATA, picture: Path = PICTURE) ->
             mean = np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)
             axis.plot(grid, mean, color="tab:blue", label=f"learning, mean of {len(seeds)} seeds")
             for policy, style in (("heuristic", "--"), ("random", ":")):
-                level = results[key]["summary"][name][policy]["value"]
-                axis.axhline(level, color="black", linestyle=style, linewidth=1, label=policy)
+                if policy in levels[key][name]:
+                    level = levels[key][name][policy]["value"]
+                    axis.axhline(level, color="black", linestyle=style, linewidth=1, label=policy)
             axis.set_ylabel(name.replace("_", " "))
-            axis.set_ylim(bottom=0)
+            axis.set_ylim(bottom=bottom)
             axis.grid(alpha=0.3)
         axes[0, column].set_title(title(key), fontsize=9)
-        axes[1, column].set_xlabel("environment steps [million]")
+        axes[-1, column].set_xlabel("environment steps [million]")
     axes[0, 0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(picture, dpi=110)
     plt.close(figure)
     return True
-
-
-def main() -> None:
-    """Draws again."""
-    results = json.loads((report.RESULTS / "warehouse_learning.json").read_text(encoding="utf-8"))["rows"]
-    print(PICTURE.name if draw(results) else "matplotlib is not installed: pip install matplotlib")
-
-
-if __name__ == "__main__":
-    main()

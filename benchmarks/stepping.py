@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import report
 from parts import WAREHOUSE_PARTS
 from stepping_cases import CASES
+from venvs import make_venv
 
 OURS = "vector medium-8"
 """What the peers are compared with."""
@@ -84,26 +85,6 @@ def start(python: str, name: str, core: int) -> Worker:
         env={**os.environ, **ONE_THREAD, "PYGAME_HIDE_SUPPORT_PROMPT": "1"},
     )
     return Worker(process, complaints)
-
-
-def make_venv(folder: Path, requirements: tuple[str, ...]) -> str:
-    """A Python with a peer in it, under this project's constraints; made once.
-
-    Raises:
-        RuntimeError: It could not be installed; the message is the reason's last line.
-    """
-    python = folder / "bin" / "python"
-    stamp = folder / "installed.txt"
-    wanted = " ".join(requirements)
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        print(f"installing {wanted} ...", file=sys.stderr)
-        install = [python, "-m", "pip", "install", "-q", "-c", report.ROOT / "constraints.txt", *requirements]
-        for command in ([sys.executable, "-m", "venv", "--clear", folder], install):
-            done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(report.last_line(done.stderr or done.stdout))
-        stamp.write_text(wanted, encoding="utf-8")
-    return str(python)
 
 
 def measure(pythons: dict[str, str], *, core: int, repetitions: int, seconds: float) -> tuple[dict, dict]:

@@ -15,128 +15,34 @@ options.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
-import re
-import shlex
-import shutil
-import signal
-import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import learning_curves
 import numpy as np
 import report
+import trainings
+from trainings import Training
 
 POLICIES = ("learned", "heuristic", "random")
 COLUMNS = ("orders_per_hour", "contacts", "deadlock_seconds", "return")
-GRACE = 120.0
-"""How long a command may take to save after Ctrl-C, before it is killed [s]."""
+CURVES = {
+    "step": "step",
+    "seconds": "time/training_seconds",
+    "orders_per_hour": "env/orders_per_hour",
+    "contacts": "env/contacts",
+    "return": "rollout/return",
+}
+"""What is kept of a run's curve: name in results/warehouse_learning_curves.jsonl, and in metrics.jsonl."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One run of `train.py`, and its evaluation."""
-
-    task: str
-    seed: int
-    minutes: float
-    episodes: int
-    passed: tuple[str, ...]
-    work: Path
-
-    @property
-    def key(self) -> str:
-        """What it shares with the other seeds: the row of the results."""
-        return " ".join([self.task, *self.passed, f"({self.minutes:g} min)"])
-
-    @property
-    def folder(self) -> Path:
-        """Where this and the other seeds' runs are."""
-        return self.work / re.sub(r"[^A-Za-z0-9.=]+", "_", self.key).strip("_")
-
-    @property
-    def command(self) -> list[str]:
-        """Without the interpreter."""
-        words = ["train.py", "--env", "warehouse", "--env.task", self.task, "--algo", "mappo", "--seed", str(self.seed)]
-        return [*words, *self.passed, "--log-dir", str(self.folder), "--run-name", f"seed-{self.seed}", "--quiet"]
-
-    def result(self, *, fresh: bool) -> dict[str, Any]:
-        """What a finished run wrote down, or else runs it.
-
-        Raises:
-            RuntimeError: The command failed; the message is its last line.
-        """
-        kept = report.ROOT / self.folder / f"seed-{self.seed}.json"
-        if kept.exists() and not fresh:
-            found = json.loads(kept.read_text(encoding="utf-8"))
-            if found["episodes"] == self.episodes:
-                if found["code"] != code():
-                    print(f"{self.key}, seed {self.seed}: kept, but of other code; --fresh runs it again")
-                return found
-        run = report.ROOT / self.folder / f"seed-{self.seed}"
-        if run.exists():
-            shutil.rmtree(run)  # begun and never finished
-        run.parent.mkdir(parents=True, exist_ok=True)
-        found = {"seed": self.seed, "code": code(), "machine": report.machine(), **self._train(), **self._evaluate()}
-        found["curve"] = learning_curves.thinned(run / "metrics.jsonl")
-        if not found["curve"]:
-            raise RuntimeError("no episode ended while it trained; give it more time")
-        found["steps"], found["training_seconds"] = found["curve"][-1]["step"], found["curve"][-1]["seconds"]
-        kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
-        return found
-
-    def _train(self) -> dict[str, Any]:
-        log = report.ROOT / self.folder / f"seed-{self.seed}.log"
-        with log.open("w", encoding="utf-8") as file:
-            begin = time.perf_counter()
-            process = subprocess.Popen([sys.executable, *self.command], cwd=report.ROOT, stdout=file, stderr=file)
-            stopped = False
-            try:
-                process.wait(self.minutes * 60 or None)
-            except subprocess.TimeoutExpired:
-                stopped = True
-                process.send_signal(signal.SIGINT)
-                try:
-                    process.wait(GRACE)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-            seconds = time.perf_counter() - begin
-        if process.returncode not in ((0, 128 + signal.SIGINT) if stopped else (0,)):
-            raise RuntimeError(report.last_line(log.read_text(encoding="utf-8")))
-        return {
-            "command": shlex.join(["python", *self.command]),
-            "ended": "stopped at the limit" if stopped else "by itself",
-            "command_seconds": round(seconds, 1),
-        }
-
-    def _evaluate(self) -> dict[str, Any]:
-        words = ["train.py", "--evaluate", str(self.folder / f"seed-{self.seed}"), "--json"]
-        words += ["--episodes", str(self.episodes), "--seed", str(self.seed)]
-        done = subprocess.run(
-            [sys.executable, *words], cwd=report.ROOT, capture_output=True, text=True, check=False, encoding="utf-8"
-        )
-        if done.returncode:
-            raise RuntimeError(report.last_line(done.stderr))
-        return {"episodes": self.episodes, "policies": json.loads(done.stdout)["policies"]}
-
-
-def code() -> str:
-    """A fingerprint of what a result depends on."""
-    digest = hashlib.sha256()
-    for path in [report.ROOT / "train.py", *sorted((report.ROOT / "envs").rglob("*.*"))]:
-        if path.suffix in (".py", ".txt"):
-            digest.update(path.read_bytes())
-    for path in sorted((report.ROOT / "algos").rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+def training(task: str, seed: int, minutes: float, episodes: int, passed: tuple[str, ...], work: Path) -> Training:
+    """The command of one task and seed."""
+    options = ("--env", "warehouse", "--env.task", task, "--algo", "mappo", *passed)
+    return Training(" ".join([task, *passed, f"({minutes:g} min)"]), options, seed, minutes, episodes, work, CURVES)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -208,42 +114,30 @@ def main() -> int:
     if given.jobs > 1 and "--threads" not in passed:
         passed += ("--threads", str(max(1, (os.cpu_count() or 1) // given.jobs)))
 
-    jobs = [
-        Job(task, seed, given.minutes, given.episodes, passed, given.work)
+    wanted = [
+        training(task, seed, given.minutes, given.episodes, passed, given.work)
         for task in given.tasks
         for seed in range(given.seeds)
     ]
-    failed = False
     data = given.out.with_name(given.out.stem + "_curves.jsonl")
-    with ThreadPoolExecutor(given.jobs) as pool:
-        futures = [(job, pool.submit(job.result, fresh=given.fresh)) for job in jobs]
-        found: dict[str, list[dict[str, Any]]] = {}
-        for job, future in futures:
-            try:
-                run = future.result()
-            except KeyboardInterrupt:
-                pool.shutdown(cancel_futures=True)
-                raise
-            except RuntimeError as error:
-                print(f"{job.key}, seed {job.seed} failed: {error}", file=sys.stderr)
-                failed = True
-                continue
-            rate = [run["policies"][policy]["orders_per_hour"]["mean"] for policy in POLICIES]
-            words = ", ".join(f"{policy} {value:.0f}" for policy, value in zip(POLICIES, rate, strict=True))
-            print(
-                f"{job.key}, seed {job.seed}: orders per hour {words}; {run['command_seconds']:.0f} s", file=sys.stderr
-            )
-            runs = found.setdefault(job.key, [])
-            runs.append(run)
-            plain = [{name: value for name, value in run.items() if name != "curve"} for run in runs]
-            results[job.key] = {"summary": summary(runs), "jobs": given.jobs, "runs": plain}
-            learning_curves.merge(job.key, {run["seed"]: run["curve"] for run in runs}, data)
-            report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one, run in trainings.results(wanted, jobs=given.jobs, fresh=given.fresh):
+        rate = [run["policies"][policy]["orders_per_hour"]["mean"] for policy in POLICIES]
+        words = ", ".join(f"{policy} {value:.0f}" for policy, value in zip(POLICIES, rate, strict=True))
+        print(f"{one.key}, seed {one.seed}: orders per hour {words}; {run['command_seconds']:.0f} s", file=sys.stderr)
+        runs = found.setdefault(one.key, [])
+        runs.append(run)
+        row = {"summary": summary(runs), "jobs": given.jobs, "runs": trainings.without_curves(runs)}
+        results[one.key] = row
+        learning_curves.merge(one.key, {run["seed"]: run["curve"] for run in runs}, data)
+        report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
     print(table(results))
-    if not learning_curves.draw(results, data, given.out.with_suffix(".png")):
+    levels = {key: row["summary"] for key, row in results.items()}
+    panels = ("orders_per_hour", "contacts")
+    if not learning_curves.draw(levels, panels, data, given.out.with_suffix(".png"), bottom=0.0):
         print("\nno picture: matplotlib is not installed (pip install matplotlib)")
     print(f"\nwritten: {given.out.name} and its curves")
-    return int(failed)
+    return int(sum(map(len, found.values())) < len(wanted))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from toys import Match
 
 from algos import evaluation
 from algos.core import Action, Obs
-from algos.episodes import EpisodeStatistics
+from algos.episodes import EpisodeStatistics, returns_of_groups
 from algos.evaluation import compare, evaluate, mean_interval, random_policy, worlds_for
 from envs.vector import VectorView
 
@@ -46,9 +46,11 @@ def test_exactly_the_first_episodes_of_every_world_count() -> None:
 def test_statistics_of_episodes_equal_a_plain_loop() -> None:
     env = VectorView(Counting(late=True), 5)
     step = env.reset(3)
-    statistics = EpisodeStatistics(5, 3, ("total", "deaths"), window=7)
+    groups = {"return_even": [0, 2], "return_odd": [1]}
+    statistics = EpisodeStatistics(5, 3, ("total", "deaths", "return_odd"), groups=groups, window=7)
     sums = [np.zeros(3) for _ in range(5)]
     returns: list[float] = []
+    even: list[float] = []
     rng = np.random.default_rng(0)
     for _ in range(60):
         final, step = env.step(rng.integers(0, 2, size=step.alive.shape))
@@ -58,10 +60,33 @@ def test_statistics_of_episodes_equal_a_plain_loop() -> None:
             sums[world] += final.reward[world]
             if over[world]:
                 returns.append(float(np.mean(sums[world])))
+                even.append(float(np.mean(sums[world][::2])))
                 sums[world] = np.zeros(3)
     assert statistics.finished == len(returns) > 7
     assert statistics.means()["return"] == pytest.approx(np.mean(returns[-7:]))
     assert statistics.mean_return() == pytest.approx(np.mean(returns[-7:]))
+    assert statistics.means()["return_even"] == pytest.approx(np.mean(even[-7:]))
+    assert statistics.columns == (
+        "return",
+        "team_return",
+        "length",
+        "cost",
+        "return_even",
+        "return_odd",
+        "total",
+        "deaths",
+    )
+
+
+def test_groups_are_called_after_their_agents() -> None:
+    agents = ("adversary_0", "adversary_1", "agent_0")
+    assert returns_of_groups(agents, ((0, 1), (2,))) == {"return_adversary": [0, 1], "return_agent": [2]}
+    assert returns_of_groups(agents, ((0, 1, 2),)) == {}
+    assert returns_of_groups(agents, ((0,), (1,), (2,))) == {
+        "return_adversary_0": [0],
+        "return_adversary_1": [1],
+        "return_agent_0": [2],
+    }
 
 
 def test_episodes_cut_short_by_the_view_are_not_counted() -> None:

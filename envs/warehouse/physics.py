@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pymunk
-import pymunk.batch
 from numpy.typing import NDArray
 
 from ..kernels import kernel
+from . import chipmunk
 from . import layout as maps
 
 RADIUS = 0.3
@@ -62,12 +61,6 @@ SUBSTEPS = 4
 _SUBSTEP = CONTROL_STEP / SUBSTEPS
 _MARGIN = 0.001
 """Who comes this near [m] is left to pymunk, which knows exactly who touches."""
-_FIELDS = (
-    pymunk.batch.BodyFields.POSITION
-    | pymunk.batch.BodyFields.ANGLE
-    | pymunk.batch.BodyFields.VELOCITY
-    | pymunk.batch.BodyFields.ANGULAR_VELOCITY
-)
 X, Y, ANGLE, VX, VY, TURN_RATE = range(6)
 """Columns of `body` arrays: position [m], heading [rad], velocity [m/s], turn rate [rad/s]."""
 
@@ -220,14 +213,15 @@ class Physics:
             shape.friction = math.sqrt(FRICTION)
             space.add(body, shape)
         self._space, self._blocked = space, layout.blocked
-        self._step = _stepper(space)
-        # pymunk.batch walks the bodies in the order they were added, then the static one: its row stays zero, or the
-        # walls would move. The buffers are made once, because each new one leaks.
+        # The bodies come in the order they were added, then the static one: its row stays zero, or the walls would
+        # move. Arrays and what moves them are made once: every new buffer of pymunk leaks.
         self._row = np.zeros((n_robots + 1, 6))
-        self._parked = np.zeros((n_robots + 1, 6))
-        self._parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
+        parked = np.zeros((n_robots + 1, 6))
+        parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
         self._result = np.zeros((n_robots + 2, 6))
-        self._put, self._park, self._get = (_buffer(array) for array in (self._row, self._parked, self._result))
+        self._step = chipmunk.stepper(space)
+        self._park, self._put = chipmunk.writer(space, parked), chipmunk.writer(space, self._row)
+        self._get = chipmunk.reader(space, self._result)
 
     def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
         """Runs every world through the substeps.
@@ -240,41 +234,19 @@ class Physics:
         """
         out, touched = np.empty_like(body), np.empty(len(body), dtype=bool)
         glide(self._blocked, body, out, touched)
-        space, put, park, get = self._space, self._put, self._park, self._get
-        write, read, step = pymunk.batch.set_space_bodies, pymunk.batch.get_space_bodies, self._step
+        park, put, step, get = self._park, self._put, self._step, self._get
         n_robots = body.shape[1]
         row, result = self._row[:n_robots], self._result[:n_robots]
         for b in np.flatnonzero(touched):
-            write(space, _FIELDS, park)
+            park()
             step(_SUBSTEP)
             row[:] = body[b]
-            write(space, _FIELDS, put)
+            put()
             for _ in range(SUBSTEPS):
                 step(_SUBSTEP)
-            get.clear()
-            read(space, _FIELDS, get)
+            get()
             out[b] = result
         return out
-
-
-def _stepper(space: pymunk.Space) -> Callable[[float], None]:
-    """`space.step` without what it does for callbacks and for bodies added or removed, which costs as much as a step.
-
-    A pymunk whose inside looks different is used through the front door.
-    """
-    try:
-        from pymunk._chipmunk_cffi import lib
-
-        return functools.partial(lib.cpSpaceStep, space._space)
-    except (ImportError, AttributeError):
-        return space.step
-
-
-def _buffer(array: NDArray[np.float64]) -> pymunk.batch.Buffer:
-    buffer = pymunk.batch.Buffer()
-    buffer.set_float_buf(array)
-    buffer.set_int_buf(np.zeros(1, dtype=np.uintp))
-    return buffer
 
 
 @functools.lru_cache(maxsize=16)
