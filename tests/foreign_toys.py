@@ -160,7 +160,7 @@ class Differ(ParallelEnv):
 
 
 class Masked(ParallelEnv):
-    """Only the action `clock % 3` is allowed, told `where`: "infos", "dict" or, from the second step on, "late".
+    """Only the action `clock % 3` is allowed, told `where`: "infos", "dict" or, but for seed 0, "late" in an episode.
 
     Agent 1 is told that nothing is allowed.
     """
@@ -180,7 +180,7 @@ class Masked(ParallelEnv):
         return Discrete(3)
 
     def reset(self, seed: int | None = None, options: Any = None) -> Any:
-        self.agents, self.clock = self.possible_agents[:], 0
+        self.agents, self.clock, self.seed = self.possible_agents[:], 0, seed
         return self.look()
 
     def step(self, actions: dict[str, Any]) -> Any:
@@ -197,7 +197,7 @@ class Masked(ParallelEnv):
         for agent in self.possible_agents:
             mask = np.zeros(self.length, np.int8)
             mask[self.clock % 3] = agent == "agent_0"
-            told = self.where == "infos" or (self.where == "late" and self.clock > 5)
+            told = self.where == "infos" or (self.where == "late" and self.clock > 5 and self.seed)
             number = np.array([self.clock], np.float32)
             seen[agent] = {"observation": number, "action_mask": mask} if self.where == "dict" else number
             infos[agent] = {"action_mask": mask} if told else {}
@@ -261,14 +261,17 @@ class Endless(Leaving):
 
 
 class Breaks(Scripted):
-    """Breaks when agent 0 does action 3, from step 5 of an episode on: by `how`, "raise", "exit" or "kill"."""
+    """Breaks when agent 0 does action 3, from step 5 of an episode on: by `how`, "raise", "exit" or "kill".
+
+    Not with seed 0, with which it is looked at.
+    """
 
     def __init__(self, how: str = "raise", **options: Any) -> None:
         super().__init__(**options)
         self.how = how
 
     def step(self, actions: dict[str, Any]) -> Any:
-        if actions.get("agent_0") == 3 and self.clock >= 5:
+        if actions.get("agent_0") == 3 and self.clock >= 5 and self.seed:
             if self.how == "exit":
                 os._exit(7)
             if self.how == "kill":

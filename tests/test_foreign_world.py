@@ -178,6 +178,25 @@ class Gallery(Scripted):
         return np.zeros((64, 64, 3), np.uint8)
 
 
+class FailsLater(Scripted):
+    """As multiwalker, which asks the fallen where they are."""
+
+    def state(self) -> Any:
+        if len(self.agents) < len(self.possible_agents):
+            raise AttributeError("nobody there")
+        return super().state()
+
+
+def test_a_state_that_fails_after_a_death_is_left_out_and_after_the_end_is_not_asked_for() -> None:
+    some = here(FailsLater, state=True, ends=((3, "die"), None, None))
+    assert some.state_space.shape == (0,)
+    assert "state() fails (AttributeError: nobody there)" in some.notes[0]
+    everybody = here(FailsLater, state=True, ends=((3, "die"),) * 3)
+    assert everybody.state_space.shape == (4,)
+    finals = [final for final, _ in play(everybody, 4)]
+    assert [final.state[0, 0] for final in finals] == [1, 2, 0, 1]
+
+
 def test_a_state_that_is_the_joint_observation_fails_or_is_a_picture_is_left_out() -> None:
     joint, fails, gallery = here(Joint), here(Fails), here(Gallery)
     assert joint.state_space.shape == fails.state_space.shape == gallery.state_space.shape == (0,)
@@ -323,7 +342,7 @@ def test_masks_are_read_wherever_they_are(where: str) -> None:
 
 def test_masks_that_come_too_late_or_too_long_are_named() -> None:
     view = here(Masked, where="late")
-    with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there in the first steps"):
+    with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there at first"):
         play(view, 6)
     with pytest.raises(ValueError, match=r"action mask of agent_0 has shape \(4,\); \(3,\) is expected"):
         adapters.prepare(Masked, length=4)

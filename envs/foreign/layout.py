@@ -32,7 +32,8 @@ LONGEST_STATE = 20_000
 """Numbers in the longest global state that is used; longer ones are pictures by another name."""
 LONGEST_WAIT = 1000
 """Time limit of worlds of copies whose environment has none [steps]."""
-PROBE_STEPS = 4
+PROBE_STEPS = 100
+"""Of the first episode: some environments show only then what they do when somebody dies."""
 _LIMIT_NAMES = ("max_cycles", "max_steps", "_max_episode_steps", "max_episode_steps")
 
 
@@ -111,7 +112,7 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
     own_limit = _limit_of(env)
     if not time_limit and type(getattr(env, "unwrapped", env)).__module__.startswith(LIMIT_AS_DEATH):
         time_limit = own_limit
-    if not (time_limit or own_limit) and isinstance(env.env if isinstance(env, Pictures) else env, Copies):
+    if not (time_limit or own_limit) and isinstance(_behind_pictures(env), Copies):
         time_limit = LONGEST_WAIT
         notes.append(
             f"the environment has no time limit, so worlds, which wait for their last copy, are truncated after "
@@ -147,7 +148,7 @@ class _Found:
 def _play(
     env: ParallelEnv[Any, Any, Any], keys: tuple[Any, ...], observations: Observations, actions: Actions
 ) -> _Found:
-    """Plays `PROBE_STEPS` of random allowed actions."""
+    """Plays the first episode, at most `PROBE_STEPS`, with random allowed actions."""
     found = _Found()
     rng = np.random.default_rng(0)
     index = {key: i for i, key in enumerate(keys)}
@@ -159,8 +160,8 @@ def _play(
             found.neighbors |= "neighbors" in info
             if not found.metrics and isinstance(info.get("metrics"), Mapping):
                 found.metrics = tuple(name for name, value in info["metrics"].items() if isinstance(value, Real))
-        joint = _joint(keys, seen, observations)
-        if step == 0 or found.state_dim:
+        if env.agents and (step == 0 or found.state_dim):
+            joint = _joint(keys, seen, observations)
             state, note = _state_of(env)
             found.note = found.note or note
             found.state_dim = 0 if state is None else state.size
@@ -208,18 +209,24 @@ def _joint(keys: tuple[Any, ...], seen: Any, observations: Observations) -> Arra
 def _state_of(env: Any) -> tuple[Array | None, str]:
     """`state()`, flat float32, or None; and a note where it exists but is not used."""
     instead = "the critic reads the joint observation instead"
+    if not hasattr(_behind_pictures(env), "state"):
+        return None, ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a state that is a picture may complain that nobody wanted pictures
             state = np.asarray(env.state())
         flat = state.reshape(-1).astype(np.float32)
-    except (NotImplementedError, AttributeError):
+    except NotImplementedError:
         return None, ""
     except Exception as error:  # foreign code may raise anything
         return None, f"state() fails ({type(error).__name__}: {error}); {instead}"
     if is_picture(state) or flat.size > LONGEST_STATE:
         return None, f"state() is a picture or too long, {state.dtype} {state.shape}; {instead}"
     return flat, ""
+
+
+def _behind_pictures(env: Any) -> Any:
+    return env.env if isinstance(env, Pictures) else env
 
 
 def _limit_of(env: Any) -> int:

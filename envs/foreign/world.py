@@ -175,7 +175,9 @@ class World:
             layout.observations.write(i, observations[key], frame.obs[i])
         if layout.masks:
             self._show_masks(frame, observations, infos, alive)
-        if layout.state_dim:
+        if layout.state_dim and not any(alive):  # no value is asked for, and some environments have no state by then
+            frame.state[:] = 0.0
+        elif layout.state_dim:
             state = np.asarray(self.env.state())
             if state.size != layout.state_dim:
                 raise ValueError(f"state() has {state.size} numbers, at first it had {layout.state_dim}")
@@ -214,7 +216,7 @@ class World:
                 continue
             if MASK in info and not self.layout.masks:
                 raise ValueError(
-                    f"infos hold an {MASK!r} that was not there in the first steps; an environment that masks must do "
+                    f"infos hold an {MASK!r} that was not there at first; an environment that masks must do "
                     "so from reset() on"
                 )
             if "cost" in info and self._alive[i]:  # `_alive` is still that before the step
