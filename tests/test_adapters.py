@@ -281,6 +281,8 @@ def test_pictures_of_known_environments_are_small_and_stacked() -> None:
 
 
 def test_what_is_no_picture_stays_as_it_is() -> None:
-    for env, shape in ((Endless, (1,)), (Painted, (4, 64, 64))):
-        assert adapters.prepare(env, n_workers=0).layout.observations.space.shape == shape
+    for env, shape, worlds in ((Endless, (1,), 32), (Painted, (4, 64, 64), 8)):
+        foreign = adapters.prepare(env, n_workers=0)
+        assert foreign.layout.observations.space.shape == shape
+        assert foreign.n_worlds == worlds
     assert foreign_toys.raw_env is Scripted

@@ -113,7 +113,7 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("words", "steps"),
     [
-        (["--env", "mpe2.simple_adversary_v3", "--algo", "mappo", "--algo.share", "group"], 120),
+        (["--env", "mpe2.simple_adversary_v3", "--algo", "mappo"], 120),
         (["--env", "mpe2.simple_speaker_listener_v4", "--algo", "ippo", "--algo.gru", "4"], 120),
         (["--env", "butterfly/knights_archers_zombies_v11", "--env.spawn_delay", "1", "--algo", "mappo"], 800),
         (["--env", "gymnasium:CartPole-v1", "--env.n-copies", "3", "--algo", "ippo", "--algo.share", "none"], 120),
@@ -126,6 +126,8 @@ def test_whatever_agents_do_it_trains_without_special_flags(words: list[str], st
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert np.isfinite([row["train/value_loss"] for row in rows if "train/value_loss" in row]).all()
     assert any("train/policy_loss" in row for row in rows)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["algo"]["options"]["share"] == ("none" if "none" in words else "group")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Axes: B worlds, N agents, O observation, S global state, A actions.
 
-Stepping does not overlap with acting: who acts needs what all worlds show. The workers step while the caller sleeps.
+Stepping does not overlap with acting. Acting took 3 to 9 % of training on MPE, SISL, RWARE and Gymnasium's (two workers,
+two cores); with a worker on every core, as by default, it would take from stepping what it saves.
 """
 
 from __future__ import annotations
