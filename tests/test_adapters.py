@@ -237,7 +237,7 @@ def test_known_environments_show_what_they_show_by_hand(
 
 def test_multiwalker_reports_its_limit_as_death_and_is_set_right() -> None:
     pytest.importorskip("Box2D", reason="pip install box2d")
-    view = adapters.vector("pettingzoo.sisl.multiwalker_v9", 2, 1, max_cycles=4, terminate_on_fall=False)
+    view = adapters.vector("pettingzoo.sisl.multiwalker_v9", 2, 0, max_cycles=4, terminate_on_fall=False)
     view.reset(0)
     for _ in range(3):
         assert not view.step(np.zeros((2, 3, 4), np.float32))[0].truncated.any()
@@ -249,7 +249,7 @@ def test_multiwalker_reports_its_limit_as_death_and_is_set_right() -> None:
 
 def test_rware_reports_its_limit_as_death_and_is_set_right() -> None:
     pytest.importorskip("rware")
-    view = adapters.vector("rware:rware-tiny-2ag-v2", 2, 1, max_steps=4)
+    view = adapters.vector("rware:rware-tiny-2ag-v2", 2, 0, max_steps=4)
     assert view.agents == ("agent_0", "agent_1")
     assert view.observation_space.shape == (71,)
     view.reset(0)
@@ -272,7 +272,7 @@ def test_a_gymnasium_environment_is_truncated_by_its_own_limit() -> None:
 
 
 def test_pictures_of_known_environments_are_small_and_stacked() -> None:
-    view = adapters.vector(ZOMBIES, 1, 1, obs_method="image", image_size=32)
+    view = adapters.vector(ZOMBIES, 1, 1, obs_method="image", image_size=32, max_cycles=20)
     assert view.observation_space.shape == (4, 32, 32)
     assert view.state_space.shape == (0,)
     assert "state() is a picture" in view.notes[0]

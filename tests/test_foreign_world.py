@@ -305,7 +305,7 @@ def test_equal_boxes_stay_as_they_are() -> None:
 )
 def test_actions_that_nobody_can_serve_are_refused_in_words(kind: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        adapters.prepare(Differ, kind=kind)
+        adapters.prepare(Differ, n_workers=0, kind=kind)
 
 
 class Sees(Differ):
@@ -314,17 +314,17 @@ class Sees(Differ):
 
 def test_observations_that_nobody_can_serve_are_refused_in_words() -> None:
     with pytest.raises(ValueError, match=r"observation space of tank_1 is Graph.*no fixed length"):
-        adapters.prepare(Sees)
+        adapters.prepare(Sees, n_workers=0)
     with pytest.raises(ValueError, match=r"observation of scout_0 has shape \(3,\), its space is Box"):
-        adapters.prepare(Differ, shape=3)
+        adapters.prepare(Differ, n_workers=0, shape=3)
     with pytest.raises(ValueError, match=r"observation of scout_0 has shape \(1,\)"):  # not broadcast
-        adapters.prepare(Differ, shape=1)
+        adapters.prepare(Differ, n_workers=0, shape=1)
     with pytest.raises(ValueError, match="has no possible_agents"):
-        adapters.prepare(Scripted, names=(), n=0)
+        adapters.prepare(Scripted, n_workers=0, names=(), n=0)
     with pytest.raises(ValueError, match="game of turns"):
-        adapters.prepare(Turns)
+        adapters.prepare(Turns, n_workers=0)
     with pytest.raises(ValueError, match="the constructor gave a dict"):
-        adapters.prepare(dict)
+        adapters.prepare(dict, n_workers=0)
 
 
 @pytest.mark.parametrize("where", ["infos", "dict"])
@@ -345,7 +345,7 @@ def test_masks_that_come_too_late_or_too_long_are_named() -> None:
     with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there at first"):
         play(view, 6)
     with pytest.raises(ValueError, match=r"action mask of agent_0 has shape \(4,\); \(3,\) is expected"):
-        adapters.prepare(Masked, length=4)
+        adapters.prepare(Masked, n_workers=0, length=4)
 
 
 def test_an_environment_of_ours_shows_through_pettingzoo_what_it_shows_itself() -> None:
@@ -405,7 +405,7 @@ def test_copies_live_each_by_itself_and_the_world_waits_for_the_last() -> None:
                 lengths[world], clock[world] = step.obs[world, :, 0], 0
                 assert step.alive[world].all()
     with pytest.raises(ValueError, match="n_copies is 2, but the environment has agents of its own"):
-        adapters.prepare(Scripted, n_copies=2)
+        adapters.prepare(Scripted, n_workers=0, n_copies=2)
 
 
 def test_copies_are_shown_beside_each_other() -> None:
