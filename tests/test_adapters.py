@@ -218,7 +218,7 @@ def test_known_environments_show_what_they_show_by_hand(
             flat = np.asarray(expected[0][0][agent], np.float32).ravel()
             assert np.array_equal(step.obs[world, i, : flat.size], flat)
             assert not step.obs[world, i, flat.size :].any()
-        there = set(view.agents)
+        there, over = set(view.agents), False
         for action, (seen, paid, terminated, truncated, left) in zip(actions, expected[1:], strict=False):
             final, _ = view.step(np.stack([action, action]))
             for i, agent in enumerate(view.agents):
