@@ -37,7 +37,7 @@ def supersuit(worlds: int, processes: int) -> tuple[Callable[[], Any], Callable[
     one = ss.pettingzoo_env_to_vec_env_v1(importlib.import_module(NAME).parallel_env())
     env: Any = ss.concat_vec_envs_v1(one, worlds, num_cpus=processes, base_class="gymnasium")
     env.reset(seed=0)
-    actions = np.random.default_rng(0).integers(0, env.action_space[0].n, (100, env.num_envs))
+    actions = np.random.default_rng(0).integers(0, env.action_space.n, (100, env.num_envs))
     return _stepping(env.step, actions), env.close
 
 

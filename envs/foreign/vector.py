@@ -2,7 +2,7 @@
 
 Axes: B worlds, N agents, O observation, S global state, A actions.
 
-Stepping does not overlap with acting. Acting took 3 to 9 % of training on MPE, SISL, RWARE and Gymnasium's (two workers,
+Stepping does not overlap with acting. Acting took 3 to 9 % of training on MPE, SISL, RWARE and CartPole (two workers,
 two cores); with a worker on every core, as by default, it would take from stepping what it saves.
 """
 
