@@ -2,10 +2,12 @@
 
     python train.py --env warehouse --algo mappo
     python train.py --env warehouse --env.task medium-8 --algo mappo --algo.lr 3e-4 --seed 1 --total-steps 2e6
+    python train.py --env mpe2.simple_spread_v3 --env.N 5 --algo mappo
     python train.py --resume runs/NAME
     python train.py --evaluate runs/NAME --episodes 100 --video out.gif
 
 `--help` shows the options: after `--env X --algo Y` those of X and Y, after `--resume RUN` and `--evaluate RUN` theirs.
+X is an environment of ours or anybody's: PettingZoo's and Gymnasium's names are in docs/foreign.md.
 This is the only file that knows both packages.
 """
 
@@ -15,6 +17,7 @@ import dataclasses
 import importlib
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -32,6 +35,7 @@ from algos.interrupts import Interrupts
 from algos.options import UsageError
 from algos.policy import load_policy
 from algos.runner import LEARNED, Outcome, Schedule, run
+from envs import adapters
 from envs.vector import VectorView
 
 PROGRAM = "train.py"
@@ -44,11 +48,11 @@ class RunOptions(Schedule):
     seed: int = 0
     """Of everything: worlds, first weights, exploration. 0 to 2^31 - 1; evaluation uses seeds above."""
     n_worlds: int = 64
-    """Worlds stepped side by side."""
+    """Worlds stepped side by side; 0: as many as suit the environment."""
     log_dir: str = "runs"
     """Where run folders are made."""
     run_name: str = ""
-    """Name of the run folder; empty: <env>-<task>-<algo>-<seed>-<time>."""
+    """Name of the run folder; empty: <env>-<task>-<algo>-<seed>-<time>, without a task where there is none."""
     device: str = "cpu"
     """Where networks compute: cpu, cuda, cuda:1, ..."""
     threads: int = 0
@@ -61,7 +65,7 @@ class RunOptions(Schedule):
         super().__post_init__()
         if not 0 <= self.seed < evaluation.FIRST_SEED:
             raise ValueError(f"seed is {self.seed}; allowed are 0 to {evaluation.FIRST_SEED - 1}")
-        for name, least in (("n_worlds", 1), ("threads", 0)):
+        for name, least in (("n_worlds", 0), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if self.run_name in (".", "..") or "/" in self.run_name or "\\" in self.run_name:
@@ -121,6 +125,8 @@ DEFAULTS: dict[tuple[str, str], Defaults] = {
     ("warehouse", name): Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000))
     for name in ("mappo", "ippo")
 }
+FOREIGN = Defaults(RunOptions(n_worlds=0), algo=(("share", "group"),))
+"""Of environments of others: their groups of agents may be adversaries."""
 
 
 def main(argv: list[str]) -> int:
@@ -134,8 +140,8 @@ def main(argv: list[str]) -> int:
     except (UsageError, runfolder.RunFolderError, checkpoint.CheckpointError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # a full disk, a folder that may not be written
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+    except (OSError, adapters.ForeignError) as error:  # a full disk, a folder that may not be written; a dead worker
+        _warn(str(error))
         return 1
 
 
@@ -150,58 +156,71 @@ def train(argv: list[str]) -> int:
         for option, name, allowed in (("--env", env_name, env_names), ("--algo", algo_name, algo_names)):
             if name is None:
                 raise UsageError(f"{option} is missing; allowed: {', '.join(allowed)}; --help shows every option")
+    foreign = env_name is not None and adapters.is_foreign(env_name)
+    env_names += [env_name] if env_name is not None and foreign else []
     env_name = options.one_of("--env", env_name or env_names[0], env_names, "environment")
     algo_name = options.one_of("--algo", algo_name or algo_names[0], algo_names, "algorithm")
-    module = importlib.import_module(f"envs.{env_name}")  # see envs/__init__.py for what such a module offers
-    task = options.one_of(
-        "--env.task", options.find(argv, "--env.task") or module.DEFAULT_TASK, module.TASKS, f"task of {env_name}"
-    )
-    defaults = DEFAULTS.get((env_name, algo_name), Defaults())
+    defaults = FOREIGN if foreign else DEFAULTS.get((env_name, algo_name), Defaults())
+    choices = {
+        "env": ("env", "What to learn; also any PettingZoo or Gymnasium environment.", env_name, env_names),
+        "algo": ("algo", "How to learn it.", algo_name, algo_names),
+    }
+    if foreign:
+        task, env_options = None, _foreign_options(env_name, argv)
+    else:
+        module = importlib.import_module(f"envs.{env_name}")  # see envs/__init__.py for what such a module offers
+        task = options.one_of(
+            "--env.task", options.find(argv, "--env.task") or module.DEFAULT_TASK, module.TASKS, f"task of {env_name}"
+        )
+        choices["task"] = ("env.task", "Named set of the environment's options below.", task, list(module.TASKS))
+        env_options = envs.config(env_name, task)
     parts = {
-        "choice": options.group(
-            "Choice",
-            env=("env", "What to learn.", env_name, env_names),
-            algo=("algo", "How to learn it.", algo_name, algo_names),
-            task=("env.task", "Named set of the environment's options below.", task, list(module.TASKS)),
-        ),
+        "choice": options.group("Choice", **choices),
         "run": defaults.run,
-        "env": envs.config(env_name, task),
+        "env": env_options,
         "algo": ALGOS[algo_name].config(**dict(defaults.algo)),
     }
     about = (__doc__ or "").strip().replace("python train.py", f"python {PROGRAM}")
     given = options.parse(parts, argv, flat=("choice", "run"), program=PROGRAM, about=about)
     chosen: RunOptions = given["run"]
     config: dict[str, Any] = {
-        "env": {"name": env_name, "task": task, "options": _fields(given["env"])},
+        "env": {"name": env_name, "task": task, "options": _changed(env_options, given["env"])},
         "algo": {"name": algo_name, "options": _fields(given["algo"])},
         "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
     }
     with Interrupts() as stop:
-        make_env, heuristic = _environment(config)
-        env = make_env(chosen.n_worlds, stagger=True)
+        make_env, heuristic, suitable = _environment(config)
+        config["run"]["n_worlds"] = chosen.n_worlds or suitable
+        env = make_env(config["run"]["n_worlds"], stagger=True)
         spec = spec_of(env)
         algo = _algorithm(config, spec)
         config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
-        name = chosen.run_name or f"{env_name}-{task}-{algo_name}-{chosen.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = [re.sub(r"[/:]", "-", env_name), *([] if task is None else [task]), algo_name, str(chosen.seed)]
+        name = chosen.run_name or "-".join([*names, time.strftime("%Y%m%d-%H%M%S")])
         try:
             folder = runfolder.create(Path(chosen.log_dir), name, config)
         except OSError as error:
             raise UsageError(f"no run folder can be made in {chosen.log_dir}: {error.strerror or error}") from None
         if not chosen.quiet:
             print(f"run folder: {folder}", file=sys.stderr)
+            for note in getattr(env, "notes", ()):
+                _warn(note)
         hparams = _flat({part: config[part] for part in ("env", "algo", "run")})
-        outcome = run(
-            env,
-            algo,
-            _schedule(config["run"]),
-            folder=folder,
-            seed=chosen.seed,
-            make_env=make_env,
-            policies=_baselines(heuristic),
-            stop=stop,
-            hparams=hparams,
-            quiet=chosen.quiet,
-        )
+        try:
+            outcome = run(
+                env,
+                algo,
+                _schedule(config["run"]),
+                folder=folder,
+                seed=chosen.seed,
+                make_env=make_env,
+                policies=_baselines(heuristic),
+                stop=stop,
+                hparams=hparams,
+                quiet=chosen.quiet,
+            )
+        except adapters.ForeignError as error:
+            return _broken(folder, error)
         return _finish(folder, outcome, stop, chosen.quiet)
 
 
@@ -226,13 +245,15 @@ def resume(argv: list[str]) -> int:
         )
         return 0
     with Interrupts() as stop:
-        make_env, heuristic = _environment(config)
+        make_env, heuristic, _ = _environment(config)
         env = make_env(settings["n_worlds"], stagger=True)
         algo = _algorithm(config, runfolder.spec_from_plain(config["spec"]))
         history = [*config.pop("resumed", []), {"steps": steps, "code": runfolder.code_versions()}]
         runfolder.write_config(folder, {**config, "resumed": history})
         if not given.quiet:
             print(f"going on with {folder} at step {steps:,} from {path.name}", file=sys.stderr)
+        if note := getattr(env, "resume_note", ""):
+            _warn(note)
         try:
             outcome = run(
                 env,
@@ -248,6 +269,8 @@ def resume(argv: list[str]) -> int:
             )
         except checkpoint.MisfitError as error:
             raise UsageError(f"{path}: {error}") from None
+        except adapters.ForeignError as error:
+            return _broken(folder, error)
         return _finish(folder, outcome, stop, given.quiet)
 
 
@@ -266,7 +289,7 @@ def evaluate(argv: list[str]) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from None
     torch.set_num_threads(config["run"]["threads"])
-    make_env, heuristic = _environment(config)
+    make_env, heuristic, _ = _environment(config)
     seed = evaluation.FIRST_SEED + given.seed
     with Interrupts() as stop:
         policies: evaluation.Policies = {LEARNED: lambda _: policy.player(), **_baselines(heuristic)}
@@ -299,10 +322,29 @@ def best_threads() -> int:
     return min(cores, 2)
 
 
-def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any]]:
-    """A maker of worlds, given their number, and the heuristic."""
+def _foreign_options(name: str, argv: list[str]) -> Any:
+    """The adapter's options and, as text, those of a constructor that is not ours."""
+    try:
+        texts, complete = adapters.texts(name)
+    except ValueError as error:
+        raise UsageError(f"--env {error}") from None
+    if not complete:  # the constructor does not name its keys: it will refuse them itself
+        words = (word.split("=", 1)[0].removeprefix("--env.") for word in argv if word.startswith("--env."))
+        keys = {word.replace("-", "_") for word in words}.difference(adapters.RESERVED)
+        texts = {**dict.fromkeys(sorted(keys), ""), **texts}
+    return options.with_texts(adapters.Options, texts)
+
+
+def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any] | None, int]:
+    """A maker of worlds, given their number; the heuristic if there is one; and a number of worlds that suits."""
     name, task = config["env"]["name"], config["env"]["task"]
     arguments = runfolder.options_from_plain(config["env"]["options"])
+    if adapters.is_foreign(name):
+        try:
+            foreign = adapters.prepare(name, **adapters.parse(name, arguments))
+        except ValueError as error:
+            raise UsageError(f"--env {error}") from None
+        return foreign.maker(), None, foreign.n_worlds
     try:
         heuristic = envs.heuristic(name, task, **arguments)
         dynamics = envs.make(name, task, **arguments)
@@ -312,7 +354,7 @@ def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[
     def make_env(n_worlds: int, *, stagger: bool = False) -> Any:
         return VectorView(dynamics, n_worlds, stagger=stagger)
 
-    return make_env, heuristic
+    return make_env, heuristic, RunOptions.n_worlds
 
 
 def _algorithm(config: dict[str, Any], spec: Any) -> Any:
@@ -340,9 +382,19 @@ def _device(name: str) -> str:
     return name
 
 
-def _baselines(heuristic: Callable[[Any], Any]) -> evaluation.Policies:
+def _baselines(heuristic: Callable[[Any], Any] | None) -> evaluation.Policies:
     """Random and the heuristic, for comparison."""
+    if heuristic is None:
+        return {"random": evaluation.random_policy}
     return {"random": evaluation.random_policy, "heuristic": lambda env: lambda _: heuristic(env.batch_state)}  # pyright: ignore
+
+
+def _broken(folder: Path, error: adapters.ForeignError) -> int:
+    """Says why a run ended whose environment could not go on; returns the exit code."""
+    if trace := getattr(error, "traceback", ""):
+        print(trace.rstrip(), file=sys.stderr)
+    _warn(f"{error}; what was learned is saved, go on with: {_resume_command(folder)}")
+    return 1
 
 
 def _finish(folder: Path, outcome: Outcome, stop: Interrupts, quiet: bool) -> int:
@@ -358,12 +410,15 @@ def _finish(folder: Path, outcome: Outcome, stop: Interrupts, quiet: bool) -> in
         plain = json.dumps(evaluation.summary(outcome.comparison), indent=2) + "\n"
         checkpoint.write_atomically(folder / "evaluation.json", plain.encode())
     if stop():
-        again = f"python {shlex.join([sys.argv[0], '--resume', str(folder)])}"
-        todo = f"go on with: {again}" if not outcome.finished else f"training is finished: {folder}"
+        todo = f"go on with: {_resume_command(folder)}" if not outcome.finished else f"training is finished: {folder}"
         saved = "saved" if outcome.saved else "not saved"
         print(f"{PROGRAM}: interrupted at step {outcome.steps:,}, {saved}; {todo}", file=sys.stderr)
         return stop.exit_code
     return 0 if outcome.saved else 1
+
+
+def _resume_command(folder: Path) -> str:
+    return f"python {shlex.join([sys.argv[0], '--resume', str(folder)])}"
 
 
 def _schedule(settings: dict[str, Any]) -> Schedule:
@@ -372,6 +427,13 @@ def _schedule(settings: dict[str, Any]) -> Schedule:
 
 def _fields(config: Any) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def _changed(before: Any, after: Any) -> dict[str, Any]:
+    """All options of ours; of a foreign constructor those that were given, for the others are its own affair."""
+    free = isinstance(after, adapters.Options)
+    kept = _fields(after)
+    return {k: v for k, v in kept.items() if not free or k in adapters.RESERVED or v != getattr(before, k)}
 
 
 def _flat(nested: dict[str, Any], lead: str = "") -> dict[str, Any]:

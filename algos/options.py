@@ -12,7 +12,7 @@ import difflib
 import io
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
@@ -105,6 +105,18 @@ def group(name: str, **fields: tuple[str, str, str, Sequence[str]]) -> Any:
         frozen=True,
     )
     return made()
+
+
+def with_texts(typed: type[Any], texts: Mapping[str, str]) -> Any:
+    """An instance of a new dataclass: the fields of `typed`, a frozen one, and one of free text for each key.
+
+    Args:
+        typed: What is known beforehand.
+        texts: Defaults by key.
+    """
+    anything = Annotated[str, tyro.conf.arg(metavar="VALUE", help="Handed to the constructor.")]
+    fields = [(key, anything, default) for key, default in texts.items()]
+    return dataclasses.make_dataclass(typed.__name__, fields, bases=(typed,), frozen=True)()
 
 
 def parse(

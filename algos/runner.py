@@ -173,7 +173,13 @@ def run(
         begin = now()
         action = algo.act(obs)
         acted = now()
-        final, step = env.step(action)
+        try:
+            final, step = env.step(action)
+        except Exception:  # an environment that cannot go on: what was learned so far is saved
+            keeper.save(started)
+            monitor.flush()
+            progress.close(state.steps)
+            raise
         stepped = now()
         started = ended_worlds(final)
         algo.observe(
@@ -297,7 +303,11 @@ class _Examiner:
             False where `stop` came first, and nothing is written.
         """
         env = self.make_env(worlds_for(n_episodes))
-        evaluation = evaluate(env, Player(self.algo.policy), n_episodes, stop=self.stop)
+        try:
+            evaluation = evaluate(env, Player(self.algo.policy), n_episodes, stop=self.stop)
+        except Exception:  # see `run`
+            self.keeper.save(started)
+            raise
         if evaluation is None:
             return False
         self._write(evaluation)
@@ -316,13 +326,13 @@ class _Examiner:
         return evaluations
 
     def film(self) -> None:
-        """Shows an episode in TensorBoard; where a package for pictures is missing, says so once."""
+        """Shows an episode in TensorBoard; where that cannot be drawn, says so once."""
         env = self.make_env(1)
         try:
             frames = record_episode(env, Player(self.algo.policy), max_frames=MAX_FRAMES, stop=self.stop)
             height, width, _ = frames[0].shape
             self.monitor.video(self.state.steps, encode_gif(frames, env.step_seconds), height, width)
-        except ImportError as error:
+        except (ImportError, NotImplementedError) as error:  # a missing package, or an environment that draws nothing
             self.monitor.say_once("video", f"no videos: {error}")
 
     def _write(self, evaluation: Evaluation) -> None:

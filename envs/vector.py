@@ -139,8 +139,8 @@ class VectorView:
             if state.get(key) != expected:
                 raise ValueError(f"saved {key} is {state.get(key)!r}, here it is {expected!r}; load it where it fits")
         world_state, step = self.env.reset([0] * self.n_worlds)  # only for its types, names and shapes
-        fields = _restored(state["state"], world_state._asdict(), "state")
-        loaded = Step(**_restored(state["step"], step._asdict(), "step"))
+        fields = restored(state["state"], world_state._asdict(), "state")
+        loaded = Step(**restored(state["step"], step._asdict(), "step"))
         self._state = type(world_state)(**fields)
         self._step = loaded
         self._seed = int(state["seed"])
@@ -191,24 +191,33 @@ def _put(value: Any, rows: Array, new: Any) -> Any:
     return value
 
 
-def _restored(saved: Any, like: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Copies of the saved arrays, after a check that names, shapes and types are those of `like`."""
+def restored(saved: Any, like: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Copies of saved arrays.
+
+    Args:
+        saved: Arrays by name, nested in mappings; None where there is none.
+        like: What names, shapes and types must be.
+        where: For messages.
+
+    Raises:
+        ValueError: They are not.
+    """
     if not isinstance(saved, Mapping) or set(saved) != set(like):
         names = sorted(saved) if isinstance(saved, Mapping) else saved
         raise ValueError(f"saved {where} has {names!r}, here it has {sorted(like)}; it is of another version")
-    restored: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, expected in like.items():
         if isinstance(expected, Mapping):
-            restored[key] = _restored(saved[key], expected, f"{where}.{key}")
+            found[key] = restored(saved[key], expected, f"{where}.{key}")
         elif expected is None or saved[key] is None:
             if expected is not saved[key]:
                 raise ValueError(f"saved {where}.{key} is present in only one of saved and here; it does not fit")
-            restored[key] = None
+            found[key] = None
         else:
             value = np.array(saved[key])
             if value.shape != expected.shape or value.dtype != expected.dtype:
                 raise ValueError(
                     f"saved {where}.{key} is {value.dtype}{value.shape}, here it is {expected.dtype}{expected.shape}"
                 )
-            restored[key] = value
-    return restored
+            found[key] = value
+    return found

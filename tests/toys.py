@@ -393,7 +393,7 @@ def train(env: Any, algo: Any, updates: int, seed: int = 0) -> list[dict[str, fl
             )
         )
         started = ended
-        returns += list(final.metrics["return"][ended] / env.n_agents)
+        returns += list(final.metrics["return"][ended] / len(env.agents))
         stats = algo.update()
         if stats:
             history.append({**stats, "return": float(np.mean(returns)) if returns else float("nan")})

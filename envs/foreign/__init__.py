@@ -1,0 +1,14 @@
+"""Environments that others wrote, behind the contract that training knows.
+
+    a name, options            envs.adapters finds the constructor and checks the options
+      -> ParallelEnv           `parallel`: AEC converted, list-style Gymnasium, copies of a single-agent one
+      -> smaller pictures      `pictures`: SuperSuit reduces colours, resizes, scales and stacks what is an image
+      -> Layout                `layout`: one environment is built and asked once what all of them show
+      -> rows                  `world`: dictionaries of one environment to rows of fixed shape, ends told apart
+      -> Board                 `board`: the rows of all worlds, in memory that all processes share
+      -> processes             `workers` starts and restarts them, `worker` is what runs in one
+      -> ForeignVector         `vector`: the `VectorEnv` of `algos.core`
+
+Nothing here knows an environment by name, except a short list of those that report their time limit as death
+(`layout.LIMIT_AS_DEATH`).
+"""

@@ -1,0 +1,122 @@
+"""The rows of all worlds, in memory that the processes share.
+
+Axes: B worlds, N agents, O observation, S global state, A actions, M metrics.
+
+The memory is a file without a name: its descriptor is handed to the workers, and it is gone when the last process
+that has it ends, however that happens. There is nothing to unlink, so nothing can leak.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from ..core import Array
+from .layout import Layout
+
+ALIGNMENT = 64  # bytes: a cache line, so that no two arrays share one
+
+
+class Frame(NamedTuple):
+    """A moment of all worlds."""
+
+    obs: Array  # (B, N, O) float32, zeros for who is not shown
+    state: Array  # (B, S) float32
+    alive: Array  # (B, N) bool
+    near: Array  # (B, N, N) bool, who hears whom; (B, 0, 0) where infos do not say
+    mask: Array  # (B, N, A) bool; (B, 0, 0) where there are no masks
+    metrics: Array  # (B, M) float64
+
+
+class Board(NamedTuple):
+    """Everything that goes from and to the worlds; a row belongs to the process that steps its world."""
+
+    action: Array  # (B, N) int64 or (B, N, A) float32: what to do next
+    stagger: Array  # (B,) int64, steps after which the first episode is cut short; 0 for never
+    episode: Array  # (B,) int64, index of the running episode
+    reward: Array  # (B, N) float32
+    team_reward: Array  # (B,) float32
+    cost: Array  # (B, N) float32
+    terminated: Array  # (B, N) bool
+    truncated: Array  # (B,) bool
+    ended: Array  # (B,) bool: `next` shows the beginning of another episode
+    whole: Array  # (B,) bool: an episode ended, and `stagger` did not cut it short
+    final: Frame  # what the action led to
+    next: Frame  # what to act on, where the world ended
+
+
+def fields(layout: Layout, n_worlds: int) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of every array, by name; those of frames are `final.obs` and so on."""
+    b, n = n_worlds, len(layout.keys)
+    space = layout.actions.space
+    if isinstance(space, Box):
+        action, choices = ((b, n, *space.shape), np.float32), 0
+    else:
+        action, choices = ((b, n), np.int64), int(space.n)
+    length = int(np.prod(layout.observations.space.shape))
+    found: dict[str, tuple[tuple[int, ...], Any]] = {
+        "action": action,
+        "stagger": ((b,), np.int64),
+        "episode": ((b,), np.int64),
+        "reward": ((b, n), np.float32),
+        "team_reward": ((b,), np.float32),
+        "cost": ((b, n), np.float32),
+        "terminated": ((b, n), np.bool_),
+        "truncated": ((b,), np.bool_),
+        "ended": ((b,), np.bool_),
+        "whole": ((b,), np.bool_),
+    }
+    for frame in ("final", "next"):
+        found |= {
+            f"{frame}.obs": ((b, n, length), np.float32),
+            f"{frame}.state": ((b, layout.state_dim), np.float32),
+            f"{frame}.alive": ((b, n), np.bool_),
+            f"{frame}.near": ((b, n, n) if layout.neighbors else (b, 0, 0), np.bool_),
+            f"{frame}.mask": ((b, n, choices) if layout.masks else (b, 0, 0), np.bool_),
+            f"{frame}.metrics": ((b, len(layout.metrics)), np.float64),
+        }
+    return found
+
+
+def size_of(layout: Layout, n_worlds: int) -> int:
+    """Bytes that a board needs."""
+    return sum(_padded(shape, kind) for shape, kind in fields(layout, n_worlds).values())
+
+
+def board_in(memory: Any, layout: Layout, n_worlds: int) -> Board:
+    """The arrays in a block of memory of at least `size_of` bytes."""
+    arrays: dict[str, Array] = {}
+    offset = 0
+    for name, (shape, kind) in fields(layout, n_worlds).items():
+        arrays[name] = np.ndarray(shape, kind, memory, offset)
+        offset += _padded(shape, kind)
+    final, following = (
+        Frame(**{field: arrays.pop(f"{frame}.{field}") for field in Frame._fields}) for frame in ("final", "next")
+    )
+    return Board(**arrays, final=final, next=following)
+
+
+def nameless_file(size: int) -> int:
+    """The descriptor of a new file of zeros that no folder lists."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("coterie-worlds")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def mapped(descriptor: int, size: int) -> mmap.mmap:
+    """The memory behind a descriptor, shared with whoever maps it."""
+    return mmap.mmap(descriptor, size)
+
+
+def _padded(shape: tuple[int, ...], kind: Any) -> int:
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    return -(-size // ALIGNMENT) * ALIGNMENT

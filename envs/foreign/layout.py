@@ -1,0 +1,249 @@
+"""What all worlds of an environment have in common, found out by building one and playing a few steps.
+
+Axes: N agents, O observation, S global state, M metrics.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from pettingzoo.utils.env import ParallelEnv
+
+from ..core import Array
+from .parallel import Copies
+from .pictures import Pictures, is_picture
+from .spaces import MASK, Actions, Observations
+
+LIMIT_AS_DEATH = ("rware.", "pettingzoo.sisl.multiwalker.")
+"""Modules whose environments report their time limit as termination of all agents: `rware.warehouse.Warehouse.step`
+("done" at `max_steps`) and `multiwalker.raw_env.step` (all `terminations` at `max_cycles`). The limit is read off them
+and undone. For others, `time_limit` says it."""
+
+FRAMES_PER_SECOND = 30.0
+"""Of pictures, where the metadata does not say."""
+LONGEST_STATE = 20_000
+"""Numbers in the longest global state that is used; longer ones are pictures by another name."""
+LONGEST_WAIT = 1000
+"""Time limit of worlds of copies whose environment has none [steps]."""
+PROBE_STEPS = 100
+"""Of the first episode: some environments show only then what they do when somebody dies."""
+_LIMIT_NAMES = ("max_cycles", "max_steps", "_max_episode_steps", "max_episode_steps")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shapes of an environment, and how to read what it returns."""
+
+    keys: tuple[Any, ...]
+    """(N,) possible agents as the environment has them, in its order."""
+    observations: Observations
+    actions: Actions
+    state_dim: int
+    """S; 0 where there is no state, or it is not worth its time: the joint observation serves."""
+    masks: bool
+    """Whether an action mask is kept: where the environment gives one, or agents have different numbers of choices."""
+    neighbors: bool
+    """Whether `infos` say who hears whom; otherwise everybody alive hears everybody alive."""
+    metrics: tuple[str, ...]
+    """(M,) names in `infos[agent]["metrics"]`."""
+    time_limit: int
+    """Steps after which a world is truncated here; 0 leaves it to the environment."""
+    max_steps: int
+    """Steps to the time limit, as far as it is known; otherwise 0."""
+    step_seconds: float
+    notes: tuple[str, ...]
+    """What a user should know, a line each."""
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """(N,) names."""
+        return tuple(str(key) for key in self.keys)
+
+    @property
+    def state_space(self) -> Box:
+        """(S,)."""
+        return Box(-np.inf, np.inf, (self.state_dim,), np.float32)
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Agents whose names differ only in the number at the end, in the order of their first members."""
+        members: dict[str, list[int]] = {}
+        for index, name in enumerate(self.agents):
+            members.setdefault(re.sub(r"[\W_]*\d+$", "", name), []).append(index)
+        return tuple(tuple(group) for group in members.values())
+
+
+def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
+    """Resets an environment, plays a few steps and looks at what it shows.
+
+    Args:
+        env: It is left in the middle of an episode.
+        time_limit: Steps after which worlds are to be truncated; 0 for the environment's own.
+
+    Raises:
+        ValueError: Something in it cannot be served here; the message says what, and what would be.
+    """
+    keys = getattr(env, "possible_agents", None)
+    if not keys:
+        raise ValueError(
+            "the environment has no possible_agents; give it the list of all agents that may ever appear, for networks "
+            "and arrays have a fixed number of rows"
+        )
+    keys = tuple(keys)
+    names = [str(key) for key in keys]
+    seen_spaces = [env.observation_space(key) for key in keys]
+    pictures = isinstance(env, Pictures) and len({space.shape for space in seen_spaces}) == 1
+    observations = Observations(names, seen_spaces, pictures=pictures)
+    actions = Actions(names, [env.action_space(key) for key in keys])
+
+    found = _play(env, keys, observations, actions)
+    discrete = isinstance(actions.space, Discrete)
+    if found.masks and not discrete:
+        raise ValueError(f"infos hold an {MASK!r}, but agents act in {actions.space}; masks are for Discrete spaces")
+    notes = [found.note] if found.note else []
+
+    own_limit = _limit_of(env)
+    if not time_limit and type(getattr(env, "unwrapped", env)).__module__.startswith(LIMIT_AS_DEATH):
+        time_limit = own_limit
+    if not (time_limit or own_limit) and isinstance(_behind_pictures(env), Copies):
+        time_limit = LONGEST_WAIT
+        notes.append(
+            f"the environment has no time limit, so worlds, which wait for their last copy, are truncated after "
+            f"{time_limit} steps; set time_limit to change that"
+        )
+    rate = getattr(env, "metadata", {}).get("render_fps") or FRAMES_PER_SECOND
+    return Layout(
+        keys=keys,
+        observations=observations,
+        actions=actions,
+        state_dim=found.state_dim,
+        masks=discrete and (found.masks or observations.has_masks or actions.own is not None),
+        neighbors=found.neighbors,
+        metrics=found.metrics,
+        time_limit=time_limit,
+        max_steps=min(time_limit, own_limit) if time_limit and own_limit else time_limit or own_limit,
+        step_seconds=1.0 / float(rate),
+        notes=tuple(notes),
+    )
+
+
+@dataclass
+class _Found:
+    """What playing showed."""
+
+    masks: bool = False
+    neighbors: bool = False
+    metrics: tuple[str, ...] = ()
+    state_dim: int = 0
+    note: str = ""
+
+
+def _play(
+    env: ParallelEnv[Any, Any, Any], keys: tuple[Any, ...], observations: Observations, actions: Actions
+) -> _Found:
+    """Plays the first episode, at most `PROBE_STEPS`, with random allowed actions."""
+    found = _Found()
+    rng = np.random.default_rng(0)
+    index = {key: i for i, key in enumerate(keys)}
+    seen, infos = env.reset(seed=0)
+    states_differ = False
+    for step in range(PROBE_STEPS + 1):
+        for info in infos.values():
+            found.masks |= MASK in info
+            found.neighbors |= "neighbors" in info
+            if not found.metrics and isinstance(info.get("metrics"), Mapping):
+                found.metrics = tuple(name for name, value in info["metrics"].items() if isinstance(value, Real))
+        if env.agents and (step == 0 or found.state_dim):
+            joint = _joint(keys, seen, observations)
+            state, note = _state_of(env)
+            found.note = found.note or note
+            found.state_dim = 0 if state is None else state.size
+            states_differ |= state is not None and not np.array_equal(state, joint)
+        if not env.agents or step == PROBE_STEPS:
+            break
+        chosen = {}
+        for key in env.agents:
+            if key not in index:
+                raise ValueError(f"agent {key!r} is not among possible_agents: {list(keys)}")
+            chosen[key] = _random_action(index[key], actions, observations, seen.get(key), infos.get(key, {}), rng)
+        seen, _, _, _, infos = env.step(chosen)
+    if not states_differ:
+        # Nothing that the joint observation does not say, and asking for it costs time: a tenth of a step in mpe2.
+        found.state_dim = 0
+    return found
+
+
+def _random_action(
+    agent: int, actions: Actions, observations: Observations, seen: Any, info: Any, rng: np.random.Generator
+) -> Any:
+    if isinstance(actions.space, Box):
+        return actions.decode(agent, rng.uniform(actions.space.low, actions.space.high))
+    mask = info.get(MASK)
+    if mask is None and seen is not None:
+        mask = observations.mask(agent, seen)
+    if mask is not None:
+        allowed = actions.widen(agent, mask)
+    else:
+        allowed = np.ones(int(actions.space.n), bool) if actions.own is None else actions.own[agent]
+    return actions.decode(agent, rng.choice(np.flatnonzero(allowed)))
+
+
+def _joint(keys: tuple[Any, ...], seen: Any, observations: Observations) -> Array:
+    """What those agents see that see anything, in a row, without padding."""
+    parts = []
+    for i, key in enumerate(keys):
+        if key in seen:
+            row = np.zeros(observations.sizes[i], np.float32)
+            observations.write(i, seen[key], row)
+            parts.append(row)
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _state_of(env: Any) -> tuple[Array | None, str]:
+    """`state()`, flat float32, or None; and a note where it exists but is not used."""
+    instead = "the critic reads the joint observation instead"
+    if not hasattr(_behind_pictures(env), "state"):
+        return None, ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a state that is a picture may complain that nobody wanted pictures
+            state = np.asarray(env.state())
+        flat = state.reshape(-1).astype(np.float32)
+    except NotImplementedError:
+        return None, ""
+    except Exception as error:  # foreign code may raise anything
+        return None, f"state() fails ({type(error).__name__}: {error}); {instead}"
+    if is_picture(state) or flat.size > LONGEST_STATE:
+        return None, f"state() is a picture or too long, {state.dtype} {state.shape}; {instead}"
+    return flat, ""
+
+
+def _behind_pictures(env: Any) -> Any:
+    return env.env if isinstance(env, Pictures) else env
+
+
+def _limit_of(env: Any) -> int:
+    """The environment's own time limit [steps], where an attribute says it; otherwise 0."""
+    for part in _layers(env):
+        for name in _LIMIT_NAMES:
+            limit = getattr(part, name, None)
+            if isinstance(limit, (int, np.integer)) and not isinstance(limit, bool) and limit > 0:
+                return int(limit)
+    return 0
+
+
+def _layers(env: Any) -> Iterator[Any]:
+    """The environment, what its wrappers wrap, and what that holds: where constructors leave their arguments."""
+    yield env
+    bare = getattr(env, "unwrapped", env)
+    spec = getattr(env, "spec", None)
+    for part in (spec, bare, getattr(bare, "env", None)):
+        if part is not None and part is not env:
+            yield part

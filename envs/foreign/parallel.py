@@ -1,0 +1,220 @@
+"""Whatever a constructor builds, as a `ParallelEnv`: PettingZoo's two kinds, and Gymnasium environments.
+
+Two kinds of Gymnasium environments:
+
+- list-style ones for many agents, such as RWARE: `Tuple` spaces, observations and rewards in sequences;
+- single-agent ones: a world holds N independent copies, one for each agent, as a population of learners on one task.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Space, Tuple
+from pettingzoo.utils.conversions import aec_to_parallel
+from pettingzoo.utils.env import AECEnv, ParallelEnv
+
+from .spaces import MASK, idle_action
+
+
+def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any, Any, Any]:
+    """Builds an environment and shows it as a `ParallelEnv`.
+
+    Args:
+        build: Makes it.
+        n_copies: How many of a single-agent Gymnasium environment; 1 for all others.
+
+    Raises:
+        ValueError: It is nothing that can be shown so; the message says why.
+    """
+    env = build()
+    if isinstance(env, gymnasium.Env):
+        if not isinstance(env.action_space, Tuple):
+            return Copies([env, *(build() for _ in range(n_copies - 1))])
+        parallel: Any = ListStyle(env)
+    elif isinstance(env, AECEnv):
+        if not env.metadata.get("is_parallelizable", False):
+            raise ValueError(
+                f"{env} is a game of turns (its metadata has no is_parallelizable); Coterie trains on environments in "
+                "which all agents act at once"
+            )
+        parallel = aec_to_parallel(env)
+    elif callable(getattr(env, "step", None)) and hasattr(env, "possible_agents"):  # not all subclass ParallelEnv
+        parallel = env
+    else:
+        raise ValueError(
+            f"the constructor gave a {type(env).__name__}; allowed are PettingZoo's ParallelEnv and AECEnv, and "
+            "gymnasium.Env"
+        )
+    if n_copies != 1:
+        raise ValueError(
+            f"n_copies is {n_copies}, but the environment has agents of its own; copies are made of single-agent "
+            "Gymnasium environments"
+        )
+    return parallel
+
+
+class ListStyle(ParallelEnv[str, Any, Any]):
+    """A Gymnasium environment whose spaces, observations and rewards are sequences over agents.
+
+    Endings may be one flag for all or a sequence. An agent that ended alone is gone; the environment, which goes on
+    asking for its action, gets an idle one. `info` may be a sequence of one dict an agent; a dict for all is shown to
+    every agent, with sequences of length N under `action_mask` and `cost` dealt out.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        assert isinstance(env.action_space, Tuple)
+        if not isinstance(env.observation_space, Tuple) or len(env.observation_space) != len(env.action_space):
+            raise ValueError(
+                f"action_space is a Tuple of {len(env.action_space)}, observation_space is {env.observation_space}; a "
+                "list-style environment needs a Tuple of one space an agent in both"
+            )
+        self.env = env
+        self.metadata = dict(env.metadata)
+        self.render_mode = env.render_mode
+        self.possible_agents = [f"agent_{i}" for i in range(len(env.action_space))]
+        self.agents: list[str] = []
+        self._seen = dict(zip(self.possible_agents, env.observation_space.spaces, strict=True))
+        self._done = dict(zip(self.possible_agents, env.action_space.spaces, strict=True))
+
+    @property
+    def unwrapped(self) -> Any:
+        """The environment behind all wrappers."""
+        return self.env.unwrapped
+
+    def observation_space(self, agent: str) -> Space[Any]:
+        """The identical object on every call."""
+        return self._seen[agent]
+
+    def action_space(self, agent: str) -> Space[Any]:
+        """The identical object on every call."""
+        return self._done[agent]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Starts an episode."""
+        observations, info = self.env.reset(seed=seed, options=options)
+        self.agents = self.possible_agents[:]
+        return dict(zip(self.agents, observations, strict=True)), self._infos(info)
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        """Steps; only those who acted are shown."""
+        agents = self.possible_agents
+        chosen = tuple(actions[agent] if agent in actions else idle_action(self._done[agent]) for agent in agents)
+        observations, rewards, terminated, truncated, info = self.env.step(chosen)
+        paid: Any = rewards  # a sequence, against Gymnasium's types
+        died = dict(zip(agents, _each(terminated, len(agents)), strict=True))
+        stopped = dict(zip(agents, _each(truncated, len(agents)), strict=True))
+        infos = self._infos(info)
+        acted = self.agents
+        self.agents = [agent for agent in acted if not (died[agent] or stopped[agent])]
+        rows = [agents.index(agent) for agent in acted]
+        return (
+            {agents[i]: observations[i] for i in rows},
+            {agents[i]: float(paid[i]) for i in rows},
+            {agent: died[agent] for agent in acted},
+            {agent: stopped[agent] for agent in acted},
+            {agent: infos[agent] for agent in acted},
+        )
+
+    def render(self) -> Any:
+        """Whatever the environment draws."""
+        return self.env.render()
+
+    def close(self) -> None:
+        """Closes the environment."""
+        self.env.close()
+
+    def _infos(self, info: Any) -> dict[str, dict[str, Any]]:
+        agents = self.possible_agents
+        if not isinstance(info, dict):
+            return {agent: dict(own) for agent, own in zip(agents, info, strict=True)}
+        infos = {agent: dict(info) for agent in agents}
+        for key in (MASK, "cost"):
+            if isinstance(info.get(key), (list, tuple, np.ndarray)) and len(info[key]) == len(agents):
+                for agent, own in zip(agents, info[key], strict=True):
+                    infos[agent][key] = own
+        return infos
+
+
+class Copies(ParallelEnv[str, Any, Any]):
+    """N independent copies of a single-agent Gymnasium environment, one for each of N learners.
+
+    A copy's episode is its agent's life: it terminates or is truncated by itself, and its agent is gone until the
+    world's next episode, which begins when the last copy has ended. Waiting costs rows that are masked out of every
+    loss, not steps of the environment: a copy that ended is not stepped. The alternative, cutting the longest episodes
+    short, would make every mean return a wrong one. So copies need a time limit (`time_limit`).
+
+    Copy i of a world is seeded from the world's seed and i.
+    """
+
+    def __init__(self, envs: Sequence[gymnasium.Env[Any, Any]]) -> None:
+        self.envs = dict(zip((f"learner_{i}" for i in range(len(envs))), envs, strict=True))
+        self.metadata = dict(envs[0].metadata)
+        self.render_mode = envs[0].render_mode
+        self.spec = envs[0].spec
+        self.possible_agents = list(self.envs)
+        self.agents: list[str] = []
+
+    @property
+    def unwrapped(self) -> Any:
+        """The first copy, behind all wrappers."""
+        return next(iter(self.envs.values())).unwrapped
+
+    def observation_space(self, agent: str) -> Space[Any]:
+        """The identical object on every call."""
+        return self.envs[agent].observation_space
+
+    def action_space(self, agent: str) -> Space[Any]:
+        """The identical object on every call."""
+        return self.envs[agent].action_space
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Starts an episode in every copy."""
+        self.agents = self.possible_agents[:]
+        observations, infos = {}, {}
+        for i, (agent, env) in enumerate(self.envs.items()):
+            own = None if seed is None else int(np.random.SeedSequence([seed, i]).generate_state(1)[0] >> 1)
+            observations[agent], infos[agent] = env.reset(seed=own, options=options)
+        return observations, infos
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        """Steps the copies whose agents act."""
+        observations, rewards, terminations, truncations, infos = {}, {}, {}, {}, {}
+        for agent in self.agents:
+            (
+                observations[agent],
+                rewards[agent],
+                terminations[agent],
+                truncations[agent],
+                infos[agent],
+            ) = self.envs[agent].step(actions[agent])
+        self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
+        return observations, rewards, terminations, truncations, infos
+
+    def render(self) -> Any:
+        """The copies beside each other."""
+        frames = [np.asarray(env.render()) for env in self.envs.values()]
+        if any(frame.ndim != 3 for frame in frames):
+            return frames[0]
+        columns = math.ceil(math.sqrt(len(frames)))
+        frames += [np.zeros_like(frames[0])] * (-len(frames) % columns)
+        rows = [np.concatenate(frames[i : i + columns], axis=1) for i in range(0, len(frames), columns)]
+        return np.concatenate(rows, axis=0)
+
+    def close(self) -> None:
+        """Closes all copies."""
+        for env in self.envs.values():
+            env.close()
+
+
+def _each(flags: Any, n: int) -> list[bool]:
+    """One flag an agent, from one for all or a sequence."""
+    if isinstance(flags, (list, tuple, np.ndarray)) and np.ndim(flags) == 1:
+        if len(flags) != n:
+            raise ValueError(f"{len(flags)} flags came for {n} agents")
+        return [bool(flag) for flag in flags]
+    return [bool(flags)] * n
