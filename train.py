@@ -121,9 +121,19 @@ class Defaults:
     algo: tuple[tuple[str, Any], ...] = ()
 
 
+_WAREHOUSE = Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000))
+_SPREAD = Defaults(
+    RunOptions(total_steps=1_500_000, n_worlds=128),
+    # Episodes of 25 steps that pay at once for being nearer: looking far ahead only adds noise.
+    algo=(
+        *(("rollout_steps", 25), ("epochs", 8), ("minibatches", 4), ("lr", 2e-3)),
+        *(("gamma", 0.9), ("gae_lambda", 0.9), ("activation", "tanh")),
+    ),
+)
 DEFAULTS: dict[tuple[str, str], Defaults] = {
-    ("warehouse", name): Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000))
-    for name in ("mappo", "ippo")
+    (env, algo): defaults
+    for env, defaults in (("warehouse", _WAREHOUSE), ("spread", _SPREAD))
+    for algo in ("mappo", "ippo")
 }
 FOREIGN = Defaults(RunOptions(n_worlds=0), algo=(("share", "group"),))
 """Of environments of others: their groups of agents may be adversaries."""
