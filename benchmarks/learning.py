@@ -24,11 +24,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import learning_curves
 import numpy as np
 import report
 import trainings
 from trainings import Training
+
+import train
 
 
 class Case(NamedTuple):
@@ -39,17 +43,22 @@ class Case(NamedTuple):
     """Returns at which the clock is read."""
 
 
-_SPREAD = tuple(
-    "--n-worlds 128 --total-steps 1e6 --algo.rollout-steps 25 --algo.epochs 8 --algo.minibatches 4 --algo.lr 2e-3 "
-    "--algo.gamma 0.9 --algo.gae-lambda 0.9 --algo.activation tanh".split()
-)
-"""What `train.py --env spread` has by default, but for fewer steps: mpe2's worlds are stepped in Python."""
+def _as_spread(total_steps: int) -> tuple[str, ...]:
+    """The options that `train.py --env spread` has by default, for somebody else's MPE; fewer steps, for it is slower."""
+    defaults = train.DEFAULTS["spread", "mappo"]
+    words = ["--n-worlds", str(defaults.run.n_worlds), "--total-steps", str(total_steps)]
+    for name, value in defaults.algo:
+        words += [f"--algo.{name.replace('_', '-')}", str(value)]
+    return tuple(words)
+
+
+_MPE = _as_spread(600_000)
 CASES = {
     "spread": Case(("--env", "spread"), (-18.5, -13.5)),
-    "mpe2.simple_spread_v3": Case(("--env", "mpe2.simple_spread_v3", *_SPREAD), (-18.5, -13.5)),
-    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4", *_SPREAD)),
-    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3", *_SPREAD)),
-    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3", *_SPREAD)),
+    "mpe2.simple_spread_v3": Case(("--env", "mpe2.simple_spread_v3", *_MPE), (-18.5, -13.5)),
+    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4", *_MPE)),
+    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3", *_MPE)),
+    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3", *_MPE)),
     "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "2e5")),
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
