@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 def _as_spread(total_steps: int) -> tuple[str, ...]:
-    """The options that `train.py --env spread` has by default, for somebody else's MPE; fewer steps, for it is slower."""
+    """What `train.py --env spread` has by default, for somebody else's MPE; fewer steps, for that is slower."""
     defaults = train.DEFAULTS["spread", "mappo"]
     words = ["--n-worlds", str(defaults.run.n_worlds), "--total-steps", str(total_steps)]
     for name, value in defaults.algo:
