@@ -118,8 +118,8 @@ class Defaults:
 
 
 DEFAULTS: dict[tuple[str, str], Defaults] = {
-    ("warehouse", "mappo"): Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000)),
-    ("warehouse", "ippo"): Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000)),
+    ("warehouse", "mappo"): Defaults(RunOptions(total_steps=3_000_000, video_every=1_000_000)),
+    ("warehouse", "ippo"): Defaults(RunOptions(total_steps=3_000_000, video_every=1_000_000)),
 }
 
 

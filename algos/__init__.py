@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .mappo import IppoConfig, Mappo, MappoConfig
+from .mappo import Mappo
+from .mappo_config import IppoConfig, MappoConfig
 from .policy import load_policy
 
 __all__ = ["ALGOS", "Entry", "load_policy"]

@@ -14,7 +14,8 @@ from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from .core import Spec
-from .nets import Activation, Memory, Share, Trunk, parameter_sets, with_leading
+from .nets import ACTIVATIONS, Activation, Memory, Share, Trunk, parameter_sets, with_leading
+from .vision import Encoder, is_image
 
 
 class Actor(nn.Module):
@@ -24,6 +25,8 @@ class Actor(nn.Module):
     observation. Its actions are clipped at the border on their way to the environment, and their log-probability is
     that of the action before clipping: seen from the policy, clipping is part of the environment, so the gradient
     stays exact, and the entropy has a closed form, which a squashed Gaussian's has not.
+
+    Images (`Spec.obs_shape`) pass through convolutions first, see `vision`.
     """
 
     low: Tensor
@@ -82,8 +85,12 @@ class Actor(nn.Module):
                 raise ValueError(f"action space is {space}; Discrete must start at 0: shift it in the environment")
             outputs = int(space.n)
         self.register_buffer("ids", torch.eye(spec.n_agents) if agent_id else None, persistent=False)  # (N, N)
+        self.encoder, features = None, spec.obs_dim
+        if is_image(spec.obs_shape):
+            self.encoder = Encoder(spec.obs_shape, sets, activation=ACTIVATIONS[activation], generator=generator)
+            features = self.encoder.n_features
         self.trunk = Trunk(
-            [spec.obs_dim, spec.n_agents] if agent_id else [spec.obs_dim],
+            [features, spec.n_agents] if agent_id else [features],
             outputs,
             sets,
             hidden=hidden,
@@ -103,7 +110,8 @@ class Actor(nn.Module):
         Returns:
             Logits or means, (..., N, A), and hidden states (T, B, N, H) or None.
         """
-        inputs = [obs] if self.ids is None else [obs, with_leading(self.ids, obs)]
+        seen = obs if self.encoder is None else self.encoder(obs)  # (..., N, O or F)
+        inputs = [seen] if self.ids is None else [seen, with_leading(self.ids, seen)]
         return self.trunk(inputs, memory)
 
     def first_hidden(self, n_worlds: int) -> Tensor:

@@ -7,6 +7,7 @@ Algorithms never import environments. The runner turns an environment's steps in
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -33,6 +34,19 @@ class Spec:
     action_space: Box | Discrete
     groups: tuple[tuple[int, ...], ...]
     """Agent indices by group: a partition of range(n_agents). `share="group"` gives each group its own parameters."""
+    obs_shape: tuple[int, ...] = ()
+    """Of one agent's observation before it was flattened, (C, H, W) for an image; left out: (obs_dim,)."""
+
+    def __post_init__(self) -> None:
+        """Fills in `obs_shape`.
+
+        Raises:
+            ValueError: `obs_shape` is not a shape of `obs_dim` numbers.
+        """
+        shape = tuple(self.obs_shape) or (self.obs_dim,)
+        if math.prod(shape) != self.obs_dim:
+            raise ValueError(f"obs_shape is {shape}, {math.prod(shape)} numbers; obs_dim is {self.obs_dim}")
+        object.__setattr__(self, "obs_shape", shape)
 
 
 class Obs(NamedTuple):
@@ -56,7 +70,8 @@ class Transition(NamedTuple):
     counterfactual: Array | None  # (B, N) float32
     terminated: Array  # (B, N) bool: the agent died in this step, its value is cut
     truncated: Array  # (B,) bool: the time limit, bootstrap from `final`
-    final: Obs  # the moment the action led to, before any reset: what to bootstrap from
+    final: Obs  # the moment the action led to, before any reset: what to bootstrap from. Who was `alive`, is not any
+    # more and did not die has left: its own time limit, bootstrapped from its last observation, which is in `final.obs`
     ended: Array  # (B,) bool: the world was reset after this step (time limit, or nobody left alive)
 
 
@@ -157,4 +172,5 @@ def spec_of(env: VectorEnv) -> Spec:
         state_dim=int(np.prod(env.state_space.shape)),
         action_space=env.action_space,
         groups=env.groups,
+        obs_shape=tuple(env.observation_space.shape),
     )

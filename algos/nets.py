@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import Spec
+from .vision import Encoder, is_image
 
 Activation = Literal["tanh", "relu", "elu", "gelu", "silu"]
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -202,6 +203,10 @@ class Critic(nn.Module):
     "local"   V_i(o_i)       what independent learners have
     "central" V_i(s, o_i)    Yu et al. 2022, section 4 "agent-specific global state"
     "team"    V(s)           one value per world: the expected return of a shared reward
+
+    Where the environment has no state, s is the joint observation. Images are not read as they are: each agent's passes
+    through the critic's own convolutions (`vision`), with the agent's parameter set, and its features stand for it, as
+    o_i and, side by side, as s.
     """
 
     ids: Tensor | None
@@ -220,17 +225,22 @@ class Critic(nn.Module):
     ) -> None:
         """Builds it; the arguments are those of `Trunk` and of `Actor`."""
         super().__init__()
-        n, state_dim = spec.n_agents, spec.state_dim or spec.n_agents * spec.obs_dim
+        n, sets = spec.n_agents, parameter_sets(spec, share)
         self.kind = kind
         self.n_values = 1 if kind == "team" else n
-        inputs = {"local": [spec.obs_dim], "central": [spec.obs_dim, state_dim], "team": [state_dim]}[kind]
-        sets = (0,) if kind == "team" else parameter_sets(spec, share)
+        self.encoder, features = None, spec.obs_dim
+        reads_obs = kind != "team" or not spec.state_dim
+        if is_image(spec.obs_shape) and reads_obs:
+            self.encoder = Encoder(spec.obs_shape, sets, activation=ACTIVATIONS[activation], generator=generator)
+            features = self.encoder.n_features
+        state_dim = spec.state_dim or n * features
+        inputs = {"local": [features], "central": [features, state_dim], "team": [state_dim]}[kind]
         ids = agent_id and kind != "team"
         self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
         self.trunk = Trunk(
             [*inputs, n] if ids else inputs,
             1,
-            sets,
+            (0,) if kind == "team" else sets,
             hidden=hidden,
             activation=activation,
             gru=gru,
@@ -249,6 +259,8 @@ class Critic(nn.Module):
         Returns:
             (..., V) values, V = N or 1 for "team", and (T, B, V, H) hidden states or None.
         """
+        if self.encoder is not None:
+            obs = self.encoder(obs)  # (..., N, F)
         inputs = []
         if self.kind != "team":
             inputs.append(obs)

@@ -112,7 +112,8 @@ class Policy:
         """Actions of all agents at once.
 
         Args:
-            observations: By agent, (O,) each; agents that are not there are taken for dead.
+            observations: By agent, (O,) each or as it was before it was flattened, (C, H, W) for an image; agents that
+                are not there are taken for dead.
             infos: By agent; `action_mask`, (A,) with 1 where allowed, is heeded where there is one.
             greedy: The most likely action; otherwise one drawn from the policy.
 
@@ -131,7 +132,7 @@ class Policy:
 
         Args:
             agent: Its name.
-            obs: (O,).
+            obs: See `act`.
             action_mask: (A,) with 1 where allowed, or None.
             greedy: See `act`.
 
@@ -155,10 +156,9 @@ class Policy:
         for agent, seen in observations.items():
             index = self._index_of(agent)
             seen = np.asarray(seen, dtype=np.float32)
-            if seen.size != self.spec.obs_dim:
-                raise ValueError(
-                    f"observation of {agent} has shape {seen.shape}; the policy was trained on ({self.spec.obs_dim},)"
-                )
+            shape = self.spec.obs_shape
+            if seen.size != self.spec.obs_dim or (seen.ndim == len(shape) and seen.shape != shape):  # (H, W, C), say
+                raise ValueError(f"observation of {agent} has shape {seen.shape}; the policy was trained on {shape}")
             obs[0, index] = seen.reshape(-1)
             alive[0, index] = True
         mask = self._masks(masks) if masks else None

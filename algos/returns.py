@@ -25,15 +25,16 @@ def gae(
     A_t = delta_t + gamma lambda (1 - terminated_t) (1 - ended_t) A_{t+1}
 
     V'_t is the value of the moment the action led to, *before* any reset. So a time limit (`ended`, not `terminated`)
-    stops the sum of deltas but still bootstraps, and a death (`terminated`) cuts both. The value target of the critic
-    is A_t + V_t, the lambda return.
+    stops the sum of deltas but still bootstraps, and a death (`terminated`) cuts both. A time limit may be that of the
+    world or of one agent alone. The value target of the critic is A_t + V_t, the lambda return.
 
     Args:
         reward: (T, B, V).
         value: (T, B, V), V(s_t).
         next_value: (T, B, V), V(s_{t+1}) before any reset; ignored where `terminated`.
         terminated: (T, B, V) bool.
-        ended: (T, B) bool, the world was reset after step t.
+        ended: (T, B, V), or (T, B, 1) where it is the same for all, bool: row t + 1 does not continue row t. The world
+            was reset in between, or the agent has left.
         gamma: Discount, in [0, 1].
         gae_lambda: 0 gives one-step temporal differences, 1 gives Monte-Carlo returns.
 
@@ -45,7 +46,7 @@ def gae(
     """
     # where, not a product: the value after a death may be anything, NaN included
     delta = reward + gamma * next_value.masked_fill(terminated, 0.0) - value  # (T, B, V)
-    trace = gamma * gae_lambda * (~(terminated | ended.unsqueeze(-1))).to(delta.dtype)  # (T, B, V)
+    trace = gamma * gae_lambda * (~(terminated | ended)).to(delta.dtype)  # (T, B, V)
     advantage = torch.empty_like(delta)  # (T, B, V)
     following = torch.zeros_like(delta[0])  # (B, V)
     for t in range(len(delta) - 1, -1, -1):

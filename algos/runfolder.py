@@ -161,6 +161,7 @@ def spec_to_plain(spec: Spec) -> dict[str, Any]:
         "state_dim": spec.state_dim,
         "action_space": plain,
         "groups": [list(group) for group in spec.groups],
+        "obs_shape": list(spec.obs_shape),
     }
 
 
@@ -173,4 +174,5 @@ def spec_from_plain(plain: dict[str, Any]) -> Spec:
         dtype = np.dtype(space["dtype"]).type
         action_space = Box(np.array(space["low"], dtype), np.array(space["high"], dtype), dtype=dtype)
     groups = tuple(tuple(group) for group in plain["groups"])
-    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups)
+    obs_shape = tuple(plain.get("obs_shape", ()))  # older folders do not say: flat
+    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape)

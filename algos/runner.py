@@ -20,6 +20,7 @@ from . import checkpoint
 from .core import Algorithm, Array, Transition, VectorEnv
 from .episodes import OWN_COLUMNS, EpisodeStatistics
 from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
+from .heap import keep_freed_memory
 from .monitor import Monitor
 from .policy import Player
 from .progress import Progress
@@ -129,6 +130,7 @@ def run(
     Raises:
         MisfitError: `resume` does not fit the environment or the algorithm.
     """
+    keep_freed_memory()
     state = _Run()
     if resume is None:
         step = env.reset(seed)

@@ -36,12 +36,12 @@ class Case(NamedTuple):
     """A `parts.Clock`, where parts are wanted."""
 
 
-def vector(task: str, worlds: int = 64, *, parts: bool = False) -> Case:
+def vector(task: str, worlds: int = 64, *, name: str = "warehouse", parts: bool = False) -> Case:
     """Coterie's `VectorView`: what training steps."""
     import numpy as np
 
     clock = _parts() if parts else None
-    env = importlib.import_module("envs").vector("warehouse", worlds, task, stagger=True)
+    env = importlib.import_module("envs").vector(name, worlds, task, stagger=True)
     env.reset(0)
     agents = len(env.agents)
     drawn = np.random.default_rng(0).integers(env.action_space.n, size=(PREPARED, worlds, agents))
@@ -97,6 +97,7 @@ def vmas(worlds: int, agents: int = 8, max_steps: int = 500) -> Case:
 
 CASES: dict[str, Callable[[], Case]] = {
     **{f"vector {task}": partial(vector, task) for task in ("small-4", "medium-8", "large-16", "huge-64")},
+    "spread": partial(vector, "spread-3", 1024, name="spread"),
     "dict medium-8": partial(dicts, "medium-8"),
     "vector medium-8, parts": partial(vector, "medium-8", parts=True),
     "dict medium-8, parts": partial(dicts, "medium-8", parts=True),

@@ -41,6 +41,10 @@ TOLERATED = (
     "State numpy array is all zeros",
     "maximum and minimum state space values are equal",  # a constant entry of the state
     "maximum and minimum observation space values are equal",
+    "state space value is -infinity",  # honest where nothing bounds a value
+    "state space value is infinity",
+    "observation space value is -infinity",
+    "observation space value is infinity",
 )
 """Warnings of PettingZoo's tests that are no fault."""
 

@@ -174,10 +174,13 @@ class VectorView:
         return Step(**merged)
 
     def _seeds(self, rows: Array) -> list[int]:
-        return [
-            int(np.random.SeedSequence([self._seed, world, episode]).generate_state(1, np.uint64)[0])
-            for world, episode in zip(rows.tolist(), self._episode[rows].tolist(), strict=True)
-        ]
+        """What `SeedSequence([seed, world, episode]).generate_state(1, np.uint64)` gives for every row."""
+        from .seeding import seed_words  # compiled, so not loaded with the package
+
+        seed = [self._seed >> shift & 0xFFFFFFFF for shift in range(0, max(self._seed.bit_length(), 1), 32)]
+        entropy = np.empty((len(rows), len(seed) + 2), np.uint64)
+        entropy[:, :-2], entropy[:, -2], entropy[:, -1] = seed, rows, self._episode[rows]
+        return seed_words(entropy).tolist()
 
 
 def _put(value: Any, rows: Array, new: Any) -> Any:

@@ -108,6 +108,84 @@ def test_final_keeps_who_is_only_out_of_time():
     assert (got[dies] == 0).all()
 
 
+def leaving(rng, *who, over=()):
+    """A transition in which agents (world, agent) leave; worlds `over` end with it, without a time limit."""
+    step = transition(rng)
+    left = np.zeros((B, N), bool)
+    left[tuple(np.transpose(who))] = True
+    return step._replace(final=step.final._replace(alive=~left), ended=np.isin(np.arange(B), over))
+
+
+def added(rollout, *steps):
+    """The moments kept of these steps."""
+    for step in steps:
+        rollout.add(step, torch.zeros(B, N, dtype=torch.int64), torch.zeros(B, N))
+    return [{name: value.tolist() for name, value in row.items() if name != "state"} for row in rollout.finals]
+
+
+def test_who_leaves_a_world_that_goes_on_is_bootstrapped_alone():
+    rng = np.random.default_rng(0)
+    step, quiet = leaving(rng, (0, 1), (2, 0)), transition(rng)
+    rows = added(Rollout(SPEC, 3, B, state=True, action_mask=False), step, quiet)
+    saw = step.final.obs.tolist()
+    assert rows == [
+        {
+            "index": [0, 2],
+            "whose": [[False, True], [True, False]],
+            "of_world": [False, False],
+            "obs": [saw[0], saw[2]],  # with those who stay, who were seen together with the leaver
+        }
+    ]
+
+
+def test_at_the_last_step_who_stays_is_bootstrapped_without_who_left():
+    rng = np.random.default_rng(0)
+    step = leaving(rng, (1, 0))
+    rollout = Rollout(SPEC, 1, B, state=True, action_mask=False)
+    rows = added(rollout, step)
+    saw, nothing = step.final.obs.tolist(), [0.0] * OBS
+    assert rows == [
+        {
+            "index": [0, 1, 2],
+            "whose": [[True, True], [False, True], [True, True]],
+            "of_world": [True, True, True],
+            "obs": [saw[0], [nothing, saw[1][1]], saw[2]],
+        },
+        {"index": [1], "whose": [[True, False]], "of_world": [False], "obs": [saw[1]]},
+    ]
+    fields, finals = rollout.to("cpu")
+    np.testing.assert_array_equal(finals["state"][3].numpy(), step.final.state[1])
+    assert not fields["terminated"].any()
+
+
+def test_a_world_whose_last_agents_leave_is_bootstrapped_whole():
+    """It ends without a time limit of its own, and the next row is another episode."""
+    step = leaving(np.random.default_rng(0), (1, 0), (1, 1), over=[1])
+    rows = added(Rollout(SPEC, 3, B, state=False, action_mask=False), step)
+    saw = step.final.obs.tolist()
+    assert rows == [{"index": [1], "whose": [[True, True]], "of_world": [True], "obs": [saw[1]]}]
+
+
+def test_nobody_leaves_by_dying_or_by_not_being_there():
+    alive, dies = np.ones((B, N), bool), np.zeros((B, N), bool)
+    alive[0, 1], dies[1, 0] = False, True
+    steps = [transition(np.random.default_rng(0), alive=alive, terminated=dies)]
+    steps.append(transition(np.random.default_rng(0), alive=alive))  # born in this step
+    steps[1] = steps[1]._replace(final=steps[1].final._replace(alive=np.ones((B, N), bool)))
+    assert not added(Rollout(SPEC, 3, B, state=False, action_mask=False), *steps)
+
+
+def test_rollouts_of_older_checkpoints_still_load():
+    """Their rows stand for whole worlds and do not say so."""
+    one, other = (Rollout(SPEC, 2, B, state=False, action_mask=False) for _ in range(2))
+    added(one, transition(np.random.default_rng(0), truncated=[1]))
+    state = one.state_dict()
+    for row in state["finals"]:
+        del row["whose"], row["of_world"]
+    other.load_state_dict(state)
+    assert added(other) == added(one)
+
+
 def test_goes_on_from_the_middle():
     one, other = (Rollout(SPEC, T, B, state=True, action_mask=True) for _ in range(2))
     fill(one, 3)

@@ -20,6 +20,7 @@ from envs.parallel import ParallelView
 SMALL: dict[str, dict[str, Any]] = {"warehouse": {"max_steps": 60}}
 """Shorter episodes, so that the checks see whole ones in little time."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "spread": [{}, {"n_agents": 4, "continuous": True, "counterfactual": "absent"}, {"n_agents": 1}],
     "warehouse": [
         {},
         {"continuous": True, "battery": True, "battery_capacity": 0.05, "counterfactual": "stop", "comm_blocked": True},

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
-from toys import Endless, Leaving, Martyr, Match, Reach, Recall, Roles, Toy, Weather, train
+from toys import Departing, Endless, Leaving, Martyr, Match, Quadrant, Reach, Recall, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
-from algos.mappo import IppoConfig, Mappo, MappoConfig, build_actor
+from algos.mappo import Mappo, build_actor
+from algos.mappo_config import IppoConfig, MappoConfig
 from algos.nets import Memory
+from algos.returns import gae
 
 SMALL = {"rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "hidden": (32,)}
 
@@ -52,6 +54,8 @@ def tail(history: list[dict[str, float]], name: str = "return") -> float:
         (Roles(), 30, {"agent_id": True}, 0.95),
         (Roles(groups=((0, 2, 3), (1,))), 30, {"share": "group"}, 0.95),
         (Recall(), 30, {"gru": 16}, 0.95),
+        (Quadrant(), 20, {}, 0.95),
+        (Quadrant(), 20, {"share": "none", "critic": "local"}, 0.95),
     ],
     ids=lambda x: type(x).__name__ if isinstance(x, Toy) else "-".join(map(str, x)) if isinstance(x, dict) else "",
 )
@@ -70,6 +74,96 @@ def test_a_time_limit_is_bootstrapped(options):
     """1 a step for ever is worth 10; cut at the limit of 5 steps it would be worth 2.7 on average."""
     _, history = learn(Endless(), 40, gamma=0.9, **options)
     assert tail(history, "value_mean") == pytest.approx(10.0, abs=0.7)
+
+
+@pytest.mark.parametrize(
+    ("n_agents", "options"),
+    [
+        (2, {}),
+        (2, {"critic": "local"}),
+        (2, {"gru": 8}),
+        (2, {"gru": 8, "reward": "team"}),
+        (5, {}),
+        (5, {"reward": "team"}),
+        (5, {"critic": "local", "reward": "team", "share": "none"}),
+    ],
+    ids=str,
+)
+def test_a_time_limit_of_one_agent_is_bootstrapped(n_agents, options):
+    """1 / (1 - 0.8). With two agents the world ends when the second has left, with five at its own limit.
+
+    Taken for deaths, departures make it less than 2.7, except for V(s) of a team of five, which lasts until the limit.
+    """
+    _, history = learn(Departing(n_agents=n_agents), 30, gamma=0.8, **options)
+    assert tail(history, "value_mean") == pytest.approx(5.0, abs=0.25)
+    assert all(np.isfinite(list(step.values())).all() for step in history)
+
+
+def linear(algo: Mappo, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Replaces the critic by V_i = o_i + 100 sum_j o_j (the sum alone for a team); returns where advantages appear."""
+    seen: dict[str, torch.Tensor] = {}
+
+    def values(obs, state, memory=None):
+        joint = 100 * obs[..., 0].sum(-1, keepdim=True)
+        value = joint if algo.critic.kind == "team" else obs[..., 0] + joint
+        states = None if memory is None else torch.zeros(*value.shape, algo.config.gru)
+        return value, states
+
+    def spied(*args, **kwargs):
+        seen["advantage"] = gae(*args, **kwargs)
+        return seen["advantage"]
+
+    monkeypatch.setattr(algo.critic, "forward", values)
+    monkeypatch.setattr("algos.mappo.gae", spied)
+    return seen
+
+
+NOBODY = np.nan  # of an agent that is gone
+ADVANTAGES = {
+    # Agent 0 leaves in step 1, seeing 5 beside agent 1 seeing 6: it is bootstrapped from 5 + 1100, and cut there.
+    # Agent 1 goes on alone: its next values are 7 + 700 and, beyond the rollout, 8 + 800.
+    # delta_0 = 1 + 0.5 (3 + 700) - (1 + 300), 1 + 0.5 (5 + 1100) - (3 + 700)
+    # delta_1 = 2 + 0.5 (4 + 700) - (2 + 300), 2 + 0.5 (7 + 700) - (4 + 700), 2 + 0.5 (8 + 800) - (7 + 700)
+    ("individual", 3): [
+        [51.5 + 0.25 * -149.5, 52 + 0.25 * (-348.5 + 0.25 * -301)],
+        [-149.5, -348.5 + 0.25 * -301],
+        [NOBODY, -301],
+    ],
+    # The rollout is over as agent 0 leaves. Agent 1 is bootstrapped from a world without it, 6 + 600.
+    # delta_1 = ..., 2 + 0.5 (6 + 600) - (4 + 700)
+    ("individual", 2): [[51.5 + 0.25 * -149.5, 52 + 0.25 * -399], [-149.5, -399]],
+    # The team goes on without agent 0: it is worth 700 after its departure, not 1100; in the shorter rollout 600.
+    # delta = 3 + 0.5 700 - 300, 3 + 0.5 700 - 700, 3 + 0.5 800 - 700
+    ("team", 3): [[53 + 0.25 * (-347 + 0.25 * -297)], [-347 + 0.25 * -297], [-297]],
+    ("team", 2): [[53 + 0.25 * -397], [-397]],
+}
+
+
+@pytest.mark.parametrize("gru", [0, 4])
+@pytest.mark.parametrize(("reward", "steps"), ADVANTAGES)
+def test_advantages_of_who_leaves_and_who_stays(reward, steps, gru, monkeypatch):
+    """One world, gamma = lambda = 0.5, a critic that adds: numbers by hand."""
+    options = {"reward": reward, "gru": gru, "rollout_steps": steps, "minibatches": 1, "value_norm": False}
+    algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), MappoConfig(gamma=0.5, gae_lambda=0.5, **options), seed=0)
+    seen = linear(algo, monkeypatch)
+    alive = np.array([[True, True], [True, True], [False, True], [False, True]])  # before each step, after the last
+    acted_on = np.array([[1, 2], [3, 4], [np.nan, 7]], np.float32)
+    led_to = np.array([[3, 4], [5, 6], [np.nan, 8]], np.float32)
+
+    def obs(numbers, lives, started=False):
+        adjacency, state = np.ones((1, 2, 2), bool), np.zeros((1, 0), np.float32)
+        return Obs(numbers[None, :, None], state, adjacency, lives[None], None, np.array([started]))
+
+    no, nobody = np.zeros(1, bool), np.zeros((1, 2), bool)
+    for t in range(steps):
+        now, then = obs(acted_on[t], alive[t], t == 0), obs(led_to[t], alive[t + 1])
+        reward_of = np.where(alive[t], [1.0, 2.0], np.nan)[None].astype(np.float32)
+        team = np.array([3.0], np.float32)
+        algo.observe(Transition(now, algo.act(now), reward_of, team, None, nobody, no, then, no))
+    assert all(np.isfinite(x) for x in algo.update().values())
+    want = np.array(ADVANTAGES[reward, steps])  # (T, V)
+    got = seen["advantage"][:, 0].numpy()
+    np.testing.assert_allclose(got[~np.isnan(want)], want[~np.isnan(want)], rtol=1e-6)
 
 
 def test_death_cuts_the_value():
@@ -106,12 +200,13 @@ EVERY_KIND = [
 
 
 class Stream:
-    """Random transitions: agents are born late and die early, worlds end by death and by time, masks come and go."""
+    """Random transitions: agents come late, die early or leave, worlds end by death and by time, masks come and go."""
 
     def __init__(self, spec: Spec, n_worlds: int = 5, seed: int = 0, *, noise_for_the_dead: int | None = None) -> None:
         self.spec, self.b, self.rng = spec, n_worlds, np.random.default_rng(seed)
         self.alive = np.ones((n_worlds, spec.n_agents), bool)
         self.started = np.ones(n_worlds, bool)
+        self.born = self.alive  # at any time in the episode: nobody comes back
         self.dead_rng = None if noise_for_the_dead is None else np.random.default_rng(noise_for_the_dead)
         self.now = self.seen(self.alive, self.started)
 
@@ -135,16 +230,19 @@ class Stream:
         """The transition that the action leads to."""
         obs, b, n = self.now, self.b, self.spec.n_agents
         dies = (self.rng.random((b, n)) < 0.15) & self.alive
-        alive = self.alive & ~dies
+        leaves = (self.rng.random((b, n)) < 0.1) & self.alive & ~dies
+        late = (self.rng.random((b, n)) < 0.3) & ~self.born & (self.alive & ~dies & ~leaves).any(1, keepdims=True)
+        alive = (self.alive & ~dies & ~leaves) | late
         truncated = (self.rng.random(b) < 0.1) & alive.any(1)
         ended = truncated | ~alive.any(1)
         reward = self.rng.standard_normal((b, n), dtype=np.float32)
         reward[~self.alive] = 0
         if self.dead_rng is not None:
             reward[~self.alive] = 1e3 * self.dead_rng.standard_normal((~self.alive).sum())
-        final = self.seen(alive, np.zeros(b, bool))
+        final = self.seen(alive | leaves, np.zeros(b, bool))._replace(alive=alive)
         born = self.rng.random((b, n)) < 0.7
         born[:, 0] = True
+        self.born = np.where(ended[:, None], born, self.born | late)
         self.alive = np.where(ended[:, None], born, alive)
         self.now = self.seen(self.alive, ended)
         team = self.rng.standard_normal(b, dtype=np.float32)
@@ -154,6 +252,7 @@ class Stream:
 SPECS = [
     Spec(3, 4, 2, Discrete(3), ((0, 2), (1,))),
     Spec(3, 4, 0, Box(-1.0, 2.0, (2,), np.float32), ((0, 2), (1,))),
+    Spec(3, 40, 0, Discrete(3), ((0, 2), (1,)), obs_shape=(2, 4, 5)),
 ]
 
 
@@ -188,7 +287,7 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Mappo:
     return Mappo(spec, MappoConfig(**{"rollout_steps": 6, "hidden": (8,), "minibatches": 2, **options}), seed=seed)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box"])
+@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
 @pytest.mark.parametrize("options", EVERY_KIND, ids=str)
 class TestPromises:
     def test_same_seed_same_bytes(self, spec, options):
@@ -301,6 +400,25 @@ def test_the_critic_remembers_from_rollout_to_rollout(reward):
     assert second[2].abs().sum() > 0
     for before, after in zip(second, trained, strict=True):  # the worlds are shuffled
         torch.testing.assert_close(after.flatten().sort()[0], before.flatten().sort()[0])
+
+
+@pytest.mark.parametrize("reward", ["individual", "team"])
+def test_who_is_not_alive_remembers_nothing(reward):
+    """Before birth, after death, after leaving: the actor's memory is zero, and so is the critic's."""
+    spec, births = SPECS[0], 0
+    algo, stream = tiny(spec, gru=4, reward=reward), Stream(spec)
+    for step in range(60):
+        absent = ~stream.alive
+        drive(algo, stream, 1)  # acts on what `absent` is about
+        memory = algo._hidden[False].numpy()
+        assert (memory[absent] == 0).all()
+        assert (memory[~absent] != 0).any(-1).all()
+        births += (absent & stream.alive & ~stream.now.started[:, None]).sum()
+        if (step + 1) % algo.config.rollout_steps == 0:
+            assert algo._critic_hidden is not None
+            gone = absent if reward == "individual" else absent.all(1, keepdims=True)
+            assert (algo._critic_hidden.numpy()[gone] == 0).all()
+    assert births > 5
 
 
 def test_greedy_play_disturbs_nothing():

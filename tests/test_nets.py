@@ -116,6 +116,20 @@ def test_gru_forgets_at_starts_and_deaths(share):
     assert not torch.allclose(got[2:, 0, 1], fresh[:, 0, 1])
 
 
+def test_gru_knows_nothing_of_the_time_before_a_birth():
+    """The late agent's first observation starts its memory, whatever it is said to have seen before it was born."""
+    gru = scrambled(Gru(5, 6, (0, 0), generator()))
+    x, started = randn(5, 3, 2, 5), torch.zeros(5, 3, dtype=torch.bool)
+    started[0] = True
+    alive = torch.ones(5, 3, 2, dtype=torch.bool)
+    alive[:2, :, 1] = False
+    got = gru(x, Memory(randn(3, 2, 6, seed=2), started, alive))
+    assert (got[:2, :, 1] == 0).all()
+    alone = gru(x[2:], Memory(torch.zeros(3, 2, 6), started[1:4], alive[2:]))
+    torch.testing.assert_close(got[2:, :, 1], alone[:, :, 1])
+    torch.testing.assert_close(got[:2], gru(x[:2], Memory(torch.zeros(3, 2, 6), started[:2], alive[:2])))
+
+
 @pytest.mark.parametrize("gru", [0, 6])
 def test_shared_actor_is_permutation_equivariant(gru):
     actor = scrambled(Actor(SPEC, hidden=(8,), gru=gru))

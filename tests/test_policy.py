@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from counting import Counting
-from toys import Reach, Recall
+from toys import Quadrant, Reach, Recall
 
 from algos import checkpoint, runfolder
 from algos.core import Obs, spec_of
-from algos.mappo import Mappo, MappoConfig
+from algos.mappo import Mappo
+from algos.mappo_config import MappoConfig
 from algos.policy import Player, Policy, load_policy
 from envs.parallel import ParallelView
 from envs.vector import VectorView
@@ -102,6 +103,19 @@ def test_memory_is_kept_within_and_forgotten_between_episodes(tmp_path: Path) ->
     assert player is not policy.player()
 
 
+def test_a_late_agent_begins_with_nothing_remembered() -> None:
+    algo = Mappo(spec_of(Recall()), MappoConfig(gru=8, hidden=(8,)), seed=0)
+    late, fresh = (Policy(algo.policy, spec_of(Recall()), ("toy_0", "toy_1")) for _ in range(2))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        late.act({"toy_0": rng.standard_normal(2)})
+    assert (late._hidden[0, 1] == 0).all()
+    for obs in rng.standard_normal((5, 2, 2)):
+        late.act(dict(zip(late.agents, obs, strict=True)))
+        fresh.act({"toy_1": obs[1]})
+        assert (late._hidden[0, 1] == fresh._hidden[0, 1]).all()
+
+
 def test_sampled_actions_follow_the_seed(tmp_path: Path) -> None:
     folder, _ = run_folder(tmp_path, Reach(), MappoConfig())
     policy = load_policy(folder)
@@ -181,6 +195,22 @@ def test_a_policy_can_be_made_without_a_folder() -> None:
     algo = Mappo(spec_of(env), MappoConfig(), seed=0)
     policy = Policy(algo.policy, spec_of(env), env.agents)
     assert policy.act_one("toy_0", [0.5]).shape == (2,)
+
+
+def test_an_image_may_come_flat_but_not_in_another_order(tmp_path: Path) -> None:
+    env: Any = Quadrant()
+    folder, algo = run_folder(tmp_path, env, MappoConfig())
+    sharp(algo)
+    checkpoint.save_latest(folder / runfolder.CHECKPOINTS, 1, {"algo": algo.state_dict()})
+    policy, step = load_policy(folder), env.reset(0)
+    assert policy.spec.obs_shape == (1, 8, 8)
+    expected = Player(algo.policy)(Obs(step.obs, step.state, step.adjacency, step.alive, None, np.ones(16, bool)))
+    assert len(np.unique(expected)) > 1
+    for obs, actions in zip(step.obs, expected, strict=True):
+        for shape in ((64,), (1, 8, 8)):
+            assert policy.act({"toy_0": obs[0].reshape(shape)}) == {"toy_0": actions[0]}
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 1\); the policy was trained on \(1, 8, 8\)"):
+        policy.act_one("toy_0", np.zeros((8, 8, 1)))
 
 
 @pytest.mark.parametrize("part", ["env", "algo", "run", "spec"])

@@ -10,7 +10,7 @@ from algos.returns import explained_variance, gae, masked_mean, masked_var
 
 
 def by_definition(reward, value, next_value, terminated, ended, gamma, lam):
-    """Sums (gamma lambda)^l delta_{t+l} until the agent dies or the episode ends, with plain loops in float64."""
+    """Sums (gamma lambda)^l delta_{t+l} until the agent or the episode ends, with plain loops in float64."""
     steps, worlds, n = reward.shape
     out = np.zeros(reward.shape)
     for t, b, i in np.ndindex(steps, worlds, n):
@@ -18,24 +18,29 @@ def by_definition(reward, value, next_value, terminated, ended, gamma, lam):
         for u in range(t, steps):
             bootstrap = 0.0 if terminated[u, b, i] else gamma * next_value[u, b, i]
             out[t, b, i] += factor * (reward[u, b, i] + bootstrap - value[u, b, i])
-            if terminated[u, b, i] or ended[u, b]:
+            if terminated[u, b, i] or ended[u, b, i]:
                 break
             factor *= gamma * lam
     return out
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["worlds end", "agents leave"])
 @pytest.mark.parametrize("lam", [0.0, 0.7, 1.0])
-def test_gae_is_its_definition(lam):
+def test_gae_is_its_definition(lam, alone):
     rng = np.random.default_rng(0)
     shape = (12, 5, 3)
     reward, value, next_value = rng.standard_normal((3, *shape))
-    ended = rng.random(shape[:2]) < 0.2
+    ended = rng.random((*shape[:2], 1)) < 0.2
     terminated = rng.random(shape) < 0.15
-    assert (ended[..., None] & ~terminated).any()
-    assert (terminated & ~ended[..., None]).any()
+    assert (ended & ~terminated).any()
+    assert (terminated & ~ended).any()
+    if alone:
+        ended = ended | (rng.random(shape) < 0.1)
     got = gae(*(torch.from_numpy(x) for x in (reward, value, next_value, terminated, ended)), gamma=0.9, gae_lambda=lam)
     np.testing.assert_allclose(
-        got.numpy(), by_definition(reward, value, next_value, terminated, ended, 0.9, lam), atol=1e-12
+        got.numpy(),
+        by_definition(reward, value, next_value, terminated, np.broadcast_to(ended, shape), 0.9, lam),
+        atol=1e-12,
     )
 
 
@@ -46,7 +51,7 @@ def constant(steps=4, **change):
         "value": torch.zeros(steps, 1, 1),
         "next_value": torch.full((steps, 1, 1), 10.0),
         "terminated": torch.zeros(steps, 1, 1, dtype=torch.bool),
-        "ended": torch.zeros(steps, 1, dtype=torch.bool),
+        "ended": torch.zeros(steps, 1, 1, dtype=torch.bool),
     }
     return data | change
 
@@ -63,7 +68,7 @@ def test_the_true_value_has_no_advantage():
 
 
 def test_time_limit_bootstraps_and_stops_the_trace():
-    ended = torch.tensor([[False], [True], [False], [False]])
+    ended = torch.tensor([False, True, False, False]).view(4, 1, 1)
     data = constant(ended=ended)
     data["reward"][2:] = 1000.0  # another episode
     advantage = gae(**data, gamma=0.5, gae_lambda=0.0)

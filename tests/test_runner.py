@@ -22,7 +22,8 @@ from toys import Match, Reach, Recall
 from algos import checkpoint, runner
 from algos.core import spec_of
 from algos.evaluation import random_policy
-from algos.mappo import Mappo, MappoConfig
+from algos.mappo import Mappo
+from algos.mappo_config import MappoConfig
 from algos.monitor import Monitor, cut_rows
 from algos.runner import Schedule, run
 from envs.vector import VectorView

@@ -253,6 +253,22 @@ def test_a_world_does_not_depend_on_how_many_there_are() -> None:
         _, other = many.step(action)
 
 
+@pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**32, 2**63 + 11, 2**100 + 7])
+def test_episodes_are_seeded_by_seed_world_and_episode(seed: int) -> None:
+    seen: list[int] = []
+
+    class Listening(Counting):
+        def reset(self, seeds: Any) -> Any:
+            seen.extend(seeds)
+            return super().reset(seeds)
+
+    view = VectorView(Listening(max_steps=1), 3)
+    view.reset(seed)
+    view.step(np.zeros((3, len(view.agents)), np.int64))
+    names = [[seed, world, episode] for episode in range(2) for world in range(3)]
+    assert seen == [int(np.random.SeedSequence(name).generate_state(1, np.uint64)[0]) for name in names]
+
+
 def test_stagger_spreads_the_ends_and_says_which_episodes_are_whole() -> None:
     worlds, limit = 4, 12
     view = VectorView(Counting(max_steps=limit), worlds, stagger=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from warehouse_scenes import BUMPER_GAP, begin, gap_to_walls, moved, random_action, stop, target_at, task, yard
 
-from envs.warehouse import Warehouse
+from envs.warehouse import Warehouse, layout, physics
 from envs.warehouse.physics import (
     ANGLE,
     BUMPER,
@@ -38,7 +38,40 @@ from envs.warehouse.state import TO_STATION, State
 
 WITHIN_STEP = 0.02
 """How far a chassis may sink in at one of the substeps, before pymunk has pushed it out again [m]."""
-NO_WALLS = np.array([[500.0, 500.0, 501.0, 501.0]])
+HALL = """
+####################
+#..................#
+#..................#
+#..................#
+#..................#
+#..................#
+#..................#
+#.......R..........#
+#..................#
+#..................#
+#..................#
+#..................#
+#..R...............#
+#..R...............#
+#..R......S......C.#
+####################
+"""
+"""Much room: the floor is 1 to 19 m by 1 to 15 m."""
+
+
+def _hall(n_robots: int) -> Physics:
+    return Physics(layout.load(HALL), n_robots)
+
+
+def _all_to_pymunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the short cut for worlds without contacts away."""
+    glide = physics.glide
+
+    def spoiled(blocked: np.ndarray, before: np.ndarray, after: np.ndarray, touched: np.ndarray) -> None:
+        glide(blocked, before, after, touched)
+        after[:], touched[:] = np.nan, True
+
+    monkeypatch.setattr(physics, "glide", spoiled)
 
 
 def _row(x: float, y: float, vx: float, vy: float, turn: float = 0.0, heading: float = 0.0) -> list[float]:
@@ -97,10 +130,10 @@ def test_headings_stay_within_half_a_turn():
 
 @pytest.mark.parametrize("offset", [0.0, 0.25, 0.5])
 def test_collision_of_two_robots_keeps_momentum_and_loses_energy(offset):
-    before = np.array([[_row(0, 0, 1.0, 0.0), _row(1.5 * BUMPER_GAP, offset, -0.6, 0.0)]])
+    before = np.array([[_row(10.0, 4.0, 1.0, 0.0), _row(10.0 + 1.5 * BUMPER_GAP, 4.0 + offset, -0.6, 0.0)]])
     body = before
     for _ in range(5):
-        body = Physics(NO_WALLS, 2).advance(body)
+        body = _hall(2).advance(body)
     np.testing.assert_allclose(body[0, :, VX : VY + 1].sum(axis=0), before[0, :, VX : VY + 1].sum(axis=0), atol=1e-12)
     speed = (body[0, :, VX : VY + 1] ** 2).sum()
     assert speed < 0.9 * (before[0, :, VX : VY + 1] ** 2).sum()
@@ -114,11 +147,10 @@ def test_collision_of_two_robots_keeps_momentum_and_loses_energy(offset):
 @pytest.mark.parametrize("along", [0.5, 1.0])
 @pytest.mark.parametrize("into", [0.05, 0.3, 0.9])
 def test_oblique_contact_with_a_wall_obeys_coulomb(along, into):
-    wall = np.array([[-50.0, 0.0, 50.0, 1.0]])
-    body = np.array([[_row(0.0, 1.0 + RADIUS + 0.02, along, -into)]])
-    physics = Physics(wall, 1)
+    body = np.array([[_row(5.0, 1.0 + RADIUS + 0.02, along, -into)]])
+    hall = _hall(1)
     for _ in range(4):
-        body = physics.advance(body)
+        body = hall.advance(body)
     normal = MASS * (body[0, 0, VY] + into)
     tangential = MASS * (along - body[0, 0, VX])
     assert normal == pytest.approx(MASS * into, rel=1e-6)  # no rebound
@@ -152,8 +184,10 @@ def _drive(env: Warehouse, mode: str, state: State, hold: np.ndarray, rng: np.ra
 def test_nobody_drives_through_anything(name, mode, monkeypatch):
     env = task(name, continuous=True)
     n_robots, rng = len(env.agents), np.random.default_rng(7)
-    space = physics_of(env.config.layout, n_robots)._space
-    robots, advance = space.bodies, space.step
+    _all_to_pymunk(monkeypatch)
+    machine = physics_of(env.config.layout, n_robots)
+    space, advance = machine._space, machine._step
+    robots = space.bodies
     walls, pairs = [], []
 
     def watch(seconds: float) -> None:
@@ -164,7 +198,7 @@ def test_nobody_drives_through_anything(name, mode, monkeypatch):
             apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
             pairs.append(apart[~np.eye(n_robots, dtype=bool)].min())
 
-    monkeypatch.setattr(space, "step", watch)
+    monkeypatch.setattr(machine, "_step", watch)
     state, _ = env.reset([3])
     hold = np.ones((1, n_robots, 2))
     for t in range(500):
@@ -198,31 +232,73 @@ def _crowd(n_robots: int, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize("n_robots", [2, 4, 8, 16, 64])
 def test_space_forgets_the_worlds_it_has_seen(n_robots):
-    racks = np.array([[0.0, 0.0, 20.0, 1.0], [3.0, 1.0, 4.0, 3.8], [0.0, 15.0, 20.0, 16.0], [8.2, 8.2, 9.0, 9.0]])
     rng = np.random.default_rng(n_robots)
     worlds = [_crowd(n_robots, rng) for _ in range(30)]
     apart = np.linalg.norm(worlds[0][0, :, None, :2] - worlds[0][0, None, :, :2], axis=2)
     assert ((apart < BUMPER_GAP).sum(axis=1) - 1).max() >= min(3, n_robots // 2)  # coupled contacts
-    fresh = [Physics(racks, n_robots).advance(world).tobytes() for world in worlds]
-    used = Physics(racks, n_robots)
+    fresh = [_hall(n_robots).advance(world).tobytes() for world in worlds]
+    used = _hall(n_robots)
     for index in rng.integers(0, len(worlds), 200):
         assert used.advance(worlds[index]).tobytes() == fresh[index]
     batch = used.advance(np.concatenate(worlds))
     assert [row[None].tobytes() for row in batch] == fresh
 
 
+@pytest.mark.parametrize("name", ["tiny-2", "small-4", "corridor-6", "medium-8", "large-16"])
+def test_gliding_gives_the_bytes_that_pymunk_would(name, monkeypatch):
+    env, rng = task(name, continuous=True), np.random.default_rng(1)
+    state, _ = env.reset(range(16))
+    hold, worlds = np.ones((16, len(env.agents), 2)), []
+    machine = physics_of(env.config.layout, len(env.agents))
+    for _ in range(150):
+        hold = np.where(rng.random(hold.shape) < 0.5, rng.choice([-1.0, 0.0, -0.0, 1.0], hold.shape), hold)
+        before, power = np.empty_like(state.body), np.empty(state.alive.shape)
+        physics.drive(state.body, hold, state.phase == TO_STATION, before, power)
+        worlds.append(before)
+        state, _ = env.step(state, hold)
+    before = np.concatenate(worlds)
+    touched = np.empty(len(before), dtype=bool)
+    physics.glide(env.layout.blocked, before, np.empty_like(before), touched)
+    assert min(touched.sum(), (~touched).sum()) > 20, "both ways must be tried"
+    gliding = machine.advance(before)
+    _all_to_pymunk(monkeypatch)
+    assert machine.advance(before).tobytes() == gliding.tobytes()
+
+
+@pytest.mark.parametrize("toward", [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
+def test_whoever_comes_within_the_margin_of_a_wall_or_robot_is_left_to_pymunk(toward):
+    blocked = layout.load(HALL).blocked
+    direction = np.array(toward) / np.linalg.norm(toward)
+    corner = math.sqrt(0.5) if 0 not in toward else 0.5  # from the middle of the rack to its edge
+    for x, y, robot, reach in ((8.5, 8.5, (15.5, 4.5), corner + RADIUS), (4.5, 9.5, (4.5, 9.5), BUMPER_GAP)):
+        for gap, expected in ((-0.01, True), (0.0005, True), (0.0015, False)):
+            near = np.array([x, y]) + (reach + gap) * direction
+            rows = [_row(near[0], near[1], 0.0, 0.0), _row(robot[0], robot[1], 0.0, 0.0)]
+            touched = np.empty(1, dtype=bool)
+            physics.glide(blocked, np.array([rows]), np.empty((1, 2, 6)), touched)
+            assert touched[0] == expected, (x, y, gap)
+
+
+def test_pymunk_is_stepped_past_its_bookkeeping(monkeypatch):
+    crowd = _crowd(8, np.random.default_rng(2))
+    direct = _hall(8)
+    assert "cpSpaceStep" in repr(direct._step), "the pinned pymunk offers the direct way"
+    monkeypatch.setattr(physics, "_stepper", lambda space: space.step)
+    assert _hall(8).advance(crowd).tobytes() == direct.advance(crowd).tobytes()
+
+
 def test_robot_that_is_elsewhere_changes_nothing():
     rng = np.random.default_rng(5)
-    physics = Physics(np.array([[0.0, 0.0, 20.0, 1.0]]), 6)
+    hall = _hall(6)
     crowd = _crowd(6, rng)
     crowd[0, 5] = 0.0
     results = []
     for x, y in ((-100.0, 0.0), (-118.0, 0.0), (15.0, 14.0)):
         crowd[0, 5, :2] = x, y
-        results.append(physics.advance(crowd)[0, :5])
+        results.append(hall.advance(crowd)[0, :5])
     assert results[0].tobytes() == results[1].tobytes()
     np.testing.assert_allclose(results[0], results[2], atol=1e-12)
-    np.testing.assert_allclose(results[0], Physics(np.array([[0.0, 0.0, 20.0, 1.0]]), 5).advance(crowd[:, :5])[0])
+    np.testing.assert_allclose(results[0], _hall(5).advance(crowd[:, :5])[0])
 
 
 def test_dead_robot_stays_in_the_way():

@@ -13,8 +13,9 @@ import pygame
 import pytest
 from numpy.typing import NDArray
 
+from envs import paint
 from envs.core import take_worlds
-from envs.warehouse import TASKS, Config, Warehouse, paint
+from envs.warehouse import TASKS, Config, Warehouse
 from envs.warehouse.layout import builtin
 from envs.warehouse.physics import ANGLE, X, Y
 from envs.warehouse.picture import draw, view_of
@@ -72,7 +73,7 @@ def test_robots_are_where_they_should_be_in_their_colours() -> None:
     disc = np.pi * (0.25 * view_of("small").scale) ** 2
     for i, (x, y) in enumerate(state.body[0, :, X : Y + 1].tolist()):
         for other in range(4):
-            seen = count(around(env, picture, x, y), paint.robot_colour(other))
+            seen = count(around(env, picture, x, y), paint.agent_colour(other))
             assert seen > 0.6 * disc if other == i else seen < 0.01 * disc
 
 
@@ -82,7 +83,7 @@ def test_y_points_up() -> None:
     body = state.body.copy()
     body[0, 0, Y] = 2.5
     low, high = (draw(env, s, 0) for s in (state._replace(body=body), state))
-    rows = [np.abs(p.astype(int) - paint.robot_colour(0)).max(axis=2).min(axis=1)[60:-40] for p in (low, high)]
+    rows = [np.abs(p.astype(int) - paint.agent_colour(0)).max(axis=2).min(axis=1)[60:-40] for p in (low, high)]
     assert rows[0].argmin() > rows[1].argmin() + 200
 
 
@@ -94,7 +95,7 @@ def test_moves_and_turns_with_the_robot() -> None:
         body = state.body.copy()
         body[0, 0, column] += change
         moved = draw(env, state._replace(body=body), 0)
-        assert count(around(env, moved, *body[0, 0, :2]), paint.robot_colour(0)) > 100
+        assert count(around(env, moved, *body[0, 0, :2]), paint.agent_colour(0)) > 100
         rows, columns = np.nonzero((moved != still).any(axis=2))
         assert len(rows)
         x, y = view_of("small").project(*state.body[0, 0, :2])
@@ -107,7 +108,7 @@ def test_shows_load_contact_death_and_battery() -> None:
     state = at_rest(env, state)._replace(battery=np.ones_like(state.battery))
     first = np.arange(4) == 0
     plain = draw(env, state, 0)
-    colour = paint.robot_colour(0)
+    colour = paint.agent_colour(0)
     x, y = state.body[0, 0, :2]
 
     loaded = draw(env, state._replace(phase=np.where(first, TO_STATION, state.phase).astype(np.int8)), 0)

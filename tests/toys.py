@@ -7,9 +7,11 @@ question:
 
     Match      can it learn at all: the action must equal what is seen
     Endless    does a time limit cut the value (it must not)
+    Departing  does a time limit of one agent alone, in a world that goes on
     Leaving    does death cut the value (it must), does it do so for others
     Martyr     does an agent die for its team when it is paid by the team
     Recall     does memory work: the cue is shown once, the answer is due later
+    Quadrant   can it see: images, and what matters may be anywhere in a quarter of them
     Roles      do agents with equal observations learn different things
     Weather    does the critic see the global state: rewards carry a term that no agent can see
 """
@@ -57,9 +59,11 @@ class Toy:
     """B worlds with auto-reset; a subclass says what is seen (`observe`) and what actions lead to (`outcome`)."""
 
     obs_dim = 1
+    obs_shape: tuple[int, ...] = ()  # before it is flattened, where that is not (O,)
     state_dim = 0
     max_steps = 1
     step_seconds = 1.0
+    unseen = 0.0  # what the environment says that the dead observe
     ends_in_death = True  # the last step is the true end, all agents die; False: a mere time limit
     action_space: Box | Discrete = Discrete(2)
 
@@ -67,7 +71,7 @@ class Toy:
         self.n_worlds, self.n_agents = n_worlds, n_agents
         self.agents = tuple(f"toy_{i}" for i in range(n_agents))
         self.groups = groups or (tuple(range(n_agents)),)
-        self.observation_space = Box(-10.0, 10.0, (self.obs_dim,), np.float32)
+        self.observation_space = Box(-10.0, 10.0, self.obs_shape or (self.obs_dim,), np.float32)
         self.state_space = Box(-10.0, 10.0, (self.state_dim,), np.float32)
 
     def observe(self) -> Array:
@@ -85,6 +89,10 @@ class Toy:
     def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
         """Reward (B, N), who dies (B, N), team reward (B,) or None for the sum."""
         raise NotImplementedError
+
+    def leavers(self) -> Array:
+        """(B, N) bool: who is out of time after this step, though the world may go on. The clock has advanced."""
+        return np.zeros_like(self.alive)
 
     def draw(self, key: int, clock: Array | int = 0) -> Array:
         """(B, N) uniform numbers, the same for the whole episode unless `clock` says otherwise."""
@@ -120,7 +128,9 @@ class Toy:
         truncated = over & (not self.ends_in_death)
         dies = (dies | (over & self.ends_in_death)[:, None]) & self.alive
         self.alive = self.alive & ~dies
-        final = self._step(reward, dies, truncated, team)
+        final = self._step(reward, dies, truncated, team)  # leavers still see
+        self.alive = self.alive & ~self.leavers()
+        final = final._replace(alive=self.alive)
         ended = truncated | ~self.alive.any(1)
         if not ended.any():
             return final, final
@@ -155,7 +165,7 @@ class Toy:
         b, n = self.n_worlds, self.n_agents
         reward = np.zeros((b, n)) if reward is None else reward
         return ToyStep(
-            obs=(self.observe() * self.alive[..., None]).astype(np.float32),
+            obs=np.where(self.alive[..., None], self.observe(), self.unseen).astype(np.float32),
             state=self.global_state().astype(np.float32),
             adjacency=np.broadcast_to(~np.eye(n, dtype=bool), (b, n, n)),
             alive=self.alive,
@@ -230,6 +240,20 @@ class Endless(Toy):
         return np.ones(self.alive.shape), np.zeros_like(self.alive), np.ones(self.n_worlds)
 
 
+class Departing(Endless):
+    """`Endless`, but agent i is out of time after 2 + i steps, and the dead observe NaN.
+
+    The value is still 1 / (1 - gamma), and the team's too, which is paid 1 as long as the world lasts. With more than 3
+    agents the world meets its limit of 5 steps, with fewer it ends when the last one leaves.
+    """
+
+    unseen = np.nan
+
+    def leavers(self) -> Array:
+        """See the class."""
+        return self.clock[:, None] >= 2 + np.arange(self.n_agents)
+
+
 class Leaving(Toy):
     """Action 0: 0.2, and stay. Action 1: 1, and die. Time limit 10.
 
@@ -287,6 +311,24 @@ class Recall(Toy):
         """1 for the right answer at the last step."""
         right = action == (self.draw(0) >= 0.5)
         return (right & (self.clock[:, None] == 2)).astype(float), np.zeros_like(self.alive), None
+
+
+class Quadrant(Match):
+    """`Match`, but the action is shown as the quarter of a noisy image in which there is a bright spot of 2 x 2."""
+
+    size = 8
+    obs_dim = size * size
+    obs_shape = (1, size, size)
+
+    def observe(self) -> Array:
+        """(B, N, 64): noise up to 0.5, and the spot, which is 1."""
+        half, pixel = self.size // 2, np.arange(self.size)
+        inside = [(self.draw(1 + axis) * (half - 1)).astype(np.int64) for axis in range(2)]  # first row and column
+        row, column = (half * (self.target() >> 1) + inside[0], half * (self.target() & 1) + inside[1])
+        in_row, in_column = ((start[..., None] <= pixel) & (pixel < start[..., None] + 2) for start in (row, column))
+        spot = in_row[..., :, None] & in_column[..., None, :]  # (B, N, 8, 8)
+        noise = 0.5 * chance((self.draw(3) * 2**53)[..., None], np.arange(self.obs_dim))  # (B, N, 64)
+        return np.where(spot.reshape(noise.shape), 1.0, noise)
 
 
 class Roles(Toy):

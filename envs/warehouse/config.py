@@ -35,7 +35,7 @@ class Config:
     """Mean time from an order's arrival to its deadline [s]; drawn uniformly within 50 % of it."""
     n_orders: int = 5
     """How many of the oldest open orders a dispatcher chooses from, and robots see in `claim` dispatch."""
-    shaping: float = 3.0
+    shaping: float = 2.0
     """Weight of the potential-based shaping along the route; 0 turns it off."""
     shaping_gamma: float = 0.99
     """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""

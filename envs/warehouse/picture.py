@@ -21,12 +21,11 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import core
+from .. import core, paint
+from ..paint import Canvas, Colour, Point, agent_colour
 from . import layout as maps
-from . import paint
 from .env import Warehouse, metrics_of
 from .layout import NODE_SPACING, Layout
-from .paint import Canvas, Colour, Point, robot_colour
 from .physics import ANGLE, CHASSIS_RADIUS, CONTROL_STEP, RADIUS, X, Y
 from .state import CONTACTS, DELIVERIES, MISSES, NOBODY, TO_STATION, WAITING, State
 from .work import LOW_BATTERY
@@ -134,7 +133,7 @@ def _draw_routes(canvas: Canvas, env: Warehouse, state: State) -> None:
         if goal != NOBODY and state.alive[0, i]:
             # Shared stretches of routes lie side by side.
             route = _route(env.layout, way[i][0], way[i][1], goal, aside=0.05 * (i % 5 - 2))
-            _draw_route(canvas, robot_colour(i), [tuple(state.body[0, i, X : Y + 1].tolist()), *route])
+            _draw_route(canvas, agent_colour(i), [tuple(state.body[0, i, X : Y + 1].tolist()), *route])
 
 
 def _draw_route(canvas: Canvas, colour: Colour, points: list[Point]) -> None:
@@ -174,7 +173,7 @@ def _draw_robots(canvas: Canvas, env: Warehouse, state: State) -> None:
             colour = paint.GOOD if share > LOW_BATTERY else paint.ALARM
             canvas.polygon(colour, paint.arc(x, y, RADIUS, RADIUS + 0.08, share))
         loaded, hit = bool(state.phase[0, i] == TO_STATION), bool(state.hit[0, i])
-        _draw_robot(canvas, x, y, angle, robot_colour(i), alive, loaded, hit)
+        _draw_robot(canvas, x, y, angle, agent_colour(i), alive, loaded, hit)
 
 
 def _draw_robot(
@@ -202,7 +201,7 @@ def _write_names(picture: pygame.Surface, view: View, state: State) -> None:
     size = max(11, round(0.33 * view.scale))
     for i, (x, y) in enumerate(state.body[0, :, X : Y + 1].tolist()):
         if state.alive[0, i]:
-            ground = paint.BOX if state.phase[0, i] == TO_STATION else robot_colour(i)
+            ground = paint.BOX if state.phase[0, i] == TO_STATION else agent_colour(i)
             paint.write(picture, str(i), size, paint.readable_on(ground), *view.project(x, y))
 
 
@@ -290,11 +289,11 @@ def _chip(caption: str) -> pygame.Surface:
     if caption in ("open order", "late"):
         _draw_order(canvas, 0.5, 0.5, caption == "late", True)
     elif caption == "goal":
-        _draw_route(canvas, robot_colour(4), [(0.0, 0.5), (0.6, 0.5)])
+        _draw_route(canvas, agent_colour(4), [(0.0, 0.5), (0.6, 0.5)])
     elif caption == "hears":
         canvas.line(paint.HEARS, [(0.1, 0.2), (0.9, 0.8)], 0.04)
     else:
         if caption == "contact":
             canvas.glow(paint.ALARM, 0.45, 0.5, 0.55, 190)
-        _draw_robot(canvas, 0.45, 0.5, 0.0, robot_colour(1), True, caption == "loaded", caption == "contact")
+        _draw_robot(canvas, 0.45, 0.5, 0.0, agent_colour(1), True, caption == "loaded", caption == "contact")
     return pygame.transform.smoothscale(surface, (_CHIP, _CHIP))

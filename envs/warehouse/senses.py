@@ -281,26 +281,34 @@ def hear(senses, layout, state, adjacency):
 
 
 @kernel
-def _survey_robot(senses, layout, state, way, b, i, width, height, out):
-    body = state.body[b, i]
-    out[0] = 1.0
-    out[1] = _clip(2.0 * body[X] / width - 1.0)
-    out[2] = _clip(2.0 * body[Y] / height - 1.0)
-    out[3] = math.cos(body[ANGLE])
-    out[4] = math.sin(body[ANGLE])
-    out[5] = _clip(body[VX] / TOP_SPEED)
-    out[6] = _clip(body[VY] / TOP_SPEED)
-    out[7] = _clip(body[TURN_RATE] / TOP_TURN_RATE)
-    out[8] = 1.0 if state.phase[b, i] == TO_STATION else 0.0
-    out[9] = state.battery[b, i] / senses.battery_capacity
-    out[10] = state.dwell[b, i] / DWELL_STEPS
-    out[11] = 0.0 if state.phase[b, i] == IDLE else 1.0
-    goal = state.goal[b, i]
-    if goal != NOBODY:
-        out[12] = 2.0 * layout.targets[goal, 0] / width - 1.0
-        out[13] = 2.0 * layout.targets[goal, 1] / height - 1.0
-        out[14] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
-    out[15] = 1.0 if state.phase[b, i] == TO_CHARGER else 0.0
+def _survey_robots(senses, layout, state, way, out):
+    """Fills the robots' part of out (B, S)."""
+    body, alive, phase, goals = state.body, state.alive, state.phase, state.goal
+    battery, dwell, targets = state.battery, state.dwell, layout.targets
+    width, height = layout.blocked.shape[1], layout.blocked.shape[0]
+    for b in range(body.shape[0]):
+        for i in range(body.shape[1]):
+            if not alive[b, i]:
+                continue
+            base = STATE_PER_ROBOT * i
+            out[b, base] = 1.0
+            out[b, base + 1] = _clip(2.0 * body[b, i, X] / width - 1.0)
+            out[b, base + 2] = _clip(2.0 * body[b, i, Y] / height - 1.0)
+            out[b, base + 3] = math.cos(body[b, i, ANGLE])
+            out[b, base + 4] = math.sin(body[b, i, ANGLE])
+            out[b, base + 5] = _clip(body[b, i, VX] / TOP_SPEED)
+            out[b, base + 6] = _clip(body[b, i, VY] / TOP_SPEED)
+            out[b, base + 7] = _clip(body[b, i, TURN_RATE] / TOP_TURN_RATE)
+            out[b, base + 8] = 1.0 if phase[b, i] == TO_STATION else 0.0
+            out[b, base + 9] = battery[b, i] / senses.battery_capacity
+            out[b, base + 10] = dwell[b, i] / DWELL_STEPS
+            out[b, base + 11] = 0.0 if phase[b, i] == IDLE else 1.0
+            goal = goals[b, i]
+            if goal != NOBODY:
+                out[b, base + 12] = 2.0 * targets[goal, 0] / width - 1.0
+                out[b, base + 13] = 2.0 * targets[goal, 1] / height - 1.0
+                out[b, base + 14] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
+            out[b, base + 15] = 1.0 if phase[b, i] == TO_CHARGER else 0.0
 
 
 @kernel
@@ -308,12 +316,9 @@ def _survey(senses, layout, state, way, out):
     """Fills out (B, S), zeros before: every robot, the oldest open orders, the clock and the backlog."""
     n_robots = state.body.shape[1]
     width, height = layout.blocked.shape[1], layout.blocked.shape[0]
+    _survey_robots(senses, layout, state, way, out)
     for b in range(state.body.shape[0]):
-        base = 0
-        for i in range(n_robots):
-            if state.alive[b, i]:
-                _survey_robot(senses, layout, state, way, b, i, width, height, out[b, base : base + STATE_PER_ROBOT])
-            base += STATE_PER_ROBOT
+        base = STATE_PER_ROBOT * n_robots
         open_orders, k = 0, state.head[b]
         while k < state.order_release.shape[1] and state.order_release[b, k] <= state.step[b]:
             if state.order_status[b, k] == WAITING:

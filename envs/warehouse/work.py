@@ -84,35 +84,45 @@ def _order_left(layout, x, y, face, station):
 
 
 @kernel
-def _potential(rules, layout, state, b, i):
-    """Progress of robot i: shaping * (1/2 - way to go / typical way); without an order, all the way is to go.
+def _measure_potentials(rules, layout, state):
+    """Progress of every robot: shaping * (1/2 - way to go / typical way); without an order, all the way is to go.
 
     The half keeps the mean near zero, and with it what a discount below 1 makes of a potential that does not change.
     """
-    x, y, phase = state.body[b, i, X], state.body[b, i, Y], state.phase[b, i]
-    done = state.dwell[b, i] * CONTROL_STEP * TOP_SPEED
-    if phase == TO_FACE:
-        order = state.order[b, i]
-        left = _order_left(layout, x, y, state.goal[b, i], state.order_station[b, order]) - done
-    elif phase == TO_STATION:
-        left = route_length(layout, x, y, state.goal[b, i]) + DWELL_METRES - done
-    elif phase == TO_CHARGER:
-        left = route_length(layout, x, y, state.goal[b, i])
-    else:
-        left = rules.mean_order
-        if rules.dispatch == CLAIM:
-            best, seen, k = math.inf, 0, state.head[b]
-            while k < state.order_release.shape[1] and seen < rules.n_orders:
-                if state.order_release[b, k] > state.step[b]:
-                    break
-                if state.order_status[b, k] == WAITING:
-                    seen += 1
-                    way = _order_left(layout, x, y, state.order_face[b, k], state.order_station[b, k])
-                    best = min(best, way)
-                k += 1
-            if seen > 0:
-                left = best
-    return rules.shaping * (0.5 - left / rules.mean_order)
+    alive, body, phases, dwell = state.alive, state.body, state.phase, state.dwell
+    goals, orders, stations, potential = state.goal, state.order, state.order_station, state.potential
+    for b in range(body.shape[0]):
+        for i in range(body.shape[1]):
+            if not alive[b, i]:
+                potential[b, i] = 0.0
+                continue
+            x, y, phase = body[b, i, X], body[b, i, Y], phases[b, i]
+            done = dwell[b, i] * CONTROL_STEP * TOP_SPEED
+            if phase == TO_FACE:
+                left = _order_left(layout, x, y, goals[b, i], stations[b, orders[b, i]]) - done
+            elif phase == TO_STATION:
+                left = route_length(layout, x, y, goals[b, i]) + DWELL_METRES - done
+            elif phase == TO_CHARGER:
+                left = route_length(layout, x, y, goals[b, i])
+            elif rules.dispatch == CLAIM:
+                left = _nearest_order_left(rules, layout, state, b, x, y)
+            else:
+                left = rules.mean_order
+            potential[b, i] = rules.shaping * (0.5 - left / rules.mean_order)
+
+
+@kernel
+def _nearest_order_left(rules, layout, state, b, x, y):
+    """The least way to go [m] for one of the orders in view, a typical order's where none is open."""
+    best, seen, k = math.inf, 0, state.head[b]
+    while k < state.order_release.shape[1] and seen < rules.n_orders:
+        if state.order_release[b, k] > state.step[b]:
+            break
+        if state.order_status[b, k] == WAITING:
+            seen += 1
+            best = min(best, _order_left(layout, x, y, state.order_face[b, k], state.order_station[b, k]))
+        k += 1
+    return best if seen > 0 else rules.mean_order
 
 
 @kernel
@@ -195,8 +205,7 @@ def dispatch(rules, layout, state):
                 _take(state, b, i, order)
         while state.head[b] < state.order_status.shape[1] and state.order_status[b, state.head[b]] != WAITING:
             state.head[b] += 1
-        for i in range(n_robots):
-            state.potential[b, i] = _potential(rules, layout, state, b, i) if state.alive[b, i] else 0.0
+    _measure_potentials(rules, layout, state)
 
 
 @kernel

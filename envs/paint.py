@@ -49,10 +49,10 @@ OKABE_ITO: tuple[Colour, ...] = (
 """Colours that stay apart for colour-blind eyes (Okabe and Ito 2008)."""
 
 
-def robot_colour(robot: int) -> Colour:
-    """Robot i's own: the palette, then darker, then lighter, then from the start."""
-    colour = OKABE_ITO[robot % len(OKABE_ITO)]
-    shade = robot // len(OKABE_ITO) % 3
+def agent_colour(agent: int) -> Colour:
+    """Agent i's own: the palette, then darker, then lighter, then from the start."""
+    colour = OKABE_ITO[agent % len(OKABE_ITO)]
+    shade = agent // len(OKABE_ITO) % 3
     return colour if shade == 0 else mix(colour, INK if shade == 1 else WHITE, 0.4)
 
 

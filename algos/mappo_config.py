@@ -1,0 +1,99 @@
+"""What can be chosen of MAPPO and IPPO: each option once, with its default and its meaning, which is the help text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from .nets import ACTIVATIONS, Activation, Share
+
+
+@dataclass(frozen=True)
+class MappoConfig:
+    """MAPPO: PPO with a centralised critic."""
+
+    lr: float = 1e-3
+    """Step size of Adam."""
+    anneal: bool = True
+    """Let the step size and the entropy bonus fall linearly to zero over the run."""
+    gamma: float = 0.99
+    """Discount per environment step."""
+    gae_lambda: float = 0.95
+    """Between one-step temporal differences (0) and Monte-Carlo returns (1)."""
+    rollout_steps: int = 64
+    """Steps of every world between updates."""
+    epochs: int = 4
+    """Passes over a rollout."""
+    minibatches: int = 8
+    """Gradient steps a pass."""
+    clip_coef: float = 0.2
+    """How far the probability ratio may move from 1 and still be rewarded for it."""
+    value_clip_coef: float = 0.2
+    """How far a value may move in an update and still be rewarded for it, in normalised units; 0 switches it off."""
+    value_loss: Literal["huber", "mse"] = "huber"
+    """Huber bends from square to linear at 10 normalised units."""
+    value_norm: bool = True
+    """Learn values in units of the running deviation of their targets."""
+    ent_coef: float = 0.01
+    """Weight of the entropy bonus."""
+    max_grad_norm: float = 0.5
+    """Longest gradient, of the actor and of the critic each."""
+    target_kl: float | None = None
+    """End the update after a pass in which the policy moved further than this [nats]; none: never."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Sizes of the hidden layers, of the actor and of the critic."""
+    activation: Activation = "silu"
+    """Between layers; relu is the fastest on a CPU, tanh by far the slowest."""
+    gru: int = 0
+    """Size of a recurrent layer on top of the hidden ones; 0 for none."""
+    critic: Literal["central", "local"] = "central"
+    """What values are predicted from: the global state, or each agent's own observation."""
+    share: Share = "all"
+    """Who shares parameters: all agents, the agents of a group, or none."""
+    agent_id: bool = False
+    """Append the agent's one-hot index to its observation."""
+    reward: Literal["individual", "team"] = "individual"
+    """Whose reward an agent learns from: its own, or the team's."""
+    init_std: float = 0.6
+    """First deviation of a Gaussian policy, in units of half the action range."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        for name, low, high in (("gamma", 0, 1), ("gae_lambda", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed is {low} to {high}")
+        for name in ("lr", "clip_coef", "max_grad_norm", "init_std"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
+        for name in ("value_clip_coef", "ent_coef", "gru"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
+        for name in ("rollout_steps", "epochs", "minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.target_kl is not None and not self.target_kl > 0:
+            raise ValueError(f"target_kl is {self.target_kl}; it must be positive, or None to never stop early")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden is {self.hidden}; name the size of at least one layer, as in (64, 64)")
+        for name, allowed in (
+            ("value_loss", ("huber", "mse")),
+            ("activation", tuple(ACTIVATIONS)),
+            ("critic", ("central", "local")),
+            ("share", ("all", "group", "none")),
+            ("reward", ("individual", "team")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}")
+
+
+@dataclass(frozen=True)
+class IppoConfig(MappoConfig):
+    """IPPO: every agent runs PPO on what it sees itself."""
+
+    critic: Literal["central", "local"] = "local"
+    """What values are predicted from: the global state, or each agent's own observation."""
