@@ -1,8 +1,9 @@
-"""PPO in one file, in CleanRL's manner, on the warehouse: one policy shared by all robots, worlds through SuperSuit.
+"""PPO in one file, in CleanRL's manner: one policy shared by all agents, worlds through SuperSuit.
 
-python examples/reuse/cleanrl_ppo.py --steps 150000
+python examples/reuse/cleanrl_ppo.py --env spread
+python examples/reuse/cleanrl_ppo.py --env warehouse --task tiny-2
 
-Axes: T time, E robots of all worlds, O observation.
+Axes: T time, E agents of all worlds, O observation.
 """
 
 from __future__ import annotations
@@ -35,29 +36,31 @@ def network(inputs: int, outputs: int, last_gain: float) -> nn.Sequential:
     return nn.Sequential(layers[0], nn.Tanh(), layers[1], nn.Tanh(), layers[2])
 
 
-def drive(act: Callable[[np.ndarray], np.ndarray], task: str) -> str:
-    """What a policy does in 16 unseen episodes side by side: the mean return of a robot, and orders per hour."""
-    worlds = envs.vector("warehouse", 16, task)
+def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
+    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
     while not final.truncated.any():
-        final, step = worlds.step(act(step.obs))  # all robots of all worlds: (16, N, O) -> (16, N)
+        final, step = worlds.step(act(step.obs))  # all agents of all worlds: (64, N, O) -> (64, N)
         returns += float(final.reward.mean())
-    return f"mean return {returns:.2f}, {final.metrics['orders_per_hour'].mean():.0f} orders per hour"
+    metrics = [f"{name} {final.metrics[name].mean():.4g}" for name in worlds.headline_metrics]
+    return ", ".join([f"mean return {returns:.2f}", *metrics])
 
 
 def main() -> None:
     """Trains, and drives a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="tiny-2", help="task of the warehouse")
-    parser.add_argument("--steps", type=int, default=150_000, help="environment steps: one world, all its robots")
-    parser.add_argument("--worlds", type=int, default=8, help="warehouses side by side")
+    parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
+    parser.add_argument("--task", help="a ready-made task of it, or its default")
+    parser.add_argument("--steps", type=int, default=150_000, help="environment steps: one world, all its agents")
+    parser.add_argument("--worlds", type=int, default=8, help="worlds side by side")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    robots = supersuit.pettingzoo_env_to_vec_env_v1(envs.parallel_env("warehouse", args.task))
-    # SuperSuit's gymnasium-like worlds: rows are world 0's robots, then world 1's; they start anew by themselves.
-    worlds: Any = supersuit.concat_vec_envs_v1(robots, args.worlds, base_class="gymnasium")
+    agents = supersuit.pettingzoo_env_to_vec_env_v1(envs.parallel_env(args.env, args.task))
+    # SuperSuit's gymnasium-like worlds: rows are world 0's agents, then world 1's; they start anew by themselves.
+    worlds: Any = supersuit.concat_vec_envs_v1(agents, args.worlds, base_class="gymnasium")
     n_envs, obs_dim = worlds.num_envs, worlds.observation_space.shape[0]
     actor, critic = network(obs_dim, worlds.action_space.n, 0.01), network(obs_dim, 1, 1.0)
     parameters = [*actor.parameters(), *critic.parameters()]
@@ -67,7 +70,7 @@ def main() -> None:
         with torch.no_grad():
             return Categorical(logits=actor(torch.from_numpy(obs))).sample().numpy()
 
-    print(f"before: {drive(act, args.task)}")
+    print(f"before: {drive(act, args.env, args.task)}")
     obs = torch.zeros(ROLLOUT + 1, n_envs, obs_dim)  # (T + 1, E, O)
     action = torch.zeros(ROLLOUT, n_envs, dtype=torch.int64)  # (T, E), as the next three
     reward, ended, log_prob = (torch.zeros(ROLLOUT, n_envs) for _ in range(3))
@@ -85,9 +88,9 @@ def main() -> None:
             reward[t], ended[t] = torch.from_numpy(pay), torch.from_numpy(terminated | truncated).float()
             obs[t + 1] = torch.from_numpy(next_obs)
             # `next_obs` is of the next episode. Where only time ran out the old one had a future: add its value.
-            for robot in np.flatnonzero(truncated & ~terminated.astype(bool)):
+            for agent in np.flatnonzero(truncated & ~terminated.astype(bool)):
                 with torch.no_grad():
-                    reward[t, robot] += GAMMA * critic(torch.from_numpy(infos[robot]["terminal_observation"]))[0]
+                    reward[t, agent] += GAMMA * critic(torch.from_numpy(infos[agent]["terminal_observation"]))[0]
 
         with torch.no_grad():
             value = critic(obs).squeeze(-1)  # (T + 1, E)
@@ -113,7 +116,7 @@ def main() -> None:
                 loss.backward()
                 nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM)
                 optimizer.step()
-    print(f"after {n_updates * ROLLOUT * args.worlds} environment steps: {drive(act, args.task)}")
+    print(f"after {n_updates * ROLLOUT * args.worlds} environment steps: {drive(act, args.env, args.task)}")
 
 
 if __name__ == "__main__":

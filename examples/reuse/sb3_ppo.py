@@ -1,6 +1,7 @@
-"""Stable-Baselines3's PPO on the warehouse, through SuperSuit: one policy shared by all robots.
+"""Stable-Baselines3's PPO through SuperSuit: one policy shared by all agents.
 
-python examples/reuse/sb3_ppo.py --steps 150000
+python examples/reuse/sb3_ppo.py --env spread
+python examples/reuse/sb3_ppo.py --env warehouse --task tiny-2
 """
 
 from __future__ import annotations
@@ -30,28 +31,30 @@ class TellTimeLimit(BaseParallelWrapper):
         return observations, rewards, terminations, truncations, infos
 
 
-def drive(act: Callable[[np.ndarray], np.ndarray], task: str) -> str:
-    """What a policy does in 16 unseen episodes side by side: the mean return of a robot, and orders per hour."""
-    worlds = envs.vector("warehouse", 16, task)
+def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
+    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
     while not final.truncated.any():
-        final, step = worlds.step(act(step.obs))  # all robots of all worlds: (16, N, O) -> (16, N)
+        final, step = worlds.step(act(step.obs))  # all agents of all worlds: (64, N, O) -> (64, N)
         returns += float(final.reward.mean())
-    return f"mean return {returns:.2f}, {final.metrics['orders_per_hour'].mean():.0f} orders per hour"
+    metrics = [f"{name} {final.metrics[name].mean():.4g}" for name in worlds.headline_metrics]
+    return ", ".join([f"mean return {returns:.2f}", *metrics])
 
 
 def main() -> None:
     """Trains, and drives a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="tiny-2", help="task of the warehouse")
-    parser.add_argument("--steps", type=int, default=150_000, help="environment steps: one world, all its robots")
-    parser.add_argument("--worlds", type=int, default=8, help="warehouses side by side")
+    parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
+    parser.add_argument("--task", help="a ready-made task of it, or its default")
+    parser.add_argument("--steps", type=int, default=150_000, help="environment steps: one world, all its agents")
+    parser.add_argument("--worlds", type=int, default=8, help="worlds side by side")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    robots = supersuit.pettingzoo_env_to_vec_env_v1(TellTimeLimit(envs.parallel_env("warehouse", args.task)))
-    worlds: Any = supersuit.concat_vec_envs_v1(robots, args.worlds, base_class="stable_baselines3")
+    agents = supersuit.pettingzoo_env_to_vec_env_v1(TellTimeLimit(envs.parallel_env(args.env, args.task)))
+    worlds: Any = supersuit.concat_vec_envs_v1(agents, args.worlds, base_class="stable_baselines3")
     worlds.venv.reset(seed=args.seed * args.worlds)  # world w gets this + w; later episodes follow from it
     worlds.seed = lambda seed: [seed]  # PPO would ask SuperSuit for a method that it lacks
     model = PPO(
@@ -70,9 +73,9 @@ def main() -> None:
         actions, _ = model.predict(obs.reshape(-1, obs.shape[-1]))
         return actions.reshape(obs.shape[:-1])
 
-    print(f"before: {drive(act, args.task)}")
-    model.learn(args.steps * robots.num_envs)  # Stable-Baselines3 counts every robot's step
-    print(f"after {model.num_timesteps // robots.num_envs} environment steps: {drive(act, args.task)}")
+    print(f"before: {drive(act, args.env, args.task)}")
+    model.learn(args.steps * agents.num_envs)  # Stable-Baselines3 counts every agent's step
+    print(f"after {model.num_timesteps // agents.num_envs} environment steps: {drive(act, args.env, args.task)}")
 
 
 if __name__ == "__main__":

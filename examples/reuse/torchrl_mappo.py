@@ -1,7 +1,8 @@
-"""TorchRL's MAPPO on the warehouse, through its PettingZoo wrapper: a shared policy, and a critic that sees the state.
+"""TorchRL's MAPPO through its PettingZoo wrapper: a shared policy, and a critic that sees the state.
 
 pip install -c constraints.txt -e '.[reuse]'
-python examples/reuse/torchrl_mappo.py --steps 100000
+python examples/reuse/torchrl_mappo.py --env spread
+python examples/reuse/torchrl_mappo.py --env warehouse --task tiny-2
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tensordict.nn import TensorDictModule
 from torch import Tensor, nn
 from torch.distributions import Categorical
 from torchrl.collectors import Collector
-from torchrl.envs import PettingZooWrapper, SerialEnv
+from torchrl.envs import MarlGroupMapType, PettingZooWrapper, SerialEnv
 from torchrl.modules import MLP, ProbabilisticActor, ValueOperator
 from torchrl.objectives import ClipPPOLoss, ValueEstimators
 
@@ -43,7 +44,7 @@ class NoInfos(BaseParallelWrapper):
 
 
 class Critic(nn.Module):
-    """A value for each robot, from the state of the whole warehouse and what the robot itself sees."""
+    """A value for each agent, from the state of the whole world and what the agent itself sees."""
 
     def __init__(self, state_dim: int, obs_dim: int) -> None:
         super().__init__()
@@ -55,50 +56,54 @@ class Critic(nn.Module):
         return self.layers(torch.cat((state, obs), -1))
 
 
-def drive(act: Callable[[np.ndarray], np.ndarray], task: str) -> str:
-    """What a policy does in 16 unseen episodes side by side: the mean return of a robot, and orders per hour."""
-    worlds = envs.vector("warehouse", 16, task)
+def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
+    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
     while not final.truncated.any():
-        final, step = worlds.step(act(step.obs))  # all robots of all worlds: (16, N, O) -> (16, N)
+        final, step = worlds.step(act(step.obs))  # all agents of all worlds: (64, N, O) -> (64, N)
         returns += float(final.reward.mean())
-    return f"mean return {returns:.2f}, {final.metrics['orders_per_hour'].mean():.0f} orders per hour"
+    metrics = [f"{name} {final.metrics[name].mean():.4g}" for name in worlds.headline_metrics]
+    return ", ".join([f"mean return {returns:.2f}", *metrics])
 
 
 def main() -> None:
     """Trains, and drives a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="tiny-2", help="task of the warehouse")
-    parser.add_argument("--steps", type=int, default=100_000, help="environment steps: one world, all its robots")
-    parser.add_argument("--worlds", type=int, default=8, help="warehouses side by side")
+    parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
+    parser.add_argument("--task", help="a ready-made task of it, or its default")
+    parser.add_argument("--steps", type=int, default=100_000, help="environment steps: one world, all its agents")
+    parser.add_argument("--worlds", type=int, default=8, help="worlds side by side")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     warnings.filterwarnings("ignore", "PettingZoo in TorchRL is tested using version == 1.24.3")
 
     def world() -> PettingZooWrapper:
-        # All robot_0, robot_1, ... are one group, "robot", in one tensor.
-        return PettingZooWrapper(NoInfos(envs.parallel_env("warehouse", args.task)), return_state=True)
+        one_tensor = MarlGroupMapType.ALL_IN_ONE_GROUP  # called "agents"
+        return PettingZooWrapper(
+            NoInfos(envs.parallel_env(args.env, args.task)), return_state=True, group_map=one_tensor
+        )
 
     worlds: Any = SerialEnv(args.worlds, world)
     worlds.set_seed(args.seed)
-    obs_dim = worlds.observation_spec["robot", "observation"].shape[-1]
+    obs_dim = worlds.observation_spec["agents", "observation"].shape[-1]
     state_dim = worlds.observation_spec["state"].shape[-1]
-    n_actions = worlds.full_action_spec["robot", "action"].space.n
+    n_actions = worlds.full_action_spec["agents", "action"].space.n
 
     actor = MLP(obs_dim, n_actions, **LAYERS)
-    logits = TensorDictModule(actor, [("robot", "observation")], [("robot", "logits")])
+    logits = TensorDictModule(actor, [("agents", "observation")], [("agents", "logits")])
     policy = ProbabilisticActor(
-        logits, [("robot", "logits")], [("robot", "action")], distribution_class=Categorical, return_log_prob=True
+        logits, [("agents", "logits")], [("agents", "action")], distribution_class=Categorical, return_log_prob=True
     )
     critic = ValueOperator(
-        Critic(state_dim, obs_dim), in_keys=["state", ("robot", "observation")], out_keys=[("robot", "state_value")]
+        Critic(state_dim, obs_dim), in_keys=["state", ("agents", "observation")], out_keys=[("agents", "state_value")]
     )
     loss = ClipPPOLoss(policy, critic, clip_epsilon=0.2, entropy_coeff=0.01, critic_coeff=0.5, loss_critic_type="l2")
     # The time limit is in `done` and not in `terminated`: it does not cut the value.
-    loss.set_keys(value=("robot", "state_value"), action=("robot", "action"), reward=("robot", "reward"))
-    loss.set_keys(done=("robot", "done"), terminated=("robot", "terminated"))
+    loss.set_keys(value=("agents", "state_value"), action=("agents", "action"), reward=("agents", "reward"))
+    loss.set_keys(done=("agents", "done"), terminated=("agents", "terminated"))
     loss.make_value_estimator(ValueEstimators.GAE, gamma=0.99, lmbda=0.95)
     optimizer = torch.optim.Adam(loss.parameters(), lr=7e-4, eps=1e-5)
 
@@ -106,7 +111,7 @@ def main() -> None:
         with torch.no_grad():
             return Categorical(logits=actor(torch.from_numpy(obs))).sample().numpy()
 
-    print(f"before: {drive(act, args.task)}")
+    print(f"before: {drive(act, args.env, args.task)}")
     steps_an_update = args.worlds * ROLLOUT
     total = max(1, args.steps // steps_an_update) * steps_an_update
     collector = Collector(
@@ -126,7 +131,7 @@ def main() -> None:
                 nn.utils.clip_grad_norm_(loss.parameters(), 0.5)
                 optimizer.step()
     collector.shutdown()
-    print(f"after {total} environment steps: {drive(act, args.task)}")
+    print(f"after {total} environment steps: {drive(act, args.env, args.task)}")
 
 
 if __name__ == "__main__":
