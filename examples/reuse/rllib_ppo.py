@@ -50,6 +50,7 @@ def main() -> None:
 
     ray.init(num_cpus=1, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     register_env("coterie", lambda _: ParallelPettingZooEnv(envs.parallel_env(args.env, args.task)))
+    n_agents = len(envs.make(args.env, args.task).agents)
     steps_an_update = args.worlds * ROLLOUT
     config = (
         PPOConfig()
@@ -72,7 +73,7 @@ def main() -> None:
             vf_clip_param=float("inf"),
             grad_clip=0.5,
             train_batch_size_per_learner=steps_an_update,
-            minibatch_size=steps_an_update // 2,  # RLlib counts worlds above and agents here: a quarter of both
+            minibatch_size=steps_an_update * n_agents // 4,  # RLlib counts worlds above and agents here
             num_epochs=6,
         )
         .debugging(seed=args.seed, log_level="ERROR")
