@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import learning
 import report
 from venvs import make_venv
 
@@ -43,7 +44,7 @@ class Case(NamedTuple):
 
 CASES = {
     OURS: Case("", ("--env", "spread")),
-    "Coterie, mpe2's": Case("", ("--env", "mpe2.simple_spread_v3")),
+    "Coterie, mpe2's": Case("", learning.CASES["mpe2.simple_spread_v3"].options),  # with the settings of spread
     "CleanRL-style PPO": Case("peer_cleanrl.py", (), ("mpe2==1.1.1", "supersuit==3.11.0", "torch==2.13.0")),
     "BenchMARL MAPPO": Case("peer_benchmarl.py", (), ("benchmarl==1.5.2", "pettingzoo[mpe]==1.25.0", "torch==2.13.0")),
 }
