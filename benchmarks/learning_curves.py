@@ -97,7 +97,9 @@ def draw(
                     level = levels[key][name][policy]["value"]
                     axis.axhline(level, color="black", linestyle=style, linewidth=1, label=policy)
             axis.set_ylabel(name.replace("_", " "))
-            axis.set_ylim(bottom=bottom)
+            low, high = axis.get_ylim()
+            room = 0.05 * (high - low)  # a level at the very top would lie under the frame
+            axis.set_ylim(low - room if bottom is None else bottom, high + room)
             axis.grid(alpha=0.3)
         axes[0, column].set_title(title(key), fontsize=9)
         axes[-1, column].set_xlabel("environment steps [million]")
