@@ -137,7 +137,8 @@ class Actor(nn.Module):
             if generator is None:
                 action = log_p.argmax(-1)
             else:  # the first of exponential clocks of rates p, as torch.multinomial does, but without its checks
-                action = (log_p.exp() / torch.empty_like(log_p).exponential_(generator=generator)).argmax(-1)
+                clocks = torch.rand(log_p.shape, generator=generator, device=log_p.device).log_()  # negative
+                action = torch.div(log_p.exp(), clocks, out=clocks).argmin(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
         log_std = self.log_std[self.sets]  # (N, A)
         action = head
@@ -168,7 +169,8 @@ def categorical(logits: Tensor, action_mask: Tensor | None) -> Tensor:
     """Log-probabilities, (..., A). Forbidden actions get the smallest float, not -inf: p log p stays 0, not NaN."""
     if action_mask is not None:
         logits = logits.masked_fill(~action_mask, torch.finfo(logits.dtype).min)
-    return logits.log_softmax(-1)
+    # Over the first axis: over a last axis as short as this, torch is several times slower.
+    return logits.movedim(-1, 0).log_softmax(0).movedim(0, -1)
 
 
 def gaussian_log_prob(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """MAPPO and IPPO: proximal policy optimisation for many agents, with a centralised or a local critic.
 
-The whole update stands in `Mappo.update`, top to bottom.
+The whole update stands in `Mappo.update`, top to bottom; its gradient steps are `_policy_step` and `_critic_step`.
 
 Axes: T time, B worlds, N agents, O observation, S global state, A actions, H hidden, V values (N, or 1 for a team).
 
@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .actor import Actor
 from .buffers import Rollout, tensor_of
 from .core import Action, Obs, Spec, Transition
+from .descent import Descent
 from .mappo_config import MappoConfig
 from .nets import Critic, Memory, ValueNorm
 from .returns import explained_variance, gae, masked_mean, masked_var
+from .side_by_side import side_by_side
 
 
 def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | None = None) -> Actor:
@@ -70,8 +72,10 @@ class Mappo:
             generator=initial,
         ).to(self.device)
         self.value_norm = ValueNorm().to(self.device)
-        self._parameters = [*self.policy.parameters(), *self.critic.parameters()]
-        self.optimizer = torch.optim.Adam(self._parameters, lr=config.lr, eps=1e-5, fused=True)
+        self.policy_descent, self.critic_descent = (
+            Descent(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
+            for network in (self.policy, self.critic)
+        )
         self.progress = 0.0
         self.updates = 0
 
@@ -180,64 +184,24 @@ class Mappo:
         else:
             batch = {name: field.flatten(0, 1) for name, field in batch.items()}  # (T * B, ...)
         n_units = alive.shape[1] if recurrent else alive.shape[0] * alive.shape[1]
-        group = self.optimizer.param_groups[0]
         left = 1.0 - self.progress if config.anneal else 1.0
-        group["lr"], ent_coef = config.lr * left, config.ent_coef * left
+        lr, ent_coef = config.lr * left, config.ent_coef * left
+        self.policy_descent.lr = self.critic_descent.lr = lr
+        first_critic_hidden = None if critic_hidden is None else critic_hidden[0]
         history: list[dict[str, Tensor]] = []
         epochs = 0
         for _ in range(config.epochs):
             order = torch.randperm(n_units, generator=self._shuffling).to(self.device)
             chunks = order.chunk(config.minibatches)
-            for rows in chunks:
-                mini = {name: field.index_select(int(recurrent), rows) for name, field in batch.items()}
-                memory = critic_memory = None
-                if recurrent:
-                    assert self._first_hidden is not None
-                    assert critic_hidden is not None
-                    lives = mini["alive"], mini["value_weight"] > 0
-                    memory = Memory(self._first_hidden[rows], mini["started"], lives[0])
-                    critic_memory = Memory(critic_hidden[0][rows], mini["started"], lives[1])
-
-                # Policy: the clipped surrogate (Schulman et al. 2017, equation 7) and an entropy bonus.
-                head, _ = self.policy(mini["obs"], memory)
-                log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
-                log_ratio = log_prob - mini["log_prob"]
-                ratio = log_ratio.exp()
-                clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
-                surrogate = torch.minimum(ratio * mini["advantage"], clipped * mini["advantage"])
-                policy_loss = -masked_mean(surrogate, mini["weight"])
-                entropy_mean = masked_mean(entropy, mini["weight"])
-
-                # Value: the worse of the free and the clipped prediction (Yu et al. 2022, appendix).
-                new, _ = self.critic(mini["obs"], mini.get("state"), critic_memory)  # (..., V)
-                value_loss = self._value_loss(new, mini["target"])
-                if config.value_clip_coef:
-                    near = mini["value"] + (new - mini["value"]).clamp(-config.value_clip_coef, config.value_clip_coef)
-                    value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
-                value_loss = masked_mean(value_loss, mini["value_weight"])
-
-                self.optimizer.zero_grad()
-                (policy_loss - ent_coef * entropy_mean + value_loss).backward()
-                actor_norm = nn.utils.clip_grad_norm_(self.policy.parameters(), config.max_grad_norm)
-                critic_norm = nn.utils.clip_grad_norm_(self.critic.parameters(), config.max_grad_norm)
-                self.optimizer.step()
-
-                with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
-                    outside = ((ratio - 1.0).abs() > config.clip_coef).float()
-                    history.append(
-                        {
-                            "policy_loss": policy_loss.detach(),
-                            "value_loss": value_loss.detach(),
-                            "entropy": entropy_mean.detach(),
-                            "approx_kl": masked_mean(ratio - 1.0 - log_ratio, mini["weight"]),
-                            "clip_fraction": masked_mean(outside, mini["weight"]),
-                            "grad_norm": actor_norm,
-                            "critic_grad_norm": critic_norm,
-                        }
-                    )
+            of_policy, of_critic = side_by_side(
+                lambda chunks=chunks: [self._policy_step(batch, rows, ent_coef) for rows in chunks],
+                lambda chunks=chunks: [self._critic_step(batch, rows, first_critic_hidden) for rows in chunks],
+                device=self.device,
+            )
+            history += [one | other for one, other in zip(of_policy, of_critic, strict=True)]
             epochs += 1
             if config.target_kl is not None:
-                moved = torch.stack([step["approx_kl"] for step in history[-len(chunks) :]]).mean()
+                moved = torch.stack([step["approx_kl"] for step in of_policy]).mean()
                 if moved > config.target_kl:
                     break
 
@@ -246,7 +210,7 @@ class Mappo:
         self.rollout.clear()
         self.updates += 1
         stats |= {name: torch.stack([step[name] for step in history]).mean() for name in history[0]}
-        return {name: float(value) for name, value in stats.items()} | {"lr": group["lr"], "epochs": float(epochs)}
+        return {name: float(value) for name, value in stats.items()} | {"lr": lr, "epochs": float(epochs)}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, copied: networks, optimiser, generators, normaliser, memory and the rollout so far."""
@@ -254,7 +218,8 @@ class Mappo:
             "policy": self.policy.state_dict(),
             "critic": self.critic.state_dict(),
             "value_norm": self.value_norm.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "policy_descent": self.policy_descent.state_dict(),
+            "critic_descent": self.critic_descent.state_dict(),
             "device": self.device.type,
             "sampling": self._sampling.get_state(),
             "shuffling": self._shuffling.get_state(),
@@ -274,7 +239,8 @@ class Mappo:
         self.policy.load_state_dict(state["policy"])
         self.critic.load_state_dict(state["critic"])
         self.value_norm.load_state_dict(state["value_norm"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.policy_descent.load_state_dict(state["policy_descent"])
+        self.critic_descent.load_state_dict(state["critic_descent"])
         if state["device"] == self.device.type:
             self._sampling.set_state(state["sampling"].cpu())
         else:  # the generators of a CPU and a GPU have nothing in common: go on, though not bit for bit
@@ -292,6 +258,61 @@ class Mappo:
         first, last = state["first_hidden"], state["critic_hidden"]
         self._first_hidden = None if first is None else first.to(self.device)
         self._critic_hidden = None if last is None else last.to(self.device)
+
+    def _policy_step(self, batch: dict[str, Tensor], rows: Tensor, ent_coef: float) -> dict[str, Tensor]:
+        """One gradient step of the actor: the clipped surrogate (Schulman et al. 2017, equation 7), and entropy."""
+        config = self.config
+        mini = self._minibatch(batch, ("obs", "action", "log_prob", "advantage", "weight", "action_mask"), rows)
+        memory = None
+        if config.gru:
+            assert self._first_hidden is not None
+            mini |= self._minibatch(batch, ("started", "alive"), rows)
+            memory = Memory(self._first_hidden[rows], mini["started"], mini["alive"])
+        head, _ = self.policy(mini["obs"], memory)
+        log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
+        log_ratio = log_prob - mini["log_prob"]
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
+        surrogate = torch.minimum(ratio * mini["advantage"], clipped * mini["advantage"])
+        policy_loss = -masked_mean(surrogate, mini["weight"])
+        entropy_mean = masked_mean(entropy, mini["weight"])
+
+        norm = self.policy_descent.step(policy_loss - ent_coef * entropy_mean)
+        with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
+            outside = ((ratio - 1.0).abs() > config.clip_coef).float()
+            return {
+                "policy_loss": policy_loss.detach(),
+                "entropy": entropy_mean.detach(),
+                "approx_kl": masked_mean(ratio - 1.0 - log_ratio, mini["weight"]),
+                "clip_fraction": masked_mean(outside, mini["weight"]),
+                "grad_norm": norm,
+            }
+
+    def _critic_step(self, batch: dict[str, Tensor], rows: Tensor, hidden: Tensor | None) -> dict[str, Tensor]:
+        """One gradient step of the critic: the worse of the free and the clipped prediction (Yu et al. 2022, appendix).
+
+        `hidden` (B, V, H) is what a recurrent critic remembers before the rollout.
+        """
+        config = self.config
+        mini = self._minibatch(batch, ("obs", "state", "target", "value", "value_weight"), rows)
+        memory = None
+        if hidden is not None:
+            started = self._minibatch(batch, ("started",), rows)["started"]
+            memory = Memory(hidden[rows], started, mini["value_weight"] > 0)
+        new, _ = self.critic(mini["obs"], mini.get("state"), memory)  # (..., V)
+        value_loss = self._value_loss(new, mini["target"])
+        if config.value_clip_coef:
+            near = mini["value"] + (new - mini["value"]).clamp(-config.value_clip_coef, config.value_clip_coef)
+            value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
+        value_loss = masked_mean(value_loss, mini["value_weight"])
+
+        norm = self.critic_descent.step(value_loss)
+        return {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
+
+    def _minibatch(self, batch: dict[str, Tensor], names: tuple[str, ...], rows: Tensor) -> dict[str, Tensor]:
+        """Rows of the fields that there are: of (T * B, ...), or worlds of (T, B, ...) if there is memory."""
+        axis = int(self.config.gru > 0)
+        return {name: batch[name].index_select(axis, rows) for name in names if name in batch}
 
     def _new_rollout(self, n_worlds: int, action_mask: bool) -> Rollout:
         needs_state = self.critic.kind != "local" and self.spec.state_dim > 0

@@ -84,7 +84,8 @@ class Setup:
         clock.wrap(self.algo.policy, "forward", "forward")
         clock.wrap(self.algo.critic, "forward", "forward")
         clock.wrap(torch.Tensor, "backward", "backward")
-        clock.wrap(self.algo.optimizer, "step", "optimiser")
+        clock.wrap(self.algo.policy_descent, "step", "optimiser")
+        clock.wrap(self.algo.critic_descent, "step", "optimiser")
         clock.wrap(torch.nn.utils, "clip_grad_norm_", "optimiser")
         begin: Parts = {}
         unclocked = self.algo.update

@@ -187,7 +187,7 @@ def test_a_worker_that_dies_twice_ends_the_run_with_a_checkpoint(
 
     assert train.main(["--resume", str(folder), "--quiet"]) == 1
     assert checkpoint.load_latest(folder / "checkpoints")[1]["run"]["steps"] > steps
-    assert train.main(["--evaluate", str(folder), "--episodes", "20"]) == 1
+    assert train.main(["--evaluate", str(folder), "--episodes", "200"]) == 1
     assert re.match(r"train\.py: worker \d .* died ", capsys.readouterr().err.splitlines()[-1])
 
 

@@ -106,6 +106,7 @@ def linear(algo: Mappo, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tens
     def values(obs, state, memory=None):
         joint = 100 * obs[..., 0].sum(-1, keepdim=True)
         value = joint if algo.critic.kind == "team" else obs[..., 0] + joint
+        value = value + 0 * next(algo.critic.parameters()).sum()  # something to learn
         states = None if memory is None else torch.zeros(*value.shape, algo.config.gru)
         return value, states
 
@@ -327,7 +328,8 @@ class TestPromises:
             algo = tiny(spec, **options)
             stats = [x for x in drive(algo, Stream(spec, noise_for_the_dead=noise), 24) if isinstance(x, dict)]
             state = algo.state_dict()
-            results.append((stats, state["policy"], state["critic"], state["optimizer"], state["value_norm"]))
+            learned = ("policy", "critic", "policy_descent", "critic_descent", "value_norm")
+            results.append((stats, *(state[name] for name in learned)))
         assert same(results[0], results[1])
         assert same(results[1], results[2])
 
@@ -419,6 +421,16 @@ def test_who_is_not_alive_remembers_nothing(reward):
             gone = absent if reward == "individual" else absent.all(1, keepdims=True)
             assert (algo._critic_hidden.numpy()[gone] == 0).all()
     assert births > 5
+
+
+@pytest.mark.parametrize("options", [{}, {"gru": 8}, {"share": "none"}], ids=str)
+def test_learning_side_by_side_changes_no_byte(options):
+    learned = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        algo, _ = learn(Roles(), 3, **options)
+        learned.append([*algo.policy.state_dict().values(), *algo.critic.state_dict().values()])
+    assert all(torch.equal(a, b) for a, b in zip(*learned, strict=True))
 
 
 def test_greedy_play_disturbs_nothing():

@@ -47,12 +47,13 @@ def test_parameter_sets():
 
 
 @pytest.mark.parametrize("lead", [(7,), (2, 3)])
+@pytest.mark.parametrize("outputs", [1, 2, 20])
 @pytest.mark.parametrize("share", SHARES)
-def test_dense_is_a_loop_over_agents_and_a_concatenation(share, lead):
+def test_dense_is_a_loop_over_agents_and_a_concatenation(share, outputs, lead):
     sets = parameter_sets(SPEC, share)
-    layer = scrambled(Dense([5, 3], 2, sets, gain=1.0, generator=generator()))
+    layer = scrambled(Dense([5, 3], outputs, sets, gain=1.0, generator=generator()))
     own, common = randn(*lead, 4, 5).requires_grad_(), randn(*lead, 1, 3, seed=2).requires_grad_()
-    got = layer(own, common)  # (..., 4, 2)
+    got = layer(own, common)  # (..., 4, outputs)
     want = torch.stack(
         [
             torch.cat([own[..., i, :], common[..., 0, :]], -1) @ torch.cat([w[sets[i]] for w in layer.weights])

@@ -1,0 +1,69 @@
+"""Gradient descent on a network whose parameters lie side by side in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Descent:
+    """Adam with clipped gradients, on all parameters of a network as one vector.
+
+    A small network has a dozen small tensors. Emptying, measuring, clipping and stepping each on its own costs more
+    than a tenth of a gradient step; on one vector, of which parameters and gradients are views, next to nothing.
+
+    Source: Kingma & Ba 2015, "Adam".
+    """
+
+    def __init__(self, network: nn.Module, *, lr: float, eps: float, max_grad_norm: float) -> None:
+        """Moves the network's parameters into one vector, on the device where they are.
+
+        Args:
+            network: What learns. From now on its parameters must be changed in place, as `load_state_dict` does.
+            lr: Step size.
+            eps: What Adam adds to the root of the second moment.
+            max_grad_norm: Longer gradients are shortened to this.
+        """
+        parameters = list(network.parameters())
+        size = sum(parameter.numel() for parameter in parameters)
+        like = parameters[0].detach()
+        self._vector = nn.Parameter(like.new_empty(size))
+        self._gradient = self._vector.grad = like.new_zeros(size)
+        start = 0
+        for parameter in parameters:
+            # every parameter is dense, if not always in the order of its axes: its own strides fill its place
+            layout = parameter.shape, parameter.stride(), start
+            place = self._vector.detach().as_strided(*layout)
+            parameter.data = place.copy_(parameter.detach())
+            parameter.grad = self._gradient.as_strided(*layout)
+            start += parameter.numel()
+        self._max_grad_norm = max_grad_norm
+        self._adam = torch.optim.Adam([self._vector], lr=lr, eps=eps, fused=True)
+
+    @property
+    def lr(self) -> float:
+        """Step size."""
+        return self._adam.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._adam.param_groups[0]["lr"] = value
+
+    def step(self, loss: Tensor) -> Tensor:
+        """One step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""
+        self._gradient.zero_()
+        loss.backward()
+        norm = torch.linalg.vector_norm(self._gradient)
+        self._gradient.mul_((self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
+        self._adam.step()
+        return norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """Adam's moments and count of steps; the parameters are the network's."""
+        return self._adam.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict` of a descent on an equal network."""
+        self._adam.load_state_dict(state)
