@@ -31,6 +31,7 @@ import torch
 import envs
 from algos import ALGOS, checkpoint, evaluation, options, runfolder, video
 from algos.core import spec_of
+from algos.defaults import defaults_of
 from algos.interrupts import Interrupts
 from algos.options import UsageError
 from algos.policy import load_policy
@@ -113,32 +114,6 @@ class EvaluateOptions:
             raise ValueError(f"seed is {self.seed}; allowed are 0 to {2**31 - 1}")
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What an environment and an algorithm start from together, where it differs from their own defaults."""
-
-    run: RunOptions = RunOptions()
-    algo: tuple[tuple[str, Any], ...] = ()
-
-
-_WAREHOUSE = Defaults(RunOptions(total_steps=3_400_000, video_every=1_000_000))
-_SPREAD = Defaults(
-    RunOptions(total_steps=1_500_000, n_worlds=128),
-    # Episodes of 25 steps that pay at once for being nearer: looking far ahead only adds noise.
-    algo=(
-        *(("rollout_steps", 25), ("epochs", 8), ("minibatches", 4), ("lr", 2e-3)),
-        *(("gamma", 0.9), ("gae_lambda", 0.9), ("activation", "tanh")),
-    ),
-)
-DEFAULTS: dict[tuple[str, str], Defaults] = {
-    (env, algo): defaults
-    for env, defaults in (("warehouse", _WAREHOUSE), ("spread", _SPREAD))
-    for algo in ("mappo", "ippo")
-}
-FOREIGN = Defaults(RunOptions(n_worlds=0), algo=(("share", "group"),))
-"""Of environments of others: their groups of agents may be adversaries."""
-
-
 def main(argv: list[str]) -> int:
     """Does what the command line says; returns the exit code."""
     try:
@@ -170,7 +145,7 @@ def train(argv: list[str]) -> int:
     env_names += [env_name] if env_name is not None and foreign else []
     env_name = options.one_of("--env", env_name or env_names[0], env_names, "environment")
     algo_name = options.one_of("--algo", algo_name or algo_names[0], algo_names, "algorithm")
-    defaults = FOREIGN if foreign else DEFAULTS.get((env_name, algo_name), Defaults())
+    defaults = defaults_of(env_name, algo_name, foreign=foreign)
     choices = {
         "env": ("env", "What to learn; also any PettingZoo or Gymnasium environment.", env_name, env_names),
         "algo": ("algo", "How to learn it.", algo_name, algo_names),
@@ -186,9 +161,9 @@ def train(argv: list[str]) -> int:
         env_options = envs.config(env_name, task)
     parts = {
         "choice": options.group("Choice", **choices),
-        "run": defaults.run,
+        "run": RunOptions(**defaults.run),
         "env": env_options,
-        "algo": ALGOS[algo_name].config(**dict(defaults.algo)),
+        "algo": ALGOS[algo_name].config(**defaults.algo),
     }
     about = (__doc__ or "").strip().replace("python train.py", f"python {PROGRAM}")
     given = options.parse(parts, argv, flat=("choice", "run"), program=PROGRAM, about=about)

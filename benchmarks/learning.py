@@ -32,8 +32,6 @@ import report
 import trainings
 from trainings import Training
 
-import train
-
 
 class Case(NamedTuple):
     """A standard task."""
@@ -43,22 +41,12 @@ class Case(NamedTuple):
     """Returns at which the clock is read."""
 
 
-def _as_spread(total_steps: int) -> tuple[str, ...]:
-    """What `train.py --env spread` has by default, for somebody else's MPE; fewer steps, for that is slower."""
-    defaults = train.DEFAULTS["spread", "mappo"]
-    words = ["--n-worlds", str(defaults.run.n_worlds), "--total-steps", str(total_steps)]
-    for name, value in defaults.algo:
-        words += [f"--algo.{name.replace('_', '-')}", str(value)]
-    return tuple(words)
-
-
-_MPE = _as_spread(600_000)
 CASES = {
     "spread": Case(("--env", "spread"), (-18.5, -13.5)),
-    "mpe2.simple_spread_v3": Case(("--env", "mpe2.simple_spread_v3", *_MPE), (-18.5, -13.5)),
-    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4", *_MPE)),
-    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3", *_MPE)),
-    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3", *_MPE)),
+    "mpe2.simple_spread_v3": Case(("--env", "mpe2.simple_spread_v3"), (-18.5, -13.5)),
+    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4")),
+    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3")),
+    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3")),
     "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "2e5")),
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import Any
 
 class Clock:
     """Seconds by part, each without the parts inside it, which are called `outer/inner`.
+
+    Every thread has its own: a part entered in another thread is inside nothing.
 
     Args:
         now: Which seconds: by the wall clock, or `time.thread_time`, which other programs do not disturb, where only
@@ -28,8 +31,7 @@ class Clock:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._now = now
         self._wait = wait
-        self._inside: list[str] = []
-        self._since = 0.0
+        self._mine = _OfThread()
         self._wrapped: list[tuple[Any, str, Any]] = []
 
     def wrap(self, owner: Any, name: str, part: str) -> None:
@@ -38,13 +40,14 @@ class Clock:
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
+            inside = self._mine.inside
             self._border()
-            self._inside.append(f"{self._inside[-1]}/{part}" if self._inside else part)
+            inside.append(f"{inside[-1]}/{part}" if inside else part)
             try:
                 return function(*args, **kwargs)
             finally:
                 self._border()
-                self._inside.pop()
+                inside.pop()
 
         self._wrapped.append((owner, name, function))
         setattr(owner, name, timed)
@@ -54,16 +57,28 @@ class Clock:
         while self._wrapped:
             setattr(*self._wrapped.pop())
 
-    def total(self, part: str) -> float:
-        """Seconds in a part and everything inside it."""
-        return sum(seconds for path, seconds in self.seconds.items() if path == part or path.startswith(part + "/"))
+    def total(self, part: str, inner: str = "") -> float:
+        """Seconds in a part and everything inside it, or in what is called `inner` anywhere inside it."""
+        return sum(
+            seconds
+            for path, seconds in self.seconds.items()
+            if f"{path}/".startswith(f"{part}/") and (not inner or path.endswith(f"/{inner}"))
+        )
 
     def _border(self) -> None:
         self._wait()
-        now = self._now()
-        if self._inside:
-            self.seconds[self._inside[-1]] += now - self._since
-        self._since = now
+        mine, now = self._mine, self._now()
+        if mine.inside:
+            self.seconds[mine.inside[-1]] += now - mine.since
+        mine.since = now
+
+
+class _OfThread(threading.local):
+    """Where a thread is, and since when."""
+
+    def __init__(self) -> None:
+        self.inside: list[str] = []
+        self.since = 0.0
 
 
 def wrap_warehouse(clock: Clock) -> None:

@@ -2,15 +2,18 @@
 
     python benchmarks/training_speed.py                        # small-4 and medium-8, 64 worlds, 1 and 2 threads
     python benchmarks/training_speed.py --device cuda --threads 2
+    python benchmarks/training_speed.py --tasks spread --worlds 1024 --algo epochs=4
 
 What runs is the training loop itself, `algos.runner.run`, with the settings that `train.py --env warehouse --algo
-mappo` has by default, without evaluation and video; metrics are written as always. Speed is measured on the bare
-loop, in rounds through all set-ups; where the time goes, in further rounds with the parts' clock running.
+mappo` has by default (of `--env spread` for the task of that name), without evaluation and video; metrics are written
+as always. Speed is measured on the bare loop, in rounds through all set-ups; where the time goes, in further rounds
+with the parts' clock running. On two threads the critic learns beside the actor, and its time is not part of the sum.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import sys
 import tempfile
@@ -26,24 +29,27 @@ import torch
 from parts import WAREHOUSE_PARTS, Clock, wrap_warehouse
 
 import envs
-import train
 from algos import ALGOS
 from algos.core import spec_of
+from algos.defaults import defaults_of
 from algos.runner import Schedule, run
 
 Parts = dict[str, float]
 """Seconds by name."""
+BESIDE = "meanwhile, in the second thread: critic"
+"""The part that is not of the sum."""
 
 
 class Setup:
     """One task on one number of threads: worlds, a learner, and a loop that goes on where it was."""
 
-    def __init__(self, task: str, threads: int, worlds: int, device: str) -> None:
-        defaults = train.DEFAULTS.get(("warehouse", "mappo"), train.Defaults())
+    def __init__(self, task: str, threads: int, worlds: int, device: str, options: dict[str, Any]) -> None:
+        name = task if task in envs.ENVS else "warehouse"
         entry = ALGOS["mappo"]
+        config = entry.config(**{**defaults_of(name, "mappo", foreign=False).algo, **options})
         self.task, self.threads, self.worlds, self.device = task, threads, worlds, device
-        self.env = envs.vector("warehouse", worlds, task, stagger=True)
-        self.algo = entry.algorithm(spec_of(self.env), entry.config(**dict(defaults.algo)), seed=0, device=device)
+        self.env = envs.vector(name, worlds, None if task == name else task, stagger=True)
+        self.algo = entry.algorithm(spec_of(self.env), config, seed=0, device=device)
         self.agents = len(self.env.agents)
         self.steps_an_update = worlds * self.algo.config.rollout_steps
 
@@ -81,12 +87,15 @@ class Setup:
         clock.wrap(self.env, "step", "step")
         for name in ("act", "observe", "update"):
             clock.wrap(self.algo, name, name)
-        clock.wrap(self.algo.policy, "forward", "forward")
-        clock.wrap(self.algo.critic, "forward", "forward")
+        clock.wrap(self.algo, "_policy_step", "actor")
+        clock.wrap(self.algo, "_critic_step", "critic")
+        for network, descent in (
+            (self.algo.policy, self.algo.policy_descent),
+            (self.algo.critic, self.algo.critic_descent),
+        ):
+            clock.wrap(network, "forward", "forward")
+            clock.wrap(descent, "step", "descent")
         clock.wrap(torch.Tensor, "backward", "backward")
-        clock.wrap(self.algo.policy_descent, "step", "optimiser")
-        clock.wrap(self.algo.critic_descent, "step", "optimiser")
-        clock.wrap(torch.nn.utils, "clip_grad_norm_", "optimiser")
         begin: Parts = {}
         unclocked = self.algo.update
 
@@ -108,10 +117,12 @@ class Setup:
         parts["stepping, the rest"] = clock.seconds["step"]
         parts["acting"] = clock.total("act")
         parts["storing"] = clock.total("observe")
-        for part in ("forward", "backward", "optimiser"):
-            parts[f"update: {part}"] = clock.total(f"update/{part}")
-        parts["update: the rest"] = clock.seconds["update"]
+        inner = ("forward", "backward", "descent")
+        for part in inner:
+            parts[f"update: {part}"] = clock.total("update", part)
+        parts["update: the rest"] = clock.total("update") - sum(parts[f"update: {p}"] for p in inner)
         parts["loop and logging"] = whole - sum(parts.values())
+        parts[BESIDE] = clock.total("critic")
         return parts, whole
 
     def _wait(self) -> None:
@@ -140,6 +151,7 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--worlds", type=int, default=64)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--algo", nargs="*", default=[], metavar="KEY=VALUE", help="other settings of MAPPO")
     parser.add_argument("--repetitions", type=int, default=5, help="rounds through all set-ups, and half as many more")
     parser.add_argument("--updates", type=int, default=8, help="in each round")
     parser.add_argument("--warm-up", type=int, default=4, help="updates before the first round")
@@ -148,8 +160,11 @@ def main() -> None:
     suffix = "" if given.device == "cpu" else "_" + given.device.replace(":", "")
     out = given.out or report.RESULTS / f"training_speed{suffix}.json"
 
+    options = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in given.algo)}
     setups = [
-        Setup(task, threads, given.worlds, given.device) for task in given.tasks for threads in sorted(given.threads)
+        Setup(task, threads, given.worlds, given.device, options)
+        for task in given.tasks
+        for threads in sorted(given.threads)
     ]
     machine = report.machine()
     if given.device != "cpu":

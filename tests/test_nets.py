@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Discrete
 
 from algos.actor import Actor
 from algos.core import Spec
-from algos.nets import Critic, Dense, Gru, Memory, ValueNorm, parameter_sets
+from algos.nets import ACTIVATIONS, Critic, Dense, Gru, Memory, ValueNorm, parameter_sets
 
 GROUPS = ((0, 2, 3), (1,))
 SPEC = Spec(4, 5, 6, Discrete(3), GROUPS)
@@ -76,6 +76,17 @@ def test_dense_begins_orthogonal_set_by_set():
     whole = torch.cat(list(layer.weights), 1)  # (2, 8, 4)
     torch.testing.assert_close(whole.mT @ whole, 2 * torch.eye(4).expand(2, 4, 4), atol=1e-5, rtol=0)
     assert not torch.equal(whole[0], whole[1])
+
+
+def test_tanh_is_that_of_torch():
+    x = torch.linspace(-30.0, 30.0, 10_001, requires_grad=True)
+    got, want = ACTIVATIONS["tanh"](x), torch.tanh(x)
+    torch.testing.assert_close(got, want, atol=2e-7, rtol=0)
+    cotangent = randn(10_001)
+    for a, b in zip(torch.autograd.grad(got, x, cotangent), torch.autograd.grad(want, x, cotangent), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+    ends = torch.tensor([0.0, torch.inf, -torch.inf, torch.nan])
+    torch.testing.assert_close(ACTIVATIONS["tanh"](ends), torch.tanh(ends), equal_nan=True, atol=0, rtol=0)
 
 
 def test_global_chance_is_left_alone():
