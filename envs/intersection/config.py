@@ -1,0 +1,174 @@
+"""What can be set on an intersection, and the named tasks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+
+DECELERATION = 4.5
+"""Hardest braking of a car [m/s^2]; SUMO's default for passenger cars, as is the acceleration."""
+ACCELERATION = 2.6
+"""Strongest acceleration of a car [m/s^2]."""
+LENGTH, WIDTH = 4.8, 1.9
+"""Of a car [m]."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One road network. Every field is an argument of `envs.make("intersection", ...)` and an option `--env.FIELD`."""
+
+    rows: int = 1
+    """Rows of four-way crossings."""
+    columns: int = 1
+    """Columns of four-way crossings."""
+    lanes: int = 1
+    """Lanes an approach; left turns from the innermost, right turns from the outermost, nobody changes lanes."""
+    n_vehicles: int = 8
+    """Vehicles that enter in an episode: the agents."""
+    n_liars: int = 0
+    """Scripted vehicles beside the agents, which announce to come late and come at once."""
+    n_emergency: int = 0
+    """How many of the agents are emergency vehicles."""
+    flow: float = 1800.0
+    """Mean rate at which vehicles arrive, all entries together, Poisson [veh/h]."""
+    left_share: float = 0.25
+    """Share of vehicles that turn left at a crossing."""
+    right_share: float = 0.25
+    """Share of vehicles that turn right at a crossing."""
+    approach: float = 50.0
+    """From an entry to the first stop line [m]."""
+    block: float = 60.0
+    """From a crossing's box to the stop line of the next [m]."""
+    exit_length: float = 25.0
+    """From the last crossing's box to the exit [m]."""
+    speed_limit: float = 13.9
+    """On straights [m/s]; in curves what 3 m/s^2 sideways allow."""
+    entry_speed: float = 9.0
+    """Of a vehicle that enters [m/s]."""
+    intent: Literal["none", "shared", "declared"] = "shared"
+    """What is known of others' plans: nothing, their true path and arrival window, or what they announce."""
+    intent_period: int = 2
+    """Control steps between two messages of a vehicle."""
+    comm_range: float = 60.0
+    """How far a vehicle can be heard [m]."""
+    sensing_range: float = 60.0
+    """How far a vehicle senses others [m]."""
+    n_conflicts: int = 4
+    """How many vehicles with a conflicting path each vehicle observes."""
+    continuous: bool = False
+    """Box shares of acceleration (and of window and bid) instead of Discrete primitives."""
+    max_steps: int = 120
+    """Time limit [control steps of 0.5 s]."""
+    progress_reward: float = 1.0
+    """For the whole route; paid as it is driven."""
+    time_charge: float = 0.1
+    """Reward lost per second on the road [1/s]."""
+    comfort_charge: float = 0.02
+    """Per control step of braking as hard as possible, with the square of the acceleration."""
+    exit_reward: float = 1.0
+    """For leaving by the right exit."""
+    crash_charge: float = 4.0
+    """For each vehicle in a crash."""
+    emergency_weight: float = 5.0
+    """How many times as much an emergency vehicle's time costs."""
+    rule: Literal["priority", "first-come", "reservation", "auction"] = "priority"
+    """Right-of-way rule of the hand-written policy (`envs.heuristic`)."""
+    counterfactual: Literal["none", "stop", "absent"] = "none"
+    """Fill `Step.counterfactual`: the team's reward had the vehicle braked, or not been there."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for values that make no traffic."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kinds = _KINDS.get(str(field.type))
+            if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+                raise ValueError(
+                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
+                )
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        if self.rows * self.columns > 16:
+            raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 16 in all")
+        if self.left_share + self.right_share > 1.0:
+            raise ValueError(
+                f"left_share={self.left_share} and right_share={self.right_share} sum to more than 1: lower one"
+            )
+        if self.n_emergency > self.n_vehicles:
+            raise ValueError(
+                f"n_emergency={self.n_emergency} is more than n_vehicles={self.n_vehicles}: emergency vehicles are "
+                "some of the agents, so give at most as many"
+            )
+        if self.entry_speed > self.speed_limit:
+            raise ValueError(
+                f"entry_speed={self.entry_speed} is above speed_limit={self.speed_limit}: lower it or raise the limit"
+            )
+        # One control step of reaction, then braking, nose to the line.
+        room = self.entry_speed**2 / (2 * DECELERATION) + 0.5 * self.entry_speed + LENGTH
+        if room > self.approach:
+            raise ValueError(
+                f"entry_speed={self.entry_speed} m/s needs {room:.1f} m to stop before the line, approach is "
+                f"{self.approach} m: lower the speed or lengthen the approach"
+            )
+        if self.n_liars and self.intent != "declared":
+            raise ValueError(
+                f"n_liars={self.n_liars} needs intent='declared', came {self.intent!r}: only there are lies"
+            )
+
+
+_KINDS = {
+    "int": (int, np.integer),
+    "float": (int, float, np.integer, np.floating),
+    "bool": (bool, np.bool_),
+    "str": (str,),
+}
+_RANGES = (
+    ("rows", 1, 16),
+    ("columns", 1, 16),
+    ("lanes", 1, 4),
+    ("n_vehicles", 1, 256),
+    ("n_liars", 0, 64),
+    ("n_emergency", 0, 256),
+    ("flow", 1, 100_000),
+    ("left_share", 0, 1),
+    ("right_share", 0, 1),
+    ("approach", 10, 500),
+    ("block", 20, 500),
+    ("exit_length", 15, 500),
+    ("speed_limit", 1, 40),
+    ("entry_speed", 0.5, 40),
+    ("intent_period", 1, 20),
+    ("comm_range", 0, 10_000),
+    ("sensing_range", 0, 10_000),
+    ("n_conflicts", 0, 32),
+    ("max_steps", 1, 1_000_000),
+    ("progress_reward", 0, 1000),
+    ("time_charge", 0, 1000),
+    ("comfort_charge", 0, 1000),
+    ("exit_reward", 0, 1000),
+    ("crash_charge", 0, 1000),
+    ("emergency_weight", 0, 1000),
+)
+_CHOICES = {
+    "intent": ("none", "shared", "declared"),
+    "rule": ("priority", "first-come", "reservation", "auction"),
+    "counterfactual": ("none", "stop", "absent"),
+}
+
+DEFAULT_TASK = "cross-8"
+_CROSS = Config()
+TASKS: dict[str, Config] = {
+    "quiet-4": replace(_CROSS, n_vehicles=4, flow=900.0, max_steps=100),
+    "cross-8": _CROSS,
+    "busy-16": replace(_CROSS, n_vehicles=16, flow=2400.0, max_steps=200),
+    "grid-2x2-24": replace(_CROSS, rows=2, columns=2, n_vehicles=24, flow=3600.0, max_steps=240),
+    "liar-8": replace(_CROSS, n_liars=2, intent="declared", flow=2250.0),
+    "emergency-8": replace(_CROSS, n_emergency=1),
+}

@@ -1,0 +1,108 @@
+"""What an episode is judged by, from a state. Units are in the package's docstring.
+
+Axes: B worlds, N agents, M metrics.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..kernels import kernel
+from .roads import SAMPLE, Roads
+from .state import (
+    ARRIVED,
+    BROKEN,
+    CONTROL_STEP,
+    CRASHED,
+    DRIVING,
+    DUE,
+    FINISHED,
+    KEPT,
+    LEAST_PET,
+    LEAST_TTC,
+    LONGEST_WAIT,
+    PENDING,
+    POSITION,
+    Array,
+    State,
+)
+
+METRICS = (
+    "success",
+    "crash_rate",
+    "delay",
+    "throughput",
+    "min_ttc",
+    "min_pet",
+    "longest_wait",
+    "fairness",
+    "honesty",
+    "emergency_delay",
+)
+
+
+def metrics_of(roads: Roads, n_agents: int, state: State) -> dict[str, Array]:
+    """Each (B,) float64, over the episode so far."""
+    values = np.empty((len(METRICS), len(state.step)))
+    _measure(
+        roads.free_time, roads.length, n_agents, state.step, state.car, state.status, state.route, state.emergency,
+        state.totals, values,
+    )  # fmt: skip
+    return dict(zip(METRICS, values, strict=True))
+
+
+@kernel
+def free_time_at(free_time, p, s):
+    """When a car alone on route p gets to s [s]."""
+    x = min(max(s / SAMPLE, 0.0), free_time.shape[1] - 1.001)
+    k = int(x)
+    return free_time[p, k] + (x - k) * (free_time[p, k + 1] - free_time[p, k])
+
+
+@kernel
+def delay_of(free_time, length, clock, car, status, route, b, i):
+    """How much later a vehicle is than if it had been alone [s]; negative if it has not come yet, or has crashed."""
+    due, p = car[b, i, DUE], route[b, i]
+    if status[b, i] == ARRIVED:
+        return max(car[b, i, FINISHED] - due - free_time_at(free_time, p, length[p]), 0.0)
+    if status[b, i] == DRIVING:
+        return max(clock - due - free_time_at(free_time, p, car[b, i, POSITION]), 0.0)
+    if status[b, i] == PENDING and due <= clock:
+        return clock - due
+    return -1.0
+
+
+@kernel
+def _measure(free_time, length, n_agents, step, car, status, route, emergency, totals, out):
+    """Fills out (M, B)."""
+    for b in range(len(step)):
+        clock = step[b] * CONTROL_STEP
+        arrived, crashed, counted, urgent = 0, 0, 0, 0
+        late, urgent_late, together, squares = 0.0, 0.0, 0.0, 0.0
+        for i in range(n_agents):
+            crashed += status[b, i] == CRASHED
+            delay = delay_of(free_time, length, clock, car, status, route, b, i)
+            if delay < 0.0:
+                continue
+            late += delay
+            counted += 1
+            if emergency[b, i]:
+                urgent_late += delay
+                urgent += 1
+            if status[b, i] == ARRIVED:
+                arrived += 1
+                free = free_time_at(free_time, route[b, i], length[route[b, i]])
+                share = free / (free + delay)
+                together += share
+                squares += share * share
+        kept, broken = totals[b, KEPT], totals[b, BROKEN]
+        out[0, b] = arrived / n_agents
+        out[1, b] = crashed / n_agents
+        out[2, b] = late / max(counted, 1)
+        out[3, b] = arrived * 3600.0 / max(clock, CONTROL_STEP)
+        out[4, b] = totals[b, LEAST_TTC]
+        out[5, b] = totals[b, LEAST_PET]
+        out[6, b] = totals[b, LONGEST_WAIT]
+        out[7, b] = together * together / (arrived * squares) if arrived > 0 else 1.0
+        out[8, b] = kept / (kept + broken) if kept + broken > 0 else 1.0
+        out[9, b] = urgent_late / max(urgent, 1)

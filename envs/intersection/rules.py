@@ -1,0 +1,281 @@
+"""Right-of-way rules: the hand-written policies to beat, and the script of those who lie. Nothing is learned.
+
+All rules share one planner, which knows all cars, their routes and plans, and differ in who plans first and in what the
+others may then do. Cars plan one after the other: each tries its five accelerations in thought, from full throttle to
+full brake, each followed by driving on as fast as the road and the car ahead allow, and takes the first whose passage
+through every shared zone fits with those that planned before it. If none fits, it stops at its line. Who cannot stop
+before the line any more plans first, always.
+
+| rule          | who plans first                                  | what the later ones may do                      |
+|---------------|--------------------------------------------------|-------------------------------------------------|
+| `priority`    | the road east-west, then north-south; within a   | go at once in front of or behind the others if  |
+|               | road, straight and right before left             | the gap is long enough, else stop at the line   |
+| `first-come`  | who came up to its stop line first               | only pass behind the earlier ones, never before |
+| `reservation` | likewise                                         | anything that keeps to the zones' free times    |
+| `auction`     | who bids most                                    | likewise                                        |
+
+`reservation` is Dresner and Stone's AIM (JAIR 2008) with zones instead of tiles, made anew in every step; its reservations
+hold because nobody's plan depends on those made after it. In `auction` a car bids what it announces with
+`intent="declared"`, else its delay, and an emergency vehicle more than all.
+
+Axes: B worlds, V vehicles, T steps of a plan.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels import kernel
+from .config import ACCELERATION, DECELERATION, LENGTH
+from .metrics import free_time_at
+from .motion import MARGIN, ahead_on, in_the_way, leader_of, limit_at
+from .roads import CROSS, LEFT
+from .state import BID, CONTROL_STEP, DRIVING, DUE, NOTHING, OPENS, POSITION, QUEUED, SPEED
+
+PRIMITIVES = np.array([-DECELERATION, -2.0, 0.0, 0.5 * ACCELERATION, ACCELERATION])
+"""(5,) accelerations [m/s^2] of the discrete actions."""
+PLAN_STEP = 0.25
+"""Of plans [s]."""
+HORIZON = 48
+"""T: plans reach this far."""
+FIRST = 2
+"""Steps of a plan that the first acceleration is held: a control step."""
+EASY = 3.5
+"""Deceleration with which cars come to their line [m/s^2]."""
+LINE_GAP = 0.5
+"""Kept to the stop line [m]."""
+PRIORITY, FIRST_COME, RESERVATION, AUCTION, LIAR = range(5)
+RULES = {"priority": PRIORITY, "first-come": FIRST_COME, "reservation": RESERVATION, "auction": AUCTION}
+
+
+class Manners(NamedTuple):
+    """What a rule lets a car do that plans after others."""
+
+    rule: int
+    gap_before: float  # between leaving a zone and an earlier planner's entering it [s]
+    gap_behind: float  # between an earlier planner's leaving a zone and entering it [s]
+    strict: bool  # pass behind earlier planners only
+    shaped: bool  # may slow down to fit, not only stop at the line
+
+
+MANNERS = {
+    PRIORITY: Manners(PRIORITY, 1.5, 0.5, False, False),
+    FIRST_COME: Manners(FIRST_COME, 0.5, 0.5, True, True),
+    RESERVATION: Manners(RESERVATION, 0.5, 0.5, False, True),
+    AUCTION: Manners(AUCTION, 0.5, 0.5, False, True),
+    LIAR: Manners(LIAR, 0.25, 0.25, False, True),
+}
+
+
+@kernel
+def _key(manners, roads, car, leg, route, emergency, b, i, now):
+    """Who has the smallest plans first."""
+    p, q = route[b, i], leg[b, i]
+    s, v = car[b, i, POSITION], car[b, i, SPEED]
+    room = roads.leg_line[p, q] - 0.5 * LENGTH - s
+    if room < v * v / (2.0 * DECELERATION):
+        return -1e6 + room
+    mine = roads.leg_movement[p, q]
+    if manners.rule == PRIORITY:
+        return 1e4 * (roads.heading[mine] % 2) + 5e3 * (roads.turn[mine] == LEFT) + room
+    if manners.rule == AUCTION:
+        late = now - car[b, i, DUE] - free_time_at(roads.free_time, p, s)
+        if car[b, i, OPENS] != NOTHING:
+            return -1e3 * car[b, i, BID] - late
+        return -late - 1e3 * emergency[b, i]
+    if car[b, i, QUEUED] != NOTHING:
+        return car[b, i, QUEUED]
+    return now + room / max(v, 1.0)
+
+
+@kernel
+def _roll(roads, car, leg, route, b, i, first, go, leader, offset, way, pace):
+    """Drives a plan in thought, into rows i of way and pace (V, T + 1).
+
+    Returns:
+        Whether it stays behind the car ahead, whatever that does.
+    """
+    limit, p = roads.limit, route[b, i]
+    line = roads.leg_line[p, leg[b, i]] - 0.5 * LENGTH - LINE_GAP
+    s, v = car[b, i, POSITION], car[b, i, SPEED]
+    way[i, 0], pace[i, 0] = s, v
+    safe = True
+    for t in range(HORIZON):
+        a = first
+        if t >= FIRST:
+            a = ACCELERATION
+            if not go:
+                room = line - s
+                stopping = room - v * PLAN_STEP
+                a = -v * v / (2.0 * room) if room > 0.05 else -DECELERATION
+                if stopping > v * v / (2.0 * EASY) + 1.0:
+                    a = ACCELERATION
+            if leader >= 0:
+                gap = way[leader, t] + offset - s - LENGTH - MARGIN
+                b_t = DECELERATION * CONTROL_STEP
+                square = b_t * b_t + pace[leader, t] ** 2 + 2.0 * DECELERATION * gap
+                fit = -b_t + math.sqrt(square) if square > 0.0 else 0.0
+                a = min(a, (fit - v) / PLAN_STEP)
+            a = max(a, -DECELERATION)
+        w = min(max(v + a * PLAN_STEP, 0.0), limit_at(limit, p, s + PLAN_STEP * v))
+        s += 0.5 * PLAN_STEP * (v + w)
+        v = w
+        way[i, t + 1], pace[i, t + 1] = s, v
+        if t == FIRST - 1 and leader >= 0:
+            u = pace[leader, 0]
+            u_after = max(u - DECELERATION * CONTROL_STEP, 0.0)
+            ahead = way[leader, 0] + offset + 0.5 * (u + u_after) * CONTROL_STEP
+            safe = ahead - s - LENGTH - MARGIN >= max(v * v - u_after * u_after, 0.0) / (2.0 * DECELERATION)
+    return safe
+
+
+@kernel
+def _when(way, i, mark):
+    """The first step at which a plan is beyond a mark; T + 1 if never."""
+    t = 0
+    while t <= HORIZON and way[i, t] < mark:
+        t += 1
+    return t
+
+
+@kernel
+def _fits(manners, roads, leg, route, b, i, j, way, pace):
+    """Whether i's plan fits with j's earlier one."""
+    p, q, op, oq = route[b, i], leg[b, i], route[b, j], leg[b, j]
+    if roads.leg_crossing[p, q] != roads.leg_crossing[op, oq]:
+        return True
+    mine, its = roads.leg_movement[p, q], roads.leg_movement[op, oq]
+    kind = roads.kind[mine, its]
+    line, other_line = roads.leg_line[p, q], roads.leg_line[op, oq]
+    if not in_the_way(kind):
+        return True
+    if way[i, 0] > line + roads.leave[mine, its] or way[j, 0] > other_line + roads.leave[its, mine]:
+        return True
+    enters, leaves = _when(way, i, line + roads.enter[mine, its]), _when(way, i, line + roads.leave[mine, its])
+    if enters > HORIZON:
+        return True
+    its_enters = _when(way, j, other_line + roads.enter[its, mine])
+    its_leaves = _when(way, j, other_line + roads.leave[its, mine])
+    before = leaves + manners.gap_before / PLAN_STEP <= its_enters and leaves <= HORIZON
+    behind = its_leaves + manners.gap_behind / PLAN_STEP <= enters
+    if kind == CROSS:
+        return behind or (before and not manners.strict)
+    # Into the same lane: whoever is second must be able to stay behind from there on.
+    if enters > its_enters or (enters == its_enters and way[i, 0] - line < way[j, 0] - other_line):
+        return _stays_behind(way, pace, i, j, enters, roads.leg_end[p, q], roads.leg_end[op, oq])
+    if manners.strict or (its_enters <= HORIZON and its_enters - leaves < (manners.gap_before - 1.0) / PLAN_STEP):
+        return False
+    return _stays_behind(way, pace, j, i, its_enters, roads.leg_end[op, oq], roads.leg_end[p, q])
+
+
+@kernel
+def _stays_behind(way, pace, second, first, begin, end, other_end):
+    """Whether a plan keeps clear of the one before it in the lane that both go into."""
+    for t in range(begin, HORIZON + 1):
+        gap = (way[first, t] - other_end) - (way[second, t] - end) - LENGTH - MARGIN
+        if gap < max(pace[second, t] ** 2 - pace[first, t] ** 2, 0.0) / (2.0 * DECELERATION) + 0.2 * pace[second, t]:
+            return False
+    return True
+
+
+@kernel
+def _place(manners, roads, car, leg, route, b, i, leader, offset, placed, way, pace):
+    """Makes i's plan in the presence of those already made.
+
+    Returns:
+        The primitive it begins with.
+    """
+    p, q = route[b, i], leg[b, i]
+    room = roads.leg_line[p, q] - 0.5 * LENGTH - LINE_GAP - car[b, i, POSITION]
+    v = car[b, i, SPEED]
+    committed = room + LINE_GAP < v * v / (2.0 * DECELERATION)
+    for k in range(4, -1, -1):
+        if not _roll(roads, car, leg, route, b, i, PRIMITIVES[k], True, leader, offset, way, pace):
+            continue
+        fits = True
+        for j in range(len(placed)):
+            if placed[j] and fits:
+                fits = _fits(manners, roads, leg, route, b, i, j, way, pace)
+        if fits:
+            return k
+        if not manners.shaped and not committed:
+            break
+    for k in range(4, 0, -1):
+        safe = _roll(roads, car, leg, route, b, i, PRIMITIVES[k], False, leader, offset, way, pace)
+        w = max(v + PRIMITIVES[k] * CONTROL_STEP, 0.0)
+        stops = room - 0.5 * (v + w) * CONTROL_STEP >= w * w / (2.0 * EASY)
+        if safe and stops and not committed:
+            return k
+    _roll(roads, car, leg, route, b, i, PRIMITIVES[0], committed, leader, offset, way, pace)
+    return 0
+
+
+@kernel
+def plan(manners, roads, car, status, leg, route, emergency, step, begin, choice, passing):
+    """Plans for all cars.
+
+    Args:
+        manners: The `Manners`.
+        roads: The `Roads`.
+        car: (B, V, N_CAR).
+        status: (B, V).
+        leg: (B, V).
+        route: (B, V).
+        emergency: (B, V).
+        step: (B,).
+        begin: Only cars from this index on plan, besides those that cannot stop; for the scripted ones.
+        choice: (B, V) primitives, written.
+        passing: (B, V) how long until the front passes the stop line [s], written.
+    """
+    n = status.shape[1]
+    way, pace = np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1))
+    key, offset = np.empty(n), np.empty(n)
+    leader, placed = np.empty(n, np.int64), np.empty(n, np.bool_)
+    for b in range(status.shape[0]):
+        now, left = step[b] * CONTROL_STEP, 0
+        for i in range(n):
+            placed[i], leader[i], key[i] = False, -1, math.inf
+            if status[b, i] != DRIVING:
+                continue
+            key[i] = _key(manners, roads, car, leg, route, emergency, b, i, now)
+            if i < begin and key[i] > -9e5:
+                key[i] = math.inf
+                continue
+            left += 1
+        for i in range(n):
+            if key[i] < math.inf:
+                j, _ = leader_of(roads, car, status, leg, route, b, i)
+                if j >= 0 and key[j] == math.inf:  # it does not plan, so it is taken to go on as it does
+                    for t in range(HORIZON + 1):
+                        way[j, t] = car[b, j, POSITION] + t * PLAN_STEP * car[b, j, SPEED]
+                        pace[j, t] = car[b, j, SPEED]
+                leader[i] = j
+                if j >= 0:
+                    at = ahead_on(
+                        roads, route[b, i], leg[b, i], car[b, i, POSITION], route[b, j], leg[b, j], car[b, j, POSITION]
+                    )
+                    offset[i] = at - car[b, j, POSITION]
+        while left > 0:
+            best = -1
+            for strict in range(2):  # leaders before followers; should two follow each other, the rule alone decides
+                for i in range(n):
+                    if placed[i] or key[i] == math.inf:
+                        continue
+                    j = leader[i]
+                    ready = j < 0 or placed[j] or key[j] == math.inf or strict == 1
+                    if ready and (best < 0 or key[i] < key[best]):
+                        best = i
+                if best >= 0:
+                    break
+            i = best
+            j = leader[i]
+            if j >= 0 and not placed[j] and key[j] < math.inf:
+                j = -1
+            choice[b, i] = _place(manners, roads, car, leg, route, b, i, j, offset[i], placed, way, pace)
+            placed[i] = True
+            left -= 1
+            p, q = route[b, i], leg[b, i]
+            passing[b, i] = PLAN_STEP * _when(way, i, roads.leg_line[p, q] - 0.5 * LENGTH)
