@@ -9,40 +9,19 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
-from ..kernels import kernel
 from . import judge, motion, rules
 from . import senses as sensing
 from .config import ACCELERATION, DECELERATION, LENGTH, Config
 from .metrics import metrics_of
-from .roads import roads_of
+from .roads import LINE, roads_of
 from .rules import PRIMITIVES
-from .state import (
-    ANNOUNCED,
-    ARRIVED,
-    BID,
-    CLOSES,
-    CONTROL_STEP,
-    DRIVING,
-    OPENS,
-    POSITION,
-    SPEED,
-    Array,
-    State,
-    copied,
-    start,
-)
+from .state import ARRIVED, CONTROL_STEP, DRIVING, DUE, POSITION, SPEED, Array, State, copied, start
 
 VERSION = 0
 LATER = 3.0
 """Between two windows that can be announced [s]."""
 N_WINDOWS, N_BIDS = 3, 2
 """That a discrete action chooses from."""
-WINDOW = 3.0
-"""Length of an announced window [s]."""
-HOLD = 3.0
-"""How long an announcement stands before it may be changed [s]."""
-BRAKE = 0
-"""The primitive that stops."""
 
 
 class Intersection:
@@ -70,9 +49,16 @@ class Intersection:
             crash=float(config.crash_charge),
             emergency=float(config.emergency_weight),
             declared=self.declared,
+            n_agents=self.n_agents,
+        )
+        self._traffic = motion.Traffic(
+            n_agents=self.n_agents,
+            entry_speed=float(config.entry_speed),
+            intent_period=int(config.intent_period),
+            declared=self.declared,
         )
         self.observation_space = Box(-1.0, 1.0, (sensing.obs_size(self._senses),), np.float32)
-        self.state_space = Box(-1.0, 1.0, (sensing.state_size(self._senses, self.n_cars),), np.float32)
+        self.state_space = Box(-1.0, 1.0, (sensing.state_size(self.n_cars),), np.float32)
         n_choices = len(PRIMITIVES) * (N_WINDOWS * N_BIDS if self.declared else 1)
         self.action_space: Box | Discrete = (
             Box(-1.0, 1.0, (3 if self.declared else 1,), np.float32) if config.continuous else Discrete(n_choices)
@@ -81,13 +67,7 @@ class Intersection:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.roads, seeds)
-        motion.enter(
-            self.roads, state.car, state.status, state.leg, state.route, state.step, self.n_agents,
-            float(self.config.entry_speed),
-        )  # fmt: skip
-        motion.report(
-            self.roads, state.car, state.status, state.leg, state.route, state.step, self.config.intent_period
-        )
+        motion.admit(self._traffic, self.roads, state.car, state.status, state.leg, state.route, state.step)
         agents = (len(seeds), self.n_agents)
         step = self._show(state, np.zeros(agents), np.zeros(agents), np.zeros(agents, dtype=bool))
         if self.config.counterfactual != "none":
@@ -121,6 +101,10 @@ class Intersection:
             state.step, begin, choice, passing,
         )  # fmt: skip
         return choice, passing
+
+    def adjacency(self, state: State) -> NDArray[np.bool_]:
+        """(B, N, N): who can hear whom."""
+        return self._sensed(state)[1]
 
     def _decode(self, state: State, action: Array) -> tuple[Array, Array, Array]:
         """(B, V) acceleration [m/s^2], announced lateness [s] and bid; rows of those not on the road mean nothing."""
@@ -176,24 +160,32 @@ class Intersection:
         """The next state, and (B, N) reward, cost and terminated."""
         after = copied(state)
         reward, cost = np.zeros((2, *state.status.shape))
-        _tick(
-            self.roads, self._prices, state.car, state.status, state.leg, after.car, after.status, after.leg,
-            after.left, after.totals, after.step, state.route, state.emergency, accel, later, bid, self.n_agents,
-            float(self.config.entry_speed), self.config.intent_period, reward, cost,
+        world = (after.car, after.status, after.leg)
+        motion.advance(self._traffic, self.roads, *world, state.route, after.step, accel, later, bid)
+        judge.judge(
+            self._prices, self.roads, state.car, state.status, state.leg, *world, after.left, after.totals, after.step,
+            state.route, state.emergency, reward, cost,
         )  # fmt: skip
+        motion.admit(self._traffic, self.roads, *world, state.route, after.step)
         n = self.n_agents
         terminated = (state.status[:, :n] == DRIVING) & (after.status[:, :n] != DRIVING)
         return after, reward[:, :n], cost[:, :n], terminated
 
-    def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
-        n_worlds, n = terminated.shape
+    def _sensed(self, state: State) -> tuple[Array, Array, Array]:
+        """Observations (B, N, O), adjacency (B, N, N) and global state (B, S)."""
+        n_worlds, n = len(state.step), self.n_agents
         obs = np.zeros((n_worlds, n, *self.observation_space.shape), dtype=np.float32)
-        overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
         adjacency = np.zeros((n_worlds, n, n), dtype=bool)
+        overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
         sensing.sense(
             self._senses, self.roads, state.car, state.status, state.leg, state.route, state.emergency, state.step,
-            np.empty((self.n_cars, 4)), obs, adjacency, overview,
+            obs, adjacency, overview,
         )  # fmt: skip
+        return obs, adjacency, overview
+
+    def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
+        n = self.n_agents
+        obs, adjacency, overview = self._sensed(state)
         return core.Step(
             obs=obs,
             state=overview,
@@ -224,47 +216,6 @@ class Intersection:
         return reward.sum(axis=1).reshape(n_worlds, n).astype(np.float32)  # (B * N,) -> (B, N)
 
 
-@kernel
-def _announce(roads, car, status, leg, route, step, later, bid):
-    """New announcements of those who are before their stop line and whose last one has stood for long enough."""
-    for b in range(status.shape[0]):
-        now = step[b] * CONTROL_STEP
-        for i in range(status.shape[1]):
-            if status[b, i] != DRIVING or now - car[b, i, ANNOUNCED] < HOLD:
-                continue
-            p = route[b, i]
-            room = roads.leg_line[p, leg[b, i]] - 0.5 * LENGTH - car[b, i, POSITION]
-            if room <= 0.0:
-                continue
-            soonest = motion.reach_time(room, car[b, i, SPEED], ACCELERATION, roads.limit[p, 0])
-            car[b, i, OPENS] = now + soonest + later[b, i]
-            car[b, i, CLOSES] = car[b, i, OPENS] + WINDOW
-            car[b, i, ANNOUNCED] = now
-            car[b, i, BID] = bid[b, i]
-
-
-@kernel
-def _tick(
-    roads, prices, old, status_before, leg_before, car, status, leg, left, totals, step, route, emergency,
-    accel, later, bid, n_agents, entry_speed, period, reward, cost,
-):  # fmt: skip
-    """One control step in one call, for each call of a kernel has its price. See the kernels it calls."""
-    n = status.shape[1]
-    x, crashes, urgent = np.empty((n, 4)), np.zeros(n, np.bool_), np.empty(n)
-    if prices.declared:
-        _announce(roads, car, status, leg, route, step, later, bid)
-    motion.drive(roads, car, status, leg, route, step, accel, x, crashes)
-    judge.pay(roads, prices, old, car, status_before, status, route, emergency, reward)
-    if prices.declared:
-        judge.keep_words(roads, old, car, status_before, leg_before, route, step, n_agents, cost, totals)
-    judge.encroach(roads, old, car, status_before, status, leg_before, route, step, n_agents, left, totals)
-    step += 1
-    judge.watch(roads, car, status, leg, route, n_agents, urgent, cost, totals)
-    judge.wait(car, status, n_agents, totals)
-    motion.enter(roads, car, status, leg, route, step, n_agents, entry_speed)
-    motion.report(roads, car, status, leg, route, step, period)
-
-
 def heuristic(env: Intersection) -> Callable[[State], Array]:
     """The policy of `Config.rule`; see `envs.intersection.rules`. It announces what it plans, and bids its hurry.
 
@@ -279,7 +230,7 @@ def heuristic(env: Intersection) -> Callable[[State], Array]:
         choice = choice[:, :n]
         if not env.declared:
             return choice if isinstance(env.action_space, Discrete) else shares[choice][:, :, None].astype(np.float32)
-        line = np.take_along_axis(env.roads.leg_line[state.route], state.leg[:, :, None], axis=2)[:, :, 0]
+        line = np.take_along_axis(env.roads.leg[state.route, :, LINE], state.leg[:, :, None], axis=2)[:, :, 0]
         room = np.maximum(line - 0.5 * LENGTH - state.car[:, :, POSITION], 0.0)[:, :n]
         speed, top = state.car[:, :n, SPEED], env.config.speed_limit
         until = (top - speed) / ACCELERATION
@@ -290,7 +241,7 @@ def heuristic(env: Intersection) -> Callable[[State], Array]:
             until + (room - gone) / top,
         )
         window = np.clip((passing[:, :n] - soonest + judge.LENIENCE) // LATER, 0, N_WINDOWS - 1).astype(np.int64)
-        late = state.step[:, None] * CONTROL_STEP - state.car[:, :n, 3] > 10.0
+        late = state.step[:, None] * CONTROL_STEP - state.car[:, :n, DUE] > 10.0
         bid = (late | state.emergency[:, :n]).astype(np.int64)
         if isinstance(env.action_space, Discrete):
             return choice + len(PRIMITIVES) * (window + N_WINDOWS * bid)

@@ -13,10 +13,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ..kernels import kernel
 from .config import DECELERATION, LENGTH
-from .motion import DT, in_the_way, leader_of, pose_at, touch
-from .roads import CROSS
+from .motion import DT, touch
+from .roads import CROSS, CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT
+from .spots import AT, N_SPOT, REST, WAY, leader_of, locate, pose_at, shares_zone
 from .state import (
     ACCELERATED,
     ARRIVED,
@@ -31,6 +34,7 @@ from .state import (
     LONGEST_WAIT,
     NOTHING,
     OPENS,
+    PENDING,
     POSITION,
     SPEED,
     STOOD,
@@ -53,17 +57,18 @@ class Prices(NamedTuple):
     crash: float
     emergency: float
     declared: bool
+    n_agents: int
 
 
 @kernel
-def pay(roads, prices, old, car, status_before, status, route, emergency, reward):
+def pay(prices, length, old, car, status_before, status, route, emergency, reward):
     """Fills reward (B, V), zeros before."""
-    length = roads.length
     for b in range(status.shape[0]):
         for i in range(status.shape[1]):
             if status_before[b, i] != DRIVING:
                 continue
-            gone = (min(car[b, i, POSITION], length[route[b, i]]) - old[b, i, POSITION]) / length[route[b, i]]
+            whole = length[route[b, i]]
+            gone = (min(car[b, i, POSITION], whole) - old[b, i, POSITION]) / whole
             hurry = prices.emergency if emergency[b, i] else 1.0
             effort = car[b, i, ACCELERATED] / DECELERATION
             earned = prices.progress * gone - prices.time * CONTROL_STEP * hurry - prices.comfort * effort * effort
@@ -83,36 +88,20 @@ def _passes(mark, before, after):
 
 
 @kernel
-def keep_words(roads, old, car, status_before, leg_before, route, step, n_agents, cost, totals):
+def keep_words(prices, leg, old, car, status_before, legs_before, route, clock, b, cost, totals):
     """Adds to cost (B, V) the breaches of announced windows, by those who passed their stop line."""
-    for b in range(status_before.shape[0]):
-        for i in range(status_before.shape[1]):
-            if status_before[b, i] != DRIVING or car[b, i, OPENS] == NOTHING:
-                continue
-            front = 0.5 * LENGTH - roads.leg_line[route[b, i], leg_before[b, i]]
-            after = _passes(0.0, old[b, i, POSITION] + front, car[b, i, POSITION] + front)
-            if after < 0.0:
-                continue
-            moment = step[b] * CONTROL_STEP + after
-            broken = moment < car[b, i, OPENS] - LENIENCE or moment > car[b, i, CLOSES] + LENIENCE
-            if broken:
-                cost[b, i] += 1.0
-            if i < n_agents:
-                totals[b, BROKEN if broken else KEPT] += 1.0
-
-
-@kernel
-def _time_to_touch(roads, p, s, v, other_p, other_s, other_v, begin, end):
-    """When two cars at constant speeds touch, from begin to end [s]; infinity if they do not."""
-    segment = roads.segment
-    t = begin
-    while t <= end:
-        ax, ay, ac, an = pose_at(segment, p, s + t * v)
-        bx, by, bc, bn = pose_at(segment, other_p, other_s + t * other_v)
-        if touch(ax, ay, ac, an, bx, by, bc, bn):
-            return t
-        t += DT
-    return math.inf
+    for i in range(status_before.shape[1]):
+        if status_before[b, i] != DRIVING or car[b, i, OPENS] == NOTHING:
+            continue
+        front = 0.5 * LENGTH - leg[route[b, i], legs_before[b, i], LINE]
+        after = _passes(0.0, old[b, i, POSITION] + front, car[b, i, POSITION] + front)
+        if after < 0.0:
+            continue
+        broken = clock + after < car[b, i, OPENS] - LENIENCE or clock + after > car[b, i, CLOSES] + LENIENCE
+        if broken:
+            cost[b, i] += 1.0
+        if i < prices.n_agents:
+            totals[b, BROKEN if broken else KEPT] += 1.0
 
 
 @kernel
@@ -128,109 +117,126 @@ def _within(enter, leave, r, v):
 
 
 @kernel
-def watch(roads, car, status, leg, route, n_agents, urgent, cost, totals):
-    """Adds 1 to cost (B, V) of those whose time to collision is below `RISKY`.
+def _time_to_touch(segment, p, s, v, other_p, other_s, other_v, begin, end):
+    """When two cars at constant speeds touch, from begin to end [s]; infinity if they do not."""
+    t = begin
+    while t <= end:
+        ax, ay, ac, an = pose_at(segment, p, s + t * v)
+        bx, by, bc, bn = pose_at(segment, other_p, other_s + t * other_v)
+        if touch(ax, ay, ac, an, bx, by, bc, bn):
+            return t
+        t += DT
+    return math.inf
 
-    `urgent` (V,) is room for the time to collision of each.
-    """
-    leg_crossing, leg_movement, leg_line = roads.leg_crossing, roads.leg_movement, roads.leg_line
-    kind, enter, leave = roads.kind, roads.enter, roads.leave
-    n = status.shape[1]
-    for b in range(status.shape[0]):
-        urgent[:] = math.inf
-        for i in range(n):
-            if status[b, i] != DRIVING:
+
+@kernel
+def watch(prices, segment, where, zone, car, route, b, spot, urgent, cost, totals):
+    """Adds 1 to cost (B, V) of those whose time to collision is below `RISKY`; `urgent` (V,) is room for these times."""
+    n = len(spot)
+    for i in range(n):
+        urgent[i] = math.inf
+    for i in range(n):
+        if spot[i, AT] < 0.0:
+            continue
+        p, s, v = route[b, i], car[b, i, POSITION], car[b, i, SPEED]
+        j, far = leader_of(where, zone, spot, p, s, i)
+        if j >= 0 and v > car[b, j, SPEED]:
+            t = max(far - LENGTH, 0.0) / (v - car[b, j, SPEED])
+            urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
+        for j in range(i):
+            if not shares_zone(zone, spot, i, j):
                 continue
-            j, gap = leader_of(roads, car, status, leg, route, b, i)
-            if j >= 0 and car[b, i, SPEED] > car[b, j, SPEED]:
-                t = max(gap, 0.0) / (car[b, i, SPEED] - car[b, j, SPEED])
+            mine, its = int(spot[i, WAY]), int(spot[j, WAY])
+            w = car[b, j, SPEED]
+            begin, end = _within(zone[mine, its, ENTER], zone[mine, its, LEAVE], spot[i, REST], v)
+            its_begin, its_end = _within(zone[its, mine, ENTER], zone[its, mine, LEAVE], spot[j, REST], w)
+            begin, end = max(begin, its_begin), min(end, its_end)
+            if begin <= end and begin < TTC_HORIZON:
+                end = min(end, TTC_HORIZON)
+                t = _time_to_touch(segment, p, s, v, route[b, j], car[b, j, POSITION], w, begin, end)
                 urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
-            p, q = route[b, i], leg[b, i]
-            crossing, mine = leg_crossing[p, q], leg_movement[p, q]
-            r, v = car[b, i, POSITION] - leg_line[p, q], car[b, i, SPEED]
-            for j in range(i):
-                if status[b, j] != DRIVING:
-                    continue
-                op, oq = route[b, j], leg[b, j]
-                its = leg_movement[op, oq]
-                if leg_crossing[op, oq] != crossing or not in_the_way(kind[mine, its]):
-                    continue
-                w = car[b, j, SPEED]
-                begin, end = _within(enter[mine, its], leave[mine, its], r, v)
-                its_begin, its_end = _within(
-                    enter[its, mine], leave[its, mine], car[b, j, POSITION] - leg_line[op, oq], w
-                )
-                begin, end = max(begin, its_begin), min(min(end, its_end), TTC_HORIZON)
-                if begin <= end:
-                    t = _time_to_touch(roads, p, car[b, i, POSITION], v, op, car[b, j, POSITION], w, begin, end)
-                    urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
-        for i in range(n):
-            if urgent[i] < RISKY:
-                cost[b, i] += 1.0
-            if i < n_agents:
-                totals[b, LEAST_TTC] = min(totals[b, LEAST_TTC], urgent[i])
+    for i in range(n):
+        if urgent[i] < RISKY:
+            cost[b, i] += 1.0
+        if i < prices.n_agents:
+            totals[b, LEAST_TTC] = min(totals[b, LEAST_TTC], urgent[i])
 
 
 @kernel
-def encroach(roads, old, car, status_before, status, leg_before, route, step, n_agents, left, totals):
+def encroach(n_agents, n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals):
     """Keeps who left a shared zone when, and the least time until another came in."""
-    leg_crossing, leg_movement, leg_line = roads.leg_crossing, roads.leg_movement, roads.leg_line
-    kind, enter, leave = roads.kind, roads.enter, roads.leave
     n = status.shape[1]
-    for b in range(status.shape[0]):
-        clock = step[b] * CONTROL_STEP
+    for j in range(n):
+        if status_before[b, j] != DRIVING or status[b, j] == CRASHED:
+            continue
+        op, oq = route[b, j], legs_before[b, j]
+        crossing, its, its_line = leg[op, oq, CROSSING], int(leg[op, oq, MOVEMENT]), leg[op, oq, LINE]
+        o, o_after = old[b, j, POSITION] - its_line, car[b, j, POSITION] - its_line
         for i in range(n):
-            if status_before[b, i] != DRIVING or status[b, i] == CRASHED:
+            if i == j or status[b, i] == PENDING or status[b, i] == CRASHED or (i >= n_agents and j >= n_agents):
                 continue
-            p, q = route[b, i], leg_before[b, i]
-            crossing, mine = leg_crossing[p, q], leg_movement[p, q]
-            r, r_after = old[b, i, POSITION] - leg_line[p, q], car[b, i, POSITION] - leg_line[p, q]
-            for j in range(n):
-                if j == i or (i >= n_agents and j >= n_agents):
-                    continue
-                if status_before[b, j] != DRIVING or status[b, j] == CRASHED:
-                    continue
-                op, oq = route[b, j], leg_before[b, j]
-                its = leg_movement[op, oq]
-                if leg_crossing[op, oq] != crossing or kind[mine, its] != CROSS:
-                    continue
-                o, o_after = old[b, j, POSITION] - leg_line[op, oq], car[b, j, POSITION] - leg_line[op, oq]
-                # i leaves before j, which has not come in yet.
-                after = _passes(leave[mine, its], r, r_after)
-                if after >= 0.0 and o < enter[its, mine]:
+            p, q = route[b, i], 0
+            while q < n_legs[p] and leg[p, q, CROSSING] != crossing:
+                q += 1
+            if q == n_legs[p]:
+                continue
+            mine = int(leg[p, q, MOVEMENT])
+            if zone[mine, its, KIND] != CROSS:
+                continue
+            if status_before[b, i] == DRIVING and o < zone[its, mine, ENTER]:
+                r, r_after = old[b, i, POSITION] - leg[p, q, LINE], car[b, i, POSITION] - leg[p, q, LINE]
+                after = _passes(zone[mine, its, LEAVE], r, r_after)
+                if after >= 0.0:
                     left[b, i, j] = clock + after
-                    coming = _passes(enter[its, mine], o, o_after)
-                    if coming >= 0.0:
-                        totals[b, LEAST_PET] = min(totals[b, LEAST_PET], max(coming - after, 0.0))
-                        left[b, i, j] = NOTHING
-                elif _passes(enter[its, mine], o, o_after) >= 0.0 and enter[mine, its] <= r < leave[mine, its]:
-                    totals[b, LEAST_PET] = 0.0
-        # Who left earlier may have gone on to another crossing, or off the road.
-        for j in range(n):
-            if status_before[b, j] != DRIVING or status[b, j] == CRASHED:
+            coming = _passes(zone[its, mine, ENTER], o, o_after)
+            if coming < 0.0:
                 continue
-            op, oq = route[b, j], leg_before[b, j]
-            its = leg_movement[op, oq]
-            o, o_after = old[b, j, POSITION] - leg_line[op, oq], car[b, j, POSITION] - leg_line[op, oq]
-            for i in range(n):
-                if left[b, i, j] == NOTHING:
-                    continue
-                at = -1
-                for k in range(roads.n_legs[route[b, i]]):
-                    if leg_crossing[route[b, i], k] == leg_crossing[op, oq]:
-                        at = k
-                if at < 0:
-                    continue
-                mine = leg_movement[route[b, i], at]
-                coming = _passes(enter[its, mine], o, o_after)
-                if kind[mine, its] == CROSS and coming >= 0.0:
-                    totals[b, LEAST_PET] = min(totals[b, LEAST_PET], clock + coming - left[b, i, j])
-                    left[b, i, j] = NOTHING
+            if left[b, i, j] != NOTHING:
+                totals[b, LEAST_PET] = min(totals[b, LEAST_PET], max(clock + coming - left[b, i, j], 0.0))
+                left[b, i, j] = NOTHING
+            elif status_before[b, i] == DRIVING:
+                r = old[b, i, POSITION] - leg[p, q, LINE]
+                if zone[mine, its, ENTER] <= r < zone[mine, its, LEAVE]:
+                    totals[b, LEAST_PET] = 0.0
 
 
 @kernel
-def wait(car, status, n_agents, totals):
-    """Keeps the longest wait."""
+def judge(
+    prices, roads, old, status_before, legs_before, car, status, legs, left, totals, step, route, emergency, reward,
+    cost,
+):  # fmt: skip
+    """All of it, in one call, for each call has its price.
+
+    Args:
+        prices: The `Prices`.
+        roads: The `Roads`.
+        old: (B, V, N_CAR) before the step, as are the next two.
+        status_before: (B, V).
+        legs_before: (B, V).
+        car: (B, V, N_CAR) after it, as are the next two.
+        status: (B, V).
+        legs: (B, V).
+        left: (B, V, V), written.
+        totals: (B, N_TOTALS), written.
+        step: (B,) after it.
+        route: (B, V).
+        emergency: (B, V).
+        reward: (B, V) zeros, written.
+        cost: (B, V) zeros, written.
+    """
+    leg, stretch, zone, where, segment = roads.leg, roads.stretch, roads.zone, roads.where, roads.segment
+    n = status.shape[1]
+    spot, urgent = np.empty((n, N_SPOT)), np.empty(n)
+    pay(prices, roads.length, old, car, status_before, status, route, emergency, reward)
     for b in range(status.shape[0]):
-        for i in range(n_agents):
+        clock = (step[b] - 1) * CONTROL_STEP
+        if prices.declared:
+            keep_words(prices, leg, old, car, status_before, legs_before, route, clock, b, cost, totals)
+        encroach(
+            prices.n_agents, roads.n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b,
+            left, totals,
+        )  # fmt: skip
+        locate(leg, stretch, car, status, legs, route, b, spot)
+        watch(prices, segment, where, zone, car, route, b, spot, urgent, cost, totals)
+        for i in range(prices.n_agents):
             totals[b, LONGEST_WAIT] = max(totals[b, LONGEST_WAIT], car[b, i, STOOD])

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels import kernel
-from .roads import SAMPLE, Roads
+from .roads import FREE_TIME, Roads
+from .spots import profile_at
 from .state import (
     ARRIVED,
     BROKEN,
@@ -45,35 +46,27 @@ def metrics_of(roads: Roads, n_agents: int, state: State) -> dict[str, Array]:
     """Each (B,) float64, over the episode so far."""
     values = np.empty((len(METRICS), len(state.step)))
     _measure(
-        roads.free_time, roads.length, n_agents, state.step, state.car, state.status, state.route, state.emergency,
+        roads.profile, roads.length, n_agents, state.step, state.car, state.status, state.route, state.emergency,
         state.totals, values,
     )  # fmt: skip
     return dict(zip(METRICS, values, strict=True))
 
 
 @kernel
-def free_time_at(free_time, p, s):
-    """When a car alone on route p gets to s [s]."""
-    x = min(max(s / SAMPLE, 0.0), free_time.shape[1] - 1.001)
-    k = int(x)
-    return free_time[p, k] + (x - k) * (free_time[p, k + 1] - free_time[p, k])
-
-
-@kernel
-def delay_of(free_time, length, clock, car, status, route, b, i):
+def delay_of(profile, length, clock, car, status, route, b, i):
     """How much later a vehicle is than if it had been alone [s]; negative if it has not come yet, or has crashed."""
     due, p = car[b, i, DUE], route[b, i]
     if status[b, i] == ARRIVED:
-        return max(car[b, i, FINISHED] - due - free_time_at(free_time, p, length[p]), 0.0)
+        return max(car[b, i, FINISHED] - due - profile_at(profile, p, length[p], FREE_TIME), 0.0)
     if status[b, i] == DRIVING:
-        return max(clock - due - free_time_at(free_time, p, car[b, i, POSITION]), 0.0)
+        return max(clock - due - profile_at(profile, p, car[b, i, POSITION], FREE_TIME), 0.0)
     if status[b, i] == PENDING and due <= clock:
         return clock - due
     return -1.0
 
 
 @kernel
-def _measure(free_time, length, n_agents, step, car, status, route, emergency, totals, out):
+def _measure(profile, length, n_agents, step, car, status, route, emergency, totals, out):
     """Fills out (M, B)."""
     for b in range(len(step)):
         clock = step[b] * CONTROL_STEP
@@ -81,7 +74,7 @@ def _measure(free_time, length, n_agents, step, car, status, route, emergency, t
         late, urgent_late, together, squares = 0.0, 0.0, 0.0, 0.0
         for i in range(n_agents):
             crashed += status[b, i] == CRASHED
-            delay = delay_of(free_time, length, clock, car, status, route, b, i)
+            delay = delay_of(profile, length, clock, car, status, route, b, i)
             if delay < 0.0:
                 continue
             late += delay
@@ -91,7 +84,7 @@ def _measure(free_time, length, n_agents, step, car, status, route, emergency, t
                 urgent += 1
             if status[b, i] == ARRIVED:
                 arrived += 1
-                free = free_time_at(free_time, route[b, i], length[route[b, i]])
+                free = profile_at(profile, route[b, i], length[route[b, i]], FREE_TIME)
                 share = free / (free + delay)
                 together += share
                 squares += share * share

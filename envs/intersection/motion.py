@@ -1,19 +1,22 @@
-"""Kernels that move cars along their routes: integration, collisions, entries, messages.
+"""Kernels that move cars along their routes: announcements, integration, collisions, entries, messages.
 
 A car is a point on its route with a speed. It accelerates as asked, within the limits of SUMO's default passenger car,
 never rolls back, and keeps to the speed limit of its route by itself: curves are taken with at most 3 m/s^2 sideways.
 Two cars whose boxes overlap at one of the substeps have crashed and are gone, nobody else is.
 
-Axes: B worlds, V vehicles. Arrays are those of `State` and `Roads`.
+Axes: B worlds, V vehicles. Arrays are those of `State` and `Roads`; `legs` is `State.leg`.
 """
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
+
+import numpy as np
 
 from ..kernels import kernel
-from .config import DECELERATION, LENGTH, WIDTH
-from .roads import ABSENT, CLEAR, COS0, CROSS, CURVATURE, DIVERGE, HEADING0, MERGE, S0, SAMPLE, SIN0, X0, Y0
+from .config import ACCELERATION, DECELERATION, LENGTH, WIDTH
+from .roads import ABSENT, CLEAR, END, LIMIT, LINE, SECTION
+from .spots import N_SPOT, ahead, locate, locate_one, pose_at, profile_at, reach_time
 from .state import (
     ACCELERATED,
     ANNOUNCED,
@@ -49,29 +52,19 @@ QUEUE_REACH = 30.0
 """A car has come up to a stop line when it is this near [m]."""
 SLOW = 0.5
 """Below this speed a car stands [m/s]."""
+WINDOW = 3.0
+"""Length of an announced window [s]."""
+HOLD = 3.0
+"""How long an announcement stands before it may be changed [s]."""
 
 
-@kernel
-def limit_at(limit, p, s):
-    """Speed limit of route p at s, between its samples."""
-    x = min(max(s / SAMPLE, 0.0), limit.shape[1] - 1.001)
-    k = int(x)
-    return limit[p, k] + (x - k) * (limit[p, k + 1] - limit[p, k])
+class Traffic(NamedTuple):
+    """What the kernels need of a `Config`, as plain numbers."""
 
-
-@kernel
-def pose_at(segment, p, s):
-    """x, y, cos and sin of the heading at s on route p."""
-    g = 0
-    while g + 1 < segment.shape[1] and segment[p, g + 1, S0] <= s:
-        g += 1
-    ahead = s - segment[p, g, S0]
-    c, n, curvature = segment[p, g, COS0], segment[p, g, SIN0], segment[p, g, CURVATURE]
-    if curvature == 0.0:
-        return segment[p, g, X0] + c * ahead, segment[p, g, Y0] + n * ahead, c, n
-    turned = segment[p, g, HEADING0] + curvature * ahead
-    ct, nt = math.cos(turned), math.sin(turned)
-    return segment[p, g, X0] + (nt - n) / curvature, segment[p, g, Y0] - (ct - c) / curvature, ct, nt
+    n_agents: int
+    entry_speed: float
+    intent_period: int
+    declared: bool
 
 
 @kernel
@@ -91,76 +84,36 @@ def touch(ax, ay, ac, an, bx, by, bc, bn):
 
 
 @kernel
-def ahead_on(roads, p, q, s, other_p, other_q, other_s):
-    """Where another car is on one's own route [m], ABSENT if it is not on it or not ahead.
-
-    A car on a movement out of the same lane counts until the paths have parted, one on a movement into the same lane
-    from where they meet.
-    """
-    where, section, section_start = roads.where, roads.section, roads.section_start
-    z = 2 * other_q
-    if other_s >= roads.leg_end[other_p, other_q]:
-        z += 2
-    elif other_s >= roads.leg_line[other_p, other_q]:
-        z += 1
-    at = where[p, section[other_p, z]]
-    if at > ABSENT:
-        at += other_s - section_start[other_p, z]
-        return at if at > s else ABSENT
-    if z == 2 * other_q + 1 and roads.leg_crossing[p, q] == roads.leg_crossing[other_p, other_q]:
-        mine, its = roads.leg_movement[p, q], roads.leg_movement[other_p, other_q]
-        kind = roads.kind[mine, its]
-        if kind == DIVERGE:
-            r = other_s - roads.leg_line[other_p, other_q]
-            if r <= roads.leave[its, mine] and s - roads.leg_line[p, q] <= roads.leave[mine, its]:
-                at = roads.leg_line[p, q] + r
-        elif kind == MERGE and other_s - roads.leg_line[other_p, other_q] >= roads.enter[its, mine]:
-            at = roads.leg_end[p, q] - (roads.leg_end[other_p, other_q] - other_s)
-        return at if at > s else ABSENT
-    return ABSENT
-
-
-@kernel
-def leader_of(roads, car, status, leg, route, b, i):
-    """The car ahead on one's way, and the gap between bumpers [m]; -1 and infinity if there is none."""
-    s, p, q = car[b, i, POSITION], route[b, i], leg[b, i]
-    best, gap = -1, math.inf
-    for j in range(status.shape[1]):
-        if j != i and status[b, j] == DRIVING:
-            at = ahead_on(roads, p, q, s, route[b, j], leg[b, j], car[b, j, POSITION])
-            if at > ABSENT and at - s - LENGTH < gap:
-                best, gap = j, at - s - LENGTH
-    return best, gap
-
-
-@kernel
-def drive(roads, car, status, leg, route, step, accel, x, crashes):
-    """One control step of all that are on the road.
+def drive(segment, length, n_legs, leg, profile, car, status, legs, route, step, accel):
+    """One control step of all that are on the road: writes into `car`, `status` and `legs` of the new state.
 
     Args:
-        roads: The `Roads`.
+        segment: Of the roads, as are the next four.
+        length: (P,).
+        n_legs: (P,).
+        leg: (P, Q, 4).
+        profile: (P, D, 2).
         car: Of the new state, written, as are the next two.
-        status: Likewise.
-        leg: Likewise.
-        route: Who drives where.
+        status: (B, V).
+        legs: (B, V).
+        route: (B, V).
         step: (B,) before this step.
         accel: (B, V) asked for [m/s^2].
-        x: (V, 4) room for poses.
-        crashes: (V,) bool, room for who touches whom.
     """
-    segment, length, limit, leg_end, n_legs = roads.segment, roads.length, roads.limit, roads.leg_end, roads.n_legs
     n = status.shape[1]
+    x, crashes, before = np.empty((n, 4)), np.zeros(n, np.bool_), np.empty(n)
     for b in range(status.shape[0]):
         clock = step[b] * CONTROL_STEP
         for i in range(n):
-            car[b, i, ACCELERATED] = car[b, i, SPEED]
+            before[i] = car[b, i, SPEED]
         for sub in range(SUBSTEPS):
+            crashed = False
             for i in range(n):
                 if status[b, i] != DRIVING:
                     continue
                 p = route[b, i]
                 s, v = car[b, i, POSITION], car[b, i, SPEED]
-                w = min(v + DT * accel[b, i], limit_at(limit, p, s + DT * v))
+                w = min(v + DT * accel[b, i], profile_at(profile, p, s + DT * v, LIMIT))
                 if w > 0.0:
                     s += 0.5 * DT * (v + w)
                 else:  # it comes to a halt within the substep
@@ -169,114 +122,103 @@ def drive(roads, car, status, leg, route, step, accel, x, crashes):
                         s += 0.5 * v * v / max(-accel[b, i], v / DT)
                 car[b, i, POSITION], car[b, i, SPEED] = s, w
                 x[i, 0], x[i, 1], x[i, 2], x[i, 3] = pose_at(segment, p, s)
-                crashes[i] = False
+                for j in range(i):
+                    if status[b, j] == DRIVING and touch(
+                        x[i, 0], x[i, 1], x[i, 2], x[i, 3], x[j, 0], x[j, 1], x[j, 2], x[j, 3]
+                    ):
+                        crashes[i], crashes[j], crashed = True, True, True
             for i in range(n):
                 if status[b, i] == DRIVING:
-                    for j in range(i):
-                        if status[b, j] == DRIVING:
-                            dx, dy = x[i, 0] - x[j, 0], x[i, 1] - x[j, 1]
-                            if dx * dx + dy * dy < REACH2 and touch(
-                                x[i, 0], x[i, 1], x[i, 2], x[i, 3], x[j, 0], x[j, 1], x[j, 2], x[j, 3]
-                            ):
-                                crashes[i] = True
-                                crashes[j] = True
-            for i in range(n):
-                if status[b, i] == DRIVING:
-                    if crashes[i]:
-                        status[b, i] = CRASHED
+                    if crashed and crashes[i]:
+                        status[b, i], crashes[i] = CRASHED, False
                         car[b, i, FINISHED] = clock + (sub + 1) * DT
                     elif car[b, i, POSITION] >= length[route[b, i]]:
                         status[b, i] = ARRIVED
                         car[b, i, FINISHED] = clock + (sub + 1) * DT
         for i in range(n):
-            car[b, i, ACCELERATED] = (car[b, i, SPEED] - car[b, i, ACCELERATED]) / CONTROL_STEP
+            if status[b, i] == PENDING:
+                if car[b, i, DUE] <= clock:
+                    car[b, i, STOOD] += CONTROL_STEP
+                continue
+            car[b, i, ACCELERATED] = (car[b, i, SPEED] - before[i]) / CONTROL_STEP
             if status[b, i] == DRIVING:
                 car[b, i, STOOD] = car[b, i, STOOD] + CONTROL_STEP if car[b, i, SPEED] < SLOW else 0.0
-                p, q = route[b, i], leg[b, i]
-                if q + 1 < n_legs[p] and car[b, i, POSITION] >= leg_end[p, q] + CLEAR:
-                    leg[b, i] = q + 1
-                    car[b, i, QUEUED] = NOTHING
+                p, q = route[b, i], legs[b, i]
+                if q + 1 < n_legs[p] and car[b, i, POSITION] >= leg[p, q, END] + CLEAR:
+                    legs[b, i] = q + 1
+                    car[b, i, QUEUED], car[b, i, BID] = NOTHING, 0.0
                     car[b, i, OPENS], car[b, i, CLOSES], car[b, i, ANNOUNCED] = NOTHING, NOTHING, NOTHING
-                    car[b, i, BID] = 0.0
-            elif status[b, i] == PENDING and car[b, i, DUE] <= clock:
-                car[b, i, STOOD] += CONTROL_STEP
 
 
 @kernel
-def _has_room(roads, car, status, leg, route, b, i, entry_speed):
+def _has_room(where, zone, leg, stretch, car, route, b, i, entry_speed, spot):
     """Whether the entry is free: room to stay behind the last car even if it brakes as hard as it can."""
     p = route[b, i]
-    for j in range(status.shape[1]):
-        if status[b, j] == DRIVING:
-            at = ahead_on(roads, p, 0, -0.001, route[b, j], leg[b, j], car[b, j, POSITION])
-            if at > ABSENT:
-                v = car[b, j, SPEED]
-                stopping = (entry_speed * entry_speed - v * v) / (2.0 * DECELERATION) + CONTROL_STEP * entry_speed
-                if at < LENGTH + MARGIN + max(stopping, 0.0):
-                    return False
-    return True
+    locate_one(leg, stretch, p, 0, -1e-3, spot[i])
+    free = True
+    for j in range(len(spot)):
+        far = ahead(where, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
+        if far > ABSENT:
+            v = car[b, j, SPEED]
+            stopping = (entry_speed * entry_speed - v * v) / (2.0 * DECELERATION) + CONTROL_STEP * entry_speed
+            free &= far >= LENGTH + MARGIN + max(stopping, 0.0)
+    spot[i, 0] = -1.0  # not on the road yet
+    return free
 
 
 @kernel
-def _is_next(car, status, route, roads, b, i):
-    """Whether nobody has waited longer at the same entry."""
-    lane = roads.section[route[b, i], 0]
-    for j in range(status.shape[1]):
-        if j != i and status[b, j] == PENDING and roads.section[route[b, j], 0] == lane:
-            if car[b, j, DUE] < car[b, i, DUE] or (car[b, j, DUE] == car[b, i, DUE] and j < i):
-                return False
-    return True
+def _put(leg, stretch, car, status, legs, route, b, i, entry_speed, spot):
+    """Onto the road."""
+    status[b, i], legs[b, i] = DRIVING, 0
+    car[b, i, POSITION], car[b, i, SPEED], car[b, i, ACCELERATED], car[b, i, STOOD] = 0.0, entry_speed, 0.0, 0.0
+    locate_one(leg, stretch, route[b, i], 0, 0.0, spot[i])
 
 
 @kernel
-def _put(roads, car, status, leg, route, b, i, entry_speed):
-    status[b, i] = DRIVING
-    leg[b, i] = 0
-    car[b, i, POSITION], car[b, i, SPEED], car[b, i, ACCELERATED] = 0.0, entry_speed, 0.0
-    car[b, i, STOOD] = 0.0
-
-
-@kernel
-def enter(roads, car, status, leg, route, step, n_agents, entry_speed):
+def enter(traffic, where, zone, leg, stretch, car, status, legs, route, step):
     """Lets those in who are due and have room. With no agent on the road the next one comes at once.
 
-    An episode is over when no agent is alive, so there must be no pause between two of them.
+    An episode is over when no agent is alive, so there must be no pause between two of them. Who waits longer at an
+    entry goes first; of those who came in the same instant, the lower index.
     """
-    n = status.shape[1]
+    n, n_agents = status.shape[1], traffic.n_agents
+    spot = np.empty((n, N_SPOT))
     for b in range(status.shape[0]):
-        clock, waiting, driving = step[b] * CONTROL_STEP, False, 0
+        clock, waiting, driving = step[b] * CONTROL_STEP, False, False
         for i in range(n):
             waiting |= status[b, i] == PENDING
-            driving += i < n_agents and status[b, i] == DRIVING
+            driving |= i < n_agents and status[b, i] == DRIVING
         if not waiting:
             continue
-        for _ in range(n):
-            entered = False
-            for i in range(n):
-                if status[b, i] == PENDING and car[b, i, DUE] <= clock and _is_next(car, status, route, roads, b, i):
-                    if _has_room(roads, car, status, leg, route, b, i, entry_speed):
-                        _put(roads, car, status, leg, route, b, i, entry_speed)
-                        driving += i < n_agents
-                        entered = True
-            if not entered:
-                break
-        if driving == 0:
-            best = -1
-            for i in range(n_agents):
-                if status[b, i] == PENDING and (best < 0 or car[b, i, DUE] < car[b, best, DUE]):
-                    best = i
-            if best >= 0:
-                # Only a scripted car can be in its way: it turns off.
-                for j in range(n_agents, n):
-                    if status[b, j] == DRIVING and not _has_room(roads, car, status, leg, route, b, best, entry_speed):
-                        status[b, j] = ARRIVED
+        locate(leg, stretch, car, status, legs, route, b, spot)
+        for i in range(n):
+            if status[b, i] != PENDING or car[b, i, DUE] > clock:
+                continue
+            lane, is_next = stretch[route[b, i], 0, SECTION], True
+            for j in range(n):
+                if status[b, j] == PENDING and stretch[route[b, j], 0, SECTION] == lane:
+                    is_next &= car[b, j, DUE] > car[b, i, DUE] or (car[b, j, DUE] == car[b, i, DUE] and j >= i)
+            if is_next and _has_room(where, zone, leg, stretch, car, route, b, i, traffic.entry_speed, spot):
+                _put(leg, stretch, car, status, legs, route, b, i, traffic.entry_speed, spot)
+                driving |= i < n_agents
+        if driving:
+            continue
+        best = -1
+        for i in range(n_agents):
+            if status[b, i] == PENDING and (best < 0 or car[b, i, DUE] < car[b, best, DUE]):
+                best = i
+        if best >= 0:
+            for j in range(n_agents, n):  # only a scripted car can be in its way: it turns off
+                if status[b, j] == DRIVING:
+                    if not _has_room(where, zone, leg, stretch, car, route, b, best, traffic.entry_speed, spot):
+                        status[b, j], spot[j, 0] = ARRIVED, -1.0
                         car[b, j, FINISHED] = clock
-                car[b, best, DUE] = min(car[b, best, DUE], clock)
-                _put(roads, car, status, leg, route, b, best, entry_speed)
+            car[b, best, DUE] = min(car[b, best, DUE], clock)
+            _put(leg, stretch, car, status, legs, route, b, best, traffic.entry_speed, spot)
 
 
 @kernel
-def report(roads, car, status, leg, route, step, period):
+def report(traffic, leg, car, status, legs, route, step):
     """Who came up to a stop line joins its queue, and those whose turn it is send a message."""
     for b in range(status.shape[0]):
         clock = step[b] * CONTROL_STEP
@@ -284,10 +226,9 @@ def report(roads, car, status, leg, route, step, period):
             if status[b, i] != DRIVING:
                 continue
             if car[b, i, QUEUED] == NOTHING:
-                to_line = roads.leg_line[route[b, i], leg[b, i]] - car[b, i, POSITION]
-                if to_line < QUEUE_REACH:
+                if leg[route[b, i], legs[b, i], LINE] - car[b, i, POSITION] < QUEUE_REACH:
                     car[b, i, QUEUED] = clock
-            if car[b, i, SENT] == NOTHING or clock - car[b, i, SENT] > (period - 0.5) * CONTROL_STEP:
+            if clock - car[b, i, SENT] > (traffic.intent_period - 0.5) * CONTROL_STEP:
                 car[b, i, SENT] = clock
                 car[b, i, SENT_POSITION] = car[b, i, POSITION]
                 car[b, i, SENT_SPEED] = car[b, i, SPEED]
@@ -295,23 +236,38 @@ def report(roads, car, status, leg, route, step, period):
 
 
 @kernel
-def reach_time(distance, speed, acceleration, top):
-    """When a car has gone so far with its present acceleration, at most at top speed [s]; infinity if never."""
-    if distance <= 0.0:
-        return 0.0
-    if acceleration < -1e-3:
-        root = speed * speed + 2.0 * acceleration * distance
-        return (speed - math.sqrt(root)) / -acceleration if root > 0.0 else math.inf
-    if acceleration > 1e-3 and speed < top:
-        until = (top - speed) / acceleration
-        gone = 0.5 * (speed + top) * until
-        if gone >= distance:
-            return (math.sqrt(speed * speed + 2.0 * acceleration * distance) - speed) / acceleration
-        return until + (distance - gone) / top
-    return distance / speed if speed > 1e-3 else math.inf
+def announce(leg, profile, car, status, legs, route, step, later, bid):
+    """New announcements of those who are before their stop line and whose last one has stood for long enough."""
+    for b in range(status.shape[0]):
+        now = step[b] * CONTROL_STEP
+        for i in range(status.shape[1]):
+            if status[b, i] != DRIVING or now - car[b, i, ANNOUNCED] < HOLD:
+                continue
+            p = route[b, i]
+            room = leg[p, legs[b, i], LINE] - 0.5 * LENGTH - car[b, i, POSITION]
+            if room <= 0.0:
+                continue
+            soonest = reach_time(room, car[b, i, SPEED], ACCELERATION, profile[p, 0, LIMIT])
+            car[b, i, OPENS] = now + soonest + later[b, i]
+            car[b, i, CLOSES] = car[b, i, OPENS] + WINDOW
+            car[b, i, ANNOUNCED] = now
+            car[b, i, BID] = bid[b, i]
 
 
 @kernel
-def in_the_way(kind):
-    """Whether a kind of conflict has a zone that only one may be in."""
-    return kind == CROSS or kind == MERGE
+def admit(traffic, roads, car, status, legs, route, step):
+    """Entries and messages, at the beginning of a world and after every step, once that has been judged."""
+    enter(traffic, roads.where, roads.zone, roads.leg, roads.stretch, car, status, legs, route, step)
+    report(traffic, roads.leg, car, status, legs, route, step)
+
+
+@kernel
+def advance(traffic, roads, car, status, legs, route, step, accel, later, bid):
+    """One control step, in one call, for each call has its price: writes into the new state's arrays, `step` too."""
+    if traffic.declared:
+        announce(roads.leg, roads.profile, car, status, legs, route, step, later, bid)
+    drive(
+        roads.segment, roads.length, roads.n_legs, roads.leg, roads.profile, car, status, legs, route, step, accel
+    )  # fmt: skip
+    for b in range(len(step)):
+        step[b] += 1

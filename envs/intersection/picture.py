@@ -14,6 +14,7 @@ smooths all edges; what never moves is drawn once per network. Pixels count from
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -27,8 +28,8 @@ from . import senses as sensing
 from .config import LENGTH, WIDTH, Config
 from .env import Intersection
 from .metrics import metrics_of
-from .motion import in_the_way, pose_at, reach_time
-from .roads import LANE, Roads, half_side, movements, roads_of
+from .roads import END, ENTER, LANE, LEAVE, LINE, Roads, half_side, movements, roads_of
+from .spots import N_SPOT, REST, WAY, locate, pose_at, reach_time, shares_zone
 from .state import (
     ACCELERATED,
     ANNOUNCED,
@@ -103,7 +104,7 @@ def draw(env: Intersection, state: State, world: int) -> NDArray[np.uint8]:
     view = view_of(env.config)
     canvas = view.canvas(_ground(env.config).copy(), SUPERSAMPLE)
     pose = np.zeros((env.n_cars, 4))
-    sensing.places(env.roads, state.car, state.status, state.route, 0, pose)
+    sensing.places(env.roads.segment, state.car, state.status, state.route, 0, pose)
     driving = [i for i in range(env.n_cars) if state.status[0, i] == DRIVING]
     _draw_zones(canvas, env.roads, state, driving)
     if env.config.intent != "none":
@@ -147,7 +148,7 @@ def _draw_ribbon(canvas: Canvas, roads: Roads, state: State, i: int) -> None:
     """The path to the end of the box ahead, and how much of it will be driven soon."""
     p, q = int(state.route[0, i]), int(state.leg[0, i])
     s, v = state.car[0, i, POSITION], state.car[0, i, SPEED]
-    end = min(roads.leg_end[p, q] + 4.0, roads.length[p])
+    end = min(roads.leg[p, q, END] + 4.0, roads.length[p])
     if end <= s + 0.5:
         return
     colour = agent_colour(i)
@@ -158,47 +159,31 @@ def _draw_ribbon(canvas: Canvas, roads: Roads, state: State, i: int) -> None:
 
 
 def _draw_zones(canvas: Canvas, roads: Roads, state: State, driving: list[int]) -> None:
-    """Conflict zones that two cars are both about to use, on the path of the first."""
-    for i in driving:
-        for j in driving:
-            p, q, op, oq = (int(state.route[0, i]), int(state.leg[0, i]), int(state.route[0, j]), int(state.leg[0, j]))
-            if j <= i or roads.leg_crossing[p, q] != roads.leg_crossing[op, oq]:
-                continue
-            mine, its = roads.leg_movement[p, q], roads.leg_movement[op, oq]
-            if not in_the_way(roads.kind[mine, its]):
-                continue
-            times = []
-            for who, route, line, a, b in (
-                (i, p, roads.leg_line[p, q], mine, its),
-                (j, op, roads.leg_line[op, oq], its, mine),
-            ):
-                s, v = state.car[0, who, POSITION], state.car[0, who, SPEED]
-                if s > line + roads.leave[a, b]:
-                    break
-                times.append(reach_time(line + roads.enter[a, b] - s, v, state.car[0, who, ACCELERATED], 40.0))
-            if len(times) < 2 or max(times) > 2 * LOOK_AHEAD:
-                continue
-            x, y = _zone_middle(roads, p, q, mine, its)
-            colour = paint.ALARM if abs(times[0] - times[1]) < TIGHT else AMBER
-            canvas.glow(colour, x, y, 4.2, 150)
-            canvas.square(paint.mix(colour, BOX, 0.35), x, y, 3.2, 0.5, line=0.35)
-
-
-def _zone_middle(roads: Roads, p: int, q: int, mine: int, its: int) -> Point:
-    middle = 0.5 * (roads.enter[mine, its] + roads.leave[mine, its])
-    return pose_at(roads.segment, p, roads.leg_line[p, q] + middle)[:2]
+    """Conflict zones that two cars are both about to use, where the first one's path runs through them."""
+    spot = np.zeros((state.status.shape[1], N_SPOT))
+    locate(roads.leg, roads.stretch, state.car, state.status, state.leg, state.route, 0, spot)
+    for i, j in itertools.combinations(driving, 2):
+        if not shares_zone(roads.zone, spot, i, j):
+            continue
+        mine, its = int(spot[i, WAY]), int(spot[j, WAY])
+        times = [
+            reach_time(
+                roads.zone[a, b, ENTER] - spot[k, REST], state.car[0, k, SPEED], state.car[0, k, ACCELERATED], 40.0
+            )
+            for k, a, b in ((i, mine, its), (j, its, mine))
+        ]
+        if max(times) > 2 * LOOK_AHEAD:
+            continue
+        p, q = int(state.route[0, i]), int(state.leg[0, i])
+        middle = 0.5 * (roads.zone[mine, its, ENTER] + roads.zone[mine, its, LEAVE])
+        x, y = pose_at(roads.segment, p, roads.leg[p, q, LINE] + middle)[:2]
+        colour = paint.ALARM if abs(times[0] - times[1]) < TIGHT else AMBER
+        canvas.glow(colour, x, y, 4.2, 150)
+        canvas.square(paint.mix(colour, BOX, 0.35), x, y, 3.2, 0.5, line=0.35)
 
 
 def _draw_links(canvas: Canvas, env: Intersection, state: State, pose: NDArray[np.float64]) -> None:
-    shape = (1, env.n_agents, env.n_agents)
-    hears = np.zeros(shape, dtype=bool)
-    obs = np.zeros((1, env.n_agents, *env.observation_space.shape), dtype=np.float32)
-    overview = np.zeros((1, *env.state_space.shape), dtype=np.float32)
-    sensing.sense(
-        env._senses, env.roads, state.car, state.status, state.leg, state.route, state.emergency, state.step,
-        pose.copy(), obs, hears, overview,
-    )  # fmt: skip
-    for i, j in np.argwhere(np.triu(hears[0])).tolist():
+    for i, j in np.argwhere(np.triu(env.adjacency(state)[0])).tolist():
         canvas.hairline(paint.mix(paint.WHITE, BOX, 0.35), tuple(pose[i, :2]), tuple(pose[j, :2]))
 
 
@@ -240,10 +225,8 @@ def _draw_crashes(canvas: Canvas, roads: Roads, state: State) -> None:
         x, y = pose_at(roads.segment, int(state.route[0, i]), state.car[0, i, POSITION])[:2]
         canvas.glow(paint.ALARM, x, y, 5.0, 220)
         for colour, size in ((paint.ALARM, 2.6), (paint.WHITE, 1.5)):
-            star = [
-                (x + (size if k % 2 else 0.5 * size) * math.cos(math.pi * k / 8), y + (size if k % 2 else 0.5 * size) * math.sin(math.pi * k / 8))
-                for k in range(16)
-            ]  # fmt: skip
+            tips = [(size if k % 2 else 0.5 * size, math.pi * k / 8) for k in range(16)]
+            star = [(x + r * math.cos(turn), y + r * math.sin(turn)) for r, turn in tips]
             canvas.polygon(colour, star)
 
 

@@ -48,6 +48,16 @@ ABSENT = -1e9
 """In place of a position where there is none."""
 S0, X0, Y0, COS0, SIN0, HEADING0, CURVATURE = range(7)
 """Columns of `Roads.segment`."""
+CROSSING, MOVEMENT, LINE, END = range(4)
+"""Columns of `Roads.leg`: which crossing, how through it, where the stop line is, where the box ends [m]."""
+SECTION, BEGIN = range(2)
+"""Columns of `Roads.stretch`: which section, where it begins [m]."""
+LIMIT, FREE_TIME = range(2)
+"""Columns of `Roads.profile`."""
+KIND, ENTER, LEAVE, GUESS = range(4)
+"""Columns of `Roads.zone`."""
+TURN, HEADING = range(2)
+"""Columns of `Roads.way`."""
 
 
 class Segment(NamedTuple):
@@ -84,30 +94,25 @@ class Movement(NamedTuple):
 
 
 class Roads(NamedTuple):
-    """What kernels need of a road network, as arrays. Read-only."""
+    """What kernels need of a road network: few arrays with many columns, for each one costs at every call. Read-only.
 
-    segment: Array  # (P, G, 7) float64, by the columns above; unused rows start at infinity
-    length: Array  # (P,) float64 [m]
-    limit: Array  # (P, D) float64, highest speed [m/s] from which every curve ahead is still taken at ease
-    free_time: Array  # (P, D) float64, when a car alone on the road gets there [s]
+    Columns are named above. Whole numbers stand as floats beside lengths where they are looked up together.
+    """
+
+    segment: Array  # (P, G, 7): lines and arcs; unused rows start at infinity
+    length: Array  # (P,) [m]
     n_legs: Array  # (P,) int32 crossings on the way
-    leg_crossing: Array  # (P, Q) int32, -1 beyond the last
-    leg_movement: Array  # (P, Q) int32
-    leg_line: Array  # (P, Q) float64, where the stop line is
-    leg_end: Array  # (P, Q) float64, where the box is left
-    section: Array  # (P, 2 Q + 1) int32 lane, movement, lane, ...
-    section_start: Array  # (P, 2 Q + 1) float64
-    where: Array  # (P, Z) float64 at which the route enters a section, ABSENT if it does not
-    share: Array  # (P,) float64, sums to 1: how many take this route
-    kind: Array  # (M, M) int8: NONE, CROSS, MERGE, DIVERGE
-    enter: Array  # (M, M) float64: where the zone shared with the other movement begins on one's own
-    leave: Array  # (M, M) float64: and where it ends
-    guess: Array  # (M, M) int32: what to fear of a car on the other's approach lane, -1 for nothing
-    turn: Array  # (M,) int32
-    heading: Array  # (M,) int32 on the approach
-    point: Array  # (M, C) float64 conflict points ahead, ascending, infinity beyond the last
-    line_up: Array  # (M,) float64: where the first zone begins
-    centre: Array  # (rows * columns, 2) float64 of the crossings
+    leg: Array  # (P, Q, 4); the crossing is -1 beyond the last
+    stretch: Array  # (P, 2 Q + 1, 2): lane, movement, lane, ...
+    where: Array  # (P, Z) at which the route enters a section, ABSENT if it does not
+    profile: Array  # (P, D, 2): highest speed [m/s] from which every curve ahead is still taken at ease; when a car
+    # alone on the road gets there [s]
+    zone: Array  # (M, M, 4): kind of conflict; where the zone shared with the other movement begins and ends on one's
+    # own; which movement to fear of a car on the other's approach lane, -1 for none
+    way: Array  # (M, 2): turn, heading on the approach
+    point: Array  # (M, C) conflict points, ascending, infinity beyond the last
+    share: Array  # (P,) sums to 1: how many take this route
+    centre: Array  # (rows * columns, 2) of the crossings
 
 
 def half_side(lanes: int) -> float:
@@ -306,11 +311,10 @@ def roads_of(config: Config) -> Roads:
     length = np.array([sum(segment.length for segment in spline) for spline in splines])
     segment = np.zeros((len(routes), 2 * n_legs + 1, 7))
     segment[:, :, S0] = math.inf
-    leg_crossing = np.full((len(routes), n_legs), -1, dtype=np.int32)
-    leg_movement = np.zeros((len(routes), n_legs), dtype=np.int32)
-    leg_line, leg_end = np.full((2, len(routes), n_legs), math.inf)
-    section = np.full((len(routes), 2 * n_legs + 1), -1, dtype=np.int32)
-    section_start = np.full((len(routes), 2 * n_legs + 1), math.inf)
+    leg = np.full((len(routes), n_legs, 4), math.inf)
+    leg[:, :, CROSSING], leg[:, :, MOVEMENT] = -1, 0
+    stretch = np.full((len(routes), 2 * n_legs + 1, 2), math.inf)
+    stretch[:, :, SECTION] = -1
     names: dict[Any, int] = {}
     for p, (route, spline) in enumerate(zip(routes, splines, strict=True)):
         starts = np.concatenate([[0.0], np.cumsum([part.length for part in spline])])
@@ -318,8 +322,7 @@ def roads_of(config: Config) -> Roads:
             c, s = math.cos(part.heading), math.sin(part.heading)
             segment[p, g] = starts[g], part.x, part.y, c, s, part.heading, part.curvature
         for q, (crossing, movement) in enumerate(route.legs):
-            leg_crossing[p, q], leg_movement[p, q] = crossing, movement
-            leg_line[p, q], leg_end[p, q] = starts[2 * q + 1], starts[2 * q + 2]
+            leg[p, q] = crossing, movement, starts[2 * q + 1], starts[2 * q + 2]
             way = ways[movement]
             # A lane has one name, that of the approach it is or the exit it is.
             for at, name in (
@@ -327,12 +330,12 @@ def roads_of(config: Config) -> Roads:
                 (2 * q + 1, ("through", crossing, movement)),
                 (2 * q + 2, ("from", crossing, way.exit_heading, way.exit_lane)),
             ):
-                section[p, at], section_start[p, at] = names.setdefault(name, len(names)), starts[at]
+                stretch[p, at] = names.setdefault(name, len(names)), starts[at]
     where = np.full((len(routes), len(names)), ABSENT)
     for p in range(len(routes)):
-        for z, start in zip(section[p], section_start[p], strict=True):
+        for z, start in stretch[p]:
             if z >= 0:
-                where[p, z] = start
+                where[p, int(z)] = start
     limit = _limits(config, segment, length)
     points = [sorted({round(float(at), 1) for at, k in zip(row, kind, strict=True) if k in (CROSS, MERGE)})
               for row, kind in zip(clashes.at, clashes.kind, strict=True)]  # fmt: skip
@@ -340,28 +343,19 @@ def roads_of(config: Config) -> Roads:
     for m, row in enumerate(points):
         point[m, : len(row)] = row
     apart = np.isin(clashes.kind, (CROSS, MERGE))
+    guess = _guesses(ways, np.where(apart, clashes.kind, NONE))
     roads = Roads(
         segment=segment,
         length=length,
-        limit=limit,
-        free_time=_free_times(config, length, limit),
         n_legs=np.array([len(route.legs) for route in routes], dtype=np.int32),
-        leg_crossing=leg_crossing,
-        leg_movement=leg_movement,
-        leg_line=leg_line,
-        leg_end=leg_end,
-        section=section,
-        section_start=section_start,
+        leg=leg,
+        stretch=stretch,
         where=where,
-        share=np.array([route.share for route in routes]),
-        kind=clashes.kind,
-        enter=clashes.enter,
-        leave=clashes.leave,
-        guess=_guesses(ways, np.where(apart, clashes.kind, NONE)),
-        turn=np.array([way.turn for way in ways], dtype=np.int32),
-        heading=np.array([way.heading for way in ways], dtype=np.int32),
+        profile=np.stack([limit, _free_times(config, length, limit)], axis=2),
+        zone=np.stack([clashes.kind, clashes.enter, clashes.leave, guess], axis=2),
+        way=np.array([(way.turn, way.heading) for way in ways], dtype=np.int32),
         point=point,
-        line_up=np.where(apart, clashes.enter, math.inf).min(axis=1),
+        share=np.array([route.share for route in routes]),
         centre=centre,
     )
     for table in roads:

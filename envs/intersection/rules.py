@@ -30,10 +30,10 @@ import numpy as np
 
 from ..kernels import kernel
 from .config import ACCELERATION, DECELERATION, LENGTH
-from .metrics import free_time_at
-from .motion import MARGIN, ahead_on, in_the_way, leader_of, limit_at
-from .roads import CROSS, LEFT
-from .state import BID, CONTROL_STEP, DRIVING, DUE, NOTHING, OPENS, POSITION, QUEUED, SPEED
+from .motion import MARGIN
+from .roads import CROSS, ENTER, FREE_TIME, HEADING, KIND, LEAVE, LEFT, LIMIT, LINE, TURN
+from .spots import AT, BOX, N_SPOT, REST, WAY, leader_of, locate, profile_at, shares_zone
+from .state import BID, CONTROL_STEP, DUE, NOTHING, OPENS, POSITION, QUEUED, SPEED
 
 PRIMITIVES = np.array([-DECELERATION, -2.0, 0.0, 0.5 * ACCELERATION, ACCELERATION])
 """(5,) accelerations [m/s^2] of the discrete actions."""
@@ -62,7 +62,7 @@ class Manners(NamedTuple):
 
 
 MANNERS = {
-    PRIORITY: Manners(PRIORITY, 1.5, 0.5, False, False),
+    PRIORITY: Manners(PRIORITY, 2.0, 0.75, False, False),
     FIRST_COME: Manners(FIRST_COME, 0.5, 0.5, True, True),
     RESERVATION: Manners(RESERVATION, 0.5, 0.5, False, True),
     AUCTION: Manners(AUCTION, 0.5, 0.5, False, True),
@@ -71,18 +71,16 @@ MANNERS = {
 
 
 @kernel
-def _key(manners, roads, car, leg, route, emergency, b, i, now):
+def _key(manners, profile, ways, car, route, emergency, spot, b, i, now):
     """Who has the smallest plans first."""
-    p, q = route[b, i], leg[b, i]
-    s, v = car[b, i, POSITION], car[b, i, SPEED]
-    room = roads.leg_line[p, q] - 0.5 * LENGTH - s
+    v, room = car[b, i, SPEED], -spot[i, REST] - 0.5 * LENGTH
     if room < v * v / (2.0 * DECELERATION):
         return -1e6 + room
-    mine = roads.leg_movement[p, q]
     if manners.rule == PRIORITY:
-        return 1e4 * (roads.heading[mine] % 2) + 5e3 * (roads.turn[mine] == LEFT) + room
+        mine = int(spot[i, WAY])
+        return 1e4 * (ways[mine, HEADING] % 2) + 5e3 * (ways[mine, TURN] == LEFT) + room
     if manners.rule == AUCTION:
-        late = now - car[b, i, DUE] - free_time_at(roads.free_time, p, s)
+        late = now - car[b, i, DUE] - profile_at(profile, route[b, i], car[b, i, POSITION], FREE_TIME)
         if car[b, i, OPENS] != NOTHING:
             return -1e3 * car[b, i, BID] - late
         return -late - 1e3 * emergency[b, i]
@@ -92,43 +90,37 @@ def _key(manners, roads, car, leg, route, emergency, b, i, now):
 
 
 @kernel
-def _roll(roads, car, leg, route, b, i, first, go, leader, offset, way, pace):
-    """Drives a plan in thought, into rows i of way and pace (V, T + 1).
+def _roll(profile, p, line, i, first, go, leader, offset, way, pace):
+    """Drives a plan in thought, into rows i of way and pace (V, T + 1) from their first entries.
 
     Returns:
         Whether it stays behind the car ahead, whatever that does.
     """
-    limit, p = roads.limit, route[b, i]
-    line = roads.leg_line[p, leg[b, i]] - 0.5 * LENGTH - LINE_GAP
-    s, v = car[b, i, POSITION], car[b, i, SPEED]
-    way[i, 0], pace[i, 0] = s, v
+    r, v = way[i, 0], pace[i, 0]
     safe = True
     for t in range(HORIZON):
         a = first
         if t >= FIRST:
             a = ACCELERATION
             if not go:
-                room = line - s
-                stopping = room - v * PLAN_STEP
-                a = -v * v / (2.0 * room) if room > 0.05 else -DECELERATION
-                if stopping > v * v / (2.0 * EASY) + 1.0:
-                    a = ACCELERATION
-            if leader >= 0:
-                gap = way[leader, t] + offset - s - LENGTH - MARGIN
-                b_t = DECELERATION * CONTROL_STEP
-                square = b_t * b_t + pace[leader, t] ** 2 + 2.0 * DECELERATION * gap
-                fit = -b_t + math.sqrt(square) if square > 0.0 else 0.0
-                a = min(a, (fit - v) / PLAN_STEP)
+                room = -r - 0.5 * LENGTH - LINE_GAP
+                if room - v * PLAN_STEP <= v * v / (2.0 * EASY) + 1.0:
+                    a = -v * v / (2.0 * room) if room > 0.05 else -DECELERATION
+            if leader >= 0:  # Krauss's safe speed
+                gap = way[leader, t] + offset - r - LENGTH - MARGIN
+                pause = DECELERATION * CONTROL_STEP
+                square = pause * pause + pace[leader, t] ** 2 + 2.0 * DECELERATION * gap
+                a = min(a, ((math.sqrt(square) - pause if square > 0.0 else 0.0) - v) / PLAN_STEP)
             a = max(a, -DECELERATION)
-        w = min(max(v + a * PLAN_STEP, 0.0), limit_at(limit, p, s + PLAN_STEP * v))
-        s += 0.5 * PLAN_STEP * (v + w)
+        w = min(max(v + a * PLAN_STEP, 0.0), profile_at(profile, p, line + r + PLAN_STEP * v, LIMIT))
+        r += 0.5 * PLAN_STEP * (v + w)
         v = w
-        way[i, t + 1], pace[i, t + 1] = s, v
+        way[i, t + 1], pace[i, t + 1] = r, v
         if t == FIRST - 1 and leader >= 0:
             u = pace[leader, 0]
             u_after = max(u - DECELERATION * CONTROL_STEP, 0.0)
-            ahead = way[leader, 0] + offset + 0.5 * (u + u_after) * CONTROL_STEP
-            safe = ahead - s - LENGTH - MARGIN >= max(v * v - u_after * u_after, 0.0) / (2.0 * DECELERATION)
+            far = way[leader, 0] + offset + 0.5 * (u + u_after) * CONTROL_STEP - r
+            safe = far - LENGTH - MARGIN >= max(v * v - u_after * u_after, 0.0) / (2.0 * DECELERATION)
     return safe
 
 
@@ -142,36 +134,6 @@ def _when(way, i, mark):
 
 
 @kernel
-def _fits(manners, roads, leg, route, b, i, j, way, pace):
-    """Whether i's plan fits with j's earlier one."""
-    p, q, op, oq = route[b, i], leg[b, i], route[b, j], leg[b, j]
-    if roads.leg_crossing[p, q] != roads.leg_crossing[op, oq]:
-        return True
-    mine, its = roads.leg_movement[p, q], roads.leg_movement[op, oq]
-    kind = roads.kind[mine, its]
-    line, other_line = roads.leg_line[p, q], roads.leg_line[op, oq]
-    if not in_the_way(kind):
-        return True
-    if way[i, 0] > line + roads.leave[mine, its] or way[j, 0] > other_line + roads.leave[its, mine]:
-        return True
-    enters, leaves = _when(way, i, line + roads.enter[mine, its]), _when(way, i, line + roads.leave[mine, its])
-    if enters > HORIZON:
-        return True
-    its_enters = _when(way, j, other_line + roads.enter[its, mine])
-    its_leaves = _when(way, j, other_line + roads.leave[its, mine])
-    before = leaves + manners.gap_before / PLAN_STEP <= its_enters and leaves <= HORIZON
-    behind = its_leaves + manners.gap_behind / PLAN_STEP <= enters
-    if kind == CROSS:
-        return behind or (before and not manners.strict)
-    # Into the same lane: whoever is second must be able to stay behind from there on.
-    if enters > its_enters or (enters == its_enters and way[i, 0] - line < way[j, 0] - other_line):
-        return _stays_behind(way, pace, i, j, enters, roads.leg_end[p, q], roads.leg_end[op, oq])
-    if manners.strict or (its_enters <= HORIZON and its_enters - leaves < (manners.gap_before - 1.0) / PLAN_STEP):
-        return False
-    return _stays_behind(way, pace, j, i, its_enters, roads.leg_end[op, oq], roads.leg_end[p, q])
-
-
-@kernel
 def _stays_behind(way, pace, second, first, begin, end, other_end):
     """Whether a plan keeps clear of the one before it in the lane that both go into."""
     for t in range(begin, HORIZON + 1):
@@ -182,39 +144,59 @@ def _stays_behind(way, pace, second, first, begin, end, other_end):
 
 
 @kernel
-def _place(manners, roads, car, leg, route, b, i, leader, offset, placed, way, pace):
-    """Makes i's plan in the presence of those already made.
+def _fits(manners, zone, spot, i, j, way, pace):
+    """Whether i's plan fits with j's earlier one."""
+    if not shares_zone(zone, spot, i, j):
+        return True
+    mine, its = int(spot[i, WAY]), int(spot[j, WAY])
+    enters, leaves = _when(way, i, zone[mine, its, ENTER]), _when(way, i, zone[mine, its, LEAVE])
+    if enters > HORIZON:
+        return True
+    its_enters, its_leaves = _when(way, j, zone[its, mine, ENTER]), _when(way, j, zone[its, mine, LEAVE])
+    before = leaves <= HORIZON and leaves + manners.gap_before / PLAN_STEP <= its_enters
+    if zone[mine, its, KIND] == CROSS:
+        behind = its_leaves + manners.gap_behind / PLAN_STEP <= enters
+        return behind or (before and not manners.strict)
+    # Into the same lane: whoever is second must be able to stay behind from there on.
+    if enters > its_enters or (enters == its_enters and way[i, 0] < way[j, 0]):
+        return _stays_behind(way, pace, i, j, enters, spot[i, BOX], spot[j, BOX])
+    if manners.strict or (its_enters <= HORIZON and its_enters - leaves < (manners.gap_before - 1.0) / PLAN_STEP):
+        return False
+    return _stays_behind(way, pace, j, i, its_enters, spot[j, BOX], spot[i, BOX])
+
+
+@kernel
+def _place(manners, profile, zone, spot, p, line, i, leader, offset, placed, way, pace):
+    """Makes i's plan in the presence of those already made; its rows begin with position and speed.
 
     Returns:
         The primitive it begins with.
     """
-    p, q = route[b, i], leg[b, i]
-    room = roads.leg_line[p, q] - 0.5 * LENGTH - LINE_GAP - car[b, i, POSITION]
-    v = car[b, i, SPEED]
+    room, v = -way[i, 0] - 0.5 * LENGTH - LINE_GAP, pace[i, 0]
     committed = room + LINE_GAP < v * v / (2.0 * DECELERATION)
     for k in range(4, -1, -1):
-        if not _roll(roads, car, leg, route, b, i, PRIMITIVES[k], True, leader, offset, way, pace):
+        if not _roll(profile, p, line, i, PRIMITIVES[k], True, leader, offset, way, pace):
             continue
         fits = True
         for j in range(len(placed)):
             if placed[j] and fits:
-                fits = _fits(manners, roads, leg, route, b, i, j, way, pace)
+                fits = _fits(manners, zone, spot, i, j, way, pace)
         if fits:
             return k
         if not manners.shaped and not committed:
             break
     for k in range(4, 0, -1):
-        safe = _roll(roads, car, leg, route, b, i, PRIMITIVES[k], False, leader, offset, way, pace)
+        safe = _roll(profile, p, line, i, PRIMITIVES[k], False, leader, offset, way, pace)
         w = max(v + PRIMITIVES[k] * CONTROL_STEP, 0.0)
         stops = room - 0.5 * (v + w) * CONTROL_STEP >= w * w / (2.0 * EASY)
         if safe and stops and not committed:
             return k
-    _roll(roads, car, leg, route, b, i, PRIMITIVES[0], committed, leader, offset, way, pace)
+    _roll(profile, p, line, i, PRIMITIVES[0], committed, leader, offset, way, pace)
     return 0
 
 
 @kernel
-def plan(manners, roads, car, status, leg, route, emergency, step, begin, choice, passing):
+def plan(manners, roads, car, status, legs, route, emergency, step, begin, choice, passing):
     """Plans for all cars.
 
     Args:
@@ -222,7 +204,7 @@ def plan(manners, roads, car, status, leg, route, emergency, step, begin, choice
         roads: The `Roads`.
         car: (B, V, N_CAR).
         status: (B, V).
-        leg: (B, V).
+        legs: (B, V).
         route: (B, V).
         emergency: (B, V).
         step: (B,).
@@ -230,52 +212,48 @@ def plan(manners, roads, car, status, leg, route, emergency, step, begin, choice
         choice: (B, V) primitives, written.
         passing: (B, V) how long until the front passes the stop line [s], written.
     """
+    profile, zone, where, ways = roads.profile, roads.zone, roads.where, roads.way
     n = status.shape[1]
-    way, pace = np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1))
-    key, offset = np.empty(n), np.empty(n)
+    way, pace = np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1))  # positions from the stop line, speeds
+    key, offset, spot = np.empty(n), np.empty(n), np.empty((n, N_SPOT))
     leader, placed = np.empty(n, np.int64), np.empty(n, np.bool_)
     for b in range(status.shape[0]):
         now, left = step[b] * CONTROL_STEP, 0
+        locate(roads.leg, roads.stretch, car, status, legs, route, b, spot)
         for i in range(n):
             placed[i], leader[i], key[i] = False, -1, math.inf
-            if status[b, i] != DRIVING:
+            if spot[i, AT] < 0.0:
                 continue
-            key[i] = _key(manners, roads, car, leg, route, emergency, b, i, now)
-            if i < begin and key[i] > -9e5:
+            way[i, 0], pace[i, 0] = spot[i, REST], car[b, i, SPEED]
+            key[i] = _key(manners, profile, ways, car, route, emergency, spot, b, i, now)
+            if i < begin and key[i] > -9e5:  # it does not plan, so for those behind it goes on as it does
                 key[i] = math.inf
+                for t in range(HORIZON):
+                    way[i, t + 1], pace[i, t + 1] = way[i, t] + PLAN_STEP * pace[i, t], pace[i, t]
                 continue
             left += 1
         for i in range(n):
             if key[i] < math.inf:
-                j, _ = leader_of(roads, car, status, leg, route, b, i)
-                if j >= 0 and key[j] == math.inf:  # it does not plan, so it is taken to go on as it does
-                    for t in range(HORIZON + 1):
-                        way[j, t] = car[b, j, POSITION] + t * PLAN_STEP * car[b, j, SPEED]
-                        pace[j, t] = car[b, j, SPEED]
-                leader[i] = j
-                if j >= 0:
-                    at = ahead_on(
-                        roads, route[b, i], leg[b, i], car[b, i, POSITION], route[b, j], leg[b, j], car[b, j, POSITION]
-                    )
-                    offset[i] = at - car[b, j, POSITION]
+                leader[i], far = leader_of(where, zone, spot, route[b, i], car[b, i, POSITION], i)
+                if leader[i] >= 0:
+                    offset[i] = far + way[i, 0] - way[leader[i], 0]
         while left > 0:
             best = -1
-            for strict in range(2):  # leaders before followers; should two follow each other, the rule alone decides
+            for cycle in range(2):  # leaders before followers; should two follow each other, the rule alone decides
                 for i in range(n):
                     if placed[i] or key[i] == math.inf:
                         continue
                     j = leader[i]
-                    ready = j < 0 or placed[j] or key[j] == math.inf or strict == 1
+                    ready = j < 0 or placed[j] or key[j] == math.inf or cycle == 1
                     if ready and (best < 0 or key[i] < key[best]):
                         best = i
                 if best >= 0:
                     break
-            i = best
-            j = leader[i]
+            i, j = best, leader[best]
             if j >= 0 and not placed[j] and key[j] < math.inf:
                 j = -1
-            choice[b, i] = _place(manners, roads, car, leg, route, b, i, j, offset[i], placed, way, pace)
+            p, line = route[b, i], roads.leg[route[b, i], legs[b, i], LINE]
+            choice[b, i] = _place(manners, profile, zone, spot, p, line, i, j, offset[i], placed, way, pace)
             placed[i] = True
             left -= 1
-            p, q = route[b, i], leg[b, i]
-            passing[b, i] = PLAN_STEP * _when(way, i, roads.leg_line[p, q] - 0.5 * LENGTH)
+            passing[b, i] = PLAN_STEP * _when(way, i, -0.5 * LENGTH)

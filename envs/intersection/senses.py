@@ -12,10 +12,26 @@ import numpy as np
 
 from ..kernels import kernel
 from .config import DECELERATION, LENGTH, Config
-from .motion import in_the_way, leader_of, limit_at, pose_at, reach_time
-from .roads import LEFT, MERGE, RIGHT, STRAIGHT, Roads, half_side
+from .roads import (
+    CROSS,
+    ENTER,
+    GUESS,
+    HEADING,
+    KIND,
+    LEAVE,
+    LEFT,
+    LIMIT,
+    MERGE,
+    RIGHT,
+    STRAIGHT,
+    TURN,
+    Roads,
+    half_side,
+)
+from .spots import AT, N_SPOT, REST, WAY, leader_of, locate, pose_at, profile_at, reach_time
 from .state import (
     ACCELERATED,
+    ANNOUNCED,
     BID,
     CLOSES,
     CONTROL_STEP,
@@ -33,7 +49,7 @@ from .state import (
     STOOD,
 )
 
-OWN = 21
+OWN = 20
 """Entries about the vehicle itself."""
 POINTS = 4
 """Conflict points ahead that are told."""
@@ -87,7 +103,7 @@ def obs_size(senses: Senses) -> int:
     return OWN + POINTS + PER_CONFLICT * senses.n_conflicts
 
 
-def state_size(senses: Senses, n_vehicles: int) -> int:
+def state_size(n_vehicles: int) -> int:
     """S."""
     return STATE_PER_VEHICLE * n_vehicles + 1
 
@@ -108,71 +124,68 @@ def _soft(value, scale):
 
 
 @kernel
-def places(roads, car, status, route, b, out):
+def places(segment, car, status, route, b, out):
     """Fills out (V, 4): x, y, cos, sin of those on the road."""
-    segment = roads.segment
     for i in range(status.shape[1]):
         if status[b, i] == DRIVING:
             out[i, 0], out[i, 1], out[i, 2], out[i, 3] = pose_at(segment, route[b, i], car[b, i, POSITION])
 
 
 @kernel
-def expected(roads, car, leg, route, b, i, j, told):
-    """The movement of j that i must reckon with, -1 if none is in its way: j's own if known, else the worst."""
-    p, q, op, oq = route[b, i], leg[b, i], route[b, j], leg[b, j]
-    if roads.leg_crossing[p, q] != roads.leg_crossing[op, oq]:
+def expected(zone, spot, i, j, told):
+    """The movement of j that i must reckon with, -1 if none is in its way: j's own if known, else the worst.
+
+    How a car turns shows once its middle has passed the stop line.
+    """
+    if spot[i, AT] != spot[j, AT]:
         return -1
-    mine, its = roads.leg_movement[p, q], roads.leg_movement[op, oq]
-    if not told and car[b, j, POSITION] < roads.leg_line[op, oq]:
-        its = roads.guess[mine, its]
+    mine, its = int(spot[i, WAY]), int(spot[j, WAY])
+    if not told and spot[j, REST] < 0.0:
+        its = int(zone[mine, its, GUESS])
         if its < 0:
             return -1
-    if not in_the_way(roads.kind[mine, its]):
-        return -1
-    if car[b, i, POSITION] - roads.leg_line[p, q] > roads.leave[mine, its]:
-        return -1
-    if car[b, j, POSITION] - roads.leg_line[op, oq] > roads.leave[its, mine]:
+    kind = zone[mine, its, KIND]
+    if kind not in (CROSS, MERGE) or spot[i, REST] > zone[mine, its, LEAVE] or spot[j, REST] > zone[its, mine, LEAVE]:
         return -1
     return its
 
 
 @kernel
-def _observe_own(senses, roads, car, status, leg, route, emergency, b, i, now, out):
-    p, q = route[b, i], leg[b, i]
-    s, v = car[b, i, POSITION], car[b, i, SPEED]
-    mine = roads.leg_movement[p, q]
-    to_line = roads.leg_line[p, q] - 0.5 * LENGTH - s
-    turn = roads.turn[mine]
+def _observe_own(
+    senses, length, n_legs, profile, where, zone, way, point, car, legs, route, emergency, spot, b, i, now, out
+):
+    p, s, v = route[b, i], car[b, i, POSITION], car[b, i, SPEED]
+    mine, r = int(spot[i, WAY]), spot[i, REST]
+    to_line, turn = -r - 0.5 * LENGTH, way[mine, TURN]
     out[0] = _clip(v / senses.speed_limit)
-    out[1] = _clip(limit_at(roads.limit, p, s) / senses.speed_limit)
+    out[1] = _clip(profile_at(profile, p, s, LIMIT) / senses.speed_limit)
     out[2] = _clip(car[b, i, ACCELERATED] / DECELERATION)
     out[3] = _soft(to_line, NEAR)
     out[4] = 1.0 if turn == LEFT else 0.0
     out[5] = 1.0 if turn == STRAIGHT else 0.0
     out[6] = 1.0 if turn == RIGHT else 0.0
     out[7] = 1.0 if to_line < 0.0 else 0.0
-    out[8] = _soft(roads.length[p] - s, NEAR)
+    out[8] = _soft(length[p] - s, NEAR)
     out[9] = 1.0
-    j, gap = leader_of(roads, car, status, leg, route, b, i)
+    j, far = leader_of(where, zone, spot, p, s, i)
     if j >= 0:
-        out[9] = _soft(gap, NEAR)
+        out[9] = _soft(far - LENGTH, NEAR)
         out[10] = _clip((car[b, j, SPEED] - v) / senses.speed_limit)
         out[11] = 1.0
     out[12] = _soft(car[b, i, STOOD], SOON)
     out[13] = 1.0 if emergency[b, i] else 0.0
-    # What of the room to the line braking would need: above 1 it is too late to stop.
+    # What of the room to the line braking needs: at 1 it is too late to stop.
     out[14] = 1.0 if to_line <= 0.0 else min(v * v / (2.0 * DECELERATION * to_line), 1.0)
-    out[15] = roads.heading[mine] % 2
-    out[16] = _soft(now, 10.0 * SOON)
-    out[17] = roads.n_legs[p] - q > 1
+    out[15] = way[mine, HEADING] % 2
+    out[16] = 1.0 if legs[b, i] + 1 < n_legs[p] else 0.0
     if car[b, i, OPENS] != NOTHING:
-        out[18] = _soft(car[b, i, OPENS] - now, SOON)
-        out[19] = _soft(car[b, i, CLOSES] - now, SOON)
-        out[20] = car[b, i, BID]
-    r, k = s - roads.leg_line[p, q], 0
-    for c in range(roads.point.shape[1]):
-        if k < POINTS and r <= roads.point[mine, c] < 1e6:
-            out[OWN + k] = _soft(roads.point[mine, c] - r, NEAR)
+        out[17] = _soft(car[b, i, OPENS] - now, SOON)
+        out[18] = _soft(car[b, i, CLOSES] - now, SOON)
+        out[19] = car[b, i, BID]
+    k = 0
+    for c in range(point.shape[1]):
+        if k < POINTS and r <= point[mine, c] < 1e6:
+            out[OWN + k] = _soft(point[mine, c] - r, NEAR)
             k += 1
     while k < POINTS:
         out[OWN + k] = 1.0
@@ -180,133 +193,130 @@ def _observe_own(senses, roads, car, status, leg, route, emergency, b, i, now, o
 
 
 @kernel
-def _observe_conflict(senses, roads, car, leg, route, emergency, b, i, j, its, told, now, out):
-    p, q, op, oq = route[b, i], leg[b, i], route[b, j], leg[b, j]
-    mine = roads.leg_movement[p, q]
-    line = roads.leg_line[op, oq]
-    r, o = car[b, i, POSITION] - roads.leg_line[p, q], car[b, j, POSITION] - line
+def _observe_conflict(senses, profile, leg, zone, way, car, legs, route, emergency, spot, b, i, j, its, told, now, out):
+    mine, r, o = int(spot[i, WAY]), spot[i, REST], spot[j, REST]
     v, w = car[b, i, SPEED], car[b, j, SPEED]
-    to_zone, its_way = roads.enter[mine, its] - r, roads.enter[its, mine] - o
+    to_zone, its_way = zone[mine, its, ENTER] - r, zone[its, mine, ENTER] - o
     arrive, its_arrival = max(to_zone, 0.0) / max(v, CREEP), max(its_way, 0.0) / max(w, CREEP)
     out[0] = 1.0
     out[1] = _soft(to_zone, NEAR)
     out[2] = _soft(its_way, NEAR)
-    out[3] = _soft(roads.leave[its, mine] - o, NEAR)
+    out[3] = _soft(zone[its, mine, LEAVE] - o, NEAR)
     out[4] = _soft(arrive, SOON)
     out[5] = _soft(its_arrival, SOON)
     out[6] = _clip(w / senses.speed_limit)
     out[7] = _clip((arrive - its_arrival) / OLD)
-    out[8] = 1.0 if roads.kind[mine, its] == MERGE else -1.0
+    out[8] = 1.0 if zone[mine, its, KIND] == MERGE else -1.0
     # Where it comes from: 1 my right, -1 my left, 0 the other side.
-    side = (roads.heading[its] - roads.heading[mine]) % 4
+    side = (way[its, HEADING] - way[mine, HEADING]) % 4
     out[9] = 1.0 if side == 1 else -1.0 if side == 3 else 0.0
     out[10] = 1.0 if emergency[b, j] else 0.0
-    if told:
-        out[11] = 1.0
-        if senses.intent == DECLARED and car[b, j, OPENS] != NOTHING:
-            out[12] = _soft(car[b, j, OPENS] - now, SOON)
-            out[13] = _soft(car[b, j, CLOSES] - now, SOON)
-            out[15] = car[b, j, BID]
-        elif senses.intent == SHARED:
-            sent, u, a = car[b, j, SENT] - now, car[b, j, SENT_SPEED], car[b, j, SENT_ACCELERATION]
-            ahead = roads.enter[its, mine] + line - car[b, j, SENT_POSITION]
-            top = limit_at(roads.limit, op, line + max(roads.enter[its, mine], 0.0))
-            out[12] = _soft(sent + reach_time(ahead, u, a, top), SOON)
-            out[13] = _soft(sent + reach_time(ahead + roads.leave[its, mine] - roads.enter[its, mine], u, a, top), SOON)
-        out[14] = min((now - car[b, j, SENT]) / OLD, 1.0)
+    if not told:
+        return
+    out[11] = 1.0
+    if senses.intent == DECLARED and car[b, j, OPENS] != NOTHING:
+        out[12] = _soft(car[b, j, OPENS] - now, SOON)
+        out[13] = _soft(car[b, j, CLOSES] - now, SOON)
+        out[14] = min((now - car[b, j, ANNOUNCED]) / OLD, 1.0)
+        out[15] = car[b, j, BID]
+    elif senses.intent == SHARED:
+        sent, u, a = car[b, j, SENT], car[b, j, SENT_SPEED], car[b, j, SENT_ACCELERATION]
+        begin = zone[its, mine, ENTER] + car[b, j, POSITION] - o  # on its route
+        top = profile_at(profile, route[b, j], begin, LIMIT)
+        far = begin - car[b, j, SENT_POSITION]
+        out[12] = _soft(sent + reach_time(far, u, a, top) - now, SOON)
+        far += zone[its, mine, LEAVE] - zone[its, mine, ENTER]
+        out[13] = _soft(sent + reach_time(far, u, a, top) - now, SOON)
+        out[14] = min((now - sent) / OLD, 1.0)
 
 
 @kernel
-def sense(senses, roads, car, status, leg, route, emergency, step, x, obs, adjacency, overview):
-    """Everything seen and heard.
-
-    Args:
-        senses: The `Senses`.
-        roads: The `Roads`.
-        car: (B, V, N_CAR).
-        status: (B, V).
-        leg: (B, V).
-        route: (B, V).
-        emergency: (B, V).
-        step: (B,).
-        x: (V, 4) room for poses.
-        obs: (B, N, O) float32 zeros, written; those of who is not on the road stay zero.
-        adjacency: (B, N, N) False, written: in range of each other, with a zone of conflict ahead of both.
-        overview: (B, S) float32 zeros, written.
-    """
-    n = status.shape[1]
-    chosen, whose = np.empty(n, np.int64), np.empty(n, np.int64)
-    when, hears = np.empty(n), np.empty(n, np.bool_)
-    for b in range(status.shape[0]):
-        now = step[b] * CONTROL_STEP
-        places(roads, car, status, route, b, x)
-        for i in range(senses.n_agents):
-            if status[b, i] != DRIVING:
-                continue
-            out = obs[b, i]
-            _observe_own(senses, roads, car, status, leg, route, emergency, b, i, now, out)
-            found = 0
-            for j in range(n):
-                if j == i or status[b, j] != DRIVING:
-                    continue
-                dx, dy = x[j, 0] - x[i, 0], x[j, 1] - x[i, 1]
-                far = dx * dx + dy * dy
-                heard = far <= senses.comm_range * senses.comm_range
-                if heard and j < senses.n_agents and expected(roads, car, leg, route, b, i, j, True) >= 0:
-                    adjacency[b, i, j] = True
-                if far > senses.sensing_range * senses.sensing_range:
-                    continue
-                told = heard and senses.intent != UNKNOWN
-                its = expected(roads, car, leg, route, b, i, j, told)
-                if its < 0:
-                    continue
-                way = (
-                    roads.enter[its, roads.leg_movement[route[b, i], leg[b, i]]]
-                    + roads.leg_line[route[b, j], leg[b, j]]
-                )
-                t = (way - car[b, j, POSITION]) / max(car[b, j, SPEED], CREEP)
-                k = found  # insertion sort: they are few
-                while k > 0 and when[k - 1] > t:
-                    when[k], chosen[k], whose[k], hears[k] = when[k - 1], chosen[k - 1], whose[k - 1], hears[k - 1]
-                    k -= 1
-                when[k], chosen[k], whose[k], hears[k] = t, j, its, told
-                found += 1
-            base = OWN + POINTS
-            for k in range(min(found, senses.n_conflicts)):
-                _observe_conflict(
-                    senses, roads, car, leg, route, emergency, b, i, chosen[k], whose[k], hears[k], now,
-                    out[base : base + PER_CONFLICT],
-                )  # fmt: skip
-                base += PER_CONFLICT
-        for i in range(n):
-            _survey(
-                senses, roads, car, status, leg, route, emergency, b, i, now, x, overview[b, STATE_PER_VEHICLE * i :]
-            )
-        overview[b, STATE_PER_VEHICLE * n] = min(step[b] / senses.max_steps, 1.0)
-
-
-@kernel
-def _survey(senses, roads, car, status, leg, route, emergency, b, i, now, x, out):
-    p, q = route[b, i], leg[b, i]
+def _survey(senses, length, way, car, status, route, emergency, spot, b, i, now, x, out):
     if status[b, i] == PENDING:
         out[0] = -1.0
         out[1] = _soft(max(car[b, i, DUE] - now, 0.0), SOON)
     if status[b, i] != DRIVING:
         return
-    s, turn = car[b, i, POSITION], roads.turn[roads.leg_movement[p, q]]
+    turn = way[int(spot[i, WAY]), TURN]
     out[0] = 1.0
     out[1] = _clip((x[i, 0] - senses.middle_x) / senses.extent)
     out[2] = _clip((x[i, 1] - senses.middle_y) / senses.extent)
-    out[3], out[4] = x[i, 2], x[i, 3]
+    out[3], out[4] = _clip(x[i, 2]), _clip(x[i, 3])
     out[5] = _clip(car[b, i, SPEED] / senses.speed_limit)
     out[6] = _clip(car[b, i, ACCELERATED] / DECELERATION)
-    out[7] = _soft(roads.leg_line[p, q] - 0.5 * LENGTH - s, NEAR)
+    out[7] = _soft(-spot[i, REST] - 0.5 * LENGTH, NEAR)
     out[8] = 1.0 if turn == LEFT else 0.0
     out[9] = 1.0 if turn == RIGHT else 0.0
-    out[10] = _soft(roads.length[p] - s, NEAR)
+    out[10] = _soft(length[route[b, i]] - car[b, i, POSITION], NEAR)
     out[11] = 1.0 if emergency[b, i] else 0.0
     out[12] = _soft(car[b, i, STOOD], SOON)
     if car[b, i, OPENS] != NOTHING:
         out[13] = _soft(car[b, i, OPENS] - now, SOON)
         out[14] = car[b, i, BID]
     out[15] = 1.0 if i >= senses.n_agents else 0.0
+
+
+@kernel
+def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacency, overview):
+    """Everything seen and heard, in one call, for each call has its price.
+
+    Args:
+        senses: The `Senses`.
+        roads: The `Roads`.
+        car: (B, V, N_CAR).
+        status: (B, V).
+        legs: (B, V).
+        route: (B, V).
+        emergency: (B, V).
+        step: (B,).
+        obs: (B, N, O) float32 zeros, written; those of who is not on the road stay zero.
+        adjacency: (B, N, N) False, written: in range of each other, with a shared zone ahead of both.
+        overview: (B, S) float32 zeros, written.
+    """
+    length, n_legs, profile, leg, stretch = roads.length, roads.n_legs, roads.profile, roads.leg, roads.stretch
+    where, zone, way, point, segment = roads.where, roads.zone, roads.way, roads.point, roads.segment
+    n, hearing, seeing = status.shape[1], senses.comm_range**2, senses.sensing_range**2
+    x, spot, when = np.empty((n, 4)), np.empty((n, N_SPOT)), np.empty(n)
+    chosen, whose, hears = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.bool_)
+    for b in range(status.shape[0]):
+        now = step[b] * CONTROL_STEP
+        places(segment, car, status, route, b, x)
+        locate(leg, stretch, car, status, legs, route, b, spot)
+        for i in range(senses.n_agents):
+            if status[b, i] != DRIVING:
+                continue
+            out = obs[b, i]
+            _observe_own(
+                senses, length, n_legs, profile, where, zone, way, point, car, legs, route, emergency, spot, b, i, now,
+                out,
+            )  # fmt: skip
+            found = 0
+            for j in range(n):
+                if j == i or spot[j, AT] != spot[i, AT]:
+                    continue
+                far = (x[j, 0] - x[i, 0]) ** 2 + (x[j, 1] - x[i, 1]) ** 2
+                if far <= hearing and j < senses.n_agents and expected(zone, spot, i, j, True) >= 0:
+                    adjacency[b, i, j] = True
+                told = far <= hearing and senses.intent != UNKNOWN
+                its = expected(zone, spot, i, j, told)
+                if its < 0 or far > seeing:
+                    continue
+                to_zone = zone[its, int(spot[i, WAY]), ENTER] - spot[j, REST]
+                t, k = to_zone / max(car[b, j, SPEED], CREEP), found  # the first to arrive first
+                while k > 0 and when[k - 1] > t:  # insertion sort: they are few
+                    when[k], chosen[k], whose[k], hears[k] = when[k - 1], chosen[k - 1], whose[k - 1], hears[k - 1]
+                    k -= 1
+                when[k], chosen[k], whose[k], hears[k] = t, j, its, told
+                found += 1
+            at = OWN + POINTS
+            for k in range(min(found, senses.n_conflicts)):
+                _observe_conflict(
+                    senses, profile, leg, zone, way, car, legs, route, emergency, spot, b, i, chosen[k], whose[k],
+                    hears[k], now, out[at : at + PER_CONFLICT],
+                )  # fmt: skip
+                at += PER_CONFLICT
+        for i in range(n):
+            at = STATE_PER_VEHICLE * i
+            row = overview[b, at : at + STATE_PER_VEHICLE]
+            _survey(senses, length, way, car, status, route, emergency, spot, b, i, now, x, row)
+        overview[b, STATE_PER_VEHICLE * n] = min(step[b] / senses.max_steps, 1.0)
