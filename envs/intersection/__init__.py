@@ -31,9 +31,9 @@ crashing both terminate an agent; the time limit truncates.
 **Actions**, discrete: 0 brake (-4.5 m/s^2), 1 slow down (-2), 2 hold, 3 speed up gently (+1.3), 4 speed up (+2.6).
 Continuous: a share of the braking or of the acceleration. With `intent="declared"` a discrete action is
 a + 5 w + 15 b: the acceleration a, the announced window w (0 as soon as possible, 1 and 2 that plus 3 s and 6 s), the
-bid b (0 or 1); a continuous one has entries for acceleration, window (-1 to 1 is 0 to 6 s later) and bid (-1 to 1 is 0 to
-1). A window, 3 s long, is when the vehicle's front is to pass its next stop line. An announcement stands for 3 s; after
-that the next action's replaces it, until the line is passed.
+bid b (0 or 1); a continuous one has entries for acceleration, window (-1 to 1 is 0 to 6 s later) and bid (-1 to 1 is
+0 to 1). A window, 3 s long, is when the vehicle's front is to pass its next stop line. An announcement stands for 3 s;
+after that the next action's replaces it, until the line is passed.
 
 **Intent.** `none`: others are sensed (where they are, how fast), but not where they mean to go. Until its middle has
 passed the stop line a car is taken to do what is most in one's way: to go straight on, else left, else right.
@@ -96,9 +96,9 @@ collision below 1.5 s (see `judge`), 1 for passing the stop line more than 0.5 s
 **Communication**: `adjacency` holds two agents on the road within `comm_range` whose paths have a zone to share ahead.
 
 **Metrics**, over the episode so far: `success`, share of agents that arrived without a crash, which standing still does
-not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time since
-they were due beyond that of a free drive so far [s]; `throughput` [veh/h]; `min_ttc`, least time to collision [s], 3 if
-never less; `min_pet`, least post-encroachment time of crossing paths [s], 10 if never less; `longest_wait` standing or
+not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time
+since they were due beyond that of a free drive so far [s]; `throughput` [veh/h]; `min_ttc`, least time to collision [s],
+3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 10 if never less; `longest_wait` standing or
 queueing to enter [s]; `fairness`, Jain's index of free over actual travel times of those who arrived (1 equal; 1 before
 the first); `honesty`, share of passed stop lines that were passed as announced (1 where nothing is);
 `emergency_delay` [s], 0 without emergency vehicles. Scripted vehicles count in none, except as others' danger.
@@ -108,7 +108,8 @@ beside the agents announce to come late and come at once; `emergency-8`: one age
 emergency vehicle.
 
 **Rules to beat** (`envs.heuristic("intersection", rule=...)`): `priority` road with gap acceptance (default),
-`first-come`, `reservation` (AIM), `auction`; see `rules`. They know all routes and plan for all cars, whatever `intent` is.
+`first-come`, `reservation` (AIM), `auction`; see `rules`. They know all routes and plan for all cars, whatever
+`intent` is.
 
 **Arguments** are the fields of `Config`, documented there.
 

@@ -131,7 +131,7 @@ def _time_to_touch(segment, p, s, v, other_p, other_s, other_v, begin, end):
 
 @kernel
 def watch(prices, segment, where, zone, car, route, b, spot, urgent, cost, totals):
-    """Adds 1 to cost (B, V) of those whose time to collision is below `RISKY`; `urgent` (V,) is room for these times."""
+    """Adds 1 to cost (B, V) of those whose time to collision is below `RISKY`; `urgent` (V,) is room for the times."""
     n = len(spot)
     for i in range(n):
         urgent[i] = math.inf

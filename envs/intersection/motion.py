@@ -209,10 +209,10 @@ def enter(traffic, where, zone, leg, stretch, car, status, legs, route, step):
                 best = i
         if best >= 0:
             for j in range(n_agents, n):  # only a scripted car can be in its way: it turns off
-                if status[b, j] == DRIVING:
-                    if not _has_room(where, zone, leg, stretch, car, route, b, best, traffic.entry_speed, spot):
-                        status[b, j], spot[j, 0] = ARRIVED, -1.0
-                        car[b, j, FINISHED] = clock
+                free = _has_room(where, zone, leg, stretch, car, route, b, best, traffic.entry_speed, spot)
+                if status[b, j] == DRIVING and not free:
+                    status[b, j], spot[j, 0] = ARRIVED, -1.0
+                    car[b, j, FINISHED] = clock
             car[b, best, DUE] = min(car[b, best, DUE], clock)
             _put(leg, stretch, car, status, legs, route, b, best, traffic.entry_speed, spot)
 
@@ -225,9 +225,9 @@ def report(traffic, leg, car, status, legs, route, step):
         for i in range(status.shape[1]):
             if status[b, i] != DRIVING:
                 continue
-            if car[b, i, QUEUED] == NOTHING:
-                if leg[route[b, i], legs[b, i], LINE] - car[b, i, POSITION] < QUEUE_REACH:
-                    car[b, i, QUEUED] = clock
+            near = leg[route[b, i], legs[b, i], LINE] - car[b, i, POSITION] < QUEUE_REACH
+            if near and car[b, i, QUEUED] == NOTHING:
+                car[b, i, QUEUED] = clock
             if clock - car[b, i, SENT] > (traffic.intent_period - 0.5) * CONTROL_STEP:
                 car[b, i, SENT] = clock
                 car[b, i, SENT_POSITION] = car[b, i, POSITION]

@@ -14,8 +14,8 @@ before the line any more plans first, always.
 | `reservation` | likewise                                         | anything that keeps to the zones' free times    |
 | `auction`     | who bids most                                    | likewise                                        |
 
-`reservation` is Dresner and Stone's AIM (JAIR 2008) with zones instead of tiles, made anew in every step; its reservations
-hold because nobody's plan depends on those made after it. In `auction` a car bids what it announces with
+`reservation` is Dresner and Stone's AIM (JAIR 2008) with zones instead of tiles, made anew in every step; its
+reservations hold because nobody's plan depends on those made after it. In `auction` a car bids what it announces with
 `intent="declared"`, else its delay, and an emergency vehicle more than all.
 
 Axes: B worlds, V vehicles, T steps of a plan.

@@ -193,7 +193,7 @@ def _observe_own(
 
 
 @kernel
-def _observe_conflict(senses, profile, leg, zone, way, car, legs, route, emergency, spot, b, i, j, its, told, now, out):
+def _observe_conflict(senses, profile, zone, way, car, route, emergency, spot, b, i, j, its, told, now, out):
     mine, r, o = int(spot[i, WAY]), spot[i, REST], spot[j, REST]
     v, w = car[b, i, SPEED], car[b, j, SPEED]
     to_zone, its_way = zone[mine, its, ENTER] - r, zone[its, mine, ENTER] - o
@@ -311,7 +311,7 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
             at = OWN + POINTS
             for k in range(min(found, senses.n_conflicts)):
                 _observe_conflict(
-                    senses, profile, leg, zone, way, car, legs, route, emergency, spot, b, i, chosen[k], whose[k],
+                    senses, profile, zone, way, car, route, emergency, spot, b, i, chosen[k], whose[k],
                     hears[k], now, out[at : at + PER_CONFLICT],
                 )  # fmt: skip
                 at += PER_CONFLICT

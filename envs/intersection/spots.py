@@ -34,8 +34,8 @@ from .roads import (
 from .state import DRIVING, POSITION
 
 AT, WAY, REST, WHERE, ALONG, BOX = range(6)
-"""Columns of a spot: crossing (-1 off the road), movement, position from the stop line, section, position in the section,
-length of the movement [m]."""
+"""Columns of a spot: crossing (-1 off the road), movement, position from the stop line [m], section, position in it
+[m], length of the movement [m]."""
 N_SPOT = 6
 
 
