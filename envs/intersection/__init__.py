@@ -97,10 +97,10 @@ collision below 1.5 s (see `judge`), 1 for passing the stop line more than 0.5 s
 
 **Metrics**, over the episode so far: `success`, share of agents that arrived without a crash, which standing still does
 not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time
-since they were due beyond that of a free drive so far [s]; `throughput` [veh/h]; `min_ttc`, least time to collision [s],
-3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 10 if never less; `longest_wait` standing or
-queueing to enter [s]; `fairness`, Jain's index of free over actual travel times of those who arrived (1 equal; 1 before
-the first); `honesty`, share of passed stop lines that were passed as announced (1 where nothing is);
+since they were due beyond that of a free drive so far [s]; `throughput` [veh/h]; `min_ttc`, least time to collision
+[s], 3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 10 if never less; `longest_wait`
+standing or queueing to enter [s]; `fairness`, Jain's index of free over actual travel times of those who arrived (1
+equal; 1 before the first); `honesty`, share of passed stop lines that were passed as announced (1 where nothing is);
 `emergency_delay` [s], 0 without emergency vehicles. Scripted vehicles count in none, except as others' danger.
 
 **Tasks**: `quiet-4`; `cross-8` (default); `busy-16`; `grid-2x2-24`: four crossings; `liar-8`: two scripted vehicles

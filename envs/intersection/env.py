@@ -141,8 +141,7 @@ class Intersection:
                 if not (valid | ~driving).all():
                     raise ValueError(
                         f"action {action[driving & ~valid][0].tolist()} is outside Box(-1, 1): give shares "
-                        "from -1 to 1, 
-                        "all finite"
+                        "from -1 to 1, all finite"
                     )
                 action = np.where(valid[:, :, None], action, 0.0)
             share = action[:, :, 0].astype(np.float64)
