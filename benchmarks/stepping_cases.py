@@ -98,6 +98,7 @@ def vmas(worlds: int, agents: int = 8, max_steps: int = 500) -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     **{f"vector {task}": partial(vector, task) for task in ("small-4", "medium-8", "large-16", "huge-64")},
     "spread": partial(vector, "spread-3", 1024, name="spread"),
+    "intersection": partial(vector, "cross-8", name="intersection"),
     "dict medium-8": partial(dicts, "medium-8"),
     "vector medium-8, parts": partial(vector, "medium-8", parts=True),
     "dict medium-8, parts": partial(dicts, "medium-8", parts=True),

@@ -17,9 +17,14 @@ from envs.conformance import PARALLEL_CHECKS, VECTOR_CHECKS
 from envs.core import Step
 from envs.parallel import ParallelView
 
-SMALL: dict[str, dict[str, Any]] = {"warehouse": {"max_steps": 60}}
+SMALL: dict[str, dict[str, Any]] = {"warehouse": {"max_steps": 60}, "intersection": {"max_steps": 60}}
 """Shorter episodes, so that the checks see whole ones in little time."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "intersection": [
+        {},
+        {"task": "liar-8", "continuous": True, "counterfactual": "absent", "n_emergency": 2, "lanes": 2},
+        {"task": "quiet-4", "columns": 2, "intent": "none", "counterfactual": "stop", "flow": 6000.0},
+    ],
     "spread": [{}, {"n_agents": 4, "continuous": True, "counterfactual": "absent"}, {"n_agents": 1}],
     "warehouse": [
         {},

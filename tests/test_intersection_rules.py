@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from intersection_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, act, crossing, scene
+from intersection_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, crossing, scene
 
 import envs
 from envs.core import ended
@@ -127,4 +127,3 @@ def test_honest_announcements_are_mostly_kept():
     for _ in range(70):
         state, step = env.step(state, policy(state))
     assert step.metrics["honesty"].mean() > 0.8
-    assert act(0).shape == (1, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from intersection_scenes import EAST, KEEP, LEFT, NORTH, RIGHT, SOUTH, SPEED_UP, STRAIGHT, WEST, act, crossing, scene
 
-from envs.intersection.roads import conflicts, half_side, movements
+from envs.intersection.roads import CROSS, MERGE, conflicts, half_side, movements
 from envs.intersection.senses import OWN, PER_CONFLICT, POINTS
 from envs.intersection.state import ACCELERATED, SENT
 
@@ -44,7 +44,8 @@ def test_a_car_knows_itself_and_the_one_ahead():
     assert mine[10] == pytest.approx(-4.0 / 13.9)
     assert mine[11] == 1.0
     assert mine[14] == pytest.approx(64.0 / 9.0 / 22.0)
-    points = sorted({round(float(p), 1) for p, k in zip(conflicts(1).at[way(EAST, STRAIGHT)], conflicts(1).kind[way(EAST, STRAIGHT)], strict=True) if k in (1, 2)})  # fmt: skip
+    clash, me = conflicts(1), way(EAST, STRAIGHT)
+    points = np.unique(np.round(clash.at[me][np.isin(clash.kind[me], (CROSS, MERGE))], 1)).tolist()
     assert mine[OWN:FIRST] == pytest.approx([soft(p + 22.0 + 2.4) for p in points[:POINTS]])
     assert obs[0, 0, 4:7].tolist() == [1.0, 0.0, 0.0]
     assert obs[0, 0, 9:12].tolist() == [1.0, 0.0, 0.0]
