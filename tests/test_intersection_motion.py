@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -219,7 +218,7 @@ def test_announcements_are_kept_or_broken():
     honest, lying = SPEED_UP, SPEED_UP + 5 * 2 + 15
     costs = np.zeros(2)
     state, step = env.step(state, act(honest, lying))
-    soonest = (math.sqrt(100.0 + 2 * 2.6 * 20.0) - 10.0) / 2.6
+    soonest = (13.9 - 10.0) / 2.6 + (20.0 - (13.9**2 - 10.0**2) / (2 * 2.6)) / 13.9
     assert state.car[0, :, OPENS] == pytest.approx([soonest, soonest + 6.0], abs=1e-6)
     assert state.car[0, :, CLOSES] == pytest.approx([soonest + 3.0, soonest + 9.0], abs=1e-6)
     assert state.car[0, :, BID].tolist() == [0.0, 1.0]

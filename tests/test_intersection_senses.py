@@ -72,7 +72,7 @@ def test_a_conflict_is_told_in_its_own_terms():
 
 def test_messages_grow_old_until_the_next():
     env = crossing(2, intent_period=3)
-    state, ages = scene(env, (EAST, STRAIGHT, 40.0, 5.0), (NORTH, STRAIGHT, 40.0, 5.0)), []
+    state, ages = scene(env, (EAST, STRAIGHT, 28.0, 5.0), (NORTH, STRAIGHT, 28.0, 5.0)), []
     for _ in range(6):
         state, step = env.step(state, act(KEEP, KEEP))
         ages.append(round(5.0 * float(step.obs[0, 0, FIRST + 14]), 6))

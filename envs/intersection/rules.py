@@ -72,10 +72,8 @@ MANNERS = {
 
 @kernel
 def _key(manners, profile, ways, car, route, emergency, spot, b, i, now):
-    """Who has the smallest plans first."""
+    """By the rule alone, who has the smallest plans first."""
     v, room = car[b, i, SPEED], -spot[i, REST] - 0.5 * LENGTH
-    if room < v * v / (2.0 * DECELERATION):
-        return -1e6 + room
     if manners.rule == PRIORITY:
         mine = int(spot[i, WAY])
         return 1e4 * (ways[mine, HEADING] % 2) + 5e3 * (ways[mine, TURN] == LEFT) + room
@@ -144,8 +142,8 @@ def _stays_behind(way, pace, second, first, begin, end, other_end):
 
 
 @kernel
-def _fits(manners, zone, spot, i, j, way, pace):
-    """Whether i's plan fits with j's earlier one."""
+def _fits(manners, strict, zone, spot, i, j, way, pace):
+    """Whether i's plan fits with j's earlier one; strict: i may only pass behind j."""
     if not shares_zone(zone, spot, i, j):
         return True
     mine, its = int(spot[i, WAY]), int(spot[j, WAY])
@@ -156,17 +154,17 @@ def _fits(manners, zone, spot, i, j, way, pace):
     before = leaves <= HORIZON and leaves + manners.gap_before / PLAN_STEP <= its_enters
     if zone[mine, its, KIND] == CROSS:
         behind = its_leaves + manners.gap_behind / PLAN_STEP <= enters
-        return behind or (before and not manners.strict)
+        return behind or (before and not strict)
     # Into the same lane: whoever is second must be able to stay behind from there on.
     if enters > its_enters or (enters == its_enters and way[i, 0] < way[j, 0]):
         return _stays_behind(way, pace, i, j, enters, spot[i, BOX], spot[j, BOX])
-    if manners.strict or (its_enters <= HORIZON and its_enters - leaves < (manners.gap_before - 1.0) / PLAN_STEP):
+    if strict or (its_enters <= HORIZON and its_enters - leaves < (manners.gap_before - 1.0) / PLAN_STEP):
         return False
     return _stays_behind(way, pace, j, i, its_enters, spot[j, BOX], spot[i, BOX])
 
 
 @kernel
-def _place(manners, profile, zone, spot, p, line, i, leader, offset, placed, way, pace):
+def _place(manners, profile, zone, spot, p, line, i, leader, offset, placed, rank, way, pace):
     """Makes i's plan in the presence of those already made; its rows begin with position and speed.
 
     Returns:
@@ -180,7 +178,8 @@ def _place(manners, profile, zone, spot, p, line, i, leader, offset, placed, way
         fits = True
         for j in range(len(placed)):
             if placed[j] and fits:
-                fits = _fits(manners, zone, spot, i, j, way, pace)
+                # Who planned first only because it cannot stop any more has not come first.
+                fits = _fits(manners, manners.strict and rank[j] < rank[i], zone, spot, i, j, way, pace)
         if fits:
             return k
         if not manners.shaped and not committed:
@@ -215,7 +214,7 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
     profile, zone, where, ways = roads.profile, roads.zone, roads.where, roads.way
     n = status.shape[1]
     way, pace = np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1))  # positions from the stop line, speeds
-    key, offset, spot = np.empty(n), np.empty(n), np.empty((n, N_SPOT))
+    key, rank, offset, spot = np.empty(n), np.empty(n), np.empty(n), np.empty((n, N_SPOT))
     leader, placed = np.empty(n, np.int64), np.empty(n, np.bool_)
     for b in range(status.shape[0]):
         now, left = step[b] * CONTROL_STEP, 0
@@ -225,7 +224,9 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
             if spot[i, AT] < 0.0:
                 continue
             way[i, 0], pace[i, 0] = spot[i, REST], car[b, i, SPEED]
-            key[i] = _key(manners, profile, ways, car, route, emergency, spot, b, i, now)
+            rank[i] = _key(manners, profile, ways, car, route, emergency, spot, b, i, now)
+            room = -spot[i, REST] - 0.5 * LENGTH
+            key[i] = -1e6 + room if room < pace[i, 0] ** 2 / (2.0 * DECELERATION) else rank[i]
             if i < begin and key[i] > -9e5:  # it does not plan, so for those behind it goes on as it does
                 key[i] = math.inf
                 for t in range(HORIZON):
@@ -253,7 +254,7 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
             if j >= 0 and not placed[j] and key[j] < math.inf:
                 j = -1
             p, line = route[b, i], roads.leg[route[b, i], legs[b, i], LINE]
-            choice[b, i] = _place(manners, profile, zone, spot, p, line, i, j, offset[i], placed, way, pace)
+            choice[b, i] = _place(manners, profile, zone, spot, p, line, i, j, offset[i], placed, rank, way, pace)
             placed[i] = True
             left -= 1
             passing[b, i] = PLAN_STEP * _when(way, i, -0.5 * LENGTH)
