@@ -15,6 +15,24 @@ EAST, NORTH, WEST, SOUTH = range(4)
 """Headings."""
 BRAKE, SLOW_DOWN, KEEP, GENTLY, SPEED_UP = range(5)
 """Discrete actions."""
+__all__ = [
+    "BRAKE",
+    "EAST",
+    "GENTLY",
+    "KEEP",
+    "LEFT",
+    "NORTH",
+    "RIGHT",
+    "SLOW_DOWN",
+    "SOUTH",
+    "SPEED_UP",
+    "STRAIGHT",
+    "WEST",
+    "act",
+    "crossing",
+    "route_of",
+    "scene",
+]  # turns, too, are handed on
 
 
 def crossing(n_cars: int, **kwargs: Any) -> Intersection:

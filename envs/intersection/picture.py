@@ -106,10 +106,10 @@ def draw(env: Intersection, state: State, world: int) -> NDArray[np.uint8]:
     pose = np.zeros((env.n_cars, 4))
     sensing.places(env.roads.segment, state.car, state.status, state.route, 0, pose)
     driving = [i for i in range(env.n_cars) if state.status[0, i] == DRIVING]
-    _draw_zones(canvas, env.roads, state, driving)
     if env.config.intent != "none":
         for i in driving:
-            _draw_ribbon(canvas, env.roads, state, i)
+            _draw_ribbon(canvas, env, state, i)
+    _draw_zones(canvas, env.roads, state, driving)
     _draw_links(canvas, env, state, pose)
     for i in driving:
         _draw_car(canvas, env, state, i, pose[i].tolist())
@@ -144,14 +144,14 @@ def _path(roads: Roads, p: int, begin: float, end: float) -> list[Point]:
     return [pose_at(roads.segment, p, s)[:2] for s in marks]
 
 
-def _draw_ribbon(canvas: Canvas, roads: Roads, state: State, i: int) -> None:
+def _draw_ribbon(canvas: Canvas, env: Intersection, state: State, i: int) -> None:
     """The path to the end of the box ahead, and how much of it will be driven soon."""
+    roads, colour = env.roads, _colour(env, i)
     p, q = int(state.route[0, i]), int(state.leg[0, i])
     s, v = state.car[0, i, POSITION], state.car[0, i, SPEED]
     end = min(roads.leg[p, q, END] + 4.0, roads.length[p])
     if end <= s + 0.5:
         return
-    colour = agent_colour(i)
     canvas.line(paint.mix(colour, BOX, 0.62), _path(roads, p, s, end), 0.9)
     soon = min(s + max(v, 0.2) * LOOK_AHEAD, end)
     if soon > s + 0.5:
