@@ -142,8 +142,14 @@ def _stays_behind(way, pace, second, first, begin, end, other_end):
 
 
 @kernel
-def _fits(manners, strict, zone, spot, i, j, way, pace):
-    """Whether i's plan fits with j's earlier one; strict: i may only pass behind j."""
+def _fits(manners, favoured, zone, spot, i, j, way, pace):
+    """Whether i's plan fits with j's earlier one.
+
+    Favoured is i if the rule puts it first, and j planned before it only because it cannot stop any more. Then j has
+    planned to pass behind i, and i must not be frightened by how close.
+    """
+    strict = manners.strict and not favoured
+    gap_before = 0.5 * manners.gap_behind if favoured else manners.gap_before
     if not shares_zone(zone, spot, i, j):
         return True
     mine, its = int(spot[i, WAY]), int(spot[j, WAY])
@@ -151,14 +157,14 @@ def _fits(manners, strict, zone, spot, i, j, way, pace):
     if enters > HORIZON:
         return True
     its_enters, its_leaves = _when(way, j, zone[its, mine, ENTER]), _when(way, j, zone[its, mine, LEAVE])
-    before = leaves <= HORIZON and leaves + manners.gap_before / PLAN_STEP <= its_enters
+    before = leaves <= HORIZON and leaves + gap_before / PLAN_STEP <= its_enters
     if zone[mine, its, KIND] == CROSS:
         behind = its_leaves + manners.gap_behind / PLAN_STEP <= enters
         return behind or (before and not strict)
     # Into the same lane: whoever is second must be able to stay behind from there on.
     if enters > its_enters or (enters == its_enters and way[i, 0] < way[j, 0]):
         return _stays_behind(way, pace, i, j, enters, spot[i, BOX], spot[j, BOX])
-    if strict or (its_enters <= HORIZON and its_enters - leaves < (manners.gap_before - 1.0) / PLAN_STEP):
+    if strict or (not favoured and its_enters <= HORIZON and its_enters - leaves < (gap_before - 1.0) / PLAN_STEP):
         return False
     return _stays_behind(way, pace, j, i, its_enters, spot[j, BOX], spot[i, BOX])
 
@@ -178,8 +184,7 @@ def _place(manners, profile, zone, spot, p, line, i, leader, offset, placed, ran
         fits = True
         for j in range(len(placed)):
             if placed[j] and fits:
-                # Who planned first only because it cannot stop any more has not come first.
-                fits = _fits(manners, manners.strict and rank[j] < rank[i], zone, spot, i, j, way, pace)
+                fits = _fits(manners, rank[i] < rank[j], zone, spot, i, j, way, pace)
         if fits:
             return k
         if not manners.shaped and not committed:
