@@ -25,7 +25,7 @@ from .descent import Descent
 from .mappo_config import MappoConfig
 from .nets import Critic, Memory, ValueNorm
 from .returns import explained_variance, gae, masked_mean, masked_var
-from .side_by_side import side_by_side
+from .threads import one_thread, side_by_side
 
 
 def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | None = None) -> Actor:
@@ -85,6 +85,7 @@ class Mappo:
         self._first_hidden: Tensor | None = None  # (B, N, H) the actor's before the rollout's first step
         self._critic_hidden: Tensor | None = None  # (B, V, H) the critic's
 
+    @one_thread()
     @torch.inference_mode()
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
         """Draws actions for all agents in one forward pass; see `Algorithm.act`."""
