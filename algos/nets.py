@@ -113,7 +113,10 @@ class Dense(nn.Module):
         self.register_buffer("sets", None if identity else torch.tensor(sets), persistent=False)  # (N,)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(..., N or 1, D_in) each -> (..., N, D_out); an agent axis of length 1 counts for all agents."""
+        """(..., N or 1, D_in) each -> (..., N, D_out).
+
+        An agent axis of length 1 counts for all agents; leading axes of length 1 may be so in all but the first input.
+        """
         if self.narrow:
             return self._transposed(inputs)
         if self.n_sets == 1:
@@ -135,12 +138,13 @@ class Dense(nn.Module):
 
     def _transposed(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """What `forward` returns, as a view of (D_out, ..., N)."""
+        lead = *inputs[0].shape[:-2], max(x.shape[-2] for x in inputs)  # (..., N or 1)
         total = self.bias.T  # (D_out, 1)
-        lead = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))  # (..., N)
         for x, weight in zip(inputs, self.weights, strict=True):
-            x = x.expand(*lead, x.shape[-1]).reshape(-1, x.shape[-1])  # (rows, D_in)
-            total = torch.addmm(total, weight.squeeze(0).T, x.T)  # (D_out, rows)
-        return total.unflatten(1, lead).movedim(0, -1)
+            if x.shape[:-1] != lead:
+                x = x.expand(*lead, x.shape[-1])
+            total = torch.addmm(total, weight.squeeze(0).T, x.reshape(-1, x.shape[-1]).T)  # (D_out, rows)
+        return total.view(-1, *lead).movedim(0, -1)
 
     def _of_agents(self, parameter: Tensor) -> Tensor:
         """(P, ...) -> (N, ...)."""

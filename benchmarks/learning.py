@@ -41,13 +41,14 @@ class Case(NamedTuple):
     """Returns at which the clock is read."""
 
 
+_SHORT = ("--total-steps", "4e5")
 CASES = {
     "spread": Case(("--env", "spread"), (-18.5, -13.5)),
     "mpe2.simple_spread_v3": Case(("--env", "mpe2.simple_spread_v3"), (-18.5, -13.5)),
-    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4")),
-    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3")),
-    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3")),
-    "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "2e5")),
+    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4", *_SHORT)),
+    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3", *_SHORT)),
+    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3", *_SHORT)),
+    "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "1e5")),
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
 """What is kept of a run's curve: name in results/learning_curves.jsonl, and in metrics.jsonl."""
