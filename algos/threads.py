@@ -11,6 +11,7 @@ operation; two networks on a thread each wait once. The result is the same to th
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ def side_by_side(
     each = threads // 2
     torch.set_num_threads(each)
     try:
-        other = _thread().submit(_call_on, each, second)
+        other = _thread(os.getpid()).submit(_call_on, each, second)
         try:
             result = first()
         finally:
@@ -69,7 +70,8 @@ def side_by_side(
 
 
 @functools.cache
-def _thread() -> ThreadPoolExecutor:
+def _thread(process: int) -> ThreadPoolExecutor:
+    # by process: a fork has the executor of its parent, but not the thread in it
     return ThreadPoolExecutor(1, thread_name_prefix="side-by-side")
 
 
