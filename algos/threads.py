@@ -72,7 +72,7 @@ def side_by_side(
 @functools.cache
 def _thread(process: int) -> ThreadPoolExecutor:
     # by process: a fork has the executor of its parent, but not the thread in it
-    return ThreadPoolExecutor(1, thread_name_prefix="side-by-side")
+    return ThreadPoolExecutor(1, thread_name_prefix=f"side-by-side-{process}")
 
 
 def _call_on(threads: int, function: Callable[[], Second]) -> Second:
