@@ -113,7 +113,10 @@ def main() -> None:
     rows = [[n, report.cell(report.spread(v)), report.short(float(np.median(v) / beside))] for n, v in found.items()]
     print(f"{NAME}, {args.worlds} worlds, {args.processes} processes: median [quartiles]\n")
     print(report.markdown(["", "world-steps/s", "of SuperSuit"], rows))
-    report.write(report.RESULTS / "foreign.json", {"machine": report.machine(), "settings": vars(args), "world_steps_per_second": found})
+    report.write(
+        report.RESULTS / "foreign.json",
+        {"machine": report.machine(), "settings": vars(args), "world_steps_per_second": found},
+    )
 
 
 if __name__ == "__main__":
