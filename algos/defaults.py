@@ -38,8 +38,9 @@ OTHERS: dict[tuple[str, str], Defaults] = {
 }
 """Of environments of others, by the beginning of the name and algorithm."""
 
-ANY_OTHER = Defaults(run={"n_worlds": 0}, algo={"share": "group"})
-"""Of all other environments of others: as many worlds as suit them; their groups of agents may be adversaries."""
+ANY_OTHER = Defaults(run={"n_worlds": 0, "save_every": 20_000}, algo={"share": "group"})
+"""Of all other environments of others: as many worlds as suit them, and slow ones lose minutes, not hours, in a crash;
+their groups of agents may be adversaries."""
 
 
 def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:

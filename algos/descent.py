@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 
 class Descent:
@@ -22,34 +23,26 @@ class Descent:
 
         Args:
             network: What learns. From now on its parameters must be changed in place, as `load_state_dict` does.
-            lr: Step size.
+            lr: Step size; the attribute of that name may be changed between steps.
             eps: What Adam adds to the root of the second moment.
             max_grad_norm: Longer gradients are shortened to this.
         """
         parameters = list(network.parameters())
         size = sum(parameter.numel() for parameter in parameters)
         like = parameters[0].detach()
-        self._vector = nn.Parameter(like.new_empty(size))
-        self._gradient = self._vector.grad = like.new_zeros(size)
+        self._vector, self._gradient = like.new_empty(size), like.new_zeros(size)
         start = 0
         for parameter in parameters:
             # every parameter is dense, if not always in the order of its axes: its own strides fill its place
             layout = parameter.shape, parameter.stride(), start
-            place = self._vector.detach().as_strided(*layout)
+            place = self._vector.as_strided(*layout)
             parameter.data = place.copy_(parameter.detach())
             parameter.grad = self._gradient.as_strided(*layout)
             start += parameter.numel()
-        self._max_grad_norm = max_grad_norm
-        self._adam = torch.optim.Adam([self._vector], lr=lr, eps=eps, fused=True)
-
-    @property
-    def lr(self) -> float:
-        """Step size."""
-        return self._adam.param_groups[0]["lr"]
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        self._adam.param_groups[0]["lr"] = value
+        self.lr = lr
+        self._eps, self._max_grad_norm = eps, max_grad_norm
+        self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)  # moments
+        self._steps = torch.zeros((), device=like.device)
 
     def step(self, loss: Tensor) -> Tensor:
         """One step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""
@@ -57,13 +50,31 @@ class Descent:
         loss.backward()
         norm = torch.linalg.vector_norm(self._gradient)
         self._gradient.mul_((self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        self._adam.step()
+        adam(  # the function: what the class does around it takes longer than the step
+            [self._vector],
+            [self._gradient],
+            [self._first],
+            [self._second],
+            [],
+            [self._steps],
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=self._eps,
+            maximize=False,
+        )
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """Adam's moments and count of steps; the parameters are the network's."""
-        return self._adam.state_dict()
+        """Step size, Adam's moments and count of steps; the parameters are the network's."""
+        return {"lr": self.lr, "first": self._first, "second": self._second, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict` of a descent on an equal network."""
-        self._adam.load_state_dict(state)
+        self.lr = state["lr"]
+        self._first.copy_(state["first"])
+        self._second.copy_(state["second"])
+        self._steps.copy_(state["steps"])
