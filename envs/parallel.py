@@ -130,7 +130,8 @@ class ParallelView(ParallelEnv[str, Array, Any]):
 
         Returns:
             Observations, rewards, terminations, truncations and infos of the agents that acted and of those just
-            born. Who died or reached the time limit is in there for the last time.
+            born, who are left out in the last step: they would never act, which PettingZoo's `parallel_to_aec` takes
+            for impossible. Who died or reached the time limit is in there for the last time.
 
         Raises:
             RuntimeError: No episode is running. Only `step({})` after an end is not refused, and does nothing:
@@ -145,15 +146,15 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         self._step = step
 
         agents, rows = self.agents, self._rows
+        truncated = bool(step.truncated[0])
         alive = step.alive[0].tolist()  # (N,)
         if sum(alive) != len(rows) or not all(_pick(alive, rows)):
             self._rows = [row for row, there in enumerate(alive) if there]
             self.agents = [self.possible_agents[row] for row in self._rows]
             born = set(self._rows).difference(rows)
-            if born:
+            if born and not truncated:
                 rows = sorted(born.union(rows))
                 agents = [self.possible_agents[row] for row in rows]
-        truncated = bool(step.truncated[0])
         if truncated:
             self.agents, self._rows = [], []
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import envs
+from envs.core import Step
 from envs.intersection import Intersection
 from envs.intersection.roads import LEFT, LINE, MOVEMENT, RIGHT, STRAIGHT, movements
 from envs.intersection.state import ARRIVED, DRIVING, POSITION, QUEUED, SENT, SPEED, State, copied
@@ -30,6 +31,7 @@ __all__ = [
     "WEST",
     "act",
     "crossing",
+    "driven",
     "route_of",
     "scene",
 ]  # turns, too, are handed on
@@ -68,3 +70,11 @@ def scene(env: Intersection, *cars: tuple[int, int, float, float]) -> State:
 def act(*actions: int) -> np.ndarray:
     """Of one world."""
     return np.array([actions])
+
+
+def driven(env: Intersection, state: State, *actions: int, steps: int) -> tuple[State, Step]:
+    """What comes of the same actions again and again."""
+    state, step = env.step(state, act(*actions))
+    for _ in range(steps - 1):
+        state, step = env.step(state, act(*actions))
+    return state, step

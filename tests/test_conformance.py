@@ -334,3 +334,19 @@ def test_a_broken_view_is_found_out(check: Callable[..., None]) -> None:
 
     with pytest.raises(AssertionError):
         check(parallel, lambda **kw: parallel_to_aec(parallel(**kw)))
+
+
+def test_an_early_end_is_found_out_where_agents_come_later() -> None:
+    from pettingzoo.utils import parallel_to_aec
+
+    def parallel(kind: type[ParallelView], max_cycles: int = 12) -> Any:
+        return kind(Counting(n_agents=2, max_steps=max_cycles, late=True))
+
+    def aec(kind: type[ParallelView], **kw: Any) -> Any:
+        return parallel_to_aec(parallel(kind, **kw))
+
+    conformance.check_max_cycles(partial(parallel, ParallelView), partial(aec, ParallelView))
+    with pytest.raises(AssertionError, match="steps with"):
+        conformance.check_max_cycles(partial(parallel, EndsEarly), partial(aec, EndsEarly))
+    with pytest.raises(AssertionError, match="acts"):
+        conformance.check_max_cycles(partial(parallel, ParallelView), partial(aec, EndsEarly))

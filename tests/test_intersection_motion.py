@@ -19,11 +19,13 @@ from intersection_scenes import (
     WEST,
     act,
     crossing,
+    driven,
     scene,
 )
 
 import envs
 from envs.core import ended
+from envs.intersection import Intersection
 from envs.intersection.roads import half_side, movements, overlap
 from envs.intersection.state import (
     ARRIVED,
@@ -78,11 +80,9 @@ def test_curves_are_taken_with_what_the_tyres_allow():
 def test_a_crash_ends_only_those_in_it():
     env = crossing(3)
     state = scene(env, (EAST, STRAIGHT, 5.0, 10.0), (NORTH, STRAIGHT, 8.5, 10.0), (WEST, STRAIGHT, 40.0, 10.0))
-    step = env._show(state, *np.zeros((2, 1, 3)), np.zeros((1, 3), bool))
-    for _ in range(6):
+    state, step = env.step(state, act(KEEP, KEEP, KEEP))
+    while not step.terminated.any():
         state, step = env.step(state, act(KEEP, KEEP, KEEP))
-        if step.terminated.any():
-            break
     assert step.terminated[0].tolist() == [True, True, False]
     assert state.status[0].tolist() == [CRASHED, CRASHED, DRIVING]
     assert step.alive[0].tolist() == [False, False, True]
@@ -204,8 +204,7 @@ def test_time_to_collision_of_crossing_paths_is_when_boxes_touch():
 def test_post_encroachment_time_is_from_leaving_to_entering():
     env = crossing(2)
     state = scene(env, (EAST, STRAIGHT, 2.0, 10.0), (NORTH, STRAIGHT, 25.0, 10.0))
-    for _ in range(9):
-        state, step = env.step(state, act(KEEP, KEEP))
+    _, step = driven(env, state, KEEP, KEEP, steps=9)
     half, h = 0.5 * (4.8 + 1.9), half_side(1)
     leaves = (2.0 + 2.4 + h + 1.75 + half) / 10.0
     enters = (25.0 + 2.4 + h - 1.75 - half) / 10.0
@@ -233,11 +232,10 @@ def test_counterfactuals_take_one_car_out_or_stop_it():
     cars = ((EAST, STRAIGHT, 1.0, 10.0), (NORTH, STRAIGHT, 4.5, 10.0), (SOUTH, LEFT, 40.0, 8.0))
     for kind, crash_without in (("absent", False), ("none", True)):
         env = crossing(3, counterfactual=kind)
-        state = scene(env, *cars)
-        for _ in range(4):
+        before = scene(env, *cars)
+        state, step = env.step(before, act(KEEP, KEEP, KEEP))
+        while not step.terminated.any():
             before, (state, step) = state, env.step(state, act(KEEP, KEEP, KEEP))
-            if step.terminated.any():
-                break
         assert step.terminated[0, :2].all()
         without = env.counterfactual(before, act(KEEP, KEEP, KEEP))[0]
         again, alone = copied(before), 0.0
@@ -264,6 +262,7 @@ def test_emergency_vehicles_pay_more_for_their_time():
 
 def test_scripted_cars_are_no_agents_and_lie():
     env = envs.make("intersection", "liar-8")
+    assert isinstance(env, Intersection)
     state, step = env.reset([1])
     assert step.obs.shape[1] == step.alive.shape[1] == len(env.agents) == 8
     assert state.status.shape[1] == 10

@@ -8,6 +8,7 @@ from intersection_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, crossi
 
 import envs
 from envs.core import ended
+from envs.intersection import heuristic
 from envs.intersection.roads import LINE
 from envs.intersection.rules import RULES
 from envs.intersection.state import ANNOUNCED, ARRIVED, BID, CLOSES, CRASHED, OPENS, POSITION, QUEUED
@@ -15,7 +16,7 @@ from envs.intersection.state import ANNOUNCED, ARRIVED, BID, CLOSES, CRASHED, OP
 
 def order(env, state, limit=80):
     """Who is halfway through the box first, and so on; fails at a crash."""
-    policy = envs.intersection.heuristic(env)
+    policy = heuristic(env)
     passed: list[int] = []
     for _ in range(limit):
         state, step = env.step(state, policy(state))
@@ -32,7 +33,7 @@ def order(env, state, limit=80):
 @pytest.mark.parametrize("rule", list(RULES))
 def test_a_car_alone_goes_as_fast_as_it_may(rule):
     env = crossing(1, rule=rule)
-    policy = envs.intersection.heuristic(env)
+    policy = heuristic(env)
     assert policy(scene(env, (EAST, LEFT, 30.0, 5.0))).tolist() == [[4]]
 
 
@@ -89,7 +90,7 @@ def test_the_auction_goes_to_the_higher_announced_bid():
 @pytest.mark.parametrize("rule", list(RULES))
 def test_paths_without_a_conflict_do_not_wait_for_each_other(rule):
     env = crossing(3, rule=rule)
-    policy = envs.intersection.heuristic(env)
+    policy = heuristic(env)
     state = scene(env, (EAST, STRAIGHT, 14.0, 8.0), (WEST, STRAIGHT, 14.0, 8.0), (NORTH, LEFT, 48.0, 0.0))
     assert policy(state)[0, :2].tolist() == [4, 4]
     state = scene(env, (EAST, RIGHT, 20.0, 4.0), (WEST, RIGHT, 20.0, 4.0), (NORTH, RIGHT, 20.0, 4.0))
@@ -113,7 +114,7 @@ def test_rules_bring_everybody_through(rule):
 def test_plans_are_actions_of_every_space():
     for options in ({}, {"continuous": True}, {"intent": "declared"}, {"intent": "declared", "continuous": True}):
         env = crossing(3, **options)
-        policy = envs.intersection.heuristic(env)
+        policy = heuristic(env)
         state, _ = env.reset([0, 1])
         action = policy(state)
         assert all(env.action_space.contains(row) for world in action for row in world)

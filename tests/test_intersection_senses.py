@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from intersection_scenes import EAST, KEEP, LEFT, NORTH, RIGHT, SOUTH, SPEED_UP, STRAIGHT, WEST, act, crossing, scene
+from intersection_scenes import (
+    EAST,
+    KEEP,
+    LEFT,
+    NORTH,
+    RIGHT,
+    SOUTH,
+    SPEED_UP,
+    STRAIGHT,
+    WEST,
+    act,
+    crossing,
+    driven,
+    scene,
+)
 
 from envs.intersection.roads import CROSS, MERGE, conflicts, half_side, movements
 from envs.intersection.senses import OWN, PER_CONFLICT, POINTS
@@ -116,8 +130,7 @@ def test_who_has_left_the_zone_is_no_conflict_any_more():
 def test_announced_windows_are_told_with_their_age():
     env = crossing(2, intent="declared")
     state = scene(env, (EAST, STRAIGHT, 40.0, 8.0), (NORTH, STRAIGHT, 40.0, 8.0))
-    for _ in range(2):
-        state, step = env.step(state, act(SPEED_UP, KEEP + 5 * 1 + 15))
+    state, step = driven(env, state, SPEED_UP, KEEP + 5 * 1 + 15, steps=2)
     seen, own = step.obs[0, 0, FIRST : FIRST + PER_CONFLICT], step.obs[0, 1]
     assert seen[15] == own[19] == 1.0
     assert seen[12:14] == pytest.approx(own[17:19])

@@ -64,6 +64,16 @@ def test_an_agent_born_later_appears_without_reward() -> None:
     assert reward == {"counter_0": 1.0, "counter_1": 1.0, "counter_2": 0.0}
 
 
+def test_an_agent_born_in_the_last_step_is_not_shown() -> None:
+    view = ParallelView(Counting(late=True, max_steps=3))
+    view.reset(seed=0)
+    play(view, 1, 2)
+    obs, _, _, truncations, _ = play(view, 1, 1)
+    assert view.agents == []
+    assert list(obs) == ["counter_0", "counter_1"]
+    assert all(truncations.values())
+
+
 def test_infos_name_neighbors_metrics_and_masks() -> None:
     view = ParallelView(Counting())
     _, infos = view.reset(seed=0)

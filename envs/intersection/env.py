@@ -110,7 +110,7 @@ class Intersection:
         """(B, V) acceleration [m/s^2], announced lateness [s] and bid; rows of those not on the road mean nothing."""
         action = np.asarray(action)
         agents = (len(state.step), self.n_agents)
-        accel, later, bid = np.zeros((3, *state.status.shape))
+        accel, later, bid = (np.zeros(state.status.shape) for _ in range(3))
         n = self.n_agents
         driving = state.status[:, :n] == DRIVING
         if isinstance(self.action_space, Discrete):
@@ -136,7 +136,7 @@ class Intersection:
                 raise ValueError(
                     f"actions are {action.dtype}{list(action.shape)}: give floats of shape {[*agents, *size]}"
                 )
-            valid = (np.abs(action) <= 1.0).all(axis=2)  # False for NaN as well
+            valid = np.all(np.abs(action) <= 1.0, axis=2)  # False for NaN as well
             if not valid.all():
                 if not (valid | ~driving).all():
                     raise ValueError(
@@ -159,7 +159,7 @@ class Intersection:
     def _advance(self, state: State, accel: Array, later: Array, bid: Array) -> tuple[State, Array, Array, Array]:
         """The next state, and (B, N) reward, cost and terminated."""
         after = copied(state)
-        reward, cost = np.zeros((2, *state.status.shape))
+        reward, cost = np.zeros(state.status.shape), np.zeros(state.status.shape)
         world = (after.car, after.status, after.leg)
         motion.advance(self._traffic, self.roads, *world, state.route, after.step, accel, later, bid)
         judge.judge(
