@@ -4,7 +4,7 @@ All rules share one planner, which knows all cars, their routes and plans, and d
 others may then do. Cars plan one after the other: each tries its five accelerations in thought, from full throttle to
 full brake, each followed by driving on as fast as the road and the car ahead allow, and takes the first whose passage
 through every shared zone fits with those that planned before it. If none fits, it stops at its line. Who cannot stop
-before the line any more plans first, always.
+before the line any more plans first, always; among those, who has been so for longest: others have reckoned with it.
 
 | rule          | who plans first                                  | what the later ones may do                      |
 |---------------|--------------------------------------------------|-------------------------------------------------|
@@ -230,8 +230,8 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
                 continue
             way[i, 0], pace[i, 0] = spot[i, REST], car[b, i, SPEED]
             rank[i] = _key(manners, profile, ways, car, route, emergency, spot, b, i, now)
-            room = -spot[i, REST] - 0.5 * LENGTH
-            key[i] = -1e6 + room if room < pace[i, 0] ** 2 / (2.0 * DECELERATION) else rank[i]
+            beyond = pace[i, 0] ** 2 / (2.0 * DECELERATION) - (-spot[i, REST] - 0.5 * LENGTH)
+            key[i] = -1e6 - beyond / max(pace[i, 0], 0.5) if beyond > 0.0 else rank[i]
             if i < begin and key[i] > -9e5:  # it does not plan, so for those behind it goes on as it does
                 key[i] = math.inf
                 for t in range(HORIZON):
