@@ -21,10 +21,14 @@ class Defaults:
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
 
+# Vehicles cross within 20 steps: looking further only adds the noise of what others do.
+_INTERSECTION = {"gamma": 0.97, "ent_coef": 0.005}
+
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
     for env, defaults in {
         "warehouse": Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000}),
+        "intersection": Defaults(run={"total_steps": 3_000_000, "video_every": 1_000_000}, algo=_INTERSECTION),
         "spread": Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE),
     }.items()
     for algo in ("mappo", "ippo")

@@ -45,6 +45,7 @@ ENVS: dict[str, str] = {
     "warehouse": "coterie/warehouse_v0",
     "spread": "coterie/spread_v0",
     "intersection": "coterie/intersection_v0",
+    "signals": "coterie/signals_v0",
 }
 """Name, which is also the module's name, and the versioned name in PettingZoo's registry."""
 

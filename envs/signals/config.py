@@ -1,0 +1,125 @@
+"""What can be set on a network of signals, and the named tasks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+
+CONTROL_STEP = 5.0
+"""Between two decisions [s]."""
+SUBSTEP = 0.5
+"""Of integration [s]."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One network. Every field is an argument of `envs.make("signals", ...)` and an option `--env.FIELD`."""
+
+    rows: int = 2
+    """Rows of crossings."""
+    columns: int = 2
+    """Columns of crossings."""
+    lanes: int = 2
+    """Lanes an approach: the innermost for left turns, the others straight on, the outermost also right."""
+    flow: float = 380.0
+    """Vehicles that arrive at an entry, mean over entries and the episode [veh/h]."""
+    peak: float = 2.0
+    """Rate in the middle of the episode over that at its ends."""
+    imbalance: float = 0.5
+    """Entries' rates are drawn from 1 - imbalance to 1 + imbalance times `flow`."""
+    left_share: float = 0.2
+    """Share of vehicles that turn left at a crossing."""
+    right_share: float = 0.2
+    """Share of vehicles that turn right at a crossing."""
+    approach: float = 150.0
+    """From an entry to its stop line [m]."""
+    block: float = 150.0
+    """From a crossing's box to the stop line of the next [m]."""
+    exit_length: float = 60.0
+    """From the last crossing's box to the exit [m]."""
+    speed_limit: float = 13.9
+    """On straights [m/s]; in curves what 3 m/s^2 sideways allow."""
+    yellow: float = 3.0
+    """Of a phase that ends [s]."""
+    all_red: float = 2.0
+    """Between two phases [s]."""
+    min_green: float = 10.0
+    """Shortest green of a phase [s]."""
+    n_blackouts: int = 0
+    """Signals that go dark once in an episode, drawn at reset; drivers then treat the crossing as an all-way stop."""
+    blackout_seconds: float = 180.0
+    """How long a dark signal stays dark [s]."""
+    reward_kind: Literal["delay", "pressure"] = "delay"
+    """Reward of a signal: minus the time lost at its stop lines, or minus its pressure."""
+    max_steps: int = 240
+    """Time limit [control steps of 5 s]."""
+    rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand"] = "max-pressure"
+    """Of the hand-written policy (`envs.heuristic`)."""
+    counterfactual: Literal["none", "hold"] = "none"
+    """Fill `Step.counterfactual`: the team's reward had the signal kept its phase."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for values that make no network."""
+        for field in fields(self):
+            value, kinds = getattr(self, field.name), _KINDS.get(str(field.type))
+            if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise ValueError(
+                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
+                )
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        if self.rows * self.columns > 64:
+            raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 64 in all")
+        if self.left_share + self.right_share > 1.0:
+            raise ValueError(
+                f"left_share={self.left_share} and right_share={self.right_share} sum to more than 1: lower one"
+            )
+        if self.n_blackouts > self.rows * self.columns:
+            raise ValueError(
+                f"n_blackouts={self.n_blackouts} is more than the {self.rows * self.columns} signals: lower it"
+            )
+
+
+_KINDS = {"int": (int, np.integer), "float": (int, float, np.integer, np.floating)}
+_RANGES = (
+    ("rows", 1, 64),
+    ("columns", 1, 64),
+    ("lanes", 2, 4),
+    ("flow", 1, 3600),
+    ("peak", 1, 10),
+    ("imbalance", 0, 1),
+    ("left_share", 0, 1),
+    ("right_share", 0, 1),
+    ("approach", 40, 1000),
+    ("block", 40, 1000),
+    ("exit_length", 20, 1000),
+    ("speed_limit", 5, 40),
+    ("yellow", 1, 10),
+    ("all_red", 0, 10),
+    ("min_green", 0, 120),
+    ("n_blackouts", 0, 64),
+    ("blackout_seconds", 5, 100_000),
+    ("max_steps", 1, 10_000),
+)
+_CHOICES = {
+    "reward_kind": ("delay", "pressure"),
+    "rule": ("fixed", "actuated", "max-pressure", "neighbour-demand"),
+    "counterfactual": ("none", "hold"),
+}
+
+DEFAULT_TASK = "grid-2x2"
+_GRID = Config()
+TASKS: dict[str, Config] = {
+    "single": replace(_GRID, rows=1, columns=1),
+    "arterial-5": replace(_GRID, rows=1, columns=5),
+    "grid-2x2": _GRID,
+    "grid-4x4": replace(_GRID, rows=4, columns=4),
+}

@@ -1,0 +1,160 @@
+"""The state of a batch of signal networks, and how a world begins: its demand and its faults.
+
+Axes: B worlds, N crossings, V places for vehicles, Z lanes, E entries, D vehicles an entry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..intersection.roads import LEFT, RIGHT, STRAIGHT
+from ..kernels import kernel
+from ..seeding import uniform
+from .config import CONTROL_STEP, Config
+from .network import Network
+
+Array = NDArray[Any]
+
+POSITION, SPEED = range(2)
+"""Columns of `State.car`: of the front bumper from the beginning of its lane [m], negative in the box before it; speed
+[m/s]."""
+DUE, FREE = range(2)
+"""Columns of `State.trip`: when it came to its entry [s]; how long its way so far takes without others and lights [s]."""
+BEHIND, AHEAD, CAME = range(3)
+"""Columns of `State.order`: its neighbours in the lane, -1 for none; the movement it came by, -1 for an entry."""
+FIRST, LAST = range(2)
+"""Columns of `State.lane`: vehicles, -1 where there is none."""
+PHASE, PREVIOUS, SINCE, SERVED, GRANTED, ARRIVED = range(6)
+"""Columns of `State.signal`: the phase ordered, the one before, for how long [s]; at a dark signal, which lane may go
+and which vehicle in it; vehicles that came to it in the last control step."""
+COME, ENTERED = range(2)
+"""Columns of `State.entered`: vehicles that have come to an entry, and of those how many were let in."""
+LOST, STANDING, STOPS, GONE, SHARE, SHARE2, FULL = range(7)
+"""Columns of `State.totals`: time lost [s]; time stood in queues [s]; stops; vehicles that left; their free over their
+actual times, summed and squared; full lanes, summed over steps."""
+N_TOTALS = 7
+TURNS = 15
+"""Turns drawn for each vehicle; should one make more, they begin anew."""
+
+
+class State(NamedTuple):
+    """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
+
+    step: Array  # (B,) int32 control steps since the start
+    car: Array  # (B, V, 2) float64
+    trip: Array  # (B, V, 2) float32
+    order: Array  # (B, V, 3) int16
+    turns: Array  # (B, V) int32: two bits a turn, the next one lowest
+    lane: Array  # (B, Z, 2) int16
+    spare: Array  # (B,) int16: the first free place; the others follow by BEHIND
+    signal: Array  # (B, N, 6) float64
+    entered: Array  # (B, E, 2) int32
+    totals: Array  # (B, 7) float64
+    # The schedule, drawn at reset and read-only.
+    due: Array  # (B, E, D) float32 [s], ascending, infinity beyond the last
+    route: Array  # (B, E, D) int32, as `turns`
+    dark: Array  # (B, N, 2) float32: from, to [s]; infinity where a signal never fails
+
+
+N_CHANGING = 10
+"""Fields of `State` that a step changes; the schedule comes after them."""
+
+
+def uncopied(state: State) -> State:
+    """A state of the same shapes and schedule, whose other fields are still to be written."""
+    return State(*(np.empty_like(part) for part in state[:N_CHANGING]), *state[N_CHANGING:])
+
+
+def places(config: Config) -> int:
+    """V: 32 vehicles a crossing and 16 more. Who finds no place waits outside."""
+    return 32 * config.rows * config.columns + 16
+
+
+def most_arrivals(config: Config) -> int:
+    """D: five standard deviations above the mean of the busiest entry that can be drawn."""
+    mean = config.flow / 3600.0 * config.max_steps * CONTROL_STEP * (1.0 + config.imbalance)
+    return math.ceil(mean + 5.0 * math.sqrt(mean)) + 5
+
+
+def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
+    """Empty roads, the first phase green everywhere, and all that is left to chance."""
+    b, n, v, e = len(seeds), len(network.target), places(config), len(network.entry)
+    d = most_arrivals(config)
+    order = np.full((b, v, 3), -1, np.int16)
+    order[:, :-1, BEHIND] = np.arange(1, v)
+    signal = np.zeros((b, n, 6))
+    signal[:, :, SINCE] = config.yellow + config.all_red
+    signal[:, :, GRANTED] = -1.0
+    state = State(
+        step=np.zeros(b, np.int32),
+        car=np.zeros((b, v, 2)),
+        trip=np.zeros((b, v, 2), np.float32),
+        order=order,
+        turns=np.zeros((b, v), np.int32),
+        lane=np.full((b, len(network.link) * config.lanes, 2), -1, np.int16),
+        spare=np.zeros(b, np.int16),
+        signal=signal,
+        entered=np.zeros((b, e, 2), np.int32),
+        totals=np.zeros((b, N_TOTALS)),
+        due=np.full((b, e, d), np.inf, np.float32),
+        route=np.zeros((b, e, d), np.int32),
+        dark=np.full((b, n, 2), np.inf, np.float32),
+    )
+    chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
+    horizon = config.max_steps * CONTROL_STEP
+    clock = np.arange(0.0, horizon + 1.0)
+    # Vehicles of a rate of one until a time; the rate rises from its low to `peak` times that and falls, as a sine's
+    # square does.
+    rise = config.peak - 1.0
+    count = clock + rise * (0.5 * clock - horizon / (4.0 * math.pi) * np.sin(2.0 * math.pi * clock / horizon))
+    count *= horizon / count[-1]
+    _draw(
+        chance, count, config.flow / 3600.0, config.imbalance, config.left_share, config.right_share,
+        config.n_blackouts, float(config.blackout_seconds), horizon, state.due, state.route, state.dark,
+    )  # fmt: skip
+    for part in state[N_CHANGING:]:
+        part.setflags(write=False)
+    return state
+
+
+@kernel
+def _draw(chance, count, rate, imbalance, left, right, n_blackouts, blackout_seconds, horizon, due, route, dark):
+    """Fills the schedules from worlds' own random numbers, (B, E (1 + 2 D) + 2 N) in [0, 1)."""
+    n_worlds, n_entries, n_due = due.shape
+    n = dark.shape[1]
+    for b in range(n_worlds):
+        at = 0
+        for e in range(n_entries):
+            pace = rate * (1.0 + imbalance * (2.0 * chance[b, at] - 1.0))
+            at += 1
+            passed, t = 0.0, 0
+            for k in range(n_due):
+                passed -= math.log(1.0 - chance[b, at + k]) / pace  # Poisson: in a time that runs with the rate
+                while t + 1 < len(count) and count[t + 1] < passed:
+                    t += 1
+                if t + 1 == len(count):
+                    break
+                due[b, e, k] = t + (passed - count[t]) / (count[t + 1] - count[t])
+                rest, turns = chance[b, at + n_due + k], 0
+                for q in range(TURNS):  # what is left of a uniform number is again one
+                    if rest < left:
+                        turn, rest = LEFT, rest / left
+                    elif rest < left + right:
+                        turn, rest = RIGHT, (rest - left) / right
+                    else:
+                        turn, rest = STRAIGHT, (rest - left - right) / (1.0 - left - right)
+                    turns |= turn << (2 * q)
+                route[b, e, k] = turns
+            at += 2 * n_due
+        for _ in range(n_blackouts):
+            best = -1
+            for c in range(n):
+                if dark[b, c, 0] > 1e30 and (best < 0 or chance[b, at + c] < chance[b, at + best]):
+                    best = c
+            begin = chance[b, at + n + best] * max(horizon - blackout_seconds, 0.0)
+            dark[b, best, 0], dark[b, best, 1] = begin, begin + blackout_seconds

@@ -1,0 +1,402 @@
+"""Kernels that move vehicles: car following, stop lines, boxes, entries and exits.
+
+Vehicles follow the one ahead by the Intelligent Driver Model (Treiber, Hennecke and Helbing 2000, Phys. Rev. E 62,
+equations 2 and 3) with ballistic steps of 0.5 s, and stand before a red light as behind a standing vehicle. A yellow
+light stops who can stop at `STOPPABLE`. Nobody enters a box in which somebody on a path that conflicts still is, nor
+one beyond which there is no room, unless it is too late to stop. At a dark signal all stop, then one after the other
+goes, lane by lane in turn.
+
+A vehicle in a box is already in the lane that it goes to, at a negative position.
+
+Axes: B worlds, N crossings, V places, Z lanes, E entries.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..intersection.roads import EASE, LEFT, RIGHT
+from ..kernels import kernel
+from .config import CONTROL_STEP, SUBSTEP
+from .network import CURVE_SPEED, CURVE_TIME, LENGTH, PATH, SOURCE
+from .state import (
+    AHEAD,
+    ARRIVED,
+    BEHIND,
+    CAME,
+    COME,
+    DUE,
+    ENTERED,
+    FIRST,
+    FREE,
+    FULL,
+    GONE,
+    GRANTED,
+    LAST,
+    LOST,
+    PHASE,
+    POSITION,
+    PREVIOUS,
+    SERVED,
+    SHARE,
+    SHARE2,
+    SINCE,
+    SPEED,
+    STANDING,
+    STOPS,
+    TURNS,
+)
+
+CAR = 4.8
+"""Length of a vehicle [m]."""
+ACCELERATION, DECELERATION = 1.8, 2.0
+"""The model's a and b, comfortable ones [m/s^2]."""
+HEADWAY, JAM_GAP = 1.2, 2.0
+"""Its T [s] and s0 [m]."""
+HARDEST = 6.0
+"""No vehicle brakes harder [m/s^2]."""
+STOPPABLE = 3.0
+"""Deceleration with which drivers still stop at a yellow light [m/s^2]."""
+SIGHT = 80.0
+"""From here on a stop line matters [m]."""
+SLOW = 1.4
+"""Below this speed a vehicle stands in a queue: 5 km/h [m/s]."""
+AT_LINE = 5.0
+"""Who stands so near to a dark signal's line may be let in [m]."""
+FAR = 1e9
+"""The gap to nobody [m]."""
+N_SUBSTEPS = round(CONTROL_STEP / SUBSTEP)
+_APPROACHING = 0.5 / math.sqrt(ACCELERATION * DECELERATION)
+
+
+class Driving(NamedTuple):
+    """What the kernels need of a `Config`, as plain numbers."""
+
+    lanes: int
+    speed_limit: float
+    yellow: float
+    change: float  # yellow and all-red [s]
+
+
+@kernel
+def idm(speed, top, gap, closing):
+    """Acceleration of the Intelligent Driver Model [m/s^2]; `closing` is one's own speed less the other's."""
+    share = speed / top
+    share *= share
+    wanted = JAM_GAP + max(speed * (HEADWAY + closing * _APPROACHING), 0.0)
+    near = wanted / max(gap, 0.1)
+    return max(ACCELERATION * (1.0 - share * share - near * near), -HARDEST)
+
+
+@kernel
+def move(position, speed, acceleration, bound):
+    """Position and speed after a substep, not beyond a bound: for who comes off another path, and for red lights."""
+    after = speed + SUBSTEP * acceleration
+    if after > 0.0:
+        there = position + 0.5 * SUBSTEP * (speed + after)
+    else:
+        after, there = 0.0, position - 0.5 * speed * speed / min(acceleration, -1e-9)
+    if there > bound:
+        there = max(bound, position)
+        after = min(after, (there - position) / SUBSTEP)
+    return there, after
+
+
+@kernel
+def is_dark(dark, b, c, now):
+    """Whether a signal has failed."""
+    return dark[b, c, 0] <= now < dark[b, c, 1]
+
+
+@kernel
+def lane_for(lane, order, b, link, turn, lanes):
+    """The lane of a link that a turn is made from; straight on, the one that the fewest vehicles are in."""
+    if turn == LEFT:
+        return link * lanes
+    if turn == RIGHT or lanes == 2:
+        return link * lanes + lanes - 1
+    best, fewest = -1, 1 << 30
+    for k in range(1, lanes):
+        z, count = link * lanes + k, 0
+        i = lane[b, z, FIRST]
+        while i >= 0:
+            count, i = count + 1, order[b, i, BEHIND]
+        if count < fewest:
+            best, fewest = z, count
+    return best
+
+
+@kernel
+def _append(lane, order, b, z, i):
+    """Puts a vehicle at the end of a lane."""
+    last = lane[b, z, LAST]
+    order[b, i, AHEAD], order[b, i, BEHIND] = last, -1
+    if last >= 0:
+        order[b, last, BEHIND] = i
+    else:
+        lane[b, z, FIRST] = i
+    lane[b, z, LAST] = i
+
+
+@kernel
+def _take_first(lane, order, b, z):
+    """Takes the first vehicle out of a lane."""
+    i = lane[b, z, FIRST]
+    behind = order[b, i, BEHIND]
+    lane[b, z, FIRST] = behind
+    if behind >= 0:
+        order[b, behind, AHEAD] = -1
+    else:
+        lane[b, z, LAST] = -1
+    return i
+
+
+@kernel
+def _grant(lanes, links, car, lane, signal, inside, b, c):
+    """All-way stop: while the box is empty, the next lane in turn whose first vehicle has stopped may go."""
+    if inside[c] != 0:
+        return
+    n, served = 4 * lanes, int(signal[b, c, SERVED])
+    if signal[b, c, GRANTED] >= 0.0 and lane[b, 4 * c * lanes + served, FIRST] == signal[b, c, GRANTED]:
+        return
+    signal[b, c, GRANTED] = -1.0
+    for k in range(1, n + 1):
+        at = (served + k) % n
+        i = lane[b, 4 * c * lanes + at, FIRST]
+        if i < 0 or car[b, i, SPEED] >= SLOW:
+            continue
+        if links[4 * c + at // lanes, LENGTH] - car[b, i, POSITION] < AT_LINE:
+            signal[b, c, SERVED], signal[b, c, GRANTED] = at, i
+            return
+
+
+@kernel
+def _show_lights(driving, links, green, car, lane, signal, dark, inside, b, now, go, amber):
+    """Lets the clocks of the lights go on, and fills the movements that may go, and may if it is too late to stop."""
+    for c in range(len(go)):
+        signal[b, c, SINCE] += SUBSTEP
+        go[c], amber[c] = 0, 0
+        if is_dark(dark, b, c, now):
+            _grant(driving.lanes, links, car, lane, signal, inside, b, c)
+            if signal[b, c, GRANTED] >= 0.0:
+                go[c] = 7 << 3 * (int(signal[b, c, SERVED]) // driving.lanes)
+            continue
+        signal[b, c, GRANTED] = -1.0
+        if signal[b, c, SINCE] >= driving.change:
+            go[c] = green[int(signal[b, c, PHASE])]
+        elif signal[b, c, SINCE] < driving.yellow:
+            amber[c] = green[int(signal[b, c, PREVIOUS])]
+
+
+@kernel
+def _let_in(driving, entry, car, trip, order, turns, lane, spare, signal, entered, due, route, b, now, lost):
+    """Who has come to an entry, and who of them finds room on its lane. Returns the time that the others lose."""
+    waiting = 0.0
+    for e in range(len(entry)):
+        come, k, link = entered[b, e, COME], entered[b, e, ENTERED], entry[e]
+        while come < due.shape[2] and due[b, e, come] <= now:
+            come += 1
+        if come == k:
+            continue
+        while k < come and spare[b] >= 0:
+            z = lane_for(lane, order, b, link, route[b, e, k] & 3, driving.lanes)
+            j = lane[b, z, LAST]
+            v = driving.speed_limit
+            if j >= 0:
+                gap = car[b, j, POSITION] - CAR - JAM_GAP
+                if gap <= 0.0:
+                    break
+                u = car[b, j, SPEED]
+                v = min(v, gap / HEADWAY, math.sqrt(u * u + 2.0 * DECELERATION * gap))
+            i = spare[b]
+            spare[b] = order[b, i, BEHIND]
+            car[b, i, POSITION], car[b, i, SPEED] = 0.0, v
+            trip[b, i, DUE], trip[b, i, FREE] = due[b, e, k], 0.0
+            turns[b, i] = route[b, e, k]
+            order[b, i, CAME] = -1
+            _append(lane, order, b, z, i)
+            signal[b, link // 4, ARRIVED] += 1.0
+            k += 1
+        entered[b, e, COME], entered[b, e, ENTERED] = come, k
+        lost[b, link // 4] += SUBSTEP * (come - k)
+        waiting += SUBSTEP * (come - k)
+    return waiting
+
+
+@kernel
+def _pass_line(driving, links, turning, n_crossings, car, trip, order, turns, lane, signal, b, z, into):
+    """The first vehicle of a lane enters the box, which is the beginning of the lane that it goes to."""
+    i = _take_first(lane, order, b, z)
+    k, turn = z // driving.lanes, turns[b, i] & 3
+    car[b, i, POSITION] -= links[k, LENGTH] + turning[turn, PATH]
+    trip[b, i, FREE] += links[k, LENGTH] / driving.speed_limit + turning[turn, CURVE_TIME]
+    order[b, i, CAME] = 3 * (k % 4) + turn
+    turns[b, i] = turns[b, i] >> 2 | turn << 2 * (TURNS - 1)
+    last = lane[b, into, LAST]
+    if last >= 0:  # who comes by another path may be nearer: it queues up behind
+        car[b, i, POSITION] = min(car[b, i, POSITION], car[b, last, POSITION] - CAR)
+    _append(lane, order, b, into, i)
+    c = into // driving.lanes // 4
+    if c < n_crossings:
+        signal[b, c, ARRIVED] += 1.0
+    return 1 << order[b, i, CAME]
+
+
+@kernel
+def _leave(free_rest, trip, order, lane, spare, totals, b, z, now):
+    """The first vehicle of a lane out of the network is gone."""
+    i = _take_first(lane, order, b, z)
+    share = min((trip[b, i, FREE] + free_rest) / max(now - trip[b, i, DUE], 1e-9), 1.0)
+    totals[b, GONE] += 1.0
+    totals[b, SHARE] += share
+    totals[b, SHARE2] += share * share
+    order[b, i, BEHIND] = spare[b]
+    spare[b] = i
+
+
+@kernel
+def order_phases(driving, min_green, signal, dark, action, b, now):
+    """Takes the agents' choices: a phase other than the present one begins with the yellow light of that."""
+    for c in range(signal.shape[1]):
+        if is_dark(dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
+            continue
+        if action[b, c] != signal[b, c, PHASE]:
+            signal[b, c, PREVIOUS], signal[b, c, PHASE] = signal[b, c, PHASE], action[b, c]
+            signal[b, c, SINCE] = 0.0
+
+
+@kernel
+def drive(
+    driving, net, car, trip, order, turns, lane, spare, signal, entered, totals, due, route, dark, b, begin, lost, full
+):  # fmt: skip
+    """One control step of all vehicles and lights of world b, from a time on: writes into its rows of the new state.
+
+    Args:
+        driving: The `Driving`.
+        net: The `Network`.
+        car: (B, V, 2) written, as are the next eight.
+        trip: (B, V, 2).
+        order: (B, V, 3).
+        turns: (B, V).
+        lane: (B, Z, 2).
+        spare: (B,).
+        signal: (B, N, 6).
+        entered: (B, E, 2).
+        totals: (B, 7).
+        due: (B, E, D).
+        route: (B, E, D).
+        dark: (B, N, 2).
+        b: Which world.
+        begin: [s].
+        lost: (B, N) zeros, written: time lost on the way to each crossing's stop lines [s].
+        full: (B, N) zeros, written: lanes to each crossing that stand full to their beginning.
+    """
+    links, target, turning, green, clash, entry = net.link, net.target, net.turn, net.green, net.clash, net.entry
+    n_crossings, n_lanes, lanes, limit = len(target), lane.shape[1], driving.lanes, driving.speed_limit
+    inside, soon = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
+    go, amber = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
+    passing, towards = np.empty(n_lanes, np.int64), np.empty(n_lanes, np.int64)
+    for z in range(n_lanes):
+        source, i = int(links[z // lanes, SOURCE]), lane[b, z, LAST]
+        while source >= 0 and i >= 0 and car[b, i, POSITION] < CAR:
+            inside[source] |= 1 << order[b, i, CAME]
+            i = order[b, i, AHEAD]
+    signal[b, :, ARRIVED] = 0.0
+    all_lost, standing, stops = 0.0, 0.0, 0.0
+    for sub in range(N_SUBSTEPS):
+        now = begin + sub * SUBSTEP
+        _show_lights(driving, links, green, car, lane, signal, dark, inside, b, now, go, amber)
+        soon[:] = 0
+        n_passing = 0
+        for z in range(n_lanes):
+            i = lane[b, z, FIRST]
+            if i < 0:
+                continue
+            k = z // lanes
+            c, length, source, lane_lost = k // 4, links[k, LENGTH], int(links[k, SOURCE]), 0.0
+            s, v = car[b, i, POSITION], car[b, i, SPEED]
+            room = length - s
+            # The first of the lane, and what it has before it.
+            gap, u, top, bound, into = FAR, v, limit, math.inf, -1
+            if c < n_crossings:
+                bound = length
+                if room < SIGHT:
+                    turn = turns[b, i] & 3
+                    movement = 3 * (k % 4) + turn
+                    late = room < v * v * (0.5 / STOPPABLE)
+                    goes = go[c] >> movement & 1 or (late and amber[c] >> movement & 1)
+                    top = math.sqrt(turning[turn, CURVE_SPEED] ** 2 + 2.0 * EASE * max(room, 0.0))
+                    if goes and inside[c] & clash[movement] == 0:
+                        link = target[c, (k % 4 + 1 - turn) % 4]
+                        into = link * lanes + (lanes - 1 if turns[b, i] >> 2 & 3 != LEFT else 0)
+                        if lanes > 2:
+                            into = lane_for(lane, order, b, link, turns[b, i] >> 2 & 3, lanes)
+                        j = lane[b, into, LAST]
+                        if j >= 0:
+                            beyond, u = car[b, j, POSITION] - CAR, car[b, j, SPEED]
+                            gap = room + turning[turn, PATH] + beyond
+                            if beyond < JAM_GAP and u < 2.0 and not late:
+                                into = -1  # the box must stay free
+                    if into < 0:
+                        gap, u = room, 0.0
+                    else:
+                        bound = math.inf
+            if s < 0.0 and source >= 0:
+                top = min(top, turning[order[b, i, CAME] % 3, CURVE_SPEED])
+            rear, ahead_speed, first = 0.0, u, True
+            while i >= 0:
+                cap = limit
+                if first:
+                    a, cap = idm(v, min(top, limit), gap, v - u), limit
+                else:
+                    s, v = car[b, i, POSITION], car[b, i, SPEED]
+                    gap, bound = rear - s, rear
+                if source >= 0 and s < CAR:
+                    if s < 0.0:
+                        cap = turning[order[b, i, CAME] % 3, CURVE_SPEED]
+                    soon[source] |= 1 << order[b, i, CAME]
+                if not first:
+                    a = idm(v, cap, gap, v - ahead_speed)
+                there, w = move(s, v, a, bound)
+                car[b, i, POSITION], car[b, i, SPEED] = there, w
+                lane_lost += 1.0 - min(w / cap, 1.0)
+                if w < SLOW:
+                    standing += 1.0
+                    stops += v >= SLOW
+                if first:
+                    first = False
+                    if there >= length and bound > 1e9:
+                        passing[n_passing], towards[n_passing] = z, into
+                        n_passing += 1
+                rear, ahead_speed = s - CAR, v
+                i = order[b, i, BEHIND]
+            all_lost += lane_lost
+            if c < n_crossings:
+                lost[b, c] += SUBSTEP * lane_lost
+        for m in range(n_passing):
+            z, into = passing[m], towards[m]
+            if into < 0:
+                rest = links[z // lanes, LENGTH] / limit
+                _leave(rest, trip, order, lane, spare, totals, b, z, now + SUBSTEP)
+            else:
+                soon[z // lanes // 4] |= _pass_line(
+                    driving, links, turning, n_crossings, car, trip, order, turns, lane, signal, b, z, into
+                )
+        inside[:] = soon
+        all_lost += (
+            _let_in(
+                driving, entry, car, trip, order, turns, lane, spare, signal, entered, due, route, b,
+                now + SUBSTEP, lost,
+            ) / SUBSTEP
+        )  # fmt: skip
+    totals[b, LOST] += SUBSTEP * all_lost
+    totals[b, STANDING] += SUBSTEP * standing
+    totals[b, STOPS] += stops
+    for z in range(4 * n_crossings * lanes):
+        i = lane[b, z, LAST]
+        if i >= 0 and car[b, i, POSITION] < 2.0 * CAR and car[b, i, SPEED] < SLOW:
+            full[b, z // lanes // 4] += 1.0
+            totals[b, FULL] += 1.0
