@@ -31,6 +31,7 @@ PEERS: dict[str, tuple[str, ...]] = {
     "RWARE": ("rware==2.0.0",),
     "VMAS": ("vmas==1.5.2", "torch==2.13.0"),
     "mpe2": ("mpe2==1.1.1",),
+    "highway-env": ("highway-env==1.10.1",),
 }
 """What to install for a peer, in a venv of its own; its cases in `stepping_cases` begin with its name."""
 ONE_THREAD = dict.fromkeys(

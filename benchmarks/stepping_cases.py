@@ -49,10 +49,10 @@ def vector(task: str, worlds: int = 64, *, name: str = "warehouse", parts: bool 
     return Case(lambda: env.step(next(actions)), worlds, agents, clock)
 
 
-def dicts(task: str, *, parts: bool = False) -> Case:
+def dicts(task: str, *, name: str = "warehouse", parts: bool = False) -> Case:
     """Coterie as a PettingZoo `ParallelEnv`, one world, dictionaries in and out."""
     clock = _parts() if parts else None
-    env = importlib.import_module("envs").parallel_env("warehouse", task)
+    env = importlib.import_module("envs").parallel_env(name, task)
     return _pettingzoo(env)._replace(clock=clock)
 
 
@@ -77,6 +77,24 @@ def rware(name: str) -> Case:
     return Case(advance, 1, env.unwrapped.n_agents)
 
 
+def highway(agents: int) -> Case:
+    """highway-env's multi-agent intersection, the Gymnasium API with a tuple of actions; other traffic is in it too."""
+    importlib.import_module("highway_env")  # registers its environments
+    gymnasium = importlib.import_module("gymnasium")
+    config = {"controlled_vehicles": agents}
+    env = gymnasium.make("intersection-multi-agent-v0", config=config, disable_env_checker=True)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = itertools.cycle([env.action_space.sample() for _ in range(PREPARED)])
+
+    def advance() -> None:
+        _, _, terminated, truncated, _ = env.step(next(actions))
+        if terminated or truncated:
+            env.reset()
+
+    return Case(advance, 1, agents)
+
+
 def vmas(worlds: int, agents: int = 8, max_steps: int = 500) -> Case:
     """VMAS navigation (lidar, collisions), vectorised in torch on the CPU, continuous actions as it is by default."""
     torch = importlib.import_module("torch")
@@ -98,11 +116,18 @@ def vmas(worlds: int, agents: int = 8, max_steps: int = 500) -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     **{f"vector {task}": partial(vector, task) for task in ("small-4", "medium-8", "large-16", "huge-64")},
     "spread": partial(vector, "spread-3", 1024, name="spread"),
-    "intersection": partial(vector, "cross-8", name="intersection"),
+    "intersection cross-8": partial(vector, "cross-8", name="intersection"),
+    "intersection busy-16": partial(vector, "busy-16", name="intersection"),
+    "signals grid-2x2": partial(vector, "grid-2x2", name="signals"),
+    "signals grid-4x4": partial(vector, "grid-4x4", name="signals"),
     "dict medium-8": partial(dicts, "medium-8"),
+    "dict intersection cross-8": partial(dicts, "cross-8", name="intersection"),
+    "dict intersection busy-16": partial(dicts, "busy-16", name="intersection"),
+    "dict signals grid-4x4": partial(dicts, "grid-4x4", name="signals"),
     "vector medium-8, parts": partial(vector, "medium-8", parts=True),
     "dict medium-8, parts": partial(dicts, "medium-8", parts=True),
     "RWARE tiny-8ag": partial(rware, "rware-tiny-8ag-v2"),
+    **{f"highway-env intersection, {agents} controlled": partial(highway, agents) for agents in (2, 8)},
     **{f"VMAS navigation, B={worlds}": partial(vmas, worlds) for worlds in (1024, 64, 1)},
     **{f"mpe2 simple_spread, N={agents}": partial(mpe2, agents) for agents in (3, 8)},
 }

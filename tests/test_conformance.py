@@ -17,13 +17,18 @@ from envs.conformance import PARALLEL_CHECKS, VECTOR_CHECKS
 from envs.core import Step
 from envs.parallel import ParallelView
 
-SMALL: dict[str, dict[str, Any]] = {"warehouse": {"max_steps": 60}, "intersection": {"max_steps": 60}}
+SMALL: dict[str, dict[str, Any]] = {name: {"max_steps": 60} for name in ("warehouse", "intersection", "signals")}
 """Shorter episodes, so that the checks see whole ones in little time."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "intersection": [
         {},
         {"task": "liar-8", "continuous": True, "counterfactual": "absent", "n_emergency": 2, "lanes": 2},
         {"task": "quiet-4", "columns": 2, "intent": "none", "counterfactual": "stop", "flow": 6000.0},
+    ],
+    "signals": [
+        {},
+        {"task": "arterial-5", "lanes": 3, "n_blackouts": 2, "blackout_seconds": 100.0, "reward_kind": "pressure"},
+        {"task": "single", "counterfactual": "hold", "flow": 900.0},
     ],
     "spread": [{}, {"n_agents": 4, "continuous": True, "counterfactual": "absent"}, {"n_agents": 1}],
     "warehouse": [

@@ -70,6 +70,13 @@ class Signals:
 
         return draw(self, state, world)
 
+    def metrics(self, state: State) -> dict[str, Array]:
+        """Each (B,) float64, over the episode so far; what they mean stands in the package's docstring."""
+        values = np.empty((len(steps.METRICS), len(state.step)))
+        for b in range(len(state.step)):
+            steps.measure(state.step, state.entered, state.totals, len(self.agents), b, values)
+        return dict(zip(steps.METRICS, values, strict=True))
+
     def counts(self, state: State) -> Array:
         """(B, N, 4, 12) vehicles by plane and movement, see `senses.survey`."""
         counts = np.zeros((len(state.step), len(self.agents), 4, N_MOVEMENTS))

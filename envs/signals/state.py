@@ -24,7 +24,7 @@ POSITION, SPEED = range(2)
 """Columns of `State.car`: of the front bumper from the beginning of its lane [m], negative in the box before it; speed
 [m/s]."""
 DUE, FREE = range(2)
-"""Columns of `State.trip`: when it came to its entry [s]; how long its way so far takes without others and lights [s]."""
+"""Columns of `State.trip`: when it came to its entry [s]; how long its way so far takes without any delay [s]."""
 BEHIND, AHEAD, CAME = range(3)
 """Columns of `State.order`: its neighbours in the lane, -1 for none; the movement it came by, -1 for an entry."""
 FIRST, LAST = range(2)

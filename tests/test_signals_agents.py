@@ -1,0 +1,222 @@
+"""What signals observe, hear, earn and are told by hand-written rules, and blackouts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, scene, town, vehicles
+
+import envs
+from envs.core import ended
+from envs.signals import heuristic
+from envs.signals.rules import RULES
+from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
+from envs.signals.state import CAME, PHASE, SERVED, SINCE, SPEED
+
+NS, NS_LEFT, EW, EW_LEFT = range(4)
+"""Phases."""
+
+
+def observed(env, state):
+    """(N, O) of one world, as it is."""
+    shown = env._blank(1)
+    from envs.signals import steps
+
+    steps.show(env._driving, env._senses, env.network, state, *shown)
+    return shown[0][0], shown[1][0]
+
+
+def test_counts_are_of_each_movement():
+    env = town()
+    cars = (
+        (EAST, STRAIGHT, 2.0, 0.0),
+        (EAST, RIGHT, 9.0, 0.0),
+        (EAST, STRAIGHT, 100.0, 10.0),
+        (NORTH, LEFT, 60.0, 9.0),
+    )
+    state = scene(env, *cars)
+    counts = env.counts(state)[0, 0]
+    for plane, expected in (
+        (QUEUE, {3 * EAST + STRAIGHT: 1, 3 * EAST + RIGHT: 1}),
+        (ARRIVING, {3 * EAST + STRAIGHT: 1, 3 * NORTH + LEFT: 1}),
+        (NEARBY, {3 * EAST + STRAIGHT: 1, 3 * EAST + RIGHT: 1}),
+        (BEYOND, {}),
+    ):
+        assert {m: int(c) for m, c in enumerate(counts[plane]) if c} == expected, plane
+    obs, _ = observed(env, state)
+    assert obs[0, :12] == pytest.approx(counts[QUEUE] / 25.0)
+    assert obs[0, 12:24] == pytest.approx(counts[ARRIVING] / 25.0)
+    assert obs[0, 24:31] == pytest.approx([1, 0, 0, 0, 0, 5 / 25, 0])
+
+
+def test_neighbours_are_shown_by_heading_and_heard():
+    env = town(task="grid-2x2")
+    state = scene(env, (EAST, STRAIGHT, 2.0, 0.0), link=4 * 1 + NORTH)  # it stands before crossing 1, heading north
+    state.signal[0, 1, PHASE] = EW_LEFT
+    obs, adjacency = observed(env, state)
+    east = obs[0, OWN + PER_NEIGHBOUR * EAST :][:PER_NEIGHBOUR]
+    assert east == pytest.approx([1, 0, 0, 0, 0, 1, 0, 1 / 25])
+    assert not obs[0, OWN + PER_NEIGHBOUR * WEST :][:PER_NEIGHBOUR].any()
+    assert adjacency.tolist() == [
+        [False, True, True, False],
+        [True, False, False, True],
+        [True, False, False, True],
+        [False, True, True, False],
+    ]
+    # The road out of crossing 0 northwards is the approach of crossing 2.
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(4)], link=4 * 2 + NORTH)
+    obs, _ = observed(env, state)
+    assert obs[0, 31:35] == pytest.approx([0, 4 * 6.8 / 300.0, 0, 0])
+
+
+def test_pressure_is_what_comes_less_what_goes():
+    env = town(task="grid-2x2", reward_kind="pressure")
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(5)], link=4 * 1 + EAST)
+    _, step = env.step(state, np.zeros((1, 4), np.int64))
+    assert step.reward[0].tolist() == pytest.approx([-0.5, -0.5, 0.0, 0.0])  # before crossing 1, beyond crossing 0
+
+
+def test_a_counterfactual_is_the_teams_reward_had_the_signal_kept_its_phase():
+    env = town(task="grid-2x2", counterfactual="hold")
+    policy = heuristic(env)
+    state, _ = env.reset([0])
+    for _ in range(40):
+        state, _ = env.step(state, policy(state))
+    state.signal[0, :, SINCE] = 100.0
+    action = (state.signal[:, :, PHASE].astype(int) + 1) % 4
+    _, step = env.step(state, action)
+    assert step.counterfactual is not None
+    for i in range(4):
+        kept = action.copy()
+        kept[0, i] = state.signal[0, i, PHASE]
+        assert step.counterfactual[0, i] == env.step(state, kept)[1].team_reward[0]
+    assert len(set(step.counterfactual[0].tolist())) > 1
+
+
+def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
+    env = town(n_blackouts=1, blackout_seconds=100.0)
+    state = scene(env, (EAST, STRAIGHT, 30.0, 8.0), (NORTH, STRAIGHT, 30.0, 8.0), (WEST, LEFT, 30.0, 8.0))
+    state.dark[0, 0] = 0.0, 100.0
+    stood, order = np.zeros(3, bool), []
+    for _ in range(12):
+        state, step = env.step(state, np.full((1, 1), EW))
+        stood |= state.car[0, :3, SPEED] < 0.5
+        order += [i for i in range(3) if state.order[0, i, CAME] >= 0 and i not in order]
+        assert step.action_mask[0, 0].tolist() == [True, False, False, False]
+    assert sorted(order) == [0, 1, 2]
+    assert state.signal[0, 0, PHASE] == NS
+    assert state.signal[0, 0, SERVED] in range(8)
+    assert step.obs[0, 0, 30] == 1.0
+
+
+def test_blackouts_are_drawn_and_told_to_neighbours():
+    env = town(task="grid-2x2", n_blackouts=2, blackout_seconds=60.0)
+    state, _ = env.reset(range(8))
+    failing = np.isfinite(state.dark[:, :, 0])
+    assert (failing.sum(axis=1) == 2).all()
+    assert len({tuple(row) for row in failing.tolist()}) > 1
+    assert np.allclose((state.dark[:, :, 1] - state.dark[:, :, 0])[failing], 60.0, atol=1e-3)
+    world = scene(env)
+    world.dark[0] = np.inf
+    world.dark[0, 1] = 0.0, 60.0
+    obs, adjacency = observed(env, world)
+    assert obs[0, OWN + PER_NEIGHBOUR * EAST :][:2].tolist() == [1.0, 1.0]
+    assert not adjacency[1].any()
+    assert not adjacency[:, 1].any()
+
+
+def test_max_pressure_serves_the_longest_queue_and_looks_beyond():
+    env = town(task="grid-2x2", rule="max-pressure")
+    policy = heuristic(env)
+    few = [(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(4)]
+    state = scene(env, *few, link=4 * 0 + EAST)
+    assert policy(state)[0, 0] == EW
+    state = scene(env, *few, *[(EAST, LEFT, 2.0 + 7.0 * k, 0.0) for k in range(6)], link=4 * 0 + EAST)
+    assert policy(state)[0, 0] == EW_LEFT
+
+
+def test_neighbour_demand_counts_others_by_distance():
+    env = town(task="arterial-5", rule="neighbour-demand")
+    policy = heuristic(env)
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(6)], link=4 * 2 + EAST)
+    # Six vehicles two crossings away weigh 6 / 3 = 2, more than the gain of 1 for staying; four away 6 / 5.
+    assert policy(state)[0].tolist() == [EW] * 5
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(3)], link=4 * 4 + EAST)
+    assert policy(state)[0].tolist() == [NS, NS, NS, EW, EW]  # 3 / 5, 3 / 4, 3 / 3, 3 / 2, 3
+
+
+def test_an_actuated_signal_serves_who_waits_and_skips_who_does_not():
+    env = town(rule="actuated")
+    policy = heuristic(env)
+    assert policy(scene(env, (EAST, LEFT, 2.0, 0.0)))[0, 0] == EW_LEFT
+    assert policy(scene(env, (EAST, LEFT, 2.0, 0.0), (NORTH, STRAIGHT, 20.0, 10.0)))[0, 0] == NS
+    state = scene(env, (EAST, LEFT, 2.0, 0.0), (NORTH, STRAIGHT, 20.0, 10.0))
+    state.signal[0, 0, SINCE] = 100.0  # longer than the longest green
+    assert policy(state)[0, 0] == EW_LEFT
+    assert policy(scene(env))[0, 0] == NS
+
+
+def test_a_fixed_cycle_goes_through_all_phases_in_turn():
+    env = town(rule="fixed", max_steps=60)
+    policy = heuristic(env)
+    state, step = env.reset([0])
+    phases = []
+    while not ended(step)[0]:
+        action = policy(state)
+        assert step.action_mask[0, 0, action[0, 0]]
+        state, step = env.step(state, action)
+        phases.append(int(state.signal[0, 0, PHASE]))
+    changes = [phase for k, phase in enumerate(phases) if k == 0 or phase != phases[k - 1]]
+    assert changes[:6] == [0, 1, 2, 3, 0, 1]
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_rules_beat_chance(rule: str):
+    delays = {}
+    for name, kwargs in (("random", {}), (rule, {"rule": rule})):
+        env = town(task="single", max_steps=120, **kwargs)
+        policy = heuristic(env) if kwargs else None
+        rng = np.random.default_rng(0)
+        state, step = env.reset(range(8))
+        while not ended(step).all():
+            chance = np.where(step.action_mask, rng.random(step.action_mask.shape), -1.0).argmax(axis=2)
+            state, step = env.step(state, policy(state) if policy else chance)
+        delays[name] = step.metrics["delay"].mean()
+    assert delays[rule] < 0.7 * delays["random"]
+
+
+def test_the_picture_shows_vehicles_where_their_lanes_are():
+    from envs.signals.picture import pose
+
+    env = town(task="grid-2x2")
+    policy = heuristic(env)
+    state, _ = env.reset([0])
+    for _ in range(30):
+        state, _ = env.step(state, policy(state))
+    found = vehicles(env, state)
+    assert len(found) > 20
+    places = np.array([pose(env, z, s, int(state.order[0, i, CAME]))[:2] for i, z, s, _ in found])
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 100.0 * np.eye(len(places))
+    assert apart.min() > 1.5  # lanes are 3.5 m apart, vehicles in a lane 4.8 m at least
+    frame = env.render(state, 0)
+    assert frame.std() > 20.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"rows": 0}, "from 1 to 64"),
+        ({"rows": 9, "columns": 9}, "at most 64"),
+        ({"lanes": 1}, "from 2 to 4"),
+        ({"reward_kind": "queue"}, "delay, pressure"),
+        ({"left_share": 0.7, "right_share": 0.7}, "more than 1"),
+        ({"n_blackouts": 5}, "lower it"),
+        ({"flow": "much"}, "give a value of type float"),
+    ],
+    ids=str,
+)
+def test_values_that_make_no_network_are_refused(wrong: dict[str, Any], says: str):
+    with pytest.raises(ValueError, match=says):
+        envs.make("signals", **wrong)

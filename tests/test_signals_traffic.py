@@ -1,0 +1,281 @@
+"""Vehicles and lights against closed forms, and what must never happen, over whole episodes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from signal_scenes import EAST, LEFT, NORTH, RIGHT, SOUTH, STRAIGHT, WEST, scene, town, vehicles
+
+from envs.core import ended
+from envs.intersection.roads import CROSS, MERGE, conflicts, movements
+from envs.signals.network import PHASES, network_of, used
+from envs.signals.senses import BEYOND
+from envs.signals.state import (
+    CAME,
+    COME,
+    DUE,
+    ENTERED,
+    GONE,
+    PHASE,
+    POSITION,
+    PREVIOUS,
+    SINCE,
+    SPEED,
+    STOPS,
+)
+from envs.signals.traffic import (
+    ACCELERATION,
+    CAR,
+    DECELERATION,
+    HARDEST,
+    HEADWAY,
+    JAM_GAP,
+    idm,
+)
+
+NS, NS_LEFT, EW, EW_LEFT = range(4)
+"""Phases."""
+
+
+def go(env, state, phase, steps):
+    for _ in range(steps):
+        state, step = env.step(state, np.full((1, len(env.agents)), phase))
+    return state, step
+
+
+@pytest.mark.parametrize("speed", [2.0, 7.0, 13.0])
+def test_the_models_equilibrium_gap_is_the_closed_form(speed):
+    """Treiber, Hennecke and Helbing 2000, equation 8: s_e(v) = (s0 + v T) / sqrt(1 - (v / v0)^4)."""
+    gap = (JAM_GAP + speed * HEADWAY) / math.sqrt(1.0 - (speed / 13.9) ** 4)
+    assert idm(speed, 13.9, gap, 0.0) == pytest.approx(0.0, abs=1e-12)
+    assert idm(speed, 13.9, 0.9 * gap, 0.0) < 0.0 < idm(speed, 13.9, 1.1 * gap, 0.0)
+
+
+def test_the_models_terms_are_those_of_the_paper():
+    v, v0, s, dv = 10.0, 15.0, 30.0, 2.0
+    wanted = JAM_GAP + v * HEADWAY + v * dv / (2.0 * math.sqrt(ACCELERATION * DECELERATION))
+    assert idm(v, v0, s, dv) == pytest.approx(ACCELERATION * (1.0 - (v / v0) ** 4 - (wanted / s) ** 2))
+    assert idm(13.9, 13.9, 1.0, 10.0) == -HARDEST
+    assert idm(5.0, 13.9, 1e9, 0.0) == pytest.approx(ACCELERATION * (1.0 - (5.0 / 13.9) ** 4))
+
+
+def test_a_platoon_settles_at_the_equilibrium_gap():
+    env = town(block=1000.0, approach=1000.0, task="arterial-5")
+    state = scene(env, (EAST, STRAIGHT, 950.0, 10.0), (EAST, STRAIGHT, 990.0, 10.0))
+    for _ in range(12):  # the first drives at 8 m/s
+        state.car[0, 0, SPEED] = 8.0
+        state, _ = env.step(state, np.full((1, 5), NS))
+        lead, follower = state.car[0, 0], state.car[0, 1]
+    # Within a control step the first speeds up again, so the gap is that of its mean speed, roughly.
+    gap = lead[POSITION] - CAR - follower[POSITION]
+    low, high = ((JAM_GAP + v * HEADWAY) / math.sqrt(1.0 - (v / 13.9) ** 4) for v in (7.5, 12.9))
+    assert low < gap < high
+
+
+def test_red_stops_everybody_before_the_line_in_a_queue():
+    env = town()
+    state = scene(env, (EAST, STRAIGHT, 60.0, 13.0), (EAST, RIGHT, 80.0, 13.0), (EAST, LEFT, 50.0, 13.0))
+    state, step = go(env, state, NS, 6)
+    length = env.network.link[EAST, 0]
+    assert state.car[0, :3, SPEED] == pytest.approx(np.zeros(3), abs=0.05)
+    assert 0.0 < length - state.car[0, 0, POSITION] < JAM_GAP + 1.0
+    gap = state.car[0, 0, POSITION] - CAR - state.car[0, 1, POSITION]
+    assert gap == pytest.approx(JAM_GAP, abs=0.5)
+    assert step.obs[0, 0, :3].tolist() == pytest.approx([1 / 25, 1 / 25, 1 / 25])
+    assert state.totals[0, STOPS] == 3.0
+
+
+def test_green_lets_them_go_and_turns_are_slow():
+    env = town()
+    state = scene(env, (NORTH, STRAIGHT, 40.0, 13.9), (SOUTH, RIGHT, 40.0, 13.9))
+    slowest = np.full(2, np.inf)
+    state, _ = go(env, state, NS, 1)
+    for _ in range(4):
+        slowest = np.minimum(slowest, state.car[0, :2, SPEED])
+        state, step = go(env, state, NS, 1)
+    assert state.totals[0, GONE] == 2.0
+    assert slowest[0] > 12.0
+    assert slowest[1] < 8.0
+    assert step.metrics["throughput"][0] == pytest.approx(2 * 3600 / 25.0)
+
+
+def test_a_change_takes_yellow_and_all_red():
+    env = town(yellow=3.0, all_red=2.0, min_green=10.0)
+    state = scene(env)
+    state, step = go(env, state, NS, 2)
+    assert step.action_mask[0, 0].tolist() == [True] * 4
+    state, step = go(env, state, EW, 1)
+    assert state.signal[0, 0, [PHASE, PREVIOUS, SINCE]].tolist() == [EW, NS, 5.0]
+    assert step.action_mask[0, 0].tolist() == [False, False, True, False]
+    state, step = go(env, state, NS, 1)  # masked: it is not taken
+    assert state.signal[0, 0, [PHASE, SINCE]].tolist() == [EW, 10.0]
+    assert not step.action_mask[0, 0, NS]
+    state, step = go(env, state, EW, 1)
+    assert step.action_mask[0, 0].all()
+
+
+def test_yellow_stops_who_can_stop_and_not_who_cannot():
+    env = town()
+    for to_line, passes in ((15.0, True), (60.0, False)):
+        state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
+        state.signal[0, 0, SINCE] = 100.0
+        state, _ = go(env, state, EW, 2)
+        assert (state.order[0, 0, CAME] >= 0) is passes
+
+
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_movements_of_a_phase_do_not_conflict(lanes):
+    """Against the paths of the roads themselves, not the table that the kernels use."""
+    ways, kind = movements(lanes), conflicts(lanes).kind
+    clash = network_of(town(lanes=lanes).config).clash
+    for phase in PHASES:
+        for i, one in enumerate(ways):
+            for j, other in enumerate(ways):
+                a, b = 3 * one.heading + one.turn, 3 * other.heading + other.turn
+                if not (used(one.lane, one.turn, lanes) and used(other.lane, other.turn, lanes)):
+                    continue
+                if a in phase and b in phase and one.heading != other.heading:
+                    assert kind[i, j] not in (CROSS, MERGE)
+                    assert not clash[a] >> b & 1
+    assert sorted(m for phase in PHASES for m in phase) == list(range(12))
+    assert clash[3 * EAST + STRAIGHT] >> (3 * NORTH + STRAIGHT) & 1
+    assert clash[3 * EAST + LEFT] >> (3 * WEST + STRAIGHT) & 1
+
+
+def test_nobody_enters_an_occupied_box():
+    env = town()
+    state = scene(env, (EAST, STRAIGHT, 3.0, 0.0), (NORTH, STRAIGHT, 1.0, 0.0))
+    h2 = env.network.turn[STRAIGHT, 0]
+    # The eastbound one stands in the middle of the box, where the light has turned.
+    z, into = EAST * 2 + 1, int(env.network.target[0, EAST]) * 2 + 1
+    state.lane[0, z], state.lane[0, into] = -1, 0
+    state.car[0, 0] = -0.5 * h2, 0.0
+    state.order[0, 0, CAME] = 3 * EAST + STRAIGHT
+    entered = []
+    for _ in range(3):
+        state, _ = go(env, state, NS, 1)
+        entered.append((float(state.car[0, 0, POSITION]), int(state.order[0, 1, CAME])))
+    assert entered[-1][1] >= 0
+    assert all(cleared > 0.0 for cleared, came in entered if came >= 0)
+
+
+def test_a_full_road_ahead_keeps_the_box_free():
+    env = town(task="arterial-5")
+    ahead = int(env.network.target[0, EAST])
+    state = scene(env, (EAST, STRAIGHT, 30.0, 10.0))
+    for i in range(1, 23):  # a queue that reaches back to the box
+        state.car[0, i] = env.network.link[ahead, 0] - 2.0 - 6.8 * (i - 1), 0.0
+        state.order[0, i] = i + 1 if i < 22 else -1, i - 1 if i > 1 else -1, 3 * EAST + STRAIGHT
+        state.turns[0, i] = 0b01010101
+    state.lane[0, ahead * 2 + 1] = 1, 22
+    state.spare[0] = 23
+    assert state.car[0, 22, POSITION] < CAR + JAM_GAP
+    state.signal[0, 0, PHASE] = EW
+    for _ in range(4):
+        state, step = env.step(state, np.array([[EW, NS, NS, NS, NS]]))
+    assert state.order[0, 0, CAME] == -1
+    assert state.car[0, 0, SPEED] < 0.1
+    assert step.cost[0].tolist() == [0.0, 1.0, 0.0, 0.0, 0.0]
+    assert step.metrics["spillback"][0] > 0.0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"task": "single", "flow": 700.0},
+        {"task": "grid-2x2", "lanes": 3},
+        {"task": "grid-2x2", "n_blackouts": 2, "block": 60.0},
+        {"task": "arterial-5", "flow": 900.0},
+    ],
+    ids=str,
+)
+def test_vehicles_are_kept_and_never_overlap(options):
+    """No vehicle is lost or doubled, none is inside another of its lane, none in a box with a conflicting path."""
+    env = town(max_steps=100, **options)
+    rng = np.random.default_rng(0)
+    state, step = env.reset([0, 1])
+    net, boxes, crowded = env.network, 0, 0
+    while not ended(step).all():
+        action = np.where(step.action_mask, rng.random(step.action_mask.shape), -1.0).argmax(axis=2)
+        action = np.where(rng.random(action.shape) < 0.7, state.signal[:, :, PHASE].astype(int), action)
+        state, step = env.step(state, action)
+        for b in range(2):
+            found = vehicles(env, state, b)
+            slots = [i for i, *_ in found]
+            assert len(set(slots)) == len(slots)
+            assert len(found) == state.entered[b, :, ENTERED].sum() - state.totals[b, GONE]
+            assert (state.entered[b, :, COME] >= state.entered[b, :, ENTERED]).all()
+            now = 5.0 * state.step[b]
+            assert state.entered[b, :, COME].tolist() == (state.due[b] <= now).sum(axis=1).tolist()
+            inside = {}
+            for (_, z, s, _), (_, z_behind, s_behind, v) in itertools.pairwise(found):
+                if z == z_behind:
+                    assert s - s_behind >= CAR - 1e-6
+                    crowded += s - s_behind < CAR + JAM_GAP + 1.0
+                assert 0.0 <= v <= 13.9 + 1e-9
+            for i, z, s, _ in found:
+                source = int(net.link[z // env.config.lanes, 1])
+                if source >= 0 and s < 0.0:
+                    inside.setdefault(source, set()).add(int(state.order[b, i, CAME]))
+            for movements_inside in inside.values():
+                boxes += len(movements_inside) > 1
+                for m in movements_inside:
+                    assert not any(net.clash[m] >> other & 1 for other in movements_inside)
+    assert boxes > 0
+    assert crowded > 0
+
+
+def test_demand_has_its_mean_peak_and_shares():
+    env = town(flow=600.0, peak=3.0, imbalance=0.0, left_share=0.1, right_share=0.3, max_steps=240)
+    state, _ = env.reset(range(40))
+    times = state.due[np.isfinite(state.due)]
+    assert len(times) / (40 * 4) == pytest.approx(200.0, rel=0.03)
+    ends = ((times < 120.0) | (times > 1080.0)).sum() / 240.0
+    middle = ((times > 540.0) & (times < 660.0)).sum() / 120.0
+    # Mean rates of 1 + 2 sin^2 over the outer and the middle tenths.
+    outer = np.mean(1.0 + 2.0 * np.sin(np.pi * np.linspace(0.0, 0.1, 101)) ** 2)
+    inner = np.mean(1.0 + 2.0 * np.sin(np.pi * np.linspace(0.45, 0.55, 101)) ** 2)
+    assert middle / ends == pytest.approx(inner / outer, rel=0.1)
+    turns = state.route[np.isfinite(state.due)] & 3
+    assert [np.mean(turns == t) for t in (LEFT, STRAIGHT, RIGHT)] == pytest.approx([0.1, 0.6, 0.3], abs=0.02)
+    later = state.route[np.isfinite(state.due)] >> 8 & 3
+    assert np.mean(later == RIGHT) == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_world_without_red_loses_no_time():
+    """A vehicle alone, all green: delay is what speeding up from the entry and nothing else costs."""
+    env = town()
+    state = scene(env, (NORTH, STRAIGHT, 150.0, 13.9))
+    state.trip[0, 0, DUE] = 0.0
+    steps = 0
+    while not state.totals[0, GONE]:
+        state, step = go(env, state, NS, 1)
+        steps += 1
+    whole = 150.0 + env.network.turn[STRAIGHT, 0] + 60.0
+    assert 5.0 * (steps - 1) <= whole / 13.9 + 0.5
+    assert step.metrics["delay"][0] == pytest.approx(0.0, abs=0.1)
+    assert step.metrics["fairness"][0] == pytest.approx(1.0)
+
+
+def test_time_lost_is_counted_for_who_stands_and_who_waits_outside():
+    env = town(max_steps=12)
+    state = scene(env, (EAST, STRAIGHT, 2.0, 0.0))
+    after, step = go(env, state, NS, 1)
+    assert step.reward[0, 0] == pytest.approx(-5.0 / 50.0, abs=0.01)
+    assert step.team_reward[0] == pytest.approx(step.reward[0].sum())
+    # A queue up to the entry, and one who is due and finds no room.
+    cars = [(EAST, STRAIGHT, 2.0 + 6.8 * k, 0.0) for k in range(22)]
+    state = scene(env, *cars)
+    entry = env.network.entry.tolist().index(EAST)
+    state.due[0, entry, 22] = 0.5
+    state.due[0, entry, :22] = 0.0
+    state.route[0, entry] = STRAIGHT
+    state.entered[0, :] = 0
+    state.entered[0, entry] = 22
+    after, step = go(env, state, NS, 1)
+    assert after.entered[0, entry].tolist() == [23, 22]
+    assert step.reward[0, 0] == pytest.approx(-(22 * 5.0 + 5.0) / 50.0, abs=0.1)
+    assert env.counts(after)[0, 0, BEYOND].sum() == 0.0
