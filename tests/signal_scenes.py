@@ -30,7 +30,8 @@ def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None =
     """
     state = env.reset([0])[0]
     state = State(*(part.copy() for part in state))
-    state.due[:] = np.inf
+    state.due[:], state.lane[:], state.entered[:] = np.inf, -1, 0
+    state.order[:], state.order[0, :-1, BEHIND] = -1, np.arange(1, state.order.shape[1])
     for i, (heading, turn, to_line, speed) in enumerate(cars):
         k = heading if link is None else link
         z = k * env.config.lanes + (0 if turn == LEFT else env.config.lanes - 1)

@@ -117,7 +117,7 @@ def test_blackouts_are_drawn_and_told_to_neighbours():
     failing = np.isfinite(state.dark[:, :, 0])
     assert (failing.sum(axis=1) == 2).all()
     assert len({tuple(row) for row in failing.tolist()}) > 1
-    assert np.allclose((state.dark[:, :, 1] - state.dark[:, :, 0])[failing], 60.0, atol=1e-3)
+    assert np.allclose(state.dark[failing, 1] - state.dark[failing, 0], 60.0, atol=1e-3)
     world = scene(env)
     world.dark[0] = np.inf
     world.dark[0, 1] = 0.0, 60.0

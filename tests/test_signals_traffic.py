@@ -50,16 +50,16 @@ def go(env, state, phase, steps):
 def test_the_models_equilibrium_gap_is_the_closed_form(speed):
     """Treiber, Hennecke and Helbing 2000, equation 8: s_e(v) = (s0 + v T) / sqrt(1 - (v / v0)^4)."""
     gap = (JAM_GAP + speed * HEADWAY) / math.sqrt(1.0 - (speed / 13.9) ** 4)
-    assert idm(speed, 13.9, gap, 0.0) == pytest.approx(0.0, abs=1e-12)
-    assert idm(speed, 13.9, 0.9 * gap, 0.0) < 0.0 < idm(speed, 13.9, 1.1 * gap, 0.0)
+    assert idm(speed / 13.9, speed, gap, 0.0) == pytest.approx(0.0, abs=1e-12)
+    assert idm(speed / 13.9, speed, 0.9 * gap, 0.0) < 0.0 < idm(speed / 13.9, speed, 1.1 * gap, 0.0)
 
 
 def test_the_models_terms_are_those_of_the_paper():
     v, v0, s, dv = 10.0, 15.0, 30.0, 2.0
     wanted = JAM_GAP + v * HEADWAY + v * dv / (2.0 * math.sqrt(ACCELERATION * DECELERATION))
-    assert idm(v, v0, s, dv) == pytest.approx(ACCELERATION * (1.0 - (v / v0) ** 4 - (wanted / s) ** 2))
-    assert idm(13.9, 13.9, 1.0, 10.0) == -HARDEST
-    assert idm(5.0, 13.9, 1e9, 0.0) == pytest.approx(ACCELERATION * (1.0 - (5.0 / 13.9) ** 4))
+    assert idm(v / v0, v, s, dv) == pytest.approx(ACCELERATION * (1.0 - (v / v0) ** 4 - (wanted / s) ** 2))
+    assert idm(1.0, 13.9, 1.0, 10.0) == -HARDEST
+    assert idm(5.0 / 13.9, 5.0, 1e9, 0.0) == pytest.approx(ACCELERATION * (1.0 - (5.0 / 13.9) ** 4))
 
 
 def test_a_platoon_settles_at_the_equilibrium_gap():
@@ -123,7 +123,7 @@ def test_yellow_stops_who_can_stop_and_not_who_cannot():
         state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
         state.signal[0, 0, SINCE] = 100.0
         state, _ = go(env, state, EW, 2)
-        assert (state.order[0, 0, CAME] >= 0) is passes
+        assert bool(state.order[0, 0, CAME] >= 0) is passes
 
 
 @pytest.mark.parametrize("lanes", [2, 3])
@@ -231,7 +231,7 @@ def test_vehicles_are_kept_and_never_overlap(options):
 def test_demand_has_its_mean_peak_and_shares():
     env = town(flow=600.0, peak=3.0, imbalance=0.0, left_share=0.1, right_share=0.3, max_steps=240)
     state, _ = env.reset(range(40))
-    times = state.due[np.isfinite(state.due)]
+    times = state.due[np.isfinite(state.due) & (state.due >= 0.0)]
     assert len(times) / (40 * 4) == pytest.approx(200.0, rel=0.03)
     ends = ((times < 120.0) | (times > 1080.0)).sum() / 240.0
     middle = ((times > 540.0) & (times < 660.0)).sum() / 120.0
@@ -243,6 +243,16 @@ def test_demand_has_its_mean_peak_and_shares():
     assert [np.mean(turns == t) for t in (LEFT, STRAIGHT, RIGHT)] == pytest.approx([0.1, 0.6, 0.3], abs=0.02)
     later = state.route[np.isfinite(state.due)] >> 8 & 3
     assert np.mean(later == RIGHT) == pytest.approx(0.3, abs=0.02)
+
+
+def test_approaches_begin_as_full_as_free_traffic_makes_them():
+    env = town(flow=600.0, peak=1.0, imbalance=0.0)
+    state, _ = env.reset(range(100))
+    found = [vehicles(env, state, b) for b in range(100)]
+    cars = [car for world in found for car in world]
+    assert len(cars) / 400 == pytest.approx(600 / 3600 * 150.0 / 13.9, rel=0.12)
+    assert all(0.0 <= s <= 148.0 and v == 13.9 for _, _, s, v in cars)
+    assert np.mean([s for _, _, s, _ in cars]) == pytest.approx(75.0, abs=8.0)
 
 
 def test_a_world_without_red_loses_no_time():

@@ -13,7 +13,7 @@ from .. import core
 from . import rules, senses, steps, traffic
 from .config import CONTROL_STEP, Config
 from .network import N_MOVEMENTS, N_PHASES, network_of
-from .state import PHASE, State, start, uncopied
+from .state import PHASE, State, copied, start
 
 Array = NDArray[Any]
 
@@ -44,6 +44,10 @@ class Signals:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
+        traffic.begin(
+            self._driving, self.network, state.car, state.trip, state.order, state.turns, state.lane, state.spare,
+            state.entered, state.due, state.route,
+        )  # fmt: skip
         nothing = np.zeros((len(seeds), len(self.agents)))
         shown = self._blank(len(seeds))
         steps.show(self._driving, self._senses, self.network, state, *shown)
@@ -94,12 +98,12 @@ class Signals:
         return action
 
     def _advance(self, state: State, action: Array) -> tuple[State, core.Step]:
-        after = uncopied(state)
+        after = copied(state)
         reward, cost = np.empty(action.shape), np.zeros(action.shape)
         shown = self._blank(len(action))
         steps.advance(
-            self._driving, self._senses, self.network, self.config.reward_kind == "pressure", state, action, after,
-            reward, cost, *shown,
+            self._driving, self._senses, self.network, self.config.reward_kind == "pressure", after, action, reward,
+            cost, *shown,
         )  # fmt: skip
         return after, self._made(after, reward, cost, *shown)
 

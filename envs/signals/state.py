@@ -65,9 +65,9 @@ N_CHANGING = 10
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
-def uncopied(state: State) -> State:
-    """A state of the same shapes and schedule, whose other fields are still to be written."""
-    return State(*(np.empty_like(part) for part in state[:N_CHANGING]), *state[N_CHANGING:])
+def copied(state: State) -> State:
+    """A copy of everything but the schedule, for kernels to write into."""
+    return State(*(part.copy() for part in state[:N_CHANGING]), *state[N_CHANGING:])
 
 
 def places(config: Config) -> int:
@@ -75,14 +75,19 @@ def places(config: Config) -> int:
     return 32 * config.rows * config.columns + 16
 
 
+def lead(config: Config) -> float:
+    """Demand begins so long before the start that approaches are as full as free traffic makes them [whole s]."""
+    return math.ceil(config.approach / config.speed_limit)
+
+
 def most_arrivals(config: Config) -> int:
     """D: five standard deviations above the mean of the busiest entry that can be drawn."""
-    mean = config.flow / 3600.0 * config.max_steps * CONTROL_STEP * (1.0 + config.imbalance)
+    mean = config.flow / 3600.0 * (config.max_steps * CONTROL_STEP + lead(config)) * (1.0 + config.imbalance)
     return math.ceil(mean + 5.0 * math.sqrt(mean)) + 5
 
 
 def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
-    """Empty roads, the first phase green everywhere, and all that is left to chance."""
+    """Empty roads, the first phase green everywhere, and all that is left to chance; `traffic.begin` goes on."""
     b, n, v, e = len(seeds), len(network.target), places(config), len(network.entry)
     d = most_arrivals(config)
     order = np.full((b, v, 3), -1, np.int16)
@@ -107,14 +112,15 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     )
     chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
     horizon = config.max_steps * CONTROL_STEP
+    before = lead(config)
     clock = np.arange(0.0, horizon + 1.0)
     # Vehicles of a rate of one until a time; the rate rises from its low to `peak` times that and falls, as a sine's
     # square does.
     rise = config.peak - 1.0
     count = clock + rise * (0.5 * clock - horizon / (4.0 * math.pi) * np.sin(2.0 * math.pi * clock / horizon))
-    count *= horizon / count[-1]
+    count = np.concatenate([np.arange(-before, 0.0), count]) * (horizon / count[-1])  # from -before on, every second
     _draw(
-        chance, count, config.flow / 3600.0, config.imbalance, config.left_share, config.right_share,
+        chance, count, -before, config.flow / 3600.0, config.imbalance, config.left_share, config.right_share,
         config.n_blackouts, float(config.blackout_seconds), horizon, state.due, state.route, state.dark,
     )  # fmt: skip
     for part in state[N_CHANGING:]:
@@ -123,7 +129,7 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
 
 
 @kernel
-def _draw(chance, count, rate, imbalance, left, right, n_blackouts, blackout_seconds, horizon, due, route, dark):
+def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, blackout_seconds, horizon, due, route, dark):
     """Fills the schedules from worlds' own random numbers, (B, E (1 + 2 D) + 2 N) in [0, 1)."""
     n_worlds, n_entries, n_due = due.shape
     n = dark.shape[1]
@@ -132,14 +138,14 @@ def _draw(chance, count, rate, imbalance, left, right, n_blackouts, blackout_sec
         for e in range(n_entries):
             pace = rate * (1.0 + imbalance * (2.0 * chance[b, at] - 1.0))
             at += 1
-            passed, t = 0.0, 0
+            passed, t = count[0], 0
             for k in range(n_due):
                 passed -= math.log(1.0 - chance[b, at + k]) / pace  # Poisson: in a time that runs with the rate
                 while t + 1 < len(count) and count[t + 1] < passed:
                     t += 1
                 if t + 1 == len(count):
                     break
-                due[b, e, k] = t + (passed - count[t]) / (count[t + 1] - count[t])
+                due[b, e, k] = begin + t + (passed - count[t]) / (count[t + 1] - count[t])
                 rest, turns = chance[b, at + n_due + k], 0
                 for q in range(TURNS):  # what is left of a uniform number is again one
                     if rest < left:
@@ -156,5 +162,5 @@ def _draw(chance, count, rate, imbalance, left, right, n_blackouts, blackout_sec
             for c in range(n):
                 if dark[b, c, 0] > 1e30 and (best < 0 or chance[b, at + c] < chance[b, at + best]):
                     best = c
-            begin = chance[b, at + n + best] * max(horizon - blackout_seconds, 0.0)
-            dark[b, best, 0], dark[b, best, 1] = begin, begin + blackout_seconds
+            since = chance[b, at + n + best] * max(horizon - blackout_seconds, 0.0)
+            dark[b, best, 0], dark[b, best, 1] = since, since + blackout_seconds

@@ -20,15 +20,7 @@ METRICS = ("delay", "queue", "stops", "throughput", "fairness", "spillback")
 
 
 @kernel
-def copy_rows(old, new, b):
-    """World b of all arrays that a step changes; the first nine of ten, `step` is set by who advances it."""
-    new.car[b], new.trip[b], new.order[b], new.turns[b] = old.car[b], old.trip[b], old.order[b], old.turns[b]
-    new.lane[b], new.spare[b], new.signal[b] = old.lane[b], old.spare[b], old.signal[b]
-    new.entered[b], new.totals[b] = old.entered[b], old.totals[b]
-
-
-@kernel
-def advance(driving, senses, net, pressure, old, action, new, reward, cost, obs, adjacency, overview, mask, metrics):
+def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adjacency, overview, mask, metrics):
     """A control step of every world.
 
     Args:
@@ -36,9 +28,8 @@ def advance(driving, senses, net, pressure, old, action, new, reward, cost, obs,
         senses: The `Senses`.
         net: The `Network`.
         pressure: Whether that is what rewards count, instead of delay.
-        old: The `State` before.
+        new: The `State` before, copied, written.
         action: (B, N) phases.
-        new: The `State` after, of `uncopied`, written.
         reward: (B, N), written.
         cost: (B, N) zeros, written.
         obs: Of `senses.sense`, zeros, written, as are the next three.
@@ -49,10 +40,9 @@ def advance(driving, senses, net, pressure, old, action, new, reward, cost, obs,
     """
     n = len(net.target)
     counts = np.empty((n, 4, N_MOVEMENTS))
-    for b in range(len(old.step)):
-        copy_rows(old, new, b)
-        begin = old.step[b] * CONTROL_STEP
-        new.step[b] = old.step[b] + 1
+    for b in range(len(new.step)):
+        begin = new.step[b] * CONTROL_STEP
+        new.step[b] += 1
         order_phases(driving, senses.min_green, new.signal, new.dark, action, b, begin)
         reward[b, :] = 0.0
         drive(

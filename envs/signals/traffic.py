@@ -82,9 +82,15 @@ class Driving(NamedTuple):
 
 
 @kernel
-def idm(speed, top, gap, closing):
-    """Acceleration of the Intelligent Driver Model [m/s^2]; `closing` is one's own speed less the other's."""
-    share = speed / top
+def idm(share, speed, gap, closing):
+    """Acceleration of the Intelligent Driver Model [m/s^2].
+
+    Args:
+        share: Speed over the highest allowed.
+        speed: [m/s].
+        gap: To the vehicle ahead [m].
+        closing: One's own speed less that of the vehicle ahead [m/s].
+    """
     share *= share
     wanted = JAM_GAP + max(speed * (HEADWAY + closing * _APPROACHING), 0.0)
     near = wanted / max(gap, 0.1)
@@ -211,12 +217,8 @@ def _let_in(driving, entry, car, trip, order, turns, lane, spare, signal, entere
                     break
                 u = car[b, j, SPEED]
                 v = min(v, gap / HEADWAY, math.sqrt(u * u + 2.0 * DECELERATION * gap))
-            i = spare[b]
-            spare[b] = order[b, i, BEHIND]
+            i = _new(order, turns, trip, spare, due, route, b, e, k)
             car[b, i, POSITION], car[b, i, SPEED] = 0.0, v
-            trip[b, i, DUE], trip[b, i, FREE] = due[b, e, k], 0.0
-            turns[b, i] = route[b, e, k]
-            order[b, i, CAME] = -1
             _append(lane, order, b, z, i)
             signal[b, link // 4, ARRIVED] += 1.0
             k += 1
@@ -224,6 +226,40 @@ def _let_in(driving, entry, car, trip, order, turns, lane, spare, signal, entere
         lost[b, link // 4] += SUBSTEP * (come - k)
         waiting += SUBSTEP * (come - k)
     return waiting
+
+
+@kernel
+def begin(driving, net, car, trip, order, turns, lane, spare, entered, due, route):
+    """Puts those on the approaches who came before the start, at the speed limit and a safe distance."""
+    for b in range(len(spare)):
+        for e in range(len(net.entry)):
+            k, link, limit = 0, net.entry[e], driving.speed_limit
+            while k < due.shape[2] and due[b, e, k] < 0.0 and spare[b] >= 0:
+                z = lane_for(lane, order, b, link, route[b, e, k] & 3, driving.lanes)
+                s, j = min(-due[b, e, k] * limit, net.link[link, LENGTH] - JAM_GAP), lane[b, z, LAST]
+                if j >= 0:
+                    s = min(s, car[b, j, POSITION] - CAR - JAM_GAP - HEADWAY * limit)
+                if s < 0.0:
+                    break
+                i = _new(order, turns, trip, spare, due, route, b, e, k)
+                car[b, i, POSITION], car[b, i, SPEED] = s, limit
+                _append(lane, order, b, z, i)
+                k += 1
+            entered[b, e, ENTERED] = k
+            while k < due.shape[2] and due[b, e, k] <= 0.0:
+                k += 1
+            entered[b, e, COME] = k
+
+
+@kernel
+def _new(order, turns, trip, spare, due, route, b, e, k):
+    """A place for an entry's k-th vehicle."""
+    i = spare[b]
+    spare[b] = order[b, i, BEHIND]
+    trip[b, i, DUE], trip[b, i, FREE] = due[b, e, k], 0.0
+    turns[b, i] = route[b, e, k]
+    order[b, i, CAME] = -1
+    return i
 
 
 @kernel
@@ -295,6 +331,7 @@ def drive(
         full: (B, N) zeros, written: lanes to each crossing that stand full to their beginning.
     """
     links, target, turning, green, clash, entry = net.link, net.target, net.turn, net.green, net.clash, net.entry
+    slow_turn = 1.0 / turning[:, CURVE_SPEED]
     n_crossings, n_lanes, lanes, limit = len(target), lane.shape[1], driving.lanes, driving.speed_limit
     inside, soon = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
     go, amber = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
@@ -344,34 +381,30 @@ def drive(
                         gap, u = room, 0.0
                     else:
                         bound = math.inf
-            if s < 0.0 and source >= 0:
-                top = min(top, turning[order[b, i, CAME] % 3, CURVE_SPEED])
-            rear, ahead_speed, first = 0.0, u, True
+            rear, first, slowness = gap + s, True, 1.0 / min(top, limit)
             while i >= 0:
-                cap = limit
-                if first:
-                    a, cap = idm(v, min(top, limit), gap, v - u), limit
-                else:
-                    s, v = car[b, i, POSITION], car[b, i, SPEED]
-                    gap, bound = rear - s, rear
-                if source >= 0 and s < CAR:
-                    if s < 0.0:
-                        cap = turning[order[b, i, CAME] % 3, CURVE_SPEED]
-                    soon[source] |= 1 << order[b, i, CAME]
                 if not first:
-                    a = idm(v, cap, gap, v - ahead_speed)
+                    s, v, slowness, bound = car[b, i, POSITION], car[b, i, SPEED], 1.0 / limit, rear
+                free = 1.0 / limit
+                if s < CAR and source >= 0:
+                    came = order[b, i, CAME]
+                    soon[source] |= 1 << came
+                    if s < 0.0:
+                        free = slow_turn[came % 3]
+                        slowness = max(slowness, free)
+                a = idm(v * slowness, v, rear - s, v - u)
                 there, w = move(s, v, a, bound)
                 car[b, i, POSITION], car[b, i, SPEED] = there, w
-                lane_lost += 1.0 - min(w / cap, 1.0)
+                lane_lost += 1.0 - min(w * free, 1.0)
                 if w < SLOW:
                     standing += 1.0
                     stops += v >= SLOW
                 if first:
                     first = False
-                    if there >= length and bound > 1e9:
+                    if there >= length and bound > FAR:
                         passing[n_passing], towards[n_passing] = z, into
                         n_passing += 1
-                rear, ahead_speed = s - CAR, v
+                rear, u = s - CAR, v
                 i = order[b, i, BEHIND]
             all_lost += lane_lost
             if c < n_crossings:
