@@ -11,6 +11,7 @@ from signal_scenes import EAST, LEFT, NORTH, RIGHT, SOUTH, STRAIGHT, WEST, scene
 
 from envs.core import ended
 from envs.intersection.roads import CROSS, MERGE, conflicts, movements
+from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, idm
 from envs.signals.network import PHASES, network_of, used
 from envs.signals.senses import BEYOND
 from envs.signals.state import (
@@ -25,15 +26,6 @@ from envs.signals.state import (
     SINCE,
     SPEED,
     STOPS,
-)
-from envs.signals.traffic import (
-    ACCELERATION,
-    CAR,
-    DECELERATION,
-    HARDEST,
-    HEADWAY,
-    JAM_GAP,
-    idm,
 )
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)

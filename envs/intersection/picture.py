@@ -288,7 +288,7 @@ def _draw_box(canvas: Canvas, colour: Colour, cx: float, cy: float, h: float, ha
         turn = 0.5 * math.pi * k
         for step in range(9):
             a = math.pi + 0.5 * math.pi * step / 8  # the kerb bends around the corner's own middle
-            x, y = h + radius * math.sin(a + math.pi) * 0.0 + radius * math.cos(a), h + radius * math.sin(a)
+            x, y = h + radius * math.cos(a), h + radius * math.sin(a)
             c, s = math.cos(turn - 0.5 * math.pi), math.sin(turn - 0.5 * math.pi)
             outline.append((cx + c * x - s * y, cy + s * x + c * y))
     canvas.polygon(colour, outline)

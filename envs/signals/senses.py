@@ -12,9 +12,10 @@ import numpy as np
 from ..intersection.roads import STRAIGHT
 from ..kernels import kernel
 from .config import CONTROL_STEP
+from .following import CAR, JAM_GAP
 from .network import LENGTH, N_MOVEMENTS, N_PHASES
 from .state import ARRIVED, BEHIND, COME, ENTERED, FIRST, PHASE, POSITION, SINCE, SPEED
-from .traffic import CAR, JAM_GAP, SLOW, is_dark
+from .traffic import SLOW, is_dark
 
 MANY = 25.0
 """Vehicles that count as one in observations; a lane of 150 m holds 22."""

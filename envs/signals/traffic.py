@@ -1,7 +1,6 @@
 """Kernels that move vehicles: car following, stop lines, boxes, entries and exits.
 
-Vehicles follow the one ahead by the Intelligent Driver Model (Treiber, Hennecke and Helbing 2000, Phys. Rev. E 62,
-equations 2 and 3) with ballistic steps of 0.5 s, and stand before a red light as behind a standing vehicle. A yellow
+Vehicles follow the one ahead (`following`), and stand before a red light as behind a standing vehicle. A yellow
 light stops who can stop at `STOPPABLE`. Nobody enters a box in which somebody on a path that conflicts still is, nor
 one beyond which there is no room, unless it is too late to stop. At a dark signal all stop, then one after the other
 goes, lane by lane in turn.
@@ -18,9 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..intersection.roads import EASE, LEFT, RIGHT
+from ..intersection.roads import EASE, LEFT
 from ..kernels import kernel
 from .config import CONTROL_STEP, SUBSTEP
+from .following import CAR, DECELERATION, FAR, HEADWAY, JAM_GAP, idm, move
+from .lanes import append, lane_for, place, take_first
 from .network import CURVE_SPEED, CURVE_TIME, LENGTH, PATH, SOURCE
 from .state import (
     AHEAD,
@@ -50,14 +51,6 @@ from .state import (
     TURNS,
 )
 
-CAR = 4.8
-"""Length of a vehicle [m]."""
-ACCELERATION, DECELERATION = 1.8, 2.0
-"""The model's a and b, comfortable ones [m/s^2]."""
-HEADWAY, JAM_GAP = 1.2, 2.0
-"""Its T [s] and s0 [m]."""
-HARDEST = 6.0
-"""No vehicle brakes harder [m/s^2]."""
 STOPPABLE = 3.0
 """Deceleration with which drivers still stop at a yellow light [m/s^2]."""
 SIGHT = 80.0
@@ -66,10 +59,7 @@ SLOW = 1.4
 """Below this speed a vehicle stands in a queue: 5 km/h [m/s]."""
 AT_LINE = 5.0
 """Who stands so near to a dark signal's line may be let in [m]."""
-FAR = 1e9
-"""The gap to nobody [m]."""
 N_SUBSTEPS = round(CONTROL_STEP / SUBSTEP)
-_APPROACHING = 0.5 / math.sqrt(ACCELERATION * DECELERATION)
 
 
 class Driving(NamedTuple):
@@ -82,82 +72,9 @@ class Driving(NamedTuple):
 
 
 @kernel
-def idm(share, speed, gap, closing):
-    """Acceleration of the Intelligent Driver Model [m/s^2].
-
-    Args:
-        share: Speed over the highest allowed.
-        speed: [m/s].
-        gap: To the vehicle ahead [m].
-        closing: One's own speed less that of the vehicle ahead [m/s].
-    """
-    share *= share
-    wanted = JAM_GAP + max(speed * (HEADWAY + closing * _APPROACHING), 0.0)
-    near = wanted / max(gap, 0.1)
-    return max(ACCELERATION * (1.0 - share * share - near * near), -HARDEST)
-
-
-@kernel
-def move(position, speed, acceleration, bound):
-    """Position and speed after a substep, not beyond a bound: for who comes off another path, and for red lights."""
-    after = speed + SUBSTEP * acceleration
-    if after > 0.0:
-        there = position + 0.5 * SUBSTEP * (speed + after)
-    else:
-        after, there = 0.0, position - 0.5 * speed * speed / min(acceleration, -1e-9)
-    if there > bound:
-        there = max(bound, position)
-        after = min(after, (there - position) / SUBSTEP)
-    return there, after
-
-
-@kernel
 def is_dark(dark, b, c, now):
     """Whether a signal has failed."""
     return dark[b, c, 0] <= now < dark[b, c, 1]
-
-
-@kernel
-def lane_for(lane, order, b, link, turn, lanes):
-    """The lane of a link that a turn is made from; straight on, the one that the fewest vehicles are in."""
-    if turn == LEFT:
-        return link * lanes
-    if turn == RIGHT or lanes == 2:
-        return link * lanes + lanes - 1
-    best, fewest = -1, 1 << 30
-    for k in range(1, lanes):
-        z, count = link * lanes + k, 0
-        i = lane[b, z, FIRST]
-        while i >= 0:
-            count, i = count + 1, order[b, i, BEHIND]
-        if count < fewest:
-            best, fewest = z, count
-    return best
-
-
-@kernel
-def _append(lane, order, b, z, i):
-    """Puts a vehicle at the end of a lane."""
-    last = lane[b, z, LAST]
-    order[b, i, AHEAD], order[b, i, BEHIND] = last, -1
-    if last >= 0:
-        order[b, last, BEHIND] = i
-    else:
-        lane[b, z, FIRST] = i
-    lane[b, z, LAST] = i
-
-
-@kernel
-def _take_first(lane, order, b, z):
-    """Takes the first vehicle out of a lane."""
-    i = lane[b, z, FIRST]
-    behind = order[b, i, BEHIND]
-    lane[b, z, FIRST] = behind
-    if behind >= 0:
-        order[b, behind, AHEAD] = -1
-    else:
-        lane[b, z, LAST] = -1
-    return i
 
 
 @kernel
@@ -217,9 +134,9 @@ def _let_in(driving, entry, car, trip, order, turns, lane, spare, signal, entere
                     break
                 u = car[b, j, SPEED]
                 v = min(v, gap / HEADWAY, math.sqrt(u * u + 2.0 * DECELERATION * gap))
-            i = _new(order, turns, trip, spare, due, route, b, e, k)
+            i = place(order, turns, trip, spare, due, route, b, e, k)
             car[b, i, POSITION], car[b, i, SPEED] = 0.0, v
-            _append(lane, order, b, z, i)
+            append(lane, order, b, z, i)
             signal[b, link // 4, ARRIVED] += 1.0
             k += 1
         entered[b, e, COME], entered[b, e, ENTERED] = come, k
@@ -241,9 +158,9 @@ def begin(driving, net, car, trip, order, turns, lane, spare, entered, due, rout
                     s = min(s, car[b, j, POSITION] - CAR - JAM_GAP - HEADWAY * limit)
                 if s < 0.0:
                     break
-                i = _new(order, turns, trip, spare, due, route, b, e, k)
+                i = place(order, turns, trip, spare, due, route, b, e, k)
                 car[b, i, POSITION], car[b, i, SPEED] = s, limit
-                _append(lane, order, b, z, i)
+                append(lane, order, b, z, i)
                 k += 1
             entered[b, e, ENTERED] = k
             while k < due.shape[2] and due[b, e, k] <= 0.0:
@@ -252,20 +169,9 @@ def begin(driving, net, car, trip, order, turns, lane, spare, entered, due, rout
 
 
 @kernel
-def _new(order, turns, trip, spare, due, route, b, e, k):
-    """A place for an entry's k-th vehicle."""
-    i = spare[b]
-    spare[b] = order[b, i, BEHIND]
-    trip[b, i, DUE], trip[b, i, FREE] = due[b, e, k], 0.0
-    turns[b, i] = route[b, e, k]
-    order[b, i, CAME] = -1
-    return i
-
-
-@kernel
 def _pass_line(driving, links, turning, n_crossings, car, trip, order, turns, lane, signal, b, z, into):
     """The first vehicle of a lane enters the box, which is the beginning of the lane that it goes to."""
-    i = _take_first(lane, order, b, z)
+    i = take_first(lane, order, b, z)
     k, turn = z // driving.lanes, turns[b, i] & 3
     car[b, i, POSITION] -= links[k, LENGTH] + turning[turn, PATH]
     trip[b, i, FREE] += links[k, LENGTH] / driving.speed_limit + turning[turn, CURVE_TIME]
@@ -274,7 +180,7 @@ def _pass_line(driving, links, turning, n_crossings, car, trip, order, turns, la
     last = lane[b, into, LAST]
     if last >= 0:  # who comes by another path may be nearer: it queues up behind
         car[b, i, POSITION] = min(car[b, i, POSITION], car[b, last, POSITION] - CAR)
-    _append(lane, order, b, into, i)
+    append(lane, order, b, into, i)
     c = into // driving.lanes // 4
     if c < n_crossings:
         signal[b, c, ARRIVED] += 1.0
@@ -284,7 +190,7 @@ def _pass_line(driving, links, turning, n_crossings, car, trip, order, turns, la
 @kernel
 def _leave(free_rest, trip, order, lane, spare, totals, b, z, now):
     """The first vehicle of a lane out of the network is gone."""
-    i = _take_first(lane, order, b, z)
+    i = take_first(lane, order, b, z)
     share = min((trip[b, i, FREE] + free_rest) / max(now - trip[b, i, DUE], 1e-9), 1.0)
     totals[b, GONE] += 1.0
     totals[b, SHARE] += share
