@@ -97,15 +97,19 @@ def test_a_counterfactual_is_the_teams_reward_had_the_signal_kept_its_phase():
 
 def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     env = town(n_blackouts=1, blackout_seconds=100.0)
-    state = scene(env, (EAST, STRAIGHT, 30.0, 8.0), (NORTH, STRAIGHT, 30.0, 8.0), (WEST, LEFT, 30.0, 8.0))
+    cars = ((EAST, STRAIGHT, 30.0, 8.0), (NORTH, STRAIGHT, 30.0, 8.0), (WEST, LEFT, 30.0, 8.0), (EAST, LEFT, 30.0, 8.0))
+    state = scene(env, *cars)
     state.dark[0, 0] = 0.0, 100.0
-    stood, order = np.zeros(3, bool), []
-    for _ in range(12):
+    order: list[int] = []
+    for _ in range(16):
+        before = state
         state, step = env.step(state, np.full((1, 1), EW))
-        stood |= state.car[0, :3, SPEED] < 0.5
-        order += [i for i in range(3) if state.order[0, i, CAME] >= 0 and i not in order]
+        fresh = [i for i in range(4) if state.order[0, i, CAME] >= 0 and i not in order]
+        assert all(before.car[0, i, SPEED] < 6.0 for i in fresh), "who goes has stopped, or was about to"
+        order += fresh
         assert step.action_mask[0, 0].tolist() == [True, False, False, False]
-    assert sorted(order) == [0, 1, 2]
+    assert sorted(order) == [0, 1, 2, 3]
+    assert len(order) == len(set(order))
     assert state.signal[0, 0, PHASE] == NS
     assert state.signal[0, 0, SERVED] in range(8)
     assert step.obs[0, 0, 30] == 1.0

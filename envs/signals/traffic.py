@@ -270,7 +270,9 @@ def drive(
                     turn = turns[b, i] & 3
                     movement = 3 * (k % 4) + turn
                     late = room < v * v * (0.5 / STOPPABLE)
-                    goes = go[c] >> movement & 1 or (late and amber[c] >> movement & 1)
+                    goes = go[c] >> movement & 1 == 1 or (late and amber[c] >> movement & 1 == 1)
+                    if signal[b, c, GRANTED] >= 0.0 and signal[b, c, GRANTED] != i:
+                        goes = False  # beside the one that a dark signal lets go
                     top = math.sqrt(turning[turn, CURVE_SPEED] ** 2 + 2.0 * EASE * max(room, 0.0))
                     if goes and inside[c] & clash[movement] == 0:
                         link = target[c, (k % 4 + 1 - turn) % 4]
