@@ -29,6 +29,7 @@ OURS: dict[tuple[str, str], Defaults] = {
     for env, defaults in {
         "warehouse": Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000}),
         "intersection": Defaults(run={"total_steps": 3_000_000, "video_every": 1_000_000}, algo=_INTERSECTION),
+        "signals": Defaults(run={"total_steps": 1_000_000, "video_every": 500_000}),
         "spread": Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE),
     }.items()
     for algo in ("mappo", "ippo")
