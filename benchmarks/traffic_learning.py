@@ -59,7 +59,7 @@ def table(results: dict[str, Any]) -> str:
     rows = []
     for key, row in results.items():
         steps = f"{np.mean([run['steps'] for run in row['runs']]) / 1e6:.2f}"
-        seconds = report.short(np.mean([run["command_seconds"] for run in row["runs"]]))
+        seconds = report.short(float(np.mean([run["command_seconds"] for run in row["runs"]])))
         for column, policies in row["summary"].items():
             cells = [f"{one['value']:.3f} [{one['low']:.3f}, {one['high']:.3f}]" for one in policies.values()]
             rows.append([f"{key}: {column}", str(len(row["runs"])), steps, seconds, *cells])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import envs
+from envs.core import Array, Step
 from envs.signals import Signals
 from envs.signals.state import AHEAD, BEHIND, CAME, DUE, FIRST, LAST, POSITION, SPEED, State
 
@@ -61,3 +62,23 @@ def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, flo
             before, i = i, int(state.order[b, i, BEHIND])
         assert state.lane[b, z, LAST] == before, "the lists of a lane do not fit"
     return found
+
+
+def go(env: Signals, state: State, phase: int, steps: int) -> tuple[State, Step]:
+    """What comes of one phase everywhere, for so many steps."""
+    action = np.full((1, len(env.agents)), phase)
+    state, step = env.step(state, action)
+    for _ in range(steps - 1):
+        state, step = env.step(state, action)
+    return state, step
+
+
+def allowed(step: Step) -> Array:
+    """The action mask, which is always there."""
+    assert step.action_mask is not None
+    return step.action_mask
+
+
+def drawn(step: Step, rng: np.random.Generator) -> Array:
+    """Random actions among what is allowed."""
+    return np.where(allowed(step), rng.random(allowed(step).shape), -1.0).argmax(axis=2)

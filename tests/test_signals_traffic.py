@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from signal_scenes import EAST, LEFT, NORTH, RIGHT, SOUTH, STRAIGHT, WEST, scene, town, vehicles
+from signal_scenes import EAST, LEFT, NORTH, RIGHT, SOUTH, STRAIGHT, WEST, allowed, drawn, go, scene, town, vehicles
 
 from envs.core import ended
 from envs.intersection.roads import CROSS, MERGE, conflicts, movements
@@ -32,12 +32,6 @@ NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
 
 
-def go(env, state, phase, steps):
-    for _ in range(steps):
-        state, step = env.step(state, np.full((1, len(env.agents)), phase))
-    return state, step
-
-
 @pytest.mark.parametrize("speed", [2.0, 7.0, 13.0])
 def test_the_models_equilibrium_gap_is_the_closed_form(speed):
     """Treiber, Hennecke and Helbing 2000, equation 8: s_e(v) = (s0 + v T) / sqrt(1 - (v / v0)^4)."""
@@ -60,9 +54,8 @@ def test_a_platoon_settles_at_the_equilibrium_gap():
     for _ in range(12):  # the first drives at 8 m/s
         state.car[0, 0, SPEED] = 8.0
         state, _ = env.step(state, np.full((1, 5), NS))
-        lead, follower = state.car[0, 0], state.car[0, 1]
     # Within a control step the first speeds up again, so the gap is that of its mean speed, roughly.
-    gap = lead[POSITION] - CAR - follower[POSITION]
+    gap = state.car[0, 0, POSITION] - CAR - state.car[0, 1, POSITION]
     low, high = ((JAM_GAP + v * HEADWAY) / math.sqrt(1.0 - (v / 13.9) ** 4) for v in (7.5, 12.9))
     assert low < gap < high
 
@@ -84,10 +77,10 @@ def test_green_lets_them_go_and_turns_are_slow():
     env = town()
     state = scene(env, (NORTH, STRAIGHT, 40.0, 13.9), (SOUTH, RIGHT, 40.0, 13.9))
     slowest = np.full(2, np.inf)
-    state, _ = go(env, state, NS, 1)
     for _ in range(4):
+        state, _ = go(env, state, NS, 1)
         slowest = np.minimum(slowest, state.car[0, :2, SPEED])
-        state, step = go(env, state, NS, 1)
+    state, step = go(env, state, NS, 1)
     assert state.totals[0, GONE] == 2.0
     assert slowest[0] > 12.0
     assert slowest[1] < 8.0
@@ -98,15 +91,15 @@ def test_a_change_takes_yellow_and_all_red():
     env = town(yellow=3.0, all_red=2.0, min_green=10.0)
     state = scene(env)
     state, step = go(env, state, NS, 2)
-    assert step.action_mask[0, 0].tolist() == [True] * 4
+    assert allowed(step)[0, 0].tolist() == [True] * 4
     state, step = go(env, state, EW, 1)
     assert state.signal[0, 0, [PHASE, PREVIOUS, SINCE]].tolist() == [EW, NS, 5.0]
-    assert step.action_mask[0, 0].tolist() == [False, False, True, False]
+    assert allowed(step)[0, 0].tolist() == [False, False, True, False]
     state, step = go(env, state, NS, 1)  # masked: it is not taken
     assert state.signal[0, 0, [PHASE, SINCE]].tolist() == [EW, 10.0]
-    assert not step.action_mask[0, 0, NS]
+    assert not allowed(step)[0, 0, NS]
     state, step = go(env, state, EW, 1)
-    assert step.action_mask[0, 0].all()
+    assert allowed(step)[0, 0].all()
 
 
 def test_yellow_stops_who_can_stop_and_not_who_cannot():
@@ -166,8 +159,10 @@ def test_a_full_road_ahead_keeps_the_box_free():
     state.spare[0] = 23
     assert state.car[0, 22, POSITION] < CAR + JAM_GAP
     state.signal[0, 0, PHASE] = EW
-    for _ in range(4):
-        state, step = env.step(state, np.array([[EW, NS, NS, NS, NS]]))
+    action = np.array([[EW, NS, NS, NS, NS]])
+    for _ in range(3):
+        state, _ = env.step(state, action)
+    state, step = env.step(state, action)
     assert state.order[0, 0, CAME] == -1
     assert state.car[0, 0, SPEED] < 0.1
     assert step.cost[0].tolist() == [0.0, 1.0, 0.0, 0.0, 0.0]
@@ -191,7 +186,7 @@ def test_vehicles_are_kept_and_never_overlap(options):
     state, step = env.reset([0, 1])
     net, boxes, crowded = env.network, 0, 0
     while not ended(step).all():
-        action = np.where(step.action_mask, rng.random(step.action_mask.shape), -1.0).argmax(axis=2)
+        action = drawn(step, rng)
         action = np.where(rng.random(action.shape) < 0.7, state.signal[:, :, PHASE].astype(int), action)
         state, step = env.step(state, action)
         for b in range(2):
@@ -252,7 +247,8 @@ def test_a_world_without_red_loses_no_time():
     env = town()
     state = scene(env, (NORTH, STRAIGHT, 150.0, 13.9))
     state.trip[0, 0, DUE] = 0.0
-    steps = 0
+    state, step = go(env, state, NS, 1)
+    steps = 1
     while not state.totals[0, GONE]:
         state, step = go(env, state, NS, 1)
         steps += 1

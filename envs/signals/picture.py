@@ -104,8 +104,8 @@ def pose(env: Signals, lane: int, position: float, came: int) -> tuple[float, fl
     source, length = int(env.network.link[link, SOURCE]), env.network.link[link, LENGTH]
     h = half_side(env.config.lanes)
     if source < 0:
-        line = env.network.centre[link // 4]
-        x, y = paint.ahead_of(*line, _angle(link), -h - length + position, -(inner + 0.5) * LANE)
+        cx, cy = env.network.centre[link // 4].tolist()
+        x, y = paint.ahead_of(cx, cy, _angle(link), -h - length + position, -(inner + 0.5) * LANE)
         return x, y, _angle(link)
     way = _way(env.config, came)
     x, y = env.network.centre[source]

@@ -92,5 +92,5 @@ def _best(score: Array, signal: Array) -> Array:
 
 def _each(phase: Array) -> tuple[Array, Array, Array]:
     """An index of (B, N, 4) that picks one phase a signal."""
-    worlds, signals = np.indices(phase.shape)
+    worlds, signals = np.ogrid[: phase.shape[0], : phase.shape[1]]
     return worlds, signals, phase

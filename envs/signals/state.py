@@ -67,7 +67,7 @@ N_CHANGING = 10
 
 def copied(state: State) -> State:
     """A copy of everything but the schedule, for kernels to write into."""
-    return State(*(part.copy() for part in state[:N_CHANGING]), *state[N_CHANGING:])
+    return State(*[part.copy() for part in state[:N_CHANGING]] + list(state[N_CHANGING:]))
 
 
 def places(config: Config) -> int:
