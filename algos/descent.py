@@ -8,6 +8,23 @@ import torch
 from torch import Tensor, nn
 
 
+def as_vector(network: nn.Module) -> Tensor:
+    """Moves a network's parameters into one vector, on the device where they are, and returns it.
+
+    From now on they are views of it and must be changed in place, as `load_state_dict` does. Networks of one shape have
+    vectors of one order.
+    """
+    parameters = list(network.parameters())
+    vector = parameters[0].detach().new_empty(sum(parameter.numel() for parameter in parameters))
+    start = 0
+    for parameter in parameters:
+        # every parameter is dense, if not always in the order of its axes: its own strides fill its place
+        place = vector.as_strided(parameter.shape, parameter.stride(), start)
+        parameter.data = place.copy_(parameter.detach())
+        start += parameter.numel()
+    return vector
+
+
 class Descent:
     """Adam with clipped gradients, on all parameters of a network as one vector.
 
@@ -15,6 +32,9 @@ class Descent:
     than a tenth of a gradient step; on one vector, of which parameters and gradients are views, next to nothing.
 
     Source: Kingma & Ba 2015, "Adam".
+
+    Attributes:
+        vector: All parameters of the network, side by side.
     """
 
     def __init__(self, network: nn.Module, *, lr: float, eps: float, max_grad_norm: float) -> None:
@@ -26,21 +46,13 @@ class Descent:
             eps: What Adam adds to the root of the second moment.
             max_grad_norm: Longer gradients are shortened to this.
         """
-        parameters = list(network.parameters())
-        size = sum(parameter.numel() for parameter in parameters)
-        like = parameters[0].detach()
-        self._vector = nn.Parameter(like.new_empty(size))
-        self._gradient = self._vector.grad = like.new_zeros(size)
-        start = 0
-        for parameter in parameters:
-            # every parameter is dense, if not always in the order of its axes: its own strides fill its place
-            layout = parameter.shape, parameter.stride(), start
-            place = self._vector.detach().as_strided(*layout)
-            parameter.data = place.copy_(parameter.detach())
+        self.vector = nn.Parameter(as_vector(network))
+        self._gradient = self.vector.grad = torch.zeros_like(self.vector)
+        for parameter in network.parameters():
+            layout = parameter.shape, parameter.stride(), parameter.storage_offset()
             parameter.grad = self._gradient.as_strided(*layout)
-            start += parameter.numel()
         self._max_grad_norm = max_grad_norm
-        self._adam = torch.optim.Adam([self._vector], lr=lr, eps=eps, fused=True)
+        self._adam = torch.optim.Adam([self.vector], lr=lr, eps=eps, fused=True)
 
     @property
     def lr(self) -> float:
