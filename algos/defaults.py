@@ -20,26 +20,47 @@ class Defaults:
 # MPE: episodes of 25 steps that pay at once for being nearer. Looking far ahead only adds noise.
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
+_MPE_OFF_POLICY: dict[str, Any] = {"gamma": 0.9}
+
+# An update after nearly every step would make a row of scalars each.
+_ROWS = {"log_every": 5_000}
 
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
-    for env, defaults in {
-        "warehouse": Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000}),
-        "spread": Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE),
-    }.items()
-    for algo in ("mappo", "ippo")
+    for algos, rows in (
+        (
+            ("mappo", "ippo"),
+            {
+                "warehouse": Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000}),
+                "spread": Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE),
+            },
+        ),
+        (
+            ("maddpg", "iddpg"),
+            {
+                "warehouse": Defaults(run={"total_steps": 1_000_000, "video_every": 500_000, **_ROWS}),
+                "spread": Defaults(run={"total_steps": 500_000, "n_worlds": 128, **_ROWS}, algo=_MPE_OFF_POLICY),
+            },
+        ),
+    )
+    for env, defaults in rows.items()
+    for algo in algos
 }
 """By environment and algorithm."""
 
 OTHERS: dict[tuple[str, str], Defaults] = {
-    (prefix, algo): Defaults(run={"total_steps": 600_000, "n_worlds": 128}, algo={**_MPE, "share": "group"})
+    (prefix, algo): Defaults(run=run, algo={**options, "share": "group"})
     for prefix in ("mpe2.", "pettingzoo.mpe.", "mpe/")
-    for algo in ("mappo", "ippo")
+    for algos, run, options in (
+        (("mappo", "ippo"), {"total_steps": 600_000, "n_worlds": 128}, _MPE),
+        (("maddpg", "iddpg"), {"total_steps": 500_000, "n_worlds": 128, **_ROWS}, _MPE_OFF_POLICY),
+    )
+    for algo in algos
 }
 """Of environments of others, by the beginning of the name and algorithm."""
 
-ANY_OTHER = Defaults(run={"n_worlds": 0}, algo={"share": "group"})
-"""Of all other environments of others: as many worlds as suit them; their groups of agents may be adversaries."""
+ANY = {"maddpg": _ROWS, "iddpg": _ROWS}
+"""Options of the run wherever nothing else is said, by algorithm."""
 
 
 def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
@@ -51,6 +72,7 @@ def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
         foreign: Whether the environment is somebody else's.
     """
     if not foreign:
-        return OURS.get((env, algo), Defaults())
+        return OURS.get((env, algo), Defaults(run=ANY.get(algo, {})))
     fitting = (found for (prefix, name), found in OTHERS.items() if name == algo and env.startswith(prefix))
-    return next(fitting, ANY_OTHER)
+    # As many worlds as suit it; its groups of agents may be adversaries.
+    return next(fitting, Defaults(run={"n_worlds": 0, **ANY.get(algo, {})}, algo={"share": "group"}))

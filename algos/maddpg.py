@@ -284,7 +284,7 @@ class Maddpg:
         return values[0] if len(values) == 1 else torch.minimum(*values)
 
     def _policy_step(self, moments: dict[str, Tensor], joint: Tensor) -> dict[str, Tensor]:
-        """One gradient step of the policies: up the critic's slope at each agent's own action (Lowe et al. 2017, eq. 5).
+        """One gradient step of the policies: up the critic's slope at each agent's own action (Lowe et al. 2017, eq. 5)
 
         The others do what they did. The critic is asked for the slope alone, so its parameters get no gradient.
         """

@@ -1,8 +1,9 @@
-"""How MAPPO learns on the field's standard tasks: the real command, five seeds, shipped defaults.
+"""How MAPPO, MADDPG and IDDPG learn on the field's standard tasks: the real command, five seeds, shipped defaults.
 
     pip install -c constraints.txt -e '.[foreign]' matplotlib
-    python benchmarks/learning.py                        # every task; about an hour on 2 cores
+    python benchmarks/learning.py                        # every task; hours on 2 cores
     python benchmarks/learning.py --tasks spread mpe2.simple_spread_v3
+    python benchmarks/learning.py --tasks "spread maddpg" "spread iddpg"
     python benchmarks/learning.py --table                # only prints what results/learning.json holds
 
 What follows `--` goes to `train.py`. Returns are **mpa**: the mean over agents of the sum of their rewards in an
@@ -39,6 +40,8 @@ class Case(NamedTuple):
     options: tuple[str, ...]
     levels: tuple[float, ...] = ()
     """Returns at which the clock is read."""
+    algo: str = "mappo"
+    """Where it is another one, the task's name says so."""
 
 
 CASES = {
@@ -48,6 +51,21 @@ CASES = {
     "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3")),
     "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3")),
     "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "2e5")),
+}
+CONTINUOUS = {  # the same tasks with forces of any size; a decentralised critic stands beside the centralised one
+    "spread continuous": Case(("--env", "spread", "--env.continuous"), CASES["spread"].levels),
+    "mpe2.simple_spread_v3 continuous": Case(
+        ("--env", "mpe2.simple_spread_v3", "--env.continuous-actions", "True"), CASES["spread"].levels
+    ),
+    "mpe2.simple_speaker_listener_v4 continuous": Case(
+        ("--env", "mpe2.simple_speaker_listener_v4", "--env.continuous-actions", "True")
+    ),
+}
+CASES |= {
+    f"{task} {algo}": case._replace(algo=algo)
+    for task, case in {**CASES, **CONTINUOUS}.items()
+    for algo in ("maddpg", "iddpg")
+    if task != "sisl/pursuit_v5"
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
 """What is kept of a run's curve: name in results/learning_curves.jsonl, and in metrics.jsonl."""
@@ -132,10 +150,11 @@ def main() -> int:
         return 0
 
     def wanted(task: str, seed: int) -> Training:
-        options = (*CASES[task].options, "--algo", "mappo", *extra)
+        options = (*CASES[task].options, "--algo", CASES[task].algo, *extra)
         return Training(" ".join([task, *extra]), options, seed, 0.0, given.episodes, given.work, CURVES)
 
     jobs = [wanted(task, seed) for task in given.tasks for seed in range(given.seeds)]
+    tasks = {" ".join([task, *extra]): task for task in given.tasks}
     data = given.out.with_name(given.out.stem + "_curves.jsonl")
     found: dict[str, list[dict[str, Any]]] = {}
     for one, run in trainings.results(jobs, jobs=given.jobs, fresh=given.fresh):
@@ -143,8 +162,11 @@ def main() -> int:
         print(f"{one.key}, seed {one.seed}: {means}; {run['command_seconds']:.0f} s", file=sys.stderr)
         runs = found.setdefault(one.key, [])
         runs.append(run)
-        task = one.key.split(" ", 1)[0]
-        row = {"summary": summary(CASES[task], runs), "jobs": given.jobs, "runs": trainings.without_curves(runs)}
+        row = {
+            "summary": summary(CASES[tasks[one.key]], runs),
+            "jobs": given.jobs,
+            "runs": trainings.without_curves(runs),
+        }
         results[one.key] = row
         learning_curves.merge(one.key, {run["seed"]: run["curve"] for run in runs}, data)
         report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
