@@ -168,7 +168,8 @@ TARGETS = {
 @pytest.mark.parametrize("twin", [False, True])
 @pytest.mark.parametrize(("fate", "reward", "n_steps"), TARGETS)
 def test_targets_by_hand(fate, reward, n_steps, twin, monkeypatch):
-    config = MaddpgConfig(gamma=0.5, n_step=n_steps, reward=reward, value_norm=False, twin=twin, replay_size=3)
+    options = {"n_step": n_steps, "reward": reward, "twin": twin, "replay_size": 3, "warm_up": 3}
+    config = MaddpgConfig(gamma=0.5, value_norm=False, **options)
     algo = Maddpg(Spec(2, 1, 0, Discrete(2), ((0, 1),)), config, seed=0)
 
     def values(obs, state, action, own=None):
