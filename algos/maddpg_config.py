@@ -13,8 +13,8 @@ from .nets import ACTIVATIONS, Activation, Share
 class MaddpgConfig:
     """MADDPG: deterministic policies, taught by critics that see what everybody does. MATD3 with `twin`."""
 
-    policy_lr: float = 1e-3
-    """Step size of Adam, of the policies."""
+    policy_lr: float = 5e-4
+    """Step size of Adam, of the policies; smaller than the critics', or choices freeze before there is a slope."""
     critic_lr: float = 1e-3
     """Step size of Adam, of the critics."""
     gamma: float = 0.99
@@ -59,8 +59,8 @@ class MaddpgConfig:
     """Of the Gumbel-softmax that discrete actions are differentiated through, at the start of a run."""
     temperature_end: float = 1.0
     """Temperature at its end; linear in between."""
-    head_penalty: float = 1e-3
-    """Weight of the squared logits, or means before tanh, in the policy's loss: keeps choices from freezing."""
+    head_penalty: float = 1e-2
+    """Weight of the mean squared logits, or means before tanh, in the policy's loss: keeps choices from freezing."""
     value_norm: bool = True
     """Learn values in units of the running deviation of their targets."""
     max_grad_norm: float = 0.5
