@@ -20,8 +20,7 @@ class Defaults:
 # MPE: episodes of 25 steps that pay at once for being nearer. Looking far ahead only adds noise.
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
-# An action moves an agent in the next step only: one-step targets learn its slope through bootstrapping alone, and the
-# policy freezes on the first critic's errors meanwhile.
+# An action moves an agent in the next step only: in one-step targets its effect shows through bootstrapping alone.
 _MPE_OFF_POLICY: dict[str, Any] = {"gamma": 0.9, "n_step": 5}
 
 # An update after nearly every step would make a row of scalars each.

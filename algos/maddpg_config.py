@@ -14,7 +14,7 @@ class MaddpgConfig:
     """MADDPG: deterministic policies, taught by critics that see what everybody does. MATD3 with `twin`."""
 
     policy_lr: float = 5e-4
-    """Step size of Adam, of the policies; smaller than the critics', or choices freeze before there is a slope."""
+    """Step size of Adam, of the policies; smaller than the critics', which have to know a slope first."""
     critic_lr: float = 1e-3
     """Step size of Adam, of the critics."""
     gamma: float = 0.99
