@@ -23,45 +23,39 @@ _MPE |= {"activation": "tanh"}
 # An action moves an agent in the next step only: in one-step targets its effect shows through bootstrapping alone.
 _MPE_OFF_POLICY: dict[str, Any] = {"gamma": 0.9, "n_step": 5}
 
+_ON_POLICY, _OFF_POLICY = ("mappo", "ippo"), ("maddpg", "iddpg")
 # An update after nearly every step would make a row of scalars each.
 _ROWS = {"log_every": 5_000}
 
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
-    for algos, rows in (
-        (
-            ("mappo", "ippo"),
-            {
-                "warehouse": Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000}),
-                "spread": Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE),
-            },
-        ),
-        (
-            ("maddpg", "iddpg"),
-            {
-                "warehouse": Defaults(run={"total_steps": 1_000_000, "video_every": 500_000, **_ROWS}),
-                "spread": Defaults(run={"total_steps": 500_000, "n_worlds": 128, **_ROWS}, algo=_MPE_OFF_POLICY),
-            },
-        ),
+    for algos, env, defaults in (
+        (_ON_POLICY, "warehouse", Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000})),
+        (_ON_POLICY, "spread", Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE)),
+        (_OFF_POLICY, "warehouse", Defaults(run={"total_steps": 1_000_000, "video_every": 500_000, **_ROWS})),
+        (_OFF_POLICY, "spread", Defaults({"total_steps": 500_000, "n_worlds": 128, **_ROWS}, _MPE_OFF_POLICY)),
     )
-    for env, defaults in rows.items()
     for algo in algos
 }
 """By environment and algorithm."""
 
 OTHERS: dict[tuple[str, str], Defaults] = {
-    (prefix, algo): Defaults(run=run, algo={**options, "share": "group"})
+    (prefix, algo): Defaults(run, {**options, "share": "group"})
     for prefix in ("mpe2.", "pettingzoo.mpe.", "mpe/")
     for algos, run, options in (
-        (("mappo", "ippo"), {"total_steps": 600_000, "n_worlds": 128}, _MPE),
-        (("maddpg", "iddpg"), {"total_steps": 500_000, "n_worlds": 128, **_ROWS}, _MPE_OFF_POLICY),
+        (_ON_POLICY, {"total_steps": 600_000, "n_worlds": 128}, _MPE),
+        (_OFF_POLICY, {"total_steps": 500_000, "n_worlds": 128, **_ROWS}, _MPE_OFF_POLICY),
     )
     for algo in algos
 }
 """Of environments of others, by the beginning of the name and algorithm."""
 
-ANY = {"maddpg": _ROWS, "iddpg": _ROWS}
-"""Options of the run wherever nothing else is said, by algorithm."""
+ANY = {algo: Defaults(run=_ROWS) for algo in _OFF_POLICY}
+"""Of all our other environments, by algorithm."""
+
+ANY_OTHER = Defaults(run={"n_worlds": 0, "save_every": 20_000}, algo={"share": "group"})
+"""Of all other environments of others: as many worlds as suit them, and slow ones lose minutes, not hours, in a crash;
+their groups of agents may be adversaries."""
 
 
 def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
@@ -72,8 +66,8 @@ def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
         algo: Name of an algorithm.
         foreign: Whether the environment is somebody else's.
     """
+    some = ANY.get(algo, Defaults())
     if not foreign:
-        return OURS.get((env, algo), Defaults(run=ANY.get(algo, {})))
+        return OURS.get((env, algo), some)
     fitting = (found for (prefix, name), found in OTHERS.items() if name == algo and env.startswith(prefix))
-    # As many worlds as suit it; its groups of agents may be adversaries.
-    return next(fitting, Defaults(run={"n_worlds": 0, **ANY.get(algo, {})}, algo={"share": "group"}))
+    return next(fitting, Defaults(run={**ANY_OTHER.run, **some.run}, algo=ANY_OTHER.algo))

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 
 def as_vector(network: nn.Module) -> Tensor:
@@ -42,26 +43,19 @@ class Descent:
 
         Args:
             network: What learns. From now on its parameters must be changed in place, as `load_state_dict` does.
-            lr: Step size.
+            lr: Step size; the attribute of that name may be changed between steps.
             eps: What Adam adds to the root of the second moment.
             max_grad_norm: Longer gradients are shortened to this.
         """
-        self.vector = nn.Parameter(as_vector(network))
-        self._gradient = self.vector.grad = torch.zeros_like(self.vector)
+        self.vector = as_vector(network)
+        self._gradient = torch.zeros_like(self.vector)
         for parameter in network.parameters():
             layout = parameter.shape, parameter.stride(), parameter.storage_offset()
             parameter.grad = self._gradient.as_strided(*layout)
-        self._max_grad_norm = max_grad_norm
-        self._adam = torch.optim.Adam([self.vector], lr=lr, eps=eps, fused=True)
-
-    @property
-    def lr(self) -> float:
-        """Step size."""
-        return self._adam.param_groups[0]["lr"]
-
-    @lr.setter
-    def lr(self, value: float) -> None:
-        self._adam.param_groups[0]["lr"] = value
+        self.lr = lr
+        self._eps, self._max_grad_norm = eps, max_grad_norm
+        self._first, self._second = torch.zeros_like(self.vector), torch.zeros_like(self.vector)  # moments
+        self._steps = torch.zeros((), device=self.vector.device)
 
     def step(self, loss: Tensor) -> Tensor:
         """One step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""
@@ -69,13 +63,31 @@ class Descent:
         loss.backward()
         norm = torch.linalg.vector_norm(self._gradient)
         self._gradient.mul_((self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        self._adam.step()
+        adam(  # the function: what the class does around it takes longer than the step
+            [self.vector],
+            [self._gradient],
+            [self._first],
+            [self._second],
+            [],
+            [self._steps],
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=self._eps,
+            maximize=False,
+        )
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """Adam's moments and count of steps; the parameters are the network's."""
-        return self._adam.state_dict()
+        """Step size, Adam's moments and count of steps; the parameters are the network's."""
+        return {"lr": self.lr, "first": self._first, "second": self._second, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from `state_dict` of a descent on an equal network."""
-        self._adam.load_state_dict(state)
+        self.lr = state["lr"]
+        self._first.copy_(state["first"])
+        self._second.copy_(state["second"])
+        self._steps.copy_(state["steps"])

@@ -25,8 +25,8 @@ from .descent import Descent
 from .mappo_config import MappoConfig
 from .nets import Critic, Memory, ValueNorm
 from .returns import explained_variance, gae, masked_mean, masked_var
-from .side_by_side import side_by_side
 from .snapshot import copied
+from .threads import one_thread, side_by_side
 
 
 def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | None = None) -> Actor:
@@ -91,6 +91,7 @@ class Mappo:
         """Nothing to say; see `Algorithm.begin`."""
         return ()
 
+    @one_thread()
     @torch.inference_mode()
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
         """Draws actions for all agents in one forward pass; see `Algorithm.act`."""
@@ -280,17 +281,16 @@ class Mappo:
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
         surrogate = torch.minimum(ratio * mini["advantage"], clipped * mini["advantage"])
-        policy_loss = -masked_mean(surrogate, mini["weight"])
-        entropy_mean = masked_mean(entropy, mini["weight"])
-
+        share = mini["weight"] / mini["weight"].sum().clamp(min=1e-8)  # of a mean over who is alive
+        policy_loss = -(surrogate * share).sum()
+        entropy_mean = (entropy * share).sum()
         norm = self.policy_descent.step(policy_loss - ent_coef * entropy_mean)
         with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
-            outside = ((ratio - 1.0).abs() > config.clip_coef).float()
             return {
                 "policy_loss": policy_loss.detach(),
                 "entropy": entropy_mean.detach(),
-                "approx_kl": masked_mean(ratio - 1.0 - log_ratio, mini["weight"]),
-                "clip_fraction": masked_mean(outside, mini["weight"]),
+                "approx_kl": ((ratio - 1.0 - log_ratio) * share).sum(),
+                "clip_fraction": ((ratio != clipped) * share).sum(),
                 "grad_norm": norm,
             }
 

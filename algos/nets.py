@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,14 +19,24 @@ from .core import Spec
 from .vision import Encoder, is_image
 
 
-def _tanh(x: Tensor) -> Tensor:
-    """To 2e-7; `torch.tanh` takes five times as long on a CPU, three times with its gradient."""
-    return 2.0 * torch.sigmoid(2.0 * x) - 1.0
+class _Tanh(torch.autograd.Function):
+    """tanh(x) = 2 sigmoid(2 x) - 1, to 2e-7: `torch.tanh` takes five times as long on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = (2.0 * x).sigmoid_().mul_(2.0).sub_(1.0)  # in one piece of memory, which is what bounds it
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.tanh_backward(grad, y)
 
 
 Activation = Literal["tanh", "relu", "elu", "gelu", "silu"]
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "tanh": _tanh,
+    "tanh": _Tanh.apply,
     "relu": F.relu,
     "elu": F.elu,
     "gelu": F.gelu,
@@ -103,13 +113,20 @@ class Dense(nn.Module):
         self.register_buffer("sets", None if identity else torch.tensor(sets), persistent=False)  # (N,)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(..., N or 1, D_in) each -> (..., N, D_out); an agent axis of length 1 counts for all agents."""
+        """(..., N or 1, D_in) each -> (..., N, D_out).
+
+        An agent axis of length 1 counts for all agents; leading axes of length 1 may be so in all but the first input.
+        """
         if self.narrow:
             return self._transposed(inputs)
         if self.n_sets == 1:
-            total = F.linear(inputs[0], self.weights[0].squeeze(0).T, self.bias.squeeze(0))
-            for x, weight in zip(inputs[1:], self.weights[1:], strict=True):
-                total = total + F.linear(x, weight.squeeze(0).T)
+            total = None
+            for x, weight in zip(inputs, self.weights, strict=True):
+                if total is None:
+                    total = F.linear(x, weight.squeeze(0).T, self.bias.squeeze(0))
+                else:
+                    total = total + F.linear(x, weight.squeeze(0).T)
+            assert total is not None
             return total
         lead = inputs[0].shape[:-2]
         total = self._of_agents(self.bias).unsqueeze(1)  # (N, 1, D_out)
@@ -121,12 +138,13 @@ class Dense(nn.Module):
 
     def _transposed(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """What `forward` returns, as a view of (D_out, ..., N)."""
+        lead = *inputs[0].shape[:-2], max(x.shape[-2] for x in inputs)  # (..., N or 1)
         total = self.bias.T  # (D_out, 1)
-        lead = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))  # (..., N)
         for x, weight in zip(inputs, self.weights, strict=True):
-            x = x.expand(*lead, x.shape[-1]).reshape(-1, x.shape[-1])  # (rows, D_in)
-            total = torch.addmm(total, weight.squeeze(0).T, x.T)  # (D_out, rows)
-        return total.unflatten(1, lead).movedim(0, -1)
+            if x.shape[:-1] != lead:
+                x = x.expand(*lead, x.shape[-1])
+            total = torch.addmm(total, weight.squeeze(0).T, x.reshape(-1, x.shape[-1]).T)  # (D_out, rows)
+        return total.view(-1, *lead).movedim(0, -1)
 
     def _of_agents(self, parameter: Tensor) -> Tensor:
         """(P, ...) -> (N, ...)."""

@@ -1,6 +1,6 @@
 """How fast environments of others are stepped and trained on, beside SuperSuit, which only steps them.
 
-    python benchmarks/foreign.py                                # mpe2 simple_spread, 32 worlds, about 2 minutes
+    python benchmarks/foreign.py                                # mpe2 simple_spread, 128 worlds, about 5 minutes
 
 On the same number of worlds and processes, in turn, again and again: SuperSuit's `concat_vec_envs_v1`, with random
 actions; this package's worker processes, with the same; and the command that trains, learning and logging included,
@@ -93,11 +93,11 @@ def training(args: argparse.Namespace) -> float:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=32)
+    parser.add_argument("--worlds", type=int, default=128)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of stepping, each")
-    parser.add_argument("--steps", type=int, default=40_000, help="of training, each")
+    parser.add_argument("--steps", type=int, default=100_000, help="of training, each")
     args = parser.parse_args()
     cases: dict[str, Callable[[], float]] = {
         "SuperSuit, stepping only": lambda: speed(supersuit, args),
@@ -113,6 +113,10 @@ def main() -> None:
     rows = [[n, report.cell(report.spread(v)), report.short(float(np.median(v) / beside))] for n, v in found.items()]
     print(f"{NAME}, {args.worlds} worlds, {args.processes} processes: median [quartiles]\n")
     print(report.markdown(["", "world-steps/s", "of SuperSuit"], rows))
+    report.write(
+        report.RESULTS / "foreign.json",
+        {"machine": report.machine(), "settings": vars(args), "world_steps_per_second": found},
+    )
 
 
 if __name__ == "__main__":

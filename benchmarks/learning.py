@@ -44,13 +44,20 @@ class Case(NamedTuple):
     """Where it is another one, the task's name says so."""
 
 
+_SHORT = ("--total-steps", "4e5")
+# Eight learners a world on copies of the same task; long episodes, so far sight, and many gradient steps.
+_LUNAR = (
+    *("--env.n-copies", "8", "--n-worlds", "16", "--total-steps", "1.5e5", "--algo.gamma", "0.999"),
+    *("--algo.gae-lambda", "0.98", "--algo.epochs", "8", "--algo.minibatches", "16"),
+)
 CASES = {
     "spread": Case(("--env", "spread"), (-18.5, -13.5)),
     "mpe2.simple_spread_v3": Case(("--env", "mpe2.simple_spread_v3"), (-18.5, -13.5)),
-    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4")),
-    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3")),
-    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3")),
-    "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "2e5")),
+    "mpe2.simple_speaker_listener_v4": Case(("--env", "mpe2.simple_speaker_listener_v4", *_SHORT)),
+    "mpe2.simple_adversary_v3": Case(("--env", "mpe2.simple_adversary_v3", *_SHORT)),
+    "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3", *_SHORT)),
+    "gymnasium:LunarLander-v3 ippo": Case(("--env", "gymnasium:LunarLander-v3", *_LUNAR), (200.0,), algo="ippo"),
+    "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "1e5")),
 }
 CONTINUOUS = {  # the same tasks with forces of any size; a decentralised critic stands beside the centralised one
     "spread continuous": Case(("--env", "spread", "--env.continuous"), CASES["spread"].levels),

@@ -85,6 +85,15 @@ def test_mistakes_are_named_with_what_is_near(name: str, options: dict[str, Any]
     assert "\n" not in str(raised.value)
 
 
+def test_a_package_that_a_gymnasium_environment_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(entry_point: str) -> Any:
+        raise gymnasium.error.DependencyNotInstalled(f"{entry_point} needs Box3D,\nwhich is not installed")
+
+    monkeypatch.setattr("envs.foreign.find.load_env_creator", load)
+    with pytest.raises(ValueError, match=r"CartPole-v1 cannot be imported: .* needs Box3D, which is not"):
+        adapters.texts("gymnasium:CartPole-v1")
+
+
 def swallows(**options: Any) -> Scripted:
     return Scripted(n=options.get("count", 3))
 

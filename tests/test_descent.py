@@ -11,7 +11,7 @@ from torch import nn
 
 from algos.descent import Descent
 from algos.nets import Dense
-from algos.side_by_side import side_by_side
+from algos.threads import side_by_side
 
 CPU = torch.device("cpu")
 MOST = 0.5

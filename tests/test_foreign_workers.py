@@ -261,7 +261,9 @@ def test_a_script_without_a_guard_ends_with_its_workers(tmp_path: Path, end: str
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_whoever_started_them(tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = script(tmp_path, "time.sleep(300)")
+    # who runs the tests in the background may have told all its children to ignore Ctrl-C
+    listen = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = script(tmp_path, listen + "time.sleep(300)")
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as started:

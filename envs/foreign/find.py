@@ -183,8 +183,8 @@ def _of_gymnasium(name: str, rest: str) -> Constructor:
         try:
             made = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
             keys = parameters(made)
-        except ImportError as error:
-            raise ValueError(f"{name} cannot be imported: {error}") from error
+        except (ImportError, gymnasium.error.Error) as error:  # the second where a package that it needs is missing
+            raise ValueError(f"{name} cannot be imported: {' '.join(str(error).split())}") from error
     if keys is not None:
         keys = {**keys, "max_episode_steps": spec.max_episode_steps}
     # Its checker warns of rewards in lists, and slows stepping.

@@ -1,22 +1,40 @@
-"""Two pieces of work at once, each on half of torch's threads.
+"""Who gets torch's threads on a CPU.
 
-The actor and the critic of an actor-critic method learn from the same batch without a word between them. A product of
-a few thousand rows is too small to be shared out well among threads, which wait for each other at every operation; two
-networks on a thread each wait once. On two threads MAPPO's update of the warehouse is 1.7 times as fast this way, and
-its result is the same to the bit as on one thread.
+**Acting** has one. Its products are small, and a thread that has had its part of one goes on spinning for some
+milliseconds in wait of the next, on the core that the processes of the environment need by then.
+
+**Learning**: the actor and the critic of an actor-critic method learn from the same batch without a word between them.
+A product of a few thousand rows is too small to be shared out well among threads, which wait for each other at every
+operation; two networks on a thread each wait once. The result is the same to the bit as on one thread.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
 First = TypeVar("First")
 Second = TypeVar("Second")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread here, and on as many as before afterwards."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def side_by_side(
@@ -41,7 +59,7 @@ def side_by_side(
     each = threads // 2
     torch.set_num_threads(each)
     try:
-        other = _thread().submit(_call_on, each, second)
+        other = _thread(os.getpid()).submit(_call_on, each, second)
         try:
             result = first()
         finally:
@@ -52,8 +70,9 @@ def side_by_side(
 
 
 @functools.cache
-def _thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="side-by-side")
+def _thread(process: int) -> ThreadPoolExecutor:
+    # by process: a fork has the executor of its parent, but not the thread in it
+    return ThreadPoolExecutor(1, thread_name_prefix=f"side-by-side-{process}")
 
 
 def _call_on(threads: int, function: Callable[[], Second]) -> Second:
