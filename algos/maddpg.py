@@ -73,12 +73,15 @@ class Maddpg:
         self.policy = build_actor(spec, config, initial).to(self.device)
         space = spec.action_space
         self.action_dim = int(getattr(space, "n", 0)) or int(np.prod(space.shape or ()))  # A
+        if config.critic == "state" and not spec.state_dim:
+            raise ValueError("critic is 'state', but this environment has none; 'central' reads all observations")
         kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
         self.critics = nn.ModuleList(
             QCritic(
                 spec,
                 kind,
                 self.action_dim,
+                state=config.critic == "state",
                 share=config.share,
                 agent_id=config.agent_id,
                 hidden=config.hidden,
@@ -111,7 +114,7 @@ class Maddpg:
             self.spec,
             config.replay_size,
             len(obs.alive),
-            state=self.kind != "local" and self.spec.state_dim > 0,
+            state=config.critic == "state",
             action_mask=obs.action_mask is not None,
             prioritised=config.prioritised,
             device=self._store,

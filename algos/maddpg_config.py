@@ -69,8 +69,8 @@ class MaddpgConfig:
     """Sizes of the hidden layers, of the policies and of the critics."""
     activation: Activation = "relu"
     """Between layers; relu is the fastest on a CPU, elu the slowest."""
-    critic: Literal["central", "local"] = "central"
-    """What a critic sees: the global state and what all agents do, or its own agent alone."""
+    critic: Literal["central", "state", "local"] = "central"
+    """What a critic sees: what all see and do, the global state and what all do, or its own agent alone."""
     share: Share = "all"
     """Who shares parameters: all agents, the agents of a group, or none."""
     agent_id: bool = False
@@ -104,7 +104,7 @@ class MaddpgConfig:
             ("replay_on", ("device", "memory")),
             ("noise", ("gaussian", "ou")),
             ("activation", tuple(ACTIVATIONS)),
-            ("critic", ("central", "local")),
+            ("critic", ("central", "state", "local")),
             ("share", ("all", "group", "none")),
             ("reward", ("individual", "team")),
         ):
@@ -116,5 +116,5 @@ class MaddpgConfig:
 class IddpgConfig(MaddpgConfig):
     """IDDPG: every agent learns from what it sees and does itself."""
 
-    critic: Literal["central", "local"] = "local"
-    """What a critic sees: the global state and what all agents do, or its own agent alone."""
+    critic: Literal["central", "state", "local"] = "local"
+    """What a critic sees: what all see and do, the global state and what all do, or its own agent alone."""

@@ -19,18 +19,22 @@ from .vision import Encoder, is_image
 class QCritic(nn.Module):
     """A value of what all agents do for each agent, or one for the team.
 
-    "local"   Q_i(o_i, a_i)              what independent learners have
-    "central" Q_i(s, o_i, a_i, a_{-i})   Lowe et al. 2017, equation 6
-    "team"    Q(s, a)                    one value per world: the expected return of a shared reward
+    "local"   Q_i(o_i, a_i)                      what independent learners have
+    "central" Q_i(o_i, a_i, o_{-i}, a_{-i})      Lowe et al. 2017, equation 6, with x = (o_1, ..., o_N)
+              or Q_i(o_i, a_i, s, a_{-i})        with a state
+    "team"    Q(o_1, ..., o_N, a) or Q(s, a)     one value per world: the expected return of a shared reward
 
-    Where the environment has no state, s is the joint observation. a_{-i} has N places with agent i's left empty, so
-    with shared parameters the same network still knows the others apart. Images are read as `nets.Critic` reads them.
+    The others come in the order that agent i sees them in (`seen_from`), so that what one agent learned of its next one
+    holds for all that share its parameters; in one order for all, what an action is worth is learned far slower. A
+    state has its own order, and beside it a_{-i} has N places with agent i's left empty. Images are read as
+    `nets.Critic` reads them.
 
     All N critics run as one product, batched where their parameters differ (`nets.Dense`).
     """
 
     ids: Tensor | None
     others: Tensor
+    places: Tensor
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class QCritic(nn.Module):
         kind: Literal["local", "central", "team"],
         action_dim: int,
         *,
+        state: bool,
         share: Share,
         agent_id: bool,
         hidden: Sequence[int],
@@ -50,6 +55,7 @@ class QCritic(nn.Module):
             spec: Shapes.
             kind: See the class.
             action_dim: A, the number of actions where they are discrete: they are given as one-hot vectors.
+            state: Whether a critic that is not local reads the global state, instead of all observations.
             share: Who shares parameters.
             agent_id: Append the agent's one-hot index to what is known of it.
             hidden: Sizes of the hidden layers.
@@ -58,18 +64,25 @@ class QCritic(nn.Module):
         """
         super().__init__()
         n, sets = spec.n_agents, parameter_sets(spec, share)
-        self.kind = kind
+        self.kind, self.reads_state = kind, state and kind != "local"
         self.n_values = 1 if kind == "team" else n
         self.encoder, features = None, spec.obs_dim
-        if is_image(spec.obs_shape) and (kind != "team" or not spec.state_dim):
+        if is_image(spec.obs_shape) and not (kind == "team" and state):
             self.encoder = Encoder(spec.obs_shape, sets, activation=ACTIVATIONS[activation], generator=generator)
             features = self.encoder.n_features
-        joint = [spec.state_dim or n * features, n * action_dim]
-        inputs = {"local": [features, action_dim], "central": [features, action_dim, *joint], "team": joint}[kind]
+        if kind == "team":
+            inputs = [spec.state_dim if state else n * features, n * action_dim]
+        elif kind == "local" or n == 1:
+            inputs = [features, action_dim]
+        elif state:
+            inputs = [features, action_dim, spec.state_dim, n * action_dim]
+        else:
+            inputs = [features, action_dim, (n - 1) * features, (n - 1) * action_dim]
         ids = agent_id and kind != "team"
         self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
-        others = 1.0 - torch.eye(n).repeat_interleave(action_dim, 1)  # (N, N * A), 0 at an agent's own place
-        self.register_buffer("others", others, persistent=False)
+        self.register_buffer("others", torch.tensor(seen_from(spec.groups)), persistent=False)  # (N, N - 1)
+        places = torch.eye(n).repeat_interleave(action_dim, 1)  # (N, N * A), 1 at an agent's own place
+        self.register_buffer("places", places, persistent=False)
         self.trunk = Trunk(
             [*inputs, n] if ids else inputs,
             1,
@@ -86,7 +99,7 @@ class QCritic(nn.Module):
 
         Args:
             obs: (R, N, O), zeros for agents that are not there.
-            state: (R, S); None where the joint observation serves, or nothing but `obs` is read.
+            state: (R, S); not looked at where all observations serve.
             action: (R, N, A) what all do, in [-1, 1] or one-hot; zeros for agents that are not there.
             own: (R, N, A) what each agent does instead, the others doing as `action` says; None: nothing else.
 
@@ -95,17 +108,38 @@ class QCritic(nn.Module):
         """
         if self.encoder is not None:
             obs = self.encoder(obs)  # (R, N, F)
-        inputs = []
-        if self.kind != "team":
-            inputs += [obs, action if own is None else own]
-        if self.kind != "local":
+        if self.kind == "team":
             together = action.flatten(-2).unsqueeze(-2)  # (R, 1, N * A)
-            if self.kind == "central" or own is not None:
-                together = together * self.others  # (R, N, N * A)
-            if self.kind == "team" and own is not None:
-                together = together + own.repeat(1, 1, own.shape[1]) * (1.0 - self.others)
-            inputs += [(obs.flatten(-2) if state is None else state).unsqueeze(-2), together]
+            if own is not None:
+                together = torch.lerp(together, own.repeat(1, 1, own.shape[1]), self.places)  # (R, N, N * A)
+            inputs = [self._state(state) if self.reads_state else obs.flatten(-2).unsqueeze(-2), together]
+        else:
+            inputs = [obs, action if own is None else own]
+            if self.reads_state:
+                inputs += [self._state(state), action.flatten(-2).unsqueeze(-2) * (1.0 - self.places)]
+            elif self.kind == "central" and self.others.numel():
+                inputs += [x[:, self.others].flatten(-2) for x in (obs, action)]  # (R, N, (N - 1) * F or A)
         if self.ids is not None:
             inputs.append(with_leading(self.ids, obs))
         out, _ = self.trunk(inputs, None)
         return out.squeeze(-1)
+
+    @staticmethod
+    def _state(state: Tensor | None) -> Tensor:
+        """(R, 1, S)."""
+        assert state is not None, "a critic of states needs the state"
+        return state.unsqueeze(-2)
+
+
+def seen_from(groups: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The other agents in the order in which each agent sees them, (N, N - 1).
+
+    First those of its own group, the next one first and round to the one before it; then the other groups, each as it
+    stands. So every agent of a group has its likes at the same places, and the same others.
+    """
+    order: dict[int, list[int]] = {}
+    for mine, group in enumerate(groups):
+        rest = [agent for other, agents in enumerate(groups) if other != mine for agent in agents]
+        for place, agent in enumerate(group):
+            order[agent] = [*group[place + 1 :], *group[:place], *rest]
+    return [order[agent] for agent in sorted(order)]
