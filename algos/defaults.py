@@ -21,7 +21,7 @@ class Defaults:
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
 # An action moves an agent in the next step only: in one-step targets its effect shows through bootstrapping alone.
-_MPE_OFF_POLICY: dict[str, Any] = {"gamma": 0.9, "n_step": 5}
+_MPE_OFF_POLICY: dict[str, Any] = {"gamma": 0.9, "n_step": 3}
 
 _ON_POLICY, _OFF_POLICY = ("mappo", "ippo"), ("maddpg", "iddpg")
 # An update after nearly every step would make a row of scalars each.

@@ -13,15 +13,15 @@ from .nets import ACTIVATIONS, Activation, Share
 class MaddpgConfig:
     """MADDPG: deterministic policies, taught by critics that see what everybody does. MATD3 with `twin`."""
 
-    policy_lr: float = 5e-4
+    policy_lr: float = 1e-3
     """Step size of Adam, of the policies; smaller than the critics', which have to know a slope first."""
-    critic_lr: float = 1e-3
+    critic_lr: float = 3e-3
     """Step size of Adam, of the critics."""
     gamma: float = 0.99
     """Discount per environment step."""
     n_step: int = 1
     """Rewards summed before a target bootstraps; more learn faster from late rewards, of ever older behaviour."""
-    tau: float = 0.01
+    tau: float = 0.03
     """How far the target networks go towards the learned ones in a gradient step; 1: they are the same."""
     update_every: int = 1
     """Steps of every world between updates."""
@@ -53,13 +53,15 @@ class MaddpgConfig:
     """Deviation of the noise at the start of a run [half the action range]."""
     noise_std_end: float = 0.1
     """Deviation of the noise at its end; linear in between."""
+    noise_mix: bool = True
+    """Worlds explore by different amounts, from hardly to twice the deviation: some tasks need a steady hand."""
     ou_theta: float = 0.15
     """Share of Ornstein-Uhlenbeck noise that is forgotten in a step."""
     temperature: float = 1.0
     """Of the Gumbel-softmax that discrete actions are differentiated through, at the start of a run."""
     temperature_end: float = 1.0
     """Temperature at its end; linear in between."""
-    head_penalty: float = 1e-2
+    head_penalty: float = 1e-3
     """Weight of the mean squared logits, or means before tanh, in the policy's loss: keeps choices from freezing."""
     value_norm: bool = True
     """Learn values in units of the running deviation of their targets."""

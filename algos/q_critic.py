@@ -33,7 +33,7 @@ class QCritic(nn.Module):
     """
 
     ids: Tensor | None
-    others: Tensor
+    order: Tensor
     places: Tensor
 
     def __init__(
@@ -77,10 +77,10 @@ class QCritic(nn.Module):
         elif state:
             inputs = [features, action_dim, spec.state_dim, n * action_dim]
         else:
-            inputs = [features, action_dim, (n - 1) * features, (n - 1) * action_dim]
+            inputs = [n * features, action_dim, (n - 1) * action_dim]
         ids = agent_id and kind != "team"
         self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
-        self.register_buffer("others", torch.tensor(seen_from(spec.groups)), persistent=False)  # (N, N - 1)
+        self.register_buffer("order", torch.tensor(seen_from(spec.groups)), persistent=False)  # (N, N)
         places = torch.eye(n).repeat_interleave(action_dim, 1)  # (N, N * A), 1 at an agent's own place
         self.register_buffer("places", places, persistent=False)
         self.trunk = Trunk(
@@ -117,8 +117,9 @@ class QCritic(nn.Module):
             inputs = [obs, action if own is None else own]
             if self.reads_state:
                 inputs += [self._state(state), action.flatten(-2).unsqueeze(-2) * (1.0 - self.places)]
-            elif self.kind == "central" and self.others.numel():
-                inputs += [x[:, self.others].flatten(-2) for x in (obs, action)]  # (R, N, (N - 1) * F or A)
+            elif self.kind == "central" and self.order.shape[0] > 1:
+                inputs[0] = obs[:, self.order].flatten(-2)  # (R, N, N * F)
+                inputs.append(action[:, self.order[:, 1:]].flatten(-2))  # (R, N, (N - 1) * A)
         if self.ids is not None:
             inputs.append(with_leading(self.ids, obs))
         out, _ = self.trunk(inputs, None)
@@ -132,14 +133,14 @@ class QCritic(nn.Module):
 
 
 def seen_from(groups: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The other agents in the order in which each agent sees them, (N, N - 1).
+    """All agents in the order in which each of them sees them, (N, N).
 
-    First those of its own group, the next one first and round to the one before it; then the other groups, each as it
-    stands. So every agent of a group has its likes at the same places, and the same others.
+    First itself, then those of its own group, the next one first and round to the one before it; then the other groups,
+    each as it stands. So every agent of a group has its likes at the same places, and the same others.
     """
     order: dict[int, list[int]] = {}
     for mine, group in enumerate(groups):
         rest = [agent for other, agents in enumerate(groups) if other != mine for agent in agents]
         for place, agent in enumerate(group):
-            order[agent] = [*group[place + 1 :], *group[:place], *rest]
+            order[agent] = [*group[place:], *group[:place], *rest]
     return [order[agent] for agent in sorted(order)]

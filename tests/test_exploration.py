@@ -1,10 +1,8 @@
-"""Noise that wanders, straight-through choices, target networks, critics of joint actions: against numbers by hand."""
+"""Noise that wanders, straight-through choices, target networks: against numbers by hand."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -15,9 +13,7 @@ from torch import nn
 from algos.actor import Actor
 from algos.core import Spec
 from algos.descent import Descent
-from algos.exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
-from algos.nets import Share
-from algos.q_critic import QCritic
+from algos.exploration import gumbel, ladder, linear, ornstein_uhlenbeck, straight_through
 from algos.targets import Target
 
 
@@ -38,6 +34,10 @@ def test_ornstein_uhlenbeck_noise_lasts_as_it_should() -> None:
     assert kept[-1].std() == pytest.approx(0.3, rel=0.05)
     correlation = (kept[-1] * kept[-3]).mean() / (kept[-1].std() * kept[-3].std())
     assert correlation == pytest.approx(0.64, abs=0.05)
+
+
+def test_the_worlds_explore_from_hardly_to_twice() -> None:
+    np.testing.assert_allclose(ladder(4, torch.device("cpu")), [0.25, 0.75, 1.25, 1.75])
 
 
 def test_the_largest_of_gumbel_clocks_is_a_draw() -> None:
@@ -115,67 +115,3 @@ def test_bounded_policies_stay_within_the_box() -> None:
     assert (noisy - action).std() == pytest.approx(0.25, rel=0.05)
     assert "log_std" in actor.state_dict()
     assert "log_std" not in dict(actor.named_parameters())
-
-
-KINDS: list[Literal["local", "central", "team"]] = ["local", "central", "team"]
-
-
-def critic(kind: Any, share: Share, state_dim: int = 2, **options: Any) -> QCritic:
-    spec = Spec(3, 4, state_dim, Discrete(2), ((0, 2), (1,)))
-    settings = {"hidden": (16,), "activation": "relu", "agent_id": False, **options}
-    return QCritic(spec, kind, 2, share=share, generator=chance(), **settings)
-
-
-def batch(state_dim: int = 2) -> tuple[Any, ...]:
-    draw = chance(1)
-    obs, action, own = (torch.randn(6, 3, size, generator=draw) for size in (4, 2, 2))
-    return obs, (torch.randn(6, state_dim, generator=draw) if state_dim else None), action, own
-
-
-@pytest.mark.parametrize("state_dim", [0, 2])
-@pytest.mark.parametrize("share", ["all", "group", "none"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_one_agent_changes_is_judged_with_the_others_as_they_were(kind: Any, share: Share, state_dim: int) -> None:
-    """Against one pass for each agent whose action is replaced in the joint action itself."""
-    judge, (obs, state, action, own) = critic(kind, share, state_dim), batch(state_dim)
-    assert judge(obs, state, action).shape == (6, 1 if kind == "team" else 3)
-    found = judge(obs, state, action, own)
-    assert found.shape == (6, 3)
-    for agent in range(3):
-        changed = action.clone()
-        changed[:, agent] = own[:, agent]
-        want = judge(obs, state, changed)[:, 0 if kind == "team" else agent]
-        torch.testing.assert_close(found[:, agent], want)
-
-
-@pytest.mark.parametrize("share", ["all", "none"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_critic_sees_what_its_kind_may_see(kind: Any, share: Share) -> None:
-    """Which inputs move Q_0: state, others' observation, own action, another's action."""
-    judge, (obs, state, action, _) = critic(kind, share), batch()
-    for x in (obs, state, action):
-        x.requires_grad_()
-    value = judge(obs, state, action)[:, 0].sum()
-    of_obs, of_state, of_action = torch.autograd.grad(value, (obs, state, action), allow_unused=True)
-    moves = [of_state, None if of_obs is None else of_obs[:, 1], of_action[:, 0], of_action[:, 1]]
-    seen = [x is not None and bool(x.any()) for x in moves]
-    assert seen == {"local": [0, 0, 1, 0], "central": [1, 0, 1, 1], "team": [1, 0, 1, 1]}[kind]
-
-
-def test_separate_critics_are_separate() -> None:
-    judge, (obs, state, action, _) = critic("central", "none"), batch()
-    judge(obs, state, action)[:, 1].sum().backward()
-    for parameter in judge.parameters():
-        assert parameter.grad is not None
-        touched = parameter.grad.flatten(1).any(1).tolist()
-        assert touched == [False, True, False]
-
-
-def test_ids_tell_agents_apart() -> None:
-    plain, told = critic("local", "all"), critic("local", "all", agent_id=True)
-    obs, state, action, _ = batch()
-    obs, action = obs[:, :1].expand(-1, 3, -1), action[:, :1].expand(-1, 3, -1)
-    for judge, apart in ((plain, False), (told, True)):
-        value = judge(obs, state, action)
-        pairs = itertools.pairwise(range(3))
-        assert all((value[:, i] != value[:, j]).any().item() is apart for i, j in pairs)
