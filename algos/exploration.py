@@ -14,16 +14,7 @@ def linear(first: float, last: float, progress: float) -> float:
     return first + (last - first) * min(max(progress, 0.0), 1.0)
 
 
-def ladder(worlds: int, device: torch.device) -> Tensor:
-    """(B,) factors of noise from hardly any in the first world to twice the mean in the last, on average 1.
-
-    Source: Li et al. 2023, "Parallel Q-learning: scaling off-policy reinforcement learning under massively parallel
-    simulation", section 4.3, "mixed exploration".
-    """
-    return (torch.arange(worlds, device=device) + 0.5) * (2.0 / worlds)
-
-
-def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float | Tensor, generator: torch.Generator) -> Tensor:
+def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float, generator: torch.Generator) -> Tensor:
     """One step of noise that keeps its direction for about 1 / theta steps, (B, N, A) -> the same.
 
     x' = (1 - theta) x + std sqrt(1 - (1 - theta)^2) eps, eps ~ N(0, 1)

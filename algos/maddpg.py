@@ -25,7 +25,7 @@ from .actor import Actor, categorical
 from .buffers import tensor_of
 from .core import Action, Obs, Spec, Transition
 from .descent import Descent
-from .exploration import gumbel, ladder, linear, ornstein_uhlenbeck, straight_through
+from .exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
 from .maddpg_config import MaddpgConfig
 from .nets import ValueNorm
 from .q_critic import QCritic
@@ -146,9 +146,7 @@ class Maddpg:
     def _noise(self, mean: Tensor, obs: Obs) -> Tensor:
         """(B, N, A) what continuous actions explore with, in units of half the action range."""
         config, generator = self.config, self._generators["exploring"]
-        std: float | Tensor = linear(config.noise_std, config.noise_std_end, self.progress)
-        if config.noise_mix:
-            std = std * ladder(len(mean), mean.device).view(-1, 1, 1)  # (B, 1, 1)
+        std = linear(config.noise_std, config.noise_std_end, self.progress)
         if config.noise == "gaussian":
             return std * torch.empty_like(mean).normal_(generator=generator)
         before = torch.zeros_like(mean) if self._wander is None or len(self._wander) != len(mean) else self._wander

@@ -53,8 +53,6 @@ class MaddpgConfig:
     """Deviation of the noise at the start of a run [half the action range]."""
     noise_std_end: float = 0.1
     """Deviation of the noise at its end; linear in between."""
-    noise_mix: bool = True
-    """Worlds explore by different amounts, from hardly to twice the deviation: some tasks need a steady hand."""
     ou_theta: float = 0.15
     """Share of Ornstein-Uhlenbeck noise that is forgotten in a step."""
     temperature: float = 1.0

@@ -59,20 +59,17 @@ CASES = {
     "gymnasium:LunarLander-v3 ippo": Case(("--env", "gymnasium:LunarLander-v3", *_LUNAR), (200.0,), algo="ippo"),
     "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "1e5")),
 }
-CONTINUOUS = {  # the same tasks with forces of any size; a decentralised critic stands beside the centralised one
-    "spread continuous": Case(("--env", "spread", "--env.continuous"), CASES["spread"].levels),
-    "mpe2.simple_spread_v3 continuous": Case(
-        ("--env", "mpe2.simple_spread_v3", "--env.continuous-actions", "True"), CASES["spread"].levels
-    ),
-    "mpe2.simple_speaker_listener_v4 continuous": Case(
-        ("--env", "mpe2.simple_speaker_listener_v4", "--env.continuous-actions", "True")
-    ),
+_MPE = ("mpe2.simple_spread_v3", "mpe2.simple_speaker_listener_v4", "mpe2.simple_adversary_v3", "mpe2.simple_tag_v3")
+_OFF_POLICY = {  # a decentralised critic stands beside the centralised one
+    "spread": ("--env", "spread"),
+    "spread continuous": ("--env", "spread", "--env.continuous"),
+    **{task: ("--env", task) for task in _MPE},
+    **{f"{task} continuous": ("--env", task, "--env.continuous-actions", "True") for task in _MPE[:2]},
 }
 CASES |= {
-    f"{task} {algo}": case._replace(algo=algo)
-    for task, case in {**CASES, **CONTINUOUS}.items()
+    f"{task} {algo}": Case(options, CASES["spread"].levels if "spread" in task else (), algo)
+    for task, options in _OFF_POLICY.items()
     for algo in ("maddpg", "iddpg")
-    if task != "sisl/pursuit_v5"
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
 """What is kept of a run's curve: name in results/learning_curves.jsonl, and in metrics.jsonl."""

@@ -3,7 +3,8 @@
     python benchmarks/peer_benchmarl.py SECONDS [mappo | maddpg]
 
 Runs in a venv with `benchmarl` and `pettingzoo[mpe]==1.25.0`. Discrete actions for MAPPO, continuous ones for MADDPG,
-which has no others there; episodes of 25 steps, the processor instead of a GPU; all else is as shipped. Prints a JSON line a batch: steps of all worlds, seconds, mpa.
+which has no others there; episodes of 25 steps, the processor instead of a GPU; all else is as shipped. Prints a JSON
+line a batch: steps of all worlds, seconds, mpa.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from torch import nn
 from algos.actor import Actor
 from algos.core import Spec
 from algos.descent import Descent
-from algos.exploration import gumbel, ladder, linear, ornstein_uhlenbeck, straight_through
+from algos.exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
 from algos.targets import Target
 
 
@@ -34,10 +34,6 @@ def test_ornstein_uhlenbeck_noise_lasts_as_it_should() -> None:
     assert kept[-1].std() == pytest.approx(0.3, rel=0.05)
     correlation = (kept[-1] * kept[-3]).mean() / (kept[-1].std() * kept[-3].std())
     assert correlation == pytest.approx(0.64, abs=0.05)
-
-
-def test_the_worlds_explore_from_hardly_to_twice() -> None:
-    np.testing.assert_allclose(ladder(4, torch.device("cpu")), [0.25, 0.75, 1.25, 1.75])
 
 
 def test_the_largest_of_gumbel_clocks_is_a_draw() -> None:
