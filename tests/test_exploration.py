@@ -101,7 +101,7 @@ def test_a_target_follows_layers_that_lie_the_other_way_round() -> None:
 
 
 def test_bounded_policies_stay_within_the_box() -> None:
-    spec = Spec(2, 3, 0, Box(np.float32([-1, 0]), np.float32([3, 1])), ())
+    spec = Spec(2, 3, 0, Box(np.array([-1, 0], np.float32), np.array([3, 1], np.float32)), ())
     actor = Actor(spec, bounded=True, init_std=0.25, generator=chance())
     head = torch.tensor([[[0.0, 50.0], [math.atanh(0.5), -50.0]]])
     action, _ = actor.sample(head)

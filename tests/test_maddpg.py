@@ -97,7 +97,8 @@ def test_two_carry_a_load_as_is_best(options):
     algo, _ = learn(env, 500, head_penalty=0.0, **options)
     assert greedy_return(algo, env) == pytest.approx(-0.2 / 3, abs=0.015)
     x = np.linspace(-0.9, 0.9, 64, dtype=np.float32)
-    obs = Obs(np.repeat(x[:, None, None], 2, 1), *(np.zeros((64, 0)),) * 2, np.ones((64, 2), bool), None, x > 2)
+    seen, nothing = np.repeat(x[:, None, None], 2, 1), np.zeros((64, 0))
+    obs = Obs(seen, nothing, nothing, np.ones((64, 2), bool), None, x > 2)
     np.testing.assert_allclose(algo.act(obs, greedy=True).sum(1)[:, 0], 0.8 * x, atol=0.12)
 
 
