@@ -61,6 +61,17 @@ class Maddpg:
     """
 
     def __init__(self, spec: Spec, config: MaddpgConfig, *, seed: int, device: str = "cpu") -> None:
+        """Builds networks, targets and optimisers; the replay comes with `begin`.
+
+        Args:
+            spec: Shapes.
+            config: Options.
+            seed: Of all chance.
+            device: Where the networks compute.
+
+        Raises:
+            ValueError: The critic is to see a state, and there is none.
+        """
         self.spec, self.config, self.device = spec, config, torch.device(device)
         self._store = torch.device("cpu") if config.replay_on == "memory" else self.device
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(4, np.uint64)]
@@ -74,7 +85,7 @@ class Maddpg:
         space = spec.action_space
         self.action_dim = int(getattr(space, "n", 0)) or int(np.prod(space.shape or ()))  # A
         if config.critic == "state" and not spec.state_dim:
-            raise ValueError("critic is 'state', but this environment has none; 'central' reads all observations")
+            raise ValueError("critic is 'state', but this environment has none; allowed are 'central' and 'local'")
         kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
         self.critics = nn.ModuleList(
             QCritic(

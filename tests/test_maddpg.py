@@ -14,7 +14,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 from streams import SPECS, Stream, drive, same
-from toys import Carry, Departing, Endless, Leaving, Martyr, Match, Payoff, Quadrant, Reach, Roles, Toy, train
+from toys import Carry, Departing, Endless, Leaving, Martyr, Match, Payoff, Quadrant, Reach, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.maddpg import Maddpg, build_actor
@@ -264,6 +264,18 @@ def test_wandering_noise_begins_anew_with_an_episode():
     assert algo._wander[:200].std() == pytest.approx(0.5 * (1 - 0.99**2) ** 0.5, rel=0.1)  # of one step
 
 
+def test_a_critic_of_states_sees_the_state():
+    _, told = learn(Weather(), 150, critic="state")
+    _, blind = learn(Weather(), 150)
+    assert tail(told, "value_loss") < 0.05
+    assert tail(blind, "value_loss") > 0.3
+
+
+def test_a_critic_of_states_needs_one():
+    with pytest.raises(ValueError, match="this environment has none"):
+        Maddpg(SPECS[1], MaddpgConfig(critic="state"), seed=0)
+
+
 # --- promises --------------------------------------------------------------------------------------------------------
 
 EVERY_KIND = [
@@ -273,6 +285,8 @@ EVERY_KIND = [
     {"twin": True, "agent_id": True, "share": "group"},
     {"prioritised": 0.6, "value_norm": False, "update_every": 2},
     {"replay_on": "memory", "critic": "local", "reward": "team"},
+    {"critic": "state"},
+    {"critic": "state", "reward": "team"},
 ]
 
 
@@ -282,8 +296,15 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Maddpg:
     return Maddpg(spec, MaddpgConfig(**{**small, **options}), seed=seed)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
-@pytest.mark.parametrize("options", EVERY_KIND, ids=str)
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        pytest.param(spec, options, id=f"{name}-{options}")
+        for name, spec in zip(("discrete", "box", "image"), SPECS, strict=True)
+        for options in EVERY_KIND
+        if spec.state_dim or options.get("critic") != "state"
+    ],
+)
 class TestPromises:
     def test_same_seed_same_bytes(self, spec, options):
         before = torch.get_rng_state()
@@ -465,8 +486,8 @@ def test_iddpg_differs_in_its_critic_alone():
 
 
 def test_memory_stays_flat():
-    """Python memory after many updates, against after some."""
-    env, sizes = Match(4), []
+    """Python's memory and what tensors there are after many updates, against after some."""
+    env, sizes, tensors = Match(4), [], []
     algo = Maddpg(spec_of(env), MaddpgConfig(hidden=(4,), warm_up=8, replay_size=100, batch=8, updates=1), seed=0)
     train(env, algo, 50)
     tracemalloc.start()
@@ -475,6 +496,8 @@ def test_memory_stays_flat():
             train(env, algo, updates)
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
+            tensors.append(sum(isinstance(one, torch.Tensor) for one in gc.get_objects()))
     finally:
         tracemalloc.stop()
     assert sizes[1] - sizes[0] < 20_000
+    assert tensors[1] <= tensors[0]

@@ -105,7 +105,7 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         folder = tmp_path / name
         assert command.main([*tiny_run, "--total-steps", "240", "--log-dir", str(tmp_path), "--run-name", name]) == 0
         said = capsys.readouterr().err
-        bytes_ = 800 * (4 * (2 * 54 + 54 * 2 * (name == "discrete") + 3 + 1) + 10 + (24 if name == "discrete" else 60))
+        bytes_ = 800 * (4 * (2 * 54 + 3 + 1) + 10 + (24 if name == "discrete" else 60))
         assert said.count(f"replay: 800 steps in {bytes_:,} bytes on cpu") == 1
         assert command.main(["--resume", str(folder), "--total-steps", "400", "--quiet"]) == 0
         assert ("no replay" in capsys.readouterr().err) is (name == "discrete")
