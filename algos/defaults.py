@@ -20,12 +20,13 @@ class Defaults:
 # MPE: episodes of 25 steps that pay at once for being nearer. Looking far ahead only adds noise.
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
-# An action moves an agent in the next step only: in one-step targets its effect shows through bootstrapping alone.
-_MPE_OFF_POLICY: dict[str, Any] = {"gamma": 0.9, "n_step": 3}
+_MPE_OFF_POLICY = {"gamma": _MPE["gamma"]}
+# Where agents talk, choices stay open for long: a message that is hardly ever sent is never understood.
+_MPE_TALK_OFF_POLICY = {**_MPE_OFF_POLICY, "head_penalty": 5e-3, "head_penalty_end": 5e-4}
 
 # A critic that knows the shaping by heart cancels it, and nothing is left to climb before the first deliveries; with
 # less far sight than the shaping's own (0.99) progress pays. To load, a robot must stand still for five steps.
-_WAREHOUSE_OFF_POLICY = {"gamma": 0.95, "n_step": 3, "noise_std": 0.1, "noise_std_end": 0.05}
+_WAREHOUSE_OFF_POLICY = {"gamma": 0.95, "noise_std": 0.1, "noise_std_end": 0.05}
 
 _ON_POLICY, _OFF_POLICY = ("mappo", "ippo"), ("maddpg", "iddpg")
 # An update after nearly every step would make a row of scalars each.
@@ -49,7 +50,7 @@ OTHERS: dict[tuple[str, str], Defaults] = {
     for prefix in ("mpe2.", "pettingzoo.mpe.", "mpe/")
     for algos, run, options in (
         (_ON_POLICY, {"total_steps": 600_000, "n_worlds": 128}, _MPE),
-        (_OFF_POLICY, {"total_steps": 200_000, **_WORLDS}, _MPE_OFF_POLICY),
+        (_OFF_POLICY, {"total_steps": 200_000, **_WORLDS}, _MPE_TALK_OFF_POLICY),
     )
     for algo in algos
 }

@@ -317,7 +317,8 @@ class Maddpg:
         climb = masked_mean((slope * action).sum(-1), alive)
         penalty = masked_mean(head.square().mean(-1), alive)
 
-        norm = self.policy_descent.step(config.head_penalty * penalty - climb)
+        weight = linear(config.head_penalty, config.head_penalty_end, self.progress)
+        norm = self.policy_descent.step(weight * penalty - climb)
         with torch.no_grad():
             stats = {
                 "policy_value": masked_mean(value, alive),

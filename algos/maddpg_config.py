@@ -19,7 +19,7 @@ class MaddpgConfig:
     """Step size of Adam, of the critics."""
     gamma: float = 0.99
     """Discount per environment step."""
-    n_step: int = 1
+    n_step: int = 3
     """Rewards summed before a target bootstraps; more learn faster from late rewards, of ever older behaviour."""
     tau: float = 0.03
     """How far the target networks go towards the learned ones in a gradient step; 1: they are the same."""
@@ -60,7 +60,10 @@ class MaddpgConfig:
     temperature_end: float = 1.0
     """Temperature at its end; linear in between."""
     head_penalty: float = 1e-3
-    """Weight of the mean squared logits, or means before tanh, in the policy's loss: keeps choices from freezing."""
+    """Weight of the mean squared logits, or means before tanh, in the policy's loss, at the start of a run: keeps
+    choices open until their worth is known."""
+    head_penalty_end: float = 1e-3
+    """That weight at its end; linear in between."""
     value_norm: bool = True
     """Learn values in units of the running deviation of their targets."""
     max_grad_norm: float = 0.5
@@ -90,7 +93,14 @@ class MaddpgConfig:
         for name in ("policy_lr", "critic_lr", "max_grad_norm", "temperature", "temperature_end", "tau", "ou_theta"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
-        for name in ("target_noise", "target_noise_clip", "noise_std", "noise_std_end", "head_penalty"):
+        for name in (
+            "target_noise",
+            "target_noise_clip",
+            "noise_std",
+            "noise_std_end",
+            "head_penalty",
+            "head_penalty_end",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
         for name in ("n_step", "update_every", "updates", "batch", "policy_delay", "replay_size"):
