@@ -201,7 +201,9 @@ def test_targets_by_hand(fate, reward, n_steps, twin, monkeypatch):
 def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     """Q_0 = 3 a_0 - 7 a_1, Q_1 = 3 a_1 - 7 a_0, tanh' = 1: the gradient of a mean over two agents is 3 / 2 each."""
     spec = Spec(2, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
-    algo = Maddpg(spec, MaddpgConfig(share="none", head_penalty=0.0, hidden=(4,)), seed=0)
+    options = {"head_penalty": 2.0, "head_penalty_end": 0.0}
+    algo = Maddpg(spec, MaddpgConfig(**options, share="none", hidden=(4,)), seed=0)
+    algo.progress = 1.0
     head = torch.zeros(1, 2, 1, requires_grad=True)
     monkeypatch.setattr(algo.policy, "forward", lambda obs: (head, None))
     monkeypatch.setattr(
@@ -217,6 +219,12 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     algo._policy_step(moments, torch.ones(1, 2, 1))
     assert head.grad is not None
     assert head.grad.flatten().tolist() == [0.0, -3.0]
+    algo.progress, head.grad = 0.25, None
+    with torch.no_grad():
+        head.fill_(0.5)
+    algo._policy_step(moments, torch.ones(1, 2, 1))
+    assert head.grad is not None  # 1.5 h^2 for the one there is, and tanh' = 1 - tanh^2
+    assert head.grad.flatten().tolist() == pytest.approx([0.0, 1.5 - 3.0 * (1.0 - math.tanh(0.5) ** 2)])
 
 
 # --- acting ----------------------------------------------------------------------------------------------------------
