@@ -80,7 +80,8 @@ class QCritic(nn.Module):
             inputs = [n * features, action_dim, (n - 1) * action_dim]
         ids = agent_id and kind != "team"
         self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
-        self.register_buffer("order", torch.tensor(seen_from(spec.groups)), persistent=False)  # (N, N)
+        order = torch.tensor(seen_from(spec.groups or [range(n)]))  # (N, N)
+        self.register_buffer("order", order, persistent=False)
         places = torch.eye(n).repeat_interleave(action_dim, 1)  # (N, N * A), 1 at an agent's own place
         self.register_buffer("places", places, persistent=False)
         self.trunk = Trunk(
@@ -117,7 +118,7 @@ class QCritic(nn.Module):
             inputs = [obs, action if own is None else own]
             if self.reads_state:
                 inputs += [self._state(state), action.flatten(-2).unsqueeze(-2) * (1.0 - self.places)]
-            elif self.kind == "central" and self.order.shape[0] > 1:
+            elif self.kind == "central" and len(self.order) > 1:
                 inputs[0] = obs[:, self.order].flatten(-2)  # (R, N, N * F)
                 inputs.append(action[:, self.order[:, 1:]].flatten(-2))  # (R, N, (N - 1) * A)
         if self.ids is not None:

@@ -69,9 +69,10 @@ def test_agents_see_each_other_round_their_group() -> None:
     assert seen_from([[3, 0], [1, 2]]) == [[0, 3, 1, 2], [1, 2, 3, 0], [2, 1, 3, 0], [3, 0, 1, 2]]
 
 
-def test_who_shares_parameters_shares_a_view() -> None:
+@pytest.mark.parametrize("groups", [((0, 1, 2),), ()])
+def test_who_shares_parameters_shares_a_view(groups: Any) -> None:
     """Three alike in a ring: turn the ring, and the values turn with it."""
-    judge, (obs, _, action, own) = critic("central", "all", state=False, groups=((0, 1, 2),)), batch()
+    judge, (obs, _, action, own) = critic("central", "all", state=False, groups=groups), batch()
     values = judge(obs, None, action, own)
     turned = judge(*(None if x is None else x.roll(1, 1) for x in (obs, None, action, own)))
     torch.testing.assert_close(turned, values.roll(1, 1))
