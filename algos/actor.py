@@ -152,7 +152,7 @@ class Actor(nn.Module):
                 action = torch.div(log_p.exp(), clocks, out=clocks).argmin(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
         log_std = self.log_std[self.sets]  # (N, A)
-        mean = action = torch.tanh(head) if self.bounded else head
+        mean = action = self._mean(head)
         if generator is not None:
             noise = torch.empty_like(mean).normal_(generator=generator)
             action = torch.addcmul(mean, log_std.exp(), noise)
@@ -166,7 +166,10 @@ class Actor(nn.Module):
             return log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy
         log_std = self.log_std[self.sets]  # (N, A)
         entropy = (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)  # (N,)
-        return gaussian_log_prob(head, log_std, action), entropy.expand(head.shape[:-1])
+        return gaussian_log_prob(self._mean(head), log_std, action), entropy.expand(head.shape[:-1])
+
+    def _mean(self, head: Tensor) -> Tensor:
+        return torch.tanh(head) if self.bounded else head
 
     def to_space(self, action: Tensor) -> Tensor:
         """Actions inside the action space: int64 as they are, floats from [-1, 1] to the Box and clipped to it."""

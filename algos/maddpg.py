@@ -1,6 +1,6 @@
 """MADDPG, MATD3 and IDDPG: deterministic policies for many agents, taught off-policy by critics of joint actions.
 
-The whole update stands in `Maddpg.update`, top to bottom; its gradient steps are `_critic_step` and `_policy_step`.
+The whole update stands in `Maddpg._learn`, top to bottom; its gradient steps are `_critic_step` and `_policy_step`.
 
 Axes: B worlds, N agents, O observation, S global state, A actions; R sampled moments, K steps of a target, V values (N,
 or 1 for a team).
@@ -14,6 +14,7 @@ normalised; parameters may be shared.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ from .replay import Replay
 from .returns import masked_mean, masked_var, n_step
 from .snapshot import copied
 from .targets import Target
+from .threads import one_thread
+from .vision import is_image
 
 
 def build_actor(spec: Spec, config: MaddpgConfig, generator: torch.Generator | None = None) -> Actor:
@@ -133,6 +136,7 @@ class Maddpg:
         steps = self.replay.steps * self.replay.n_worlds
         return (f"replay: {steps:,} steps in {self.replay.nbytes:,} bytes on {self._store}",)
 
+    @one_thread()
     @torch.inference_mode()
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
         """Chooses actions for all agents in one forward pass; see `Algorithm.act`."""
@@ -187,7 +191,13 @@ class Maddpg:
         if replay is None or len(replay) < max(config.warm_up, 1) or self._since < config.update_every:
             return {}
         self._since = 0
-        drawing = self._generators["drawing"]
+        # Some thousand rows of numbers are too few to be shared out among threads; images are not.
+        with nullcontext() if is_image(self.spec.obs_shape) else one_thread():
+            return self._learn(replay)
+
+    def _learn(self, replay: Replay) -> dict[str, float]:
+        """Gradient steps: critics towards targets, policies up the critics' slope, target networks after them."""
+        config, drawing = self.config, self._generators["drawing"]
         beta = linear(config.prioritised_beta, 1.0, self.progress)
         delay = config.policy_delay if config.twin else 1
         of_critics: list[dict[str, Tensor]] = []
@@ -321,7 +331,7 @@ class Maddpg:
         norm = self.policy_descent.step(weight * penalty - climb)
         with torch.no_grad():
             stats = {
-                "policy_value": masked_mean(value, alive),
+                "policy_value": masked_mean(self.value_norm.denormalize(value) if config.value_norm else value, alive),
                 "slope": masked_mean(slope.square().sum(-1).sqrt(), alive),
                 "head_square": penalty.detach(),
                 "grad_norm": norm,

@@ -73,7 +73,7 @@ class MaddpgConfig:
     activation: Activation = "relu"
     """Between layers; relu is the fastest on a CPU, elu the slowest."""
     critic: Literal["central", "state", "local"] = "central"
-    """What a critic sees: what all see and do, the global state and what all do, or its own agent alone."""
+    """What a critic sees: what all see and do; the global state, its own agent and what all do; its own agent alone."""
     share: Share = "all"
     """Who shares parameters: all agents, the agents of a group, or none."""
     agent_id: bool = False
@@ -127,4 +127,4 @@ class IddpgConfig(MaddpgConfig):
     """IDDPG: every agent learns from what it sees and does itself."""
 
     critic: Literal["central", "state", "local"] = "local"
-    """What a critic sees: what all see and do, the global state and what all do, or its own agent alone."""
+    """What a critic sees: what all see and do; the global state, its own agent and what all do; its own agent alone."""

@@ -51,7 +51,8 @@ class Priorities:
 
     def _set(self, index: Tensor, priority: Tensor) -> None:
         node = index + self.leaves
-        self.tree[node] = priority
+        self.tree.index_fill_(0, node, 0.0)
+        self.tree.scatter_reduce_(0, node, priority, "amax")  # of a moment drawn twice the greater surprise
         for _ in range(self.levels):
             node = node >> 1
             self.tree[node] = self.tree[2 * node] + self.tree[2 * node + 1]  # two that share a parent write the same

@@ -72,15 +72,15 @@ class QCritic(nn.Module):
             features = self.encoder.n_features
         if kind == "team":
             inputs = [spec.state_dim if state else n * features, n * action_dim]
+        elif self.reads_state:
+            inputs = [features, action_dim, spec.state_dim, n * action_dim]
         elif kind == "local" or n == 1:
             inputs = [features, action_dim]
-        elif state:
-            inputs = [features, action_dim, spec.state_dim, n * action_dim]
         else:
             inputs = [n * features, action_dim, (n - 1) * action_dim]
         ids = agent_id and kind != "team"
         self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
-        order = torch.tensor(seen_from(spec.groups or [range(n)]))  # (N, N)
+        order = torch.tensor(seen_from(spec.groups, n))  # (N, N)
         self.register_buffer("order", order, persistent=False)
         places = torch.eye(n).repeat_interleave(action_dim, 1)  # (N, N * A), 1 at an agent's own place
         self.register_buffer("places", places, persistent=False)
@@ -133,15 +133,17 @@ class QCritic(nn.Module):
         return state.unsqueeze(-2)
 
 
-def seen_from(groups: Sequence[Sequence[int]]) -> list[list[int]]:
+def seen_from(groups: Sequence[Sequence[int]], n_agents: int) -> list[list[int]]:
     """All agents in the order in which each of them sees them, (N, N).
 
     First itself, then those of its own group, the next one first and round to the one before it; then the other groups,
-    each as it stands. So every agent of a group has its likes at the same places, and the same others.
+    each as it stands. So every agent of a group has its likes at the same places, and the same others. Agents of no
+    group are one.
     """
-    order: dict[int, list[int]] = {}
+    of_none = [agent for agent in range(n_agents) if not any(agent in group for group in groups)]
+    groups, order = [*groups, of_none], {}
     for mine, group in enumerate(groups):
         rest = [agent for other, agents in enumerate(groups) if other != mine for agent in agents]
         for place, agent in enumerate(group):
             order[agent] = [*group[place:], *group[:place], *rest]
-    return [order[agent] for agent in sorted(order)]
+    return [order[agent] for agent in range(n_agents)]

@@ -12,6 +12,7 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
+from .buffers import tensor_of
 from .core import Array, Spec, Transition
 from .priorities import Priorities
 
@@ -102,8 +103,8 @@ class Replay:
         self.departures |= bool(((seen & ~final.alive) & ~over[:, None]).any())
         self._write("obs", np.where(here[..., None], obs.obs, np.float32(0)))
         self._write("next_obs", np.where(seen[..., None], final.obs, np.float32(0)))
-        there = torch.from_numpy(here)
-        self._write("action", action.cpu() * (there if action.dim() == 2 else there.unsqueeze(-1)))
+        gone = ~tensor_of(here)
+        self._write("action", action.cpu().masked_fill(gone if action.dim() == 2 else gone.unsqueeze(-1), 0))
         self._write("reward", np.where(here, transition.reward, np.float32(0)))
         self._write("team_reward", transition.team_reward)
         self._write("alive", here)
@@ -125,7 +126,7 @@ class Replay:
         self.rows = min(self.rows + 1, self.steps)
 
     def _write(self, name: str, value: Array | Tensor) -> None:
-        self.fields[name][self.next] = torch.as_tensor(value)
+        self.fields[name][self.next] = tensor_of(np.asarray(value)) if not isinstance(value, Tensor) else value
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """(R,) indices into (T * B): each step that is there as likely as any other, or by priority."""
@@ -171,7 +172,7 @@ class Replay:
         found = {name: fields[name].index_select(0, index) for name in kept}
         found |= {name: fields[name].index_select(0, ends) for name in led_to}
         found |= {name: follow[name] for name in ("reward", "team_reward", "terminated")}
-        found["team_over"] = follow["over"] & ~survives.any(-1)
+        found["team_over"] = follow["over"] & ~(survives | follow["next_alive"]).any(-1)
         found["stop"] = stop
         of_last = last.view(-1, 1, 1).expand(-1, 1, leaves.shape[-1])  # (R, 1, N)
         found["next_here"] = (survives | follow["next_alive"]).gather(1, of_last).squeeze(1)
@@ -179,17 +180,24 @@ class Replay:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """What is there so far, copied."""
+        """What is there so far, copied into the machine's memory."""
         return {
+            "steps": self.steps,
             "next": self.next,
             "rows": self.rows,
             "departures": self.departures,
             "priorities": None if self.priorities is None else self.priorities.state_dict(),
-            "fields": {name: field[: self.rows].clone() for name, field in self.fields.items()},
+            "fields": {name: field[: self.rows].to("cpu", copy=True) for name, field in self.fields.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict` of a replay of the same shapes."""
+        """Goes on from `state_dict` of a replay of the same shapes.
+
+        Raises:
+            ValueError: It held another number of steps.
+        """
+        if state["steps"] != self.steps:
+            raise ValueError(f"a replay of {state['steps']} steps of every world, not {self.steps}")
         self.next, self.rows, self.departures = state["next"], state["rows"], state["departures"]
         if self.priorities is not None:
             self.priorities.load_state_dict(state["priorities"])

@@ -87,7 +87,8 @@ class _Run:
     """Steps at which each recurring thing was last done."""
     sums: dict[str, float] = field(default_factory=dict)
     """Update scalars since the last row, summed."""
-    updates: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many updates had each of them; not all have all."""
     seconds: float = 0.0
     """Time spent training, over all resumes [s]."""
     best: float | None = None
@@ -214,15 +215,15 @@ def run(
         clock += (acted - begin, stepped - acted, updated - stepped, end - begin)
 
         if scalars:
-            state.updates += 1
             for name, value in scalars.items():
                 state.sums[name] = state.sums.get(name, 0.0) + value
+                state.counts[name] = state.counts.get(name, 0) + 1
             if state.steps - state.marks.get("row", 0) >= schedule.log_every:
                 state.seconds += clock[3]
                 monitor.actions(state.steps, action, alive, env.action_space)
                 monitor.row(state.steps, _row(state, episodes, clock, state.steps - counted, len(env.agents)))
                 state.marks["row"] = counted = state.steps
-                state.sums, state.updates = {}, 0
+                state.sums, state.counts = {}, {}
                 clock[:] = 0
         progress.update(state.steps, episodes.mean_return)
 
@@ -257,7 +258,7 @@ def _refill(replay: Replay, resume: dict[str, Any], say: Callable[[str], None]) 
 
 def _row(state: _Run, episodes: EpisodeStatistics, clock: Array, steps: int, n_agents: int) -> dict[str, float]:
     """The scalars of one row."""
-    row = {f"train/{name}": total / state.updates for name, total in state.sums.items()}
+    row = {f"train/{name}": total / state.counts[name] for name, total in state.sums.items()}
     for name, mean in episodes.means().items():
         row[f"{'rollout' if name in episodes.own_columns else 'env'}/{name}"] = mean
     row["rollout/episodes"] = episodes.finished

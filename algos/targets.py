@@ -30,8 +30,6 @@ class Target(Generic[Network]):
             descent: By which it learns; its vector is read.
         """
         self.network = copy.deepcopy(network).requires_grad_(False)
-        for parameter in self.network.parameters():
-            parameter.grad = None
         self._vector = as_vector(self.network)
         self._source = descent.vector
 

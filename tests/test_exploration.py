@@ -107,6 +107,8 @@ def test_bounded_policies_stay_within_the_box() -> None:
     action, _ = actor.sample(head)
     np.testing.assert_allclose(action, [[[0.0, 1.0], [0.5, -1.0]]], atol=1e-6)
     np.testing.assert_allclose(actor.to_space(action), [[[1.0, 1.0], [2.0, 0.0]]], atol=1e-6)
+    drawn, log_prob = actor.sample(head[..., :1].expand(1, 2, 2), generator=chance())
+    torch.testing.assert_close(actor.log_prob(head[..., :1].expand(1, 2, 2), drawn)[0], log_prob)
     noisy = torch.cat([actor.sample(head, None, generator)[0] for generator in [chance()] * 4000])
     assert (noisy - action).std() == pytest.approx(0.25, rel=0.05)
     assert "log_std" in actor.state_dict()

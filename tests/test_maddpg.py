@@ -227,6 +227,38 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     assert head.grad.flatten().tolist() == pytest.approx([0.0, 1.5 - 3.0 * (1.0 - math.tanh(0.5) ** 2)])
 
 
+def test_target_actions_are_smoothed_within_bounds(monkeypatch):
+    """Fujimoto et al. 2018, equation 14: clipped noise on the target policy's action, the sum within the Box."""
+    spec = Spec(2, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
+    algo = Maddpg(spec, MaddpgConfig(twin=True, target_noise=0.2, target_noise_clip=0.3, hidden=(4,)), seed=0)
+    head = torch.atanh(torch.tensor([0.1, 0.9])).view(1, 2, 1).expand(20_000, 2, 1)
+    monkeypatch.setattr(algo.target_policy.network, "forward", lambda obs: (head, None))
+    action = algo._target_actions(head, None, torch.ones(20_000, 2, dtype=torch.bool))[..., 0]
+    low, high = action.aminmax(dim=0)
+    np.testing.assert_allclose(low, [-0.2, 0.6], atol=1e-5)
+    np.testing.assert_allclose(high, [0.4, 1.0], atol=1e-5)
+    clipped = 0.1 + np.clip(0.2 * np.random.default_rng(0).standard_normal(10**6), -0.3, 0.3)
+    assert action[:, 0].std() == pytest.approx(clipped.std(), rel=0.03)
+    plain = Maddpg(spec, MaddpgConfig(hidden=(4,)), seed=0)
+    monkeypatch.setattr(plain.target_policy.network, "forward", lambda obs: (head, None))
+    assert torch.equal(plain._target_actions(head, None, torch.ones(20_000, 2, dtype=torch.bool)), torch.tanh(head))
+
+
+def test_what_is_drawn_more_often_counts_less(monkeypatch):
+    """The gradient of 1/2 w (Q - y)^2 for two moments of weights 1 and 1/4, over their number."""
+    spec = Spec(1, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
+    algo = Maddpg(spec, MaddpgConfig(value_norm=False, hidden=(4,)), seed=0)
+    value = torch.zeros(2, 1, requires_grad=True)
+    monkeypatch.setattr(algo.critics[0], "forward", lambda obs, state, joint: value)
+    monkeypatch.setattr(algo, "_targets", lambda moments: torch.tensor([[1.0], [2.0]]))
+    monkeypatch.setattr(algo.critic_descent, "step", lambda loss: (loss.backward(), loss.detach())[1])
+    moments = {"obs": torch.zeros(2, 1, 1), "alive": torch.ones(2, 1, dtype=torch.bool)}
+    _, surprise = algo._critic_step(moments, torch.zeros(2, 1, 1), torch.tensor([1.0, 0.25]))
+    assert value.grad is not None
+    assert value.grad.flatten().tolist() == [-0.5, -0.25]
+    assert surprise.tolist() == [1.0, 2.0]
+
+
 # --- acting ----------------------------------------------------------------------------------------------------------
 
 

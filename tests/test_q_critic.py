@@ -65,8 +65,19 @@ def test_a_critic_sees_what_its_kind_may_see(kind: Kind, share: Share, state: bo
 
 
 def test_agents_see_each_other_round_their_group() -> None:
-    assert seen_from([[0, 1, 2]]) == [[0, 1, 2], [1, 2, 0], [2, 0, 1]]
-    assert seen_from([[3, 0], [1, 2]]) == [[0, 3, 1, 2], [1, 2, 3, 0], [2, 1, 3, 0], [3, 0, 1, 2]]
+    assert seen_from([[0, 1, 2]], 3) == [[0, 1, 2], [1, 2, 0], [2, 0, 1]]
+    assert seen_from([[3, 0], [1, 2]], 4) == [[0, 3, 1, 2], [1, 2, 3, 0], [2, 1, 3, 0], [3, 0, 1, 2]]
+    assert seen_from([[1]], 3) == [[0, 2, 1], [1, 0, 2], [2, 0, 1]]
+
+
+@pytest.mark.parametrize("state", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_agent_alone_is_judged_too(kind: Kind, state: bool) -> None:
+    spec = Spec(1, 4, 2, Discrete(2), ((0,),))
+    settings = {"hidden": (16,), "activation": "relu", "agent_id": False, "generator": chance()}
+    judge, (obs, states, action, own) = QCritic(spec, kind, 2, state=state, share="all", **settings), batch()
+    seen, does, instead = (x[:, :1] for x in (obs, action, own))
+    torch.testing.assert_close(judge(seen, states, does, instead), judge(seen, states, instead))
 
 
 @pytest.mark.parametrize("groups", [((0, 1, 2),), ()])

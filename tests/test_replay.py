@@ -63,7 +63,7 @@ def test_a_sample_is_what_a_search_finds(spec: Spec, steps: int, n_steps: int) -
             survives = here & ~now.terminated[b]
             over = now.truncated[b] | now.ended[b]
             leaves = survives & ~now.final.alive[b]
-            assert found["team_over"][index, k] == (over & ~survives.any())
+            assert found["team_over"][index, k] == (over & ~(survives | now.final.alive[b]).any())
             stops = over or leaves.any() or t + k == steps - 1 or k == n_steps - 1
             assert found["stop"][index, k] == stops
             if stops:
@@ -131,6 +131,20 @@ def test_it_goes_on_as_it_was_saved(steps: int, prioritised: float) -> None:
     assert kept["rows"] == min(steps, 11), "a kept state does not move"
 
 
+def test_a_replay_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="a replay of 11 steps of every world, not 4"):
+        Replay(SPECS[0], 20, 5, state=True, action_mask=True).load_state_dict(filled(SPECS[0], 51, 29)[0].state_dict())
+
+
+def test_the_dead_do_nothing_even_if_it_is_nan() -> None:
+    stream, replay = Stream(SPECS[1], noise_for_the_dead=1), Replay(SPECS[1], 20, 5, state=False, action_mask=False)
+    while stream.now.alive.all():
+        stream.step(np.zeros((5, 3, 2), np.float32))
+    alive = stream.now.alive
+    replay.add(stream.step(np.zeros((5, 3, 2), np.float32)), torch.full((5, 3, 2), torch.nan))
+    np.testing.assert_array_equal(replay.fields["action"][0].isnan(), np.broadcast_to(alive[..., None], (5, 3, 2)))
+
+
 def test_priorities_by_hand() -> None:
     """Two of five moments surprised by 1 and 3: drawn as 1 : 3 with alpha = 1, weights as 3 : 1 with beta = 1."""
     priorities, generator = Priorities(5, alpha=1.0), torch.Generator().manual_seed(0)
@@ -157,12 +171,11 @@ def test_the_tree_holds_sums_whatever_is_written(size: int) -> None:
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     priorities, want = Priorities(size, alpha=1.0), np.zeros(size)
     for _ in range(20):
-        index = np.unique(rng.integers(0, size, 7))
+        index = np.unique(rng.integers(0, size, 7))  # a moment may be drawn twice: the greater surprise counts
         surprise = rng.random(len(index)) * 10.0 ** rng.integers(-6, 6)
         want[index] = surprise + Priorities.EPS
-        # a moment may have been drawn twice, and surprised the same
         twice = np.concatenate([index, index])
-        priorities.update(torch.from_numpy(twice), torch.from_numpy(np.concatenate([surprise, surprise])))
+        priorities.update(torch.from_numpy(twice), torch.from_numpy(np.concatenate([surprise, surprise / 2])))
         np.testing.assert_allclose(priorities.tree[1], want.sum(), rtol=1e-12)
         drawn = priorities.draw(100, generator).numpy()
         assert (want[drawn] > 0).all()
