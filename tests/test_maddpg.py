@@ -201,8 +201,8 @@ def test_targets_by_hand(fate, reward, n_steps, twin, monkeypatch):
 def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     """Q_0 = 3 a_0 - 7 a_1, Q_1 = 3 a_1 - 7 a_0, tanh' = 1: the gradient of a mean over two agents is 3 / 2 each."""
     spec = Spec(2, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
-    options = {"head_penalty": 2.0, "head_penalty_end": 0.0}
-    algo = Maddpg(spec, MaddpgConfig(**options, share="none", hidden=(4,)), seed=0)
+    config = MaddpgConfig(head_penalty=2.0, head_penalty_end=0.0, share="none", hidden=(4,))
+    algo = Maddpg(spec, config, seed=0)
     algo.progress = 1.0
     head = torch.zeros(1, 2, 1, requires_grad=True)
     monkeypatch.setattr(algo.policy, "forward", lambda obs: (head, None))
