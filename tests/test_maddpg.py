@@ -532,12 +532,12 @@ def test_memory_stays_flat():
     train(env, algo, 50)
     tracemalloc.start()
     try:
-        for updates in (50, 200):
+        for updates in (50, 200, 200):
             train(env, algo, updates)
             gc.collect()
             sizes.append(tracemalloc.get_traced_memory()[0])
             tensors.append(sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects()))
     finally:
         tracemalloc.stop()
-    assert sizes[1] - sizes[0] < 20_000
-    assert tensors[1] <= tensors[0]
+    assert min(np.diff(sizes)) < 20_000  # what leaks grows every time, what is made once does not
+    assert tensors[2] <= tensors[1]
