@@ -37,7 +37,7 @@ class Case(NamedTuple):
     script: str
     """In this folder; "" for `train.py`."""
     options: tuple[str, ...] = ()
-    """Of either."""
+    """What `train.py`, or the script after the seconds, is given."""
     requirements: tuple[str, ...] = ()
     """What a venv of its own needs; () for the one this runs in."""
 
