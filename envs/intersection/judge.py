@@ -19,7 +19,7 @@ from ..kernels import kernel
 from .config import DECELERATION, LENGTH
 from .motion import DT, touch
 from .roads import CROSS, CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT
-from .spots import AT, N_SPOT, REST, WAY, leader_of, locate, pose_at, shares_zone
+from .spots import N_SPOT, REST, WAY, leader_of, locate, pose_at, shares_zone
 from .state import (
     ACCELERATED,
     ARRIVED,
@@ -130,20 +130,17 @@ def _time_to_touch(segment, p, s, v, other_p, other_s, other_v, begin, end):
 
 
 @kernel
-def watch(prices, segment, where, zone, car, route, b, spot, urgent, cost, totals):
+def watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals):
     """Adds 1 to cost (B, V) of those whose time to collision is below `RISKY`; `urgent` (V,) is room for the times."""
-    n = len(spot)
-    for i in range(n):
+    for i in there:
         urgent[i] = math.inf
-    for i in range(n):
-        if spot[i, AT] < 0.0:
-            continue
+    for m, i in enumerate(there):
         p, s, v = route[b, i], car[b, i, POSITION], car[b, i, SPEED]
-        j, far = leader_of(where, zone, spot, p, s, i)
+        j, far = leader_of(where, zone, spot, there, p, s, i)
         if j >= 0 and v > car[b, j, SPEED]:
             t = max(far - LENGTH, 0.0) / (v - car[b, j, SPEED])
             urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
-        for j in range(i):
+        for j in there[:m]:
             if not shares_zone(zone, spot, i, j):
                 continue
             mine, its = int(spot[i, WAY]), int(spot[j, WAY])
@@ -155,7 +152,7 @@ def watch(prices, segment, where, zone, car, route, b, spot, urgent, cost, total
                 end = min(end, TTC_HORIZON)
                 t = _time_to_touch(segment, p, s, v, route[b, j], car[b, j, POSITION], w, begin, end)
                 urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
-    for i in range(n):
+    for i in there:
         if urgent[i] < RISKY:
             cost[b, i] += 1.0
         if i < prices.n_agents:
@@ -226,7 +223,7 @@ def judge(
     """
     leg, stretch, zone, where, segment = roads.leg, roads.stretch, roads.zone, roads.where, roads.segment
     n = status.shape[1]
-    spot, urgent = np.empty((n, N_SPOT)), np.empty(n)
+    spot, urgent, road = np.empty((n, N_SPOT)), np.empty(n), np.empty(n, np.int64)
     pay(prices, roads.length, old, car, status_before, status, route, emergency, reward)
     for b in range(status.shape[0]):
         clock = (step[b] - 1) * CONTROL_STEP
@@ -236,7 +233,7 @@ def judge(
             prices.n_agents, roads.n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b,
             left, totals,
         )  # fmt: skip
-        locate(leg, stretch, car, status, legs, route, b, spot)
-        watch(prices, segment, where, zone, car, route, b, spot, urgent, cost, totals)
+        there = locate(leg, stretch, car, status, legs, route, b, spot, road)
+        watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals)
         for i in range(prices.n_agents):
             totals[b, LONGEST_WAIT] = max(totals[b, LONGEST_WAIT], car[b, i, STOOD])

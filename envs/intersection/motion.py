@@ -154,7 +154,7 @@ def drive(segment, length, n_legs, leg, profile, car, status, legs, route, step,
 def _has_room(where, zone, leg, stretch, car, route, b, i, entry_speed, spot):
     """Whether the entry is free: room to stay behind the last car even if it brakes as hard as it can."""
     p = route[b, i]
-    locate_one(leg, stretch, p, 0, -1e-3, spot[i])
+    locate_one(leg, stretch, p, 0, -1e-3, spot, i)
     free = True
     for j in range(len(spot)):
         far = ahead(where, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
@@ -171,7 +171,7 @@ def _put(leg, stretch, car, status, legs, route, b, i, entry_speed, spot):
     """Onto the road."""
     status[b, i], legs[b, i] = DRIVING, 0
     car[b, i, POSITION], car[b, i, SPEED], car[b, i, ACCELERATED], car[b, i, STOOD] = 0.0, entry_speed, 0.0, 0.0
-    locate_one(leg, stretch, route[b, i], 0, 0.0, spot[i])
+    locate_one(leg, stretch, route[b, i], 0, 0.0, spot, i)
 
 
 @kernel
@@ -182,7 +182,7 @@ def enter(traffic, where, zone, leg, stretch, car, status, legs, route, step):
     entry goes first; of those who came in the same instant, the lower index.
     """
     n, n_agents = status.shape[1], traffic.n_agents
-    spot = np.empty((n, N_SPOT))
+    spot, road = np.empty((n, N_SPOT)), np.empty(n, np.int64)
     for b in range(status.shape[0]):
         clock, waiting, driving = step[b] * CONTROL_STEP, False, False
         for i in range(n):
@@ -190,7 +190,7 @@ def enter(traffic, where, zone, leg, stretch, car, status, legs, route, step):
             driving |= i < n_agents and status[b, i] == DRIVING
         if not waiting:
             continue
-        locate(leg, stretch, car, status, legs, route, b, spot)
+        locate(leg, stretch, car, status, legs, route, b, spot, road)
         for i in range(n):
             if status[b, i] != PENDING or car[b, i, DUE] > clock:
                 continue

@@ -161,7 +161,8 @@ def _draw_ribbon(canvas: Canvas, env: Intersection, state: State, i: int) -> Non
 def _draw_zones(canvas: Canvas, roads: Roads, state: State, driving: list[int]) -> None:
     """Conflict zones that two cars are both about to use, where the first one's path runs through them."""
     spot = np.zeros((state.status.shape[1], N_SPOT))
-    locate(roads.leg, roads.stretch, state.car, state.status, state.leg, state.route, 0, spot)
+    there = np.zeros(len(spot), dtype=np.int64)
+    locate(roads.leg, roads.stretch, state.car, state.status, state.leg, state.route, 0, spot, there)
     for i, j in itertools.combinations(driving, 2):
         if not shares_zone(roads.zone, spot, i, j):
             continue

@@ -220,10 +220,10 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
     n = status.shape[1]
     way, pace = np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1))  # positions from the stop line, speeds
     key, rank, offset, spot = np.empty(n), np.empty(n), np.empty(n), np.empty((n, N_SPOT))
-    leader, placed = np.empty(n, np.int64), np.empty(n, np.bool_)
+    leader, placed, road = np.empty(n, np.int64), np.empty(n, np.bool_), np.empty(n, np.int64)
     for b in range(status.shape[0]):
         now, left = step[b] * CONTROL_STEP, 0
-        locate(roads.leg, roads.stretch, car, status, legs, route, b, spot)
+        there = locate(roads.leg, roads.stretch, car, status, legs, route, b, spot, road)
         for i in range(n):
             placed[i], leader[i], key[i] = False, -1, math.inf
             if spot[i, AT] < 0.0:
@@ -240,7 +240,7 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
             left += 1
         for i in range(n):
             if key[i] < math.inf:
-                leader[i], far = leader_of(where, zone, spot, route[b, i], car[b, i, POSITION], i)
+                leader[i], far = leader_of(where, zone, spot, there, route[b, i], car[b, i, POSITION], i)
                 if leader[i] >= 0:
                     offset[i] = far + way[i, 0] - way[leader[i], 0]
         while left > 0:

@@ -35,7 +35,6 @@ from .state import (
     BID,
     CLOSES,
     CONTROL_STEP,
-    DRIVING,
     DUE,
     NOTHING,
     OPENS,
@@ -124,11 +123,10 @@ def _soft(value, scale):
 
 
 @kernel
-def places(segment, car, status, route, b, out):
+def places(segment, car, route, there, b, out):
     """Fills out (V, 4): x, y, cos, sin of those on the road."""
-    for i in range(status.shape[1]):
-        if status[b, i] == DRIVING:
-            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = pose_at(segment, route[b, i], car[b, i, POSITION])
+    for i in there:
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = pose_at(segment, route[b, i], car[b, i, POSITION])
 
 
 @kernel
@@ -152,108 +150,104 @@ def expected(zone, spot, i, j, told):
 
 @kernel
 def _observe_own(
-    senses, length, n_legs, profile, where, zone, way, point, car, legs, route, emergency, spot, b, i, now, out
-):
+    senses, length, n_legs, profile, where, zone, way, point, car, legs, route, emergency, spot, there, b, i, now, out,
+    at,
+):  # fmt: skip
     p, s, v = route[b, i], car[b, i, POSITION], car[b, i, SPEED]
     mine, r = int(spot[i, WAY]), spot[i, REST]
     to_line, turn = -r - 0.5 * LENGTH, way[mine, TURN]
-    out[0] = _clip(v / senses.speed_limit)
-    out[1] = _clip(profile_at(profile, p, s, LIMIT) / senses.speed_limit)
-    out[2] = _clip(car[b, i, ACCELERATED] / DECELERATION)
-    out[3] = _soft(to_line, NEAR)
-    out[4] = 1.0 if turn == LEFT else 0.0
-    out[5] = 1.0 if turn == STRAIGHT else 0.0
-    out[6] = 1.0 if turn == RIGHT else 0.0
-    out[7] = 1.0 if to_line < 0.0 else 0.0
-    out[8] = _soft(length[p] - s, NEAR)
-    out[9] = 1.0
-    j, far = leader_of(where, zone, spot, p, s, i)
+    out[at] = _clip(v / senses.speed_limit)
+    out[at + 1] = _clip(profile_at(profile, p, s, LIMIT) / senses.speed_limit)
+    out[at + 2] = _clip(car[b, i, ACCELERATED] / DECELERATION)
+    out[at + 3] = _soft(to_line, NEAR)
+    out[at + 4] = 1.0 if turn == LEFT else 0.0
+    out[at + 5] = 1.0 if turn == STRAIGHT else 0.0
+    out[at + 6] = 1.0 if turn == RIGHT else 0.0
+    out[at + 7] = 1.0 if to_line < 0.0 else 0.0
+    out[at + 8] = _soft(length[p] - s, NEAR)
+    out[at + 9] = 1.0
+    j, far = leader_of(where, zone, spot, there, p, s, i)
     if j >= 0:
-        out[9] = _soft(far - LENGTH, NEAR)
-        out[10] = _clip((car[b, j, SPEED] - v) / senses.speed_limit)
-        out[11] = 1.0
-    out[12] = _soft(car[b, i, STOOD], SOON)
-    out[13] = 1.0 if emergency[b, i] else 0.0
+        out[at + 9] = _soft(far - LENGTH, NEAR)
+        out[at + 10] = _clip((car[b, j, SPEED] - v) / senses.speed_limit)
+        out[at + 11] = 1.0
+    out[at + 12] = _soft(car[b, i, STOOD], SOON)
+    out[at + 13] = 1.0 if emergency[b, i] else 0.0
     # What of the room to the line braking needs: at 1 it is too late to stop.
-    out[14] = 1.0 if to_line <= 0.0 else min(v * v / (2.0 * DECELERATION * to_line), 1.0)
-    out[15] = way[mine, HEADING] % 2
-    out[16] = 1.0 if legs[b, i] + 1 < n_legs[p] else 0.0
+    out[at + 14] = 1.0 if to_line <= 0.0 else min(v * v / (2.0 * DECELERATION * to_line), 1.0)
+    out[at + 15] = way[mine, HEADING] % 2
+    out[at + 16] = 1.0 if legs[b, i] + 1 < n_legs[p] else 0.0
     if car[b, i, OPENS] != NOTHING:
-        out[17] = _soft(car[b, i, OPENS] - now, SOON)
-        out[18] = _soft(car[b, i, CLOSES] - now, SOON)
-        out[19] = car[b, i, BID]
+        out[at + 17] = _soft(car[b, i, OPENS] - now, SOON)
+        out[at + 18] = _soft(car[b, i, CLOSES] - now, SOON)
+        out[at + 19] = car[b, i, BID]
     k = 0
     for c in range(point.shape[1]):
         if k < POINTS and r <= point[mine, c] < 1e6:
-            out[OWN + k] = _soft(point[mine, c] - r, NEAR)
+            out[at + OWN + k] = _soft(point[mine, c] - r, NEAR)
             k += 1
     while k < POINTS:
-        out[OWN + k] = 1.0
+        out[at + OWN + k] = 1.0
         k += 1
 
 
 @kernel
-def _observe_conflict(senses, profile, zone, way, car, route, emergency, spot, b, i, j, its, told, now, out):
+def _observe_conflict(senses, profile, zone, way, car, route, emergency, spot, b, i, j, its, told, now, out, at):
     mine, r, o = int(spot[i, WAY]), spot[i, REST], spot[j, REST]
     v, w = car[b, i, SPEED], car[b, j, SPEED]
     to_zone, its_way = zone[mine, its, ENTER] - r, zone[its, mine, ENTER] - o
     arrive, its_arrival = max(to_zone, 0.0) / max(v, CREEP), max(its_way, 0.0) / max(w, CREEP)
-    out[0] = 1.0
-    out[1] = _soft(to_zone, NEAR)
-    out[2] = _soft(its_way, NEAR)
-    out[3] = _soft(zone[its, mine, LEAVE] - o, NEAR)
-    out[4] = _soft(arrive, SOON)
-    out[5] = _soft(its_arrival, SOON)
-    out[6] = _clip(w / senses.speed_limit)
-    out[7] = _clip((arrive - its_arrival) / OLD)
-    out[8] = 1.0 if zone[mine, its, KIND] == MERGE else -1.0
+    out[at] = 1.0
+    out[at + 1] = _soft(to_zone, NEAR)
+    out[at + 2] = _soft(its_way, NEAR)
+    out[at + 3] = _soft(zone[its, mine, LEAVE] - o, NEAR)
+    out[at + 4] = _soft(arrive, SOON)
+    out[at + 5] = _soft(its_arrival, SOON)
+    out[at + 6] = _clip(w / senses.speed_limit)
+    out[at + 7] = _clip((arrive - its_arrival) / OLD)
+    out[at + 8] = 1.0 if zone[mine, its, KIND] == MERGE else -1.0
     # Where it comes from: 1 my right, -1 my left, 0 the other side.
     side = (way[its, HEADING] - way[mine, HEADING]) % 4
-    out[9] = 1.0 if side == 1 else -1.0 if side == 3 else 0.0
-    out[10] = 1.0 if emergency[b, j] else 0.0
+    out[at + 9] = 1.0 if side == 1 else -1.0 if side == 3 else 0.0
+    out[at + 10] = 1.0 if emergency[b, j] else 0.0
     if not told:
         return
-    out[11] = 1.0
+    out[at + 11] = 1.0
     if senses.intent == DECLARED and car[b, j, OPENS] != NOTHING:
-        out[12] = _soft(car[b, j, OPENS] - now, SOON)
-        out[13] = _soft(car[b, j, CLOSES] - now, SOON)
-        out[14] = min((now - car[b, j, ANNOUNCED]) / OLD, 1.0)
-        out[15] = car[b, j, BID]
+        out[at + 12] = _soft(car[b, j, OPENS] - now, SOON)
+        out[at + 13] = _soft(car[b, j, CLOSES] - now, SOON)
+        out[at + 14] = min((now - car[b, j, ANNOUNCED]) / OLD, 1.0)
+        out[at + 15] = car[b, j, BID]
     elif senses.intent == SHARED:
         sent, u, a = car[b, j, SENT], car[b, j, SENT_SPEED], car[b, j, SENT_ACCELERATION]
         begin = zone[its, mine, ENTER] + car[b, j, POSITION] - o  # on its route
         top = profile_at(profile, route[b, j], begin, LIMIT)
         far = begin - car[b, j, SENT_POSITION]
-        out[12] = _soft(sent + reach_time(far, u, a, top) - now, SOON)
+        out[at + 12] = _soft(sent + reach_time(far, u, a, top) - now, SOON)
         far += zone[its, mine, LEAVE] - zone[its, mine, ENTER]
-        out[13] = _soft(sent + reach_time(far, u, a, top) - now, SOON)
-        out[14] = min((now - sent) / OLD, 1.0)
+        out[at + 13] = _soft(sent + reach_time(far, u, a, top) - now, SOON)
+        out[at + 14] = min((now - sent) / OLD, 1.0)
 
 
 @kernel
-def _survey(senses, length, way, car, status, route, emergency, spot, b, i, now, x, out):
-    if status[b, i] == PENDING:
-        out[0] = -1.0
-        out[1] = _soft(max(car[b, i, DUE] - now, 0.0), SOON)
-    if status[b, i] != DRIVING:
-        return
+def _survey(senses, length, way, car, route, emergency, spot, b, i, now, x, out, at):
     turn = way[int(spot[i, WAY]), TURN]
-    out[0] = 1.0
-    out[1] = _clip((x[i, 0] - senses.middle_x) / senses.extent)
-    out[2] = _clip((x[i, 1] - senses.middle_y) / senses.extent)
-    out[3], out[4] = _clip(x[i, 2]), _clip(x[i, 3])
-    out[5] = _clip(car[b, i, SPEED] / senses.speed_limit)
-    out[6] = _clip(car[b, i, ACCELERATED] / DECELERATION)
-    out[7] = _soft(-spot[i, REST] - 0.5 * LENGTH, NEAR)
-    out[8] = 1.0 if turn == LEFT else 0.0
-    out[9] = 1.0 if turn == RIGHT else 0.0
-    out[10] = _soft(length[route[b, i]] - car[b, i, POSITION], NEAR)
-    out[11] = 1.0 if emergency[b, i] else 0.0
-    out[12] = _soft(car[b, i, STOOD], SOON)
+    out[at] = 1.0
+    out[at + 1] = _clip((x[i, 0] - senses.middle_x) / senses.extent)
+    out[at + 2] = _clip((x[i, 1] - senses.middle_y) / senses.extent)
+    out[at + 3], out[at + 4] = _clip(x[i, 2]), _clip(x[i, 3])
+    out[at + 5] = _clip(car[b, i, SPEED] / senses.speed_limit)
+    out[at + 6] = _clip(car[b, i, ACCELERATED] / DECELERATION)
+    out[at + 7] = _soft(-spot[i, REST] - 0.5 * LENGTH, NEAR)
+    out[at + 8] = 1.0 if turn == LEFT else 0.0
+    out[at + 9] = 1.0 if turn == RIGHT else 0.0
+    out[at + 10] = _soft(length[route[b, i]] - car[b, i, POSITION], NEAR)
+    out[at + 11] = 1.0 if emergency[b, i] else 0.0
+    out[at + 12] = _soft(car[b, i, STOOD], SOON)
     if car[b, i, OPENS] != NOTHING:
-        out[13] = _soft(car[b, i, OPENS] - now, SOON)
-        out[14] = car[b, i, BID]
-    out[15] = 1.0 if i >= senses.n_agents else 0.0
+        out[at + 13] = _soft(car[b, i, OPENS] - now, SOON)
+        out[at + 14] = car[b, i, BID]
+    out[at + 15] = 1.0 if i >= senses.n_agents else 0.0
 
 
 @kernel
@@ -278,20 +272,21 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
     n, hearing, seeing = status.shape[1], senses.comm_range**2, senses.sensing_range**2
     x, spot, when = np.empty((n, 4)), np.empty((n, N_SPOT)), np.empty(n)
     chosen, whose, hears = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.bool_)
+    road = np.empty(n, np.int64)
+    sights, surveyed = obs.reshape(-1), overview.reshape(-1)  # a view of a row costs more than what is put into it
     for b in range(status.shape[0]):
         now = step[b] * CONTROL_STEP
-        places(segment, car, status, route, b, x)
-        locate(leg, stretch, car, status, legs, route, b, spot)
-        for i in range(senses.n_agents):
-            if status[b, i] != DRIVING:
-                continue
-            out = obs[b, i]
+        there = locate(leg, stretch, car, status, legs, route, b, spot, road)
+        places(segment, car, route, there, b, x)
+        for i in there:
+            if i >= senses.n_agents:
+                break
             _observe_own(
-                senses, length, n_legs, profile, where, zone, way, point, car, legs, route, emergency, spot, b, i, now,
-                out,
+                senses, length, n_legs, profile, where, zone, way, point, car, legs, route, emergency, spot, there, b,
+                i, now, sights, (b * senses.n_agents + i) * obs.shape[2],
             )  # fmt: skip
             found = 0
-            for j in range(n):
+            for j in there:
                 if j == i or spot[j, AT] != spot[i, AT]:
                     continue
                 far = (x[j, 0] - x[i, 0]) ** 2 + (x[j, 1] - x[i, 1]) ** 2
@@ -308,15 +303,18 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
                     k -= 1
                 when[k], chosen[k], whose[k], hears[k] = t, j, its, told
                 found += 1
-            at = OWN + POINTS
+            at = (b * senses.n_agents + i) * obs.shape[2] + OWN + POINTS
             for k in range(min(found, senses.n_conflicts)):
                 _observe_conflict(
                     senses, profile, zone, way, car, route, emergency, spot, b, i, chosen[k], whose[k],
-                    hears[k], now, out[at : at + PER_CONFLICT],
+                    hears[k], now, sights, at,
                 )  # fmt: skip
                 at += PER_CONFLICT
+        for i in there:
+            at = b * overview.shape[1] + STATE_PER_VEHICLE * i
+            _survey(senses, length, way, car, route, emergency, spot, b, i, now, x, surveyed, at)
         for i in range(n):
-            at = STATE_PER_VEHICLE * i
-            row = overview[b, at : at + STATE_PER_VEHICLE]
-            _survey(senses, length, way, car, status, route, emergency, spot, b, i, now, x, row)
+            if status[b, i] == PENDING:
+                overview[b, STATE_PER_VEHICLE * i] = -1.0
+                overview[b, STATE_PER_VEHICLE * i + 1] = _soft(max(car[b, i, DUE] - now, 0.0), SOON)
         overview[b, STATE_PER_VEHICLE * n] = min(step[b] / senses.max_steps, 1.0)

@@ -40,23 +40,27 @@ N_SPOT = 6
 
 
 @kernel
-def locate_one(leg, stretch, p, q, s, out):
-    """Fills out (N_SPOT,) for a car at s on route p with crossing q ahead or around it."""
+def locate_one(leg, stretch, p, q, s, spot, i):
+    """Fills spot i for a car at s on route p with crossing q ahead or around it."""
     line, end = leg[p, q, LINE], leg[p, q, END]
     g = 2 * q + (0 if s < line else 1 if s < end else 2)
-    out[AT], out[WAY] = leg[p, q, CROSSING], leg[p, q, MOVEMENT]
-    out[REST], out[BOX] = s - line, end - line
-    out[WHERE], out[ALONG] = stretch[p, g, SECTION], s - stretch[p, g, BEGIN]
+    spot[i, AT], spot[i, WAY] = leg[p, q, CROSSING], leg[p, q, MOVEMENT]
+    spot[i, REST], spot[i, BOX] = s - line, end - line
+    spot[i, WHERE], spot[i, ALONG] = stretch[p, g, SECTION], s - stretch[p, g, BEGIN]
 
 
 @kernel
-def locate(leg, stretch, car, status, legs, route, b, spot):
-    """Fills spot (V, N_SPOT) of world b."""
+def locate(leg, stretch, car, status, legs, route, b, spot, there):
+    """Fills spot (V, N_SPOT) of world b; returns the part of there (V,) that holds who is on the road, ascending."""
+    k = 0
     for i in range(status.shape[1]):
         if status[b, i] == DRIVING:
-            locate_one(leg, stretch, route[b, i], legs[b, i], car[b, i, POSITION], spot[i])
+            locate_one(leg, stretch, route[b, i], legs[b, i], car[b, i, POSITION], spot, i)
+            there[k] = i
+            k += 1
         else:
             spot[i, AT] = -1.0
+    return there[:k]
 
 
 @kernel
@@ -86,10 +90,10 @@ def ahead(where, zone, spot, p, s, i, j):
 
 
 @kernel
-def leader_of(where, zone, spot, p, s, i):
+def leader_of(where, zone, spot, there, p, s, i):
     """The car ahead of i, which is at s on route p, and how far [m] between centres; -1 and infinity if none is."""
     best, least = -1, math.inf
-    for j in range(len(spot)):
+    for j in there:
         if j != i:
             far = ahead(where, zone, spot, p, s, i, j)
             if ABSENT < far < least:
