@@ -125,6 +125,11 @@ class Actor(nn.Module):
         inputs = [seen] if self.ids is None else [seen, with_leading(self.ids, seen)]
         return self.trunk(inputs, memory)
 
+    @property
+    def alike(self) -> bool:
+        """Whether it takes no notice of who an agent is: observations of a few can stand in the place of all."""
+        return self.trunk.alike and self.ids is None
+
     def first_hidden(self, n_worlds: int) -> Tensor:
         """(B, N, H) zeros: nothing remembered yet."""
         return torch.zeros(n_worlds, self.n_agents, self.hidden_size, device=self.trunk.head.bias.device)
@@ -151,7 +156,7 @@ class Actor(nn.Module):
                 clocks = torch.rand(log_p.shape, generator=generator, device=log_p.device).log_()  # negative
                 action = torch.div(log_p.exp(), clocks, out=clocks).argmin(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
-        log_std = self.log_std[self.sets]  # (N, A)
+        log_std = self._log_std()  # (N or 1, A)
         mean = action = self._mean(head)
         if generator is not None:
             noise = torch.empty_like(mean).normal_(generator=generator)
@@ -164,9 +169,13 @@ class Actor(nn.Module):
             log_p = categorical(head, action_mask)
             entropy = -(log_p.exp() * log_p).sum(-1)
             return log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy
-        log_std = self.log_std[self.sets]  # (N, A)
-        entropy = (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)  # (N,)
+        log_std = self._log_std()  # (N or 1, A)
+        entropy = (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)  # (N or 1,)
         return gaussian_log_prob(self._mean(head), log_std, action), entropy.expand(head.shape[:-1])
+
+    def _log_std(self) -> Tensor:
+        """(N, A), or (1, A) where all agents share it."""
+        return self.log_std if len(self.log_std) == 1 else self.log_std[self.sets]
 
     def _mean(self, head: Tensor) -> Tensor:
         return torch.tanh(head) if self.bounded else head

@@ -190,6 +190,9 @@ class Mappo:
             batch |= {"started": data["started"], "alive": alive}
         else:
             batch = {name: field.flatten(0, 1) for name, field in batch.items()}  # (T * B, ...)
+            living = alive.flatten(0, 1)  # (T * B, N)
+            if not living.all():
+                batch["living"] = living
         n_units = alive.shape[1] if recurrent else alive.shape[0] * alive.shape[1]
         left = 1.0 - self.progress if config.anneal else 1.0
         lr, ent_coef = config.lr * left, config.ent_coef * left
@@ -269,11 +272,12 @@ class Mappo:
     def _policy_step(self, batch: dict[str, Tensor], rows: Tensor, ent_coef: float) -> dict[str, Tensor]:
         """One gradient step of the actor: the clipped surrogate (Schulman et al. 2017, equation 7), and entropy."""
         config = self.config
-        mini = self._minibatch(batch, ("obs", "action", "log_prob", "advantage", "weight", "action_mask"), rows)
+        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask")
+        mini = self._minibatch(self.policy, batch, names, rows)
         memory = None
         if config.gru:
             assert self._first_hidden is not None
-            mini |= self._minibatch(batch, ("started", "alive"), rows)
+            mini |= self._minibatch(self.policy, batch, ("started", "alive"), rows)
             memory = Memory(self._first_hidden[rows], mini["started"], mini["alive"])
         head, _ = self.policy(mini["obs"], memory)
         log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
@@ -300,11 +304,11 @@ class Mappo:
         `hidden` (B, V, H) is what a recurrent critic remembers before the rollout.
         """
         config = self.config
-        mini = self._minibatch(batch, ("obs", "state", "target", "value", "value_weight"), rows)
+        names = ("obs", "state", "target", "value", "value_weight", "started")
+        mini = self._minibatch(self.critic, batch, names, rows)
         memory = None
         if hidden is not None:
-            started = self._minibatch(batch, ("started",), rows)["started"]
-            memory = Memory(hidden[rows], started, mini["value_weight"] > 0)
+            memory = Memory(hidden[rows], mini["started"], mini["value_weight"] > 0)
         new, _ = self.critic(mini["obs"], mini.get("state"), memory)  # (..., V)
         value_loss = self._value_loss(new, mini["target"])
         if config.value_clip_coef:
@@ -315,10 +319,28 @@ class Mappo:
         norm = self.critic_descent.step(value_loss)
         return {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
 
-    def _minibatch(self, batch: dict[str, Tensor], names: tuple[str, ...], rows: Tensor) -> dict[str, Tensor]:
-        """Rows of the fields that there are: of (T * B, ...), or worlds of (T, B, ...) if there is memory."""
-        axis = int(self.config.gru > 0)
-        return {name: batch[name].index_select(axis, rows) for name in names if name in batch}
+    def _minibatch(
+        self, network: Actor | Critic, batch: dict[str, Tensor], names: tuple[str, ...], rows: Tensor
+    ) -> dict[str, Tensor]:
+        """Rows of the fields that there are: of (T * B, ...), or worlds of (T, B, ...) if there is memory.
+
+        Where some are dead, a network that takes no notice of who an agent is gets none of them: each of the M who are
+        alive is then the one agent of a moment of its own, (M, 1, ...) and `state` (M, S). Where agents come and go
+        most are dead, and most of the work is saved.
+        """
+        if not network.alike or "living" not in batch:
+            axis = int(self.config.gru > 0)
+            return {name: batch[name].index_select(axis, rows) for name in names if name in batch}
+        moment, who = batch["living"].index_select(0, rows).nonzero(as_tuple=True)  # (M,) each
+        moment = rows[moment]
+        mini = {}
+        for name in names:
+            if name == "state" and name in batch:
+                mini[name] = batch[name].index_select(0, moment)
+            elif name in batch:
+                each = moment * self.spec.n_agents + who  # of (T * B * N, ...)
+                mini[name] = batch[name].flatten(0, 1).index_select(0, each).unsqueeze(1)
+        return mini
 
     def _new_rollout(self, n_worlds: int, action_mask: bool) -> Rollout:
         needs_state = self.critic.kind != "local" and self.spec.state_dim > 0

@@ -229,6 +229,11 @@ class Trunk(nn.Module):
         self.gru = Gru(d_in[0], gru, sets, generator) if gru else None
         self.head = Dense([gru or d_in[0]], outputs, sets, gain=head_gain, generator=generator)
 
+    @property
+    def alike(self) -> bool:
+        """Whether all agents share its parameters and it has no memory."""
+        return self.gru is None and self.head.n_sets == 1
+
     def forward(self, inputs: Sequence[Tensor], memory: Memory | None) -> tuple[Tensor, Tensor | None]:
         """(..., N, D) each -> the head's output (..., N, D_out) and the hidden states (T, B, N, H) if recurrent."""
         x = self.activation(self.layers[0](*inputs))
@@ -272,6 +277,7 @@ class Critic(nn.Module):
         n, sets = spec.n_agents, parameter_sets(spec, share)
         self.kind = kind
         self.n_values = 1 if kind == "team" else n
+        self.reads_state = kind != "local" and spec.state_dim > 0
         self.encoder, features = None, spec.obs_dim
         reads_obs = kind != "team" or not spec.state_dim
         if is_image(spec.obs_shape) and reads_obs:
@@ -291,6 +297,12 @@ class Critic(nn.Module):
             head_gain=1.0,
             generator=generator,
         )
+
+    @property
+    def alike(self) -> bool:
+        """Whether it takes no notice of who an agent is, nor needs the observations of all."""
+        alone = self.kind == "local" or (self.kind == "central" and self.reads_state)
+        return alone and self.trunk.alike and self.ids is None
 
     def forward(self, obs: Tensor, state: Tensor | None, memory: Memory | None = None) -> tuple[Tensor, Tensor | None]:
         """Values in the units the critic learns in, and hidden states.

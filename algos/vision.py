@@ -90,11 +90,11 @@ class Convolution(nn.Module):
         self.register_buffer("sets", torch.tensor(sets), persistent=False)  # (N,)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, N, C_in, H, W) -> (rows, N, C_out, H', W')."""
-        n = len(self.sets)
+        """(rows, N, C_in, H, W) -> (rows, N, C_out, H', W'); with one set N may be any number."""
+        rows, n = x.shape[:2]
         if self.n_sets == 1:
             x = F.conv2d(x.flatten(0, 1), self.weight[0], self.bias[0], self.stride)  # (rows * N, C_out, H', W')
-            return x.unflatten(0, (-1, n))
+            return x.unflatten(0, (rows, n))
         weight, bias = (p.index_select(0, self.sets).flatten(0, 1) for p in (self.weight, self.bias))  # (N * C_out, ..)
         x = F.conv2d(x.flatten(1, 2), weight, bias, self.stride, groups=n)  # (rows, N * C_out, H', W')
         return x.unflatten(1, (n, -1))

@@ -270,6 +270,22 @@ class TestPromises:
         torch.testing.assert_close(log_prob[data["alive"]], data["log_prob"][data["alive"]], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
+@pytest.mark.parametrize("options", [{}, {"critic": "local"}, {"minibatches": 30}], ids=str)
+def test_the_dead_are_left_out_and_not_multiplied_by_zero(spec, options, monkeypatch):
+    """Which would give the same, but for rounding; some of thirty minibatches hold nobody alive."""
+
+    def learned(leave_out: bool) -> list[torch.Tensor]:
+        algo, seen = tiny(spec, share="all", **options), []
+        monkeypatch.setattr(type(algo.policy.trunk), "alike", leave_out)
+        algo.policy.trunk.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+        drive(algo, Stream(spec), 24)
+        assert any(len(shape) == 3 and shape[1] == 1 for shape in seen) == leave_out
+        return [*algo.policy.parameters(), *algo.critic.parameters()]
+
+    torch.testing.assert_close(learned(True), learned(False), rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("reward", ["individual", "team"])
 def test_the_dead_are_not_counted(reward):
     """A third agent that is never alive leaves every mean as it was: nobody divides by the dead."""
