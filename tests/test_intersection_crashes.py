@@ -13,9 +13,9 @@ from shapely.geometry import box
 import envs
 from envs.core import ended
 from envs.intersection import TASKS, Intersection
+from envs.intersection.arcs import overlap
 from envs.intersection.config import LENGTH, WIDTH
 from envs.intersection.motion import touch
-from envs.intersection.roads import overlap
 from envs.intersection.senses import places
 from envs.intersection.state import CRASHED, DRIVING, State
 
@@ -48,8 +48,8 @@ def overlapping_cars(env: Intersection, state: State) -> list[tuple[int, int, in
     found = []
     pose = np.zeros((env.n_cars, 4))
     for b in range(len(state.step)):
-        places(env.roads.segment, state.car, state.status, state.route, b, pose)
         driving = np.flatnonzero(state.status[b] == DRIVING)
+        places(env.roads.segment, state.car, state.route, driving, b, pose)
         shapes = {i: polygon(pose[i, 0], pose[i, 1], math.atan2(pose[i, 3], pose[i, 2])) for i in driving.tolist()}
         for i, one in shapes.items():
             for j, other in shapes.items():

@@ -26,7 +26,8 @@ from intersection_scenes import (
 import envs
 from envs.core import ended
 from envs.intersection import Intersection
-from envs.intersection.roads import half_side, movements, overlap
+from envs.intersection.arcs import overlap
+from envs.intersection.roads import half_side, movements
 from envs.intersection.state import (
     ARRIVED,
     BID,

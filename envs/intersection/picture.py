@@ -104,8 +104,8 @@ def draw(env: Intersection, state: State, world: int) -> NDArray[np.uint8]:
     view = view_of(env.config)
     canvas = view.canvas(_ground(env.config).copy(), SUPERSAMPLE)
     pose = np.zeros((env.n_cars, 4))
-    sensing.places(env.roads.segment, state.car, state.status, state.route, 0, pose)
-    driving = [i for i in range(env.n_cars) if state.status[0, i] == DRIVING]
+    driving = np.flatnonzero(state.status[0] == DRIVING).tolist()
+    sensing.places(env.roads.segment, state.car, state.route, np.array(driving, dtype=np.int64), 0, pose)
     if env.config.intent != "none":
         for i in driving:
             _draw_ribbon(canvas, env, state, i)
