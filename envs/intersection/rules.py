@@ -229,13 +229,13 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
             if spot[i, AT] < 0.0:
                 continue
             way[i, 0], pace[i, 0] = spot[i, REST], car[b, i, SPEED]
+            for t in range(HORIZON):  # until it has planned, it goes on as it does for who follows it
+                way[i, t + 1], pace[i, t + 1] = way[i, t] + PLAN_STEP * pace[i, t], pace[i, t]
             rank[i] = _key(manners, profile, ways, car, route, emergency, spot, b, i, now)
             beyond = pace[i, 0] ** 2 / (2.0 * DECELERATION) - (-spot[i, REST] - 0.5 * LENGTH)
             key[i] = -1e6 - beyond / max(pace[i, 0], 0.5) if beyond > 0.0 else rank[i]
-            if i < begin and key[i] > -9e5:  # it does not plan, so for those behind it goes on as it does
+            if i < begin and key[i] > -9e5:  # it does not plan
                 key[i] = math.inf
-                for t in range(HORIZON):
-                    way[i, t + 1], pace[i, t + 1] = way[i, t] + PLAN_STEP * pace[i, t], pace[i, t]
                 continue
             left += 1
         for i in range(n):
@@ -245,19 +245,19 @@ def plan(manners, roads, car, status, legs, route, emergency, step, begin, choic
                     offset[i] = far + way[i, 0] - way[leader[i], 0]
         while left > 0:
             best = -1
-            for cycle in range(2):  # leaders before followers; should two follow each other, the rule alone decides
+            # Leaders at the same crossing before followers; should two follow each other, the rule alone decides. Who
+            # waited for a leader further on would lose its turn at its own crossing.
+            for cycle in range(2):
                 for i in range(n):
                     if placed[i] or key[i] == math.inf:
                         continue
                     j = leader[i]
-                    ready = j < 0 or placed[j] or key[j] == math.inf or cycle == 1
-                    if ready and (best < 0 or key[i] < key[best]):
+                    waits = j >= 0 and not placed[j] and key[j] < math.inf and spot[j, AT] == spot[i, AT]
+                    if (not waits or cycle == 1) and (best < 0 or key[i] < key[best]):
                         best = i
                 if best >= 0:
                     break
             i, j = best, leader[best]
-            if j >= 0 and not placed[j] and key[j] < math.inf:
-                j = -1
             p, line = route[b, i], roads.leg[route[b, i], legs[b, i], LINE]
             choice[b, i] = _place(manners, profile, zone, spot, p, line, i, j, offset[i], placed, rank, way, pace)
             placed[i] = True
