@@ -43,7 +43,7 @@ OURS: dict[tuple[str, str], Defaults] = {
         (
             _ON_POLICY,
             "intersection",
-            Defaults({"total_steps": 3_000_000, "video_every": 1_000_000}, _INTERSECTION),
+            Defaults({"total_steps": 6_000_000, "video_every": 2_000_000}, _INTERSECTION),
         ),
         (_ON_POLICY, "signals", Defaults({"total_steps": 1_000_000, "video_every": 500_000})),
         (_ON_POLICY, "spread", Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE)),
