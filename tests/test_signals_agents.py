@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, drawn, scene, town, vehicles
+from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, at, drawn, scene, town, vehicles
 
 import envs
 from envs.core import ended
 from envs.signals import heuristic
 from envs.signals.rules import RULES
 from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
-from envs.signals.state import CAME, PHASE, SERVED, SINCE, SPEED
+from envs.signals.state import PHASE, SERVED, SINCE
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -104,8 +104,8 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     for _ in range(16):
         before = state
         state, step = env.step(state, np.full((1, 1), EW))
-        fresh = [i for i in range(4) if state.order[0, i, CAME] >= 0 and i not in order]
-        assert all(before.car[0, i, SPEED] < 6.0 for i in fresh), "who goes has stopped, or was about to"
+        fresh = [i for i in range(4) if state.came[0, i] >= 0 and i not in order]
+        assert all(before.speed[0, at(before, i)] < 6.0 for i in fresh), "who goes has stopped, or was about to"
         order += fresh
         assert allowed(step)[0, 0].tolist() == [True, False, False, False]
     assert sorted(order) == [0, 1, 2, 3]
@@ -201,7 +201,7 @@ def test_the_picture_shows_vehicles_where_their_lanes_are():
         state, _ = env.step(state, policy(state))
     found = vehicles(env, state)
     assert len(found) > 20
-    places = np.array([pose(env, z, s, int(state.order[0, i, CAME]))[:2] for i, z, s, _ in found])
+    places = np.array([pose(env, z, s, int(state.came[0, i]))[:2] for i, z, s, _ in found])
     apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 100.0 * np.eye(len(places))
     assert apart.min() > 1.5  # lanes are 3.5 m apart, vehicles in a lane 4.8 m at least
     frame = env.render(state, 0)

@@ -1,64 +1,75 @@
-"""Kernels for the lists of vehicles that lanes are: doubly linked, and a list of places that are free.
+"""Kernels for lanes: vehicles lie in memory lane by lane, and in a lane from the first to the last.
 
-Axes: B worlds, V places, Z lanes, E entries.
+So whom a vehicle follows is its neighbour in memory. `lane` says where each lane begins; one ends where the next
+begins. Who changes lanes, enters or leaves makes those between move by one.
+
+These kernels call no others: numba would count references to every array that they pass on, atomically, at every call.
+
+`who` says which vehicle lies at a place; beyond the last lane it holds the numbers that nobody has.
+
+Axes: V places, Z lanes; all arrays are those of one world.
 """
 
 from __future__ import annotations
 
-from ..intersection.roads import LEFT, RIGHT
 from ..kernels import kernel
-from .state import AHEAD, BEHIND, CAME, DUE, FIRST, FREE, LAST
 
 
 @kernel
-def lane_for(lane, order, b, link, turn, lanes):
-    """The lane of a link that a turn is made from; straight on, the one that the fewest vehicles are in."""
-    if turn == LEFT:
-        return link * lanes
-    if turn == RIGHT or lanes == 2:
-        return link * lanes + lanes - 1
-    best, fewest = -1, 1 << 30
-    for k in range(1, lanes):
-        z, count = link * lanes + k, 0
-        i = lane[b, z, FIRST]
-        while i >= 0:
-            count, i = count + 1, order[b, i, BEHIND]
-        if count < fewest:
-            best, fewest = z, count
-    return best
+def choose_lanes(lane, lanes, straight):
+    """Fills each link's lane for who goes straight on next: the one that the fewest vehicles are in."""
+    for link in range(len(straight)):
+        best, fewest = link * lanes + lanes - 1, 1 << 30
+        for z in range(link * lanes + 1, (link + 1) * lanes):
+            if lane[z + 1] - lane[z] < fewest:
+                best, fewest = z, lane[z + 1] - lane[z]
+        straight[link] = best
 
 
 @kernel
-def append(lane, order, b, z, i):
-    """Puts a vehicle at the end of a lane."""
-    last = lane[b, z, LAST]
-    order[b, i, AHEAD], order[b, i, BEHIND] = last, -1
-    if last >= 0:
-        order[b, last, BEHIND] = i
-    else:
-        lane[b, z, FIRST] = i
-    lane[b, z, LAST] = i
+def change_up(position, speed, lost, who, lane, z, into, there):
+    """The first vehicle of a lane becomes the last of a later one, at a position; what it has lost is counted anew."""
+    at, to = int(lane[z]), lane[into + 1] - 1
+    v, vehicle = speed[at], who[at]
+    for i in range(max(at, 0), to):  # `max` tells LLVM that no index is negative: it moves many at a time
+        position[i], speed[i], lost[i], who[i] = position[i + 1], speed[i + 1], lost[i + 1], who[i + 1]
+    position[to], speed[to], lost[to], who[to] = there, v, 0.0, vehicle
+    for y in range(max(z + 1, 0), into + 1):
+        lane[y] -= 1
 
 
 @kernel
-def take_first(lane, order, b, z):
-    """Takes the first vehicle out of a lane."""
-    i = lane[b, z, FIRST]
-    behind = order[b, i, BEHIND]
-    lane[b, z, FIRST] = behind
-    if behind >= 0:
-        order[b, behind, AHEAD] = -1
-    else:
-        lane[b, z, LAST] = -1
-    return i
+def change_down(position, speed, lost, who, lane, z, into, there):
+    """The first vehicle of a lane becomes the last of an earlier one, as in `change_up`."""
+    at, to = int(lane[z]), int(lane[into + 1])
+    v, vehicle = speed[at], who[at]
+    for i in range(at, max(to, 0), -1):
+        position[i], speed[i], lost[i], who[i] = position[i - 1], speed[i - 1], lost[i - 1], who[i - 1]
+    position[to], speed[to], lost[to], who[to] = there, v, 0.0, vehicle
+    for y in range(max(into + 1, 0), z + 1):
+        lane[y] += 1
 
 
 @kernel
-def place(order, turns, trip, spare, due, route, b, e, k):
-    """A place for an entry's k-th vehicle."""
-    i = spare[b]
-    spare[b] = order[b, i, BEHIND]
-    trip[b, i, DUE], trip[b, i, FREE] = due[b, e, k], 0.0
-    turns[b, i] = route[b, e, k]
-    order[b, i, CAME] = -1
-    return i
+def enter(position, speed, lost, who, lane, z, there, v):
+    """A new vehicle becomes the last of a lane. Returns its number."""
+    at, n = int(lane[z + 1]), int(lane[-1])
+    vehicle = who[n]
+    for i in range(n, max(at, 0), -1):
+        position[i], speed[i], lost[i], who[i] = position[i - 1], speed[i - 1], lost[i - 1], who[i - 1]
+    position[at], speed[at], lost[at], who[at] = there, v, 0.0, vehicle
+    for y in range(max(z + 1, 0), len(lane)):
+        lane[y] += 1
+    return vehicle
+
+
+@kernel
+def leave(position, speed, lost, who, lane, z):
+    """The first vehicle of a lane is gone; its number is free again."""
+    at, n = int(lane[z]), lane[-1] - 1
+    vehicle = who[at]
+    for i in range(max(at, 0), n):
+        position[i], speed[i], lost[i], who[i] = position[i + 1], speed[i + 1], lost[i + 1], who[i + 1]
+    position[n], speed[n], lost[n], who[n] = 0.0, 0.0, 0.0, vehicle
+    for y in range(max(z + 1, 0), len(lane)):
+        lane[y] -= 1

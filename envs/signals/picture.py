@@ -25,9 +25,9 @@ from ..intersection.roads import LANE, Movement, Segment, half_side, movements
 from ..paint import Canvas, Colour, Point
 from .config import CONTROL_STEP, Config
 from .env import Signals
+from .lights import is_dark
 from .network import LENGTH, N_MOVEMENTS, SOURCE, network_of, used
-from .state import BEHIND, CAME, COME, ENTERED, FIRST, GONE, PHASE, POSITION, PREVIOUS, SINCE, SPEED, State
-from .traffic import is_dark
+from .state import COME, ENTERED, GONE, PHASE, PREVIOUS, SINCE, State
 
 SUPERSAMPLE = 2
 BLEND = 25.0
@@ -135,11 +135,11 @@ def _way(config: Config, movement: int) -> Movement:
 
 
 def _draw_vehicles(canvas: Canvas, env: Signals, state: State) -> None:
-    for z in range(state.lane.shape[1]):
-        i = int(state.lane[0, z, FIRST])
-        while i >= 0:
-            speed = float(state.car[0, i, SPEED])
-            x, y, angle = pose(env, z, float(state.car[0, i, POSITION]), int(state.order[0, i, CAME]))
+    lane = state.lane[0].astype(int)
+    for z in range(len(lane) - 1):
+        for i in range(lane[z], lane[z + 1]):
+            speed, came = float(state.speed[0, i]), int(state.came[0, state.who[0, i]])
+            x, y, angle = pose(env, z, float(state.position[0, i]), came)
             at = functools.partial(paint.ahead_of, x, y, angle)
             half = canvas.at_least(0.5 * WIDTH, 1.0)
             colour = paint.mix(SLOW, FAST, min(speed / env.config.speed_limit, 1.0))
@@ -154,7 +154,6 @@ def _draw_vehicles(canvas: Canvas, env: Signals, state: State) -> None:
                     [at(-CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, half),
                      at(-CAR_LENGTH, half)],
                 )  # fmt: skip
-            i = int(state.order[0, i, BEHIND])
 
 
 def _draw_lights(canvas: Canvas, env: Signals, state: State) -> None:

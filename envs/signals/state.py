@@ -20,15 +20,8 @@ from .network import Network
 
 Array = NDArray[Any]
 
-POSITION, SPEED = range(2)
-"""Columns of `State.car`: of the front bumper from the beginning of its lane [m], negative in the box before it; speed
-[m/s]."""
 DUE, FREE = range(2)
 """Columns of `State.trip`: when it came to its entry [s]; how long its way so far takes without any delay [s]."""
-BEHIND, AHEAD, CAME = range(3)
-"""Columns of `State.order`: its neighbours in the lane, -1 for none; the movement it came by, -1 for an entry."""
-FIRST, LAST = range(2)
-"""Columns of `State.lane`: vehicles, -1 where there is none."""
 PHASE, PREVIOUS, SINCE, SERVED, GRANTED, ARRIVED = range(6)
 """Columns of `State.signal`: the phase ordered, the one before, for how long [s]; at a dark signal, which lane may go
 and which vehicle in it; vehicles that came to it in the last control step."""
@@ -46,12 +39,15 @@ class State(NamedTuple):
     """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
 
     step: Array  # (B,) int32 control steps since the start
-    car: Array  # (B, V, 2) float64
+    # By place, see `lanes`.
+    position: Array  # (B, V) float64: of front bumpers from the beginning of the lane [m], negative in the box before
+    speed: Array  # (B, V) float64 [m/s]
+    who: Array  # (B, V) uint16: the vehicle there
+    lane: Array  # (B, Z + 1) uint16: the place of a lane's first vehicle; the last entry: how many places are in use
+    # By vehicle.
     trip: Array  # (B, V, 2) float32
-    order: Array  # (B, V, 3) int16
     turns: Array  # (B, V) int32: two bits a turn, the next one lowest
-    lane: Array  # (B, Z, 2) int16
-    spare: Array  # (B,) int16: the first free place; the others follow by BEHIND
+    came: Array  # (B, V) int8: the movement it came by, -1 for an entry
     signal: Array  # (B, N, 6) float64
     entered: Array  # (B, E, 2) int32
     totals: Array  # (B, 7) float64
@@ -61,7 +57,7 @@ class State(NamedTuple):
     dark: Array  # (B, N, 2) float32: from, to [s]; infinity where a signal never fails
 
 
-N_CHANGING = 10
+N_CHANGING = 11
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
@@ -90,19 +86,18 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     """Empty roads, the first phase green everywhere, and all that is left to chance; `traffic.begin` goes on."""
     b, n, v, e = len(seeds), len(network.target), places(config), len(network.entry)
     d = most_arrivals(config)
-    order = np.full((b, v, 3), -1, np.int16)
-    order[:, :-1, BEHIND] = np.arange(1, v)
     signal = np.zeros((b, n, 6))
     signal[:, :, SINCE] = config.yellow + config.all_red
     signal[:, :, GRANTED] = -1.0
     state = State(
         step=np.zeros(b, np.int32),
-        car=np.zeros((b, v, 2)),
+        position=np.zeros((b, v)),
+        speed=np.zeros((b, v)),
+        who=np.tile(np.arange(v, dtype=np.uint16), (b, 1)),
+        lane=np.zeros((b, len(network.link) * config.lanes + 1), np.uint16),
         trip=np.zeros((b, v, 2), np.float32),
-        order=order,
         turns=np.zeros((b, v), np.int32),
-        lane=np.full((b, len(network.link) * config.lanes, 2), -1, np.int16),
-        spare=np.zeros(b, np.int16),
+        came=np.full((b, v), -1, np.int8),
         signal=signal,
         entered=np.zeros((b, e, 2), np.int32),
         totals=np.zeros((b, N_TOTALS)),

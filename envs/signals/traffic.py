@@ -1,11 +1,10 @@
-"""Kernels that move vehicles: car following, stop lines, boxes, entries and exits.
+"""Kernels that move vehicles: whom each follows, who may enter a box, entries and exits.
 
-Vehicles follow the one ahead (`following`), and stand before a red light as behind a standing vehicle. A yellow
-light stops who can stop at `STOPPABLE`. Nobody enters a box in which somebody on a path that conflicts still is, nor
-one beyond which there is no room, unless it is too late to stop. At a dark signal all stop, then one after the other
-goes, lane by lane in turn.
+Vehicles follow the one ahead (`following`), and stand before a red light (`lights`) as behind a standing vehicle.
+Nobody enters a box in which somebody on a path that conflicts still is, nor one beyond which there is no room, unless
+it is too late to stop.
 
-A vehicle in a box is already in the lane that it goes to, at a negative position.
+A vehicle in a box is already in the lane that it goes to (`lanes`), at a negative position.
 
 Axes: B worlds, N crossings, V places, Z lanes, E entries.
 """
@@ -17,48 +16,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..intersection.roads import EASE, LEFT
+from ..intersection.roads import EASE, LEFT, STRAIGHT
+from ..kernels import kernel
 from ..kernels import kernel
 from .config import CONTROL_STEP, SUBSTEP
-from .following import CAR, DECELERATION, FAR, HEADWAY, JAM_GAP, idm, move
-from .lanes import append, lane_for, place, take_first
+from .following import CAR, DECELERATION, FAR, HEADWAY, JAM_GAP, SLOW, follow
+from .lanes import change_down, change_up, choose_lanes, enter, leave
+from .lights import NOBODY, STOPPABLE, all_way_stops, show_lights
 from .network import CURVE_SPEED, CURVE_TIME, LENGTH, PATH, SOURCE
-from .state import (
-    AHEAD,
-    ARRIVED,
-    BEHIND,
-    CAME,
-    COME,
-    DUE,
-    ENTERED,
-    FIRST,
-    FREE,
-    FULL,
-    GONE,
-    GRANTED,
-    LAST,
-    LOST,
-    PHASE,
-    POSITION,
-    PREVIOUS,
-    SERVED,
-    SHARE,
-    SHARE2,
-    SINCE,
-    SPEED,
-    STANDING,
-    STOPS,
-    TURNS,
-)
+from .state import ARRIVED, COME, DUE, ENTERED, FREE, FULL, GONE, GRANTED, LOST, SHARE, SHARE2, STANDING, STOPS, TURNS
 
-STOPPABLE = 3.0
-"""Deceleration with which drivers still stop at a yellow light [m/s^2]."""
 SIGHT = 80.0
 """From here on a stop line matters [m]."""
-SLOW = 1.4
-"""Below this speed a vehicle stands in a queue: 5 km/h [m/s]."""
-AT_LINE = 5.0
-"""Who stands so near to a dark signal's line may be let in [m]."""
 N_SUBSTEPS = round(CONTROL_STEP / SUBSTEP)
 
 
@@ -72,95 +41,176 @@ class Driving(NamedTuple):
 
 
 @kernel
-def is_dark(dark, b, c, now):
-    """Whether a signal has failed."""
-    return dark[b, c, 0] <= now < dark[b, c, 1]
+def _look_ahead(n, position, speed, limit, rear, ahead, slowness, free):
+    """Whom everybody follows, as if lanes had no ends: the neighbour in memory. The first vehicle follows nobody."""
+    for i in range(1, n):
+        rear[i], ahead[i] = position[i - 1] - CAR, speed[i - 1]
+    slowness[:n], free[:n] = 1.0 / limit, 1.0 / limit
 
 
 @kernel
-def _grant(lanes, links, car, lane, signal, inside, b, c):
-    """All-way stop: while the box is empty, the next lane in turn whose first vehicle has stopped may go."""
-    if inside[c] != 0:
-        return
-    n, served = 4 * lanes, int(signal[b, c, SERVED])
-    if signal[b, c, GRANTED] >= 0.0 and lane[b, 4 * c * lanes + served, FIRST] == signal[b, c, GRANTED]:
-        return
-    signal[b, c, GRANTED] = -1.0
-    for k in range(1, n + 1):
-        at = (served + k) % n
-        i = lane[b, 4 * c * lanes + at, FIRST]
-        if i < 0 or car[b, i, SPEED] >= SLOW:
-            continue
-        if links[4 * c + at // lanes, LENGTH] - car[b, i, POSITION] < AT_LINE:
-            signal[b, c, SERVED], signal[b, c, GRANTED] = at, i
-            return
+def _look_into_boxes(
+    source, slow_turn, lanes, position, who, came, lane, boxed, is_boxed, n_boxed, inside, slowness, free
+):
+    """Who is still in the boxes: fills movements as bits, and what speed the curves allow.
+
+    Of the lanes in which somebody was near the beginning, those in which somebody still is are kept; returns how many.
+    """
+    inside[:] = 0
+    kept = 0
+    for m in range(n_boxed):
+        z = boxed[m]
+        c, first, last = source[z // lanes], int(lane[z]), lane[z + 1] - 1
+        for i in range(last, first - 1, -1):
+            if position[i] >= CAR:
+                break
+            movement = came[who[i]]
+            inside[c] |= 1 << movement
+            if position[i] < 0.0:
+                slowness[i] = free[i] = slow_turn[movement % 3]
+        is_boxed[z] = first <= last and position[last] < CAR
+        if is_boxed[z]:
+            boxed[kept] = z
+            kept += 1
+    return kept
 
 
 @kernel
-def _show_lights(driving, links, green, car, lane, signal, dark, inside, b, now, go, amber):
-    """Lets the clocks of the lights go on, and fills the movements that may go, and may if it is too late to stop."""
+def _look_at_lines(
+    lanes, line, target, path, curve, clash, position, speed, who, turns, lane, straight, granted, go, amber, inside,
+    rear, ahead, slowness, passing, towards,
+):  # fmt: skip
+    """What the first vehicle of every lane has before it: the line, or what is beyond it. Returns how many may pass.
+
+    Their lanes, and the ones that they go to, are filled into (Z,) and (Z,).
+    """
+    n = lane[-1]
+    for z in range(len(line)):  # an empty lane begins where the next one does, which comes later and puts it right
+        i = lane[z]
+        if i == n:
+            break
+        rear[i], ahead[i] = line[z] if position[i] > line[z] - SIGHT else FAR, 0.0
+    n_passing = 0
     for c in range(len(go)):
-        signal[b, c, SINCE] += SUBSTEP
-        go[c], amber[c] = 0, 0
-        if is_dark(dark, b, c, now):
-            _grant(driving.lanes, links, car, lane, signal, inside, b, c)
-            if signal[b, c, GRANTED] >= 0.0:
-                go[c] = 7 << 3 * (int(signal[b, c, SERVED]) // driving.lanes)
-            continue
-        signal[b, c, GRANTED] = -1.0
-        if signal[b, c, SINCE] >= driving.change:
-            go[c] = green[int(signal[b, c, PHASE])]
-        elif signal[b, c, SINCE] < driving.yellow:
-            amber[c] = green[int(signal[b, c, PREVIOUS])]
+        lit = go[c] | amber[c]
+        for heading in range(4):
+            may = lit >> 3 * heading & 7
+            if may == 0:
+                continue
+            first = (4 * c + heading) * lanes
+            for z in range(first if may & 1 else first + 1, first + (lanes if may > 1 else 1)):
+                i = lane[z]
+                if i == lane[z + 1] or rear[i] == FAR:
+                    continue
+                room, v, route = line[z] - position[i], speed[i], turns[who[i]]
+                turn = route & 3
+                movement = 3 * heading + turn
+                if turn != STRAIGHT:
+                    slowness[i] = max(slowness[i], 1.0 / math.sqrt(curve[turn] + 2.0 * EASE * max(room, 0.0)))
+                late = room < v * v * (0.5 / STOPPABLE)
+                if inside[c] & clash[movement] != 0 or not (late or go[c] >> movement & 1):
+                    continue
+                if granted[c] != NOBODY and granted[c] != who[i]:
+                    continue  # beside the one that a dark signal lets go
+                link, after = target[4 * c + (heading + 1 - turn & 3)], route >> 2 & 3
+                into = straight[link] if after == STRAIGHT else link * lanes + (0 if after == LEFT else lanes - 1)
+                last = lane[into + 1] - 1
+                if last < lane[into]:
+                    rear[i] = FAR
+                else:
+                    beyond, u = position[last] - CAR, speed[last]
+                    if beyond < JAM_GAP and u < 2.0 and not late:
+                        continue  # the box must stay free
+                    rear[i], ahead[i] = line[z] + path[turn] + beyond, u
+                passing[n_passing], towards[n_passing] = z, into
+                n_passing += 1
+    return n_passing
 
 
 @kernel
-def _let_in(driving, entry, car, trip, order, turns, lane, spare, signal, entered, due, route, b, now, lost):
-    """Who has come to an entry, and who of them finds room on its lane. Returns the time that the others lose."""
-    waiting = 0.0
-    for e in range(len(entry)):
-        come, k, link = entered[b, e, COME], entered[b, e, ENTERED], entry[e]
-        while come < due.shape[2] and due[b, e, come] <= now:
-            come += 1
-        if come == k:
-            continue
-        while k < come and spare[b] >= 0:
-            z = lane_for(lane, order, b, link, route[b, e, k] & 3, driving.lanes)
-            j = lane[b, z, LAST]
-            v = driving.speed_limit
-            if j >= 0:
-                gap = car[b, j, POSITION] - CAR - JAM_GAP
-                if gap <= 0.0:
-                    break
-                u = car[b, j, SPEED]
-                v = min(v, gap / HEADWAY, math.sqrt(u * u + 2.0 * DECELERATION * gap))
-            i = place(order, turns, trip, spare, due, route, b, e, k)
-            car[b, i, POSITION], car[b, i, SPEED] = 0.0, v
-            append(lane, order, b, z, i)
-            signal[b, link // 4, ARRIVED] += 1.0
+def _pass_line(limit, lanes, length, path, curve_time, position, lost, who, lane, trip, turns, came, lost_to, z, into):
+    """The first vehicle of a lane enters the box, which is the beginning of the lane that it goes to. Returns where."""
+    i, k = lane[z], z // lanes
+    vehicle = who[i]
+    turn = turns[vehicle] & 3
+    trip[vehicle, FREE] += length[k] / limit + curve_time[turn]
+    came[vehicle] = 3 * (k % 4) + turn
+    turns[vehicle] = turns[vehicle] >> 2 | turn << 2 * (TURNS - 1)
+    lost_to[k // 4] += lost[i]
+    there, last = position[i] - length[k] - path[turn], lane[into + 1] - 1
+    if last >= lane[into]:  # who comes by another path may be nearer: it queues up behind
+        there = min(there, position[last] - CAR)
+    return there
+
+
+@kernel
+def _reach_exit(limit, length, who, lane, trip, totals, lost, z, k, now):
+    """Counts the first vehicle of a lane out of the network."""
+    i = lane[z]
+    vehicle = who[i]
+    share = min((trip[vehicle, FREE] + length[k] / limit) / max(now - trip[vehicle, DUE], 1e-9), 1.0)
+    totals[GONE] += 1.0
+    totals[SHARE] += share
+    totals[SHARE2] += share * share
+    totals[LOST] += SUBSTEP * lost[i]
+
+
+@kernel
+def _let_in(limit, lanes, entry, position, speed, lane, straight, room, due, route, b, now, come, entered, lost_to, e):
+    """The next entry, from one on, at which somebody finds room.
+
+    Those who have come and find none lose time.
+
+    Returns:
+        The entry, or -1; the lane and the speed there.
+    """
+    found, place, speed_there = -1, -1, 0.0
+    for e in range(e, len(entry)):
+        k = come[e]
+        while k < due.shape[2] and due[b, e, k] <= now:
             k += 1
-        entered[b, e, COME], entered[b, e, ENTERED] = come, k
-        lost[b, link // 4] += SUBSTEP * (come - k)
-        waiting += SUBSTEP * (come - k)
-    return waiting
+        come[e] = k
+        waiting, k, link = come[e] - entered[e], entered[e], entry[e]
+        if waiting == 0:
+            continue
+        after = route[b, e, k] & 3
+        z = straight[link] if after == STRAIGHT else link * lanes + (0 if after == LEFT else lanes - 1)
+        last, v = lane[z + 1] - 1, limit
+        if last >= lane[z]:
+            gap, u = position[last] - CAR - JAM_GAP, speed[last]
+            v = min(v, gap / HEADWAY, math.sqrt(u * u + 2.0 * DECELERATION * max(gap, 0.0)))
+        if v > 0.0 and lane[-1] < room:
+            found, place, speed_there = e, z, v
+            break
+        lost_to[link // 4] += waiting
+    return found, place, speed_there
 
 
 @kernel
-def begin(driving, net, car, trip, order, turns, lane, spare, entered, due, route):
+def _appear(trip, turns, came, vehicle, due, route):
+    """A vehicle is on the road that comes to its entry at a time and has a route."""
+    trip[vehicle, DUE], trip[vehicle, FREE] = due, 0.0
+    turns[vehicle], came[vehicle] = route, -1
+
+
+@kernel
+def begin(driving, net, position, speed, who, lane, trip, turns, came, entered, due, route):
     """Puts those on the approaches who came before the start, at the speed limit and a safe distance."""
-    for b in range(len(spare)):
+    lost, straight = np.zeros(position.shape[1]), np.empty(len(net.link), np.int64)
+    for b in range(len(position)):
         for e in range(len(net.entry)):
             k, link, limit = 0, net.entry[e], driving.speed_limit
-            while k < due.shape[2] and due[b, e, k] < 0.0 and spare[b] >= 0:
-                z = lane_for(lane, order, b, link, route[b, e, k] & 3, driving.lanes)
-                s, j = min(-due[b, e, k] * limit, net.link[link, LENGTH] - JAM_GAP), lane[b, z, LAST]
-                if j >= 0:
-                    s = min(s, car[b, j, POSITION] - CAR - JAM_GAP - HEADWAY * limit)
+            while k < due.shape[2] and due[b, e, k] < 0.0 and lane[b, -1] < len(lost):
+                choose_lanes(lane[b], driving.lanes, straight)
+                turn = route[b, e, k] & 3
+                z = straight[link] if turn == STRAIGHT else link * driving.lanes + (turn != LEFT) * (driving.lanes - 1)
+                s, last = min(-due[b, e, k] * limit, net.link[link, LENGTH] - JAM_GAP), lane[b, z + 1] - 1
+                if last >= lane[b, z]:
+                    s = min(s, position[b, last] - CAR - JAM_GAP - HEADWAY * limit)
                 if s < 0.0:
                     break
-                i = place(order, turns, trip, spare, due, route, b, e, k)
-                car[b, i, POSITION], car[b, i, SPEED] = s, limit
-                append(lane, order, b, z, i)
+                vehicle = enter(position[b], speed[b], lost, who[b], lane[b], z, s, limit)
+                _appear(trip[b], turns[b], came[b], vehicle, due[b, e, k], route[b, e, k])
                 k += 1
             entered[b, e, ENTERED] = k
             while k < due.shape[2] and due[b, e, k] <= 0.0:
@@ -169,175 +219,104 @@ def begin(driving, net, car, trip, order, turns, lane, spare, entered, due, rout
 
 
 @kernel
-def _pass_line(driving, links, turning, n_crossings, car, trip, order, turns, lane, signal, b, z, into):
-    """The first vehicle of a lane enters the box, which is the beginning of the lane that it goes to."""
-    i = take_first(lane, order, b, z)
-    k, turn = z // driving.lanes, turns[b, i] & 3
-    car[b, i, POSITION] -= links[k, LENGTH] + turning[turn, PATH]
-    trip[b, i, FREE] += links[k, LENGTH] / driving.speed_limit + turning[turn, CURVE_TIME]
-    order[b, i, CAME] = 3 * (k % 4) + turn
-    turns[b, i] = turns[b, i] >> 2 | turn << 2 * (TURNS - 1)
-    last = lane[b, into, LAST]
-    if last >= 0:  # who comes by another path may be nearer: it queues up behind
-        car[b, i, POSITION] = min(car[b, i, POSITION], car[b, last, POSITION] - CAR)
-    append(lane, order, b, into, i)
-    c = into // driving.lanes // 4
-    if c < n_crossings:
-        signal[b, c, ARRIVED] += 1.0
-    return 1 << order[b, i, CAME]
-
-
-@kernel
-def _leave(free_rest, trip, order, lane, spare, totals, b, z, now):
-    """The first vehicle of a lane out of the network is gone."""
-    i = take_first(lane, order, b, z)
-    share = min((trip[b, i, FREE] + free_rest) / max(now - trip[b, i, DUE], 1e-9), 1.0)
-    totals[b, GONE] += 1.0
-    totals[b, SHARE] += share
-    totals[b, SHARE2] += share * share
-    order[b, i, BEHIND] = spare[b]
-    spare[b] = i
-
-
-@kernel
-def order_phases(driving, min_green, signal, dark, action, b, now):
-    """Takes the agents' choices: a phase other than the present one begins with the yellow light of that."""
-    for c in range(signal.shape[1]):
-        if is_dark(dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
-            continue
-        if action[b, c] != signal[b, c, PHASE]:
-            signal[b, c, PREVIOUS], signal[b, c, PHASE] = signal[b, c, PHASE], action[b, c]
-            signal[b, c, SINCE] = 0.0
-
-
-@kernel
-def drive(
-    driving, net, car, trip, order, turns, lane, spare, signal, entered, totals, due, route, dark, b, begin, lost, full
-):  # fmt: skip
-    """One control step of all vehicles and lights of world b, from a time on: writes into its rows of the new state.
+def drive(driving, net, new, b, begin, lost_to, full):
+    """One control step of all vehicles and lights of world b, from a time on.
 
     Args:
         driving: The `Driving`.
         net: The `Network`.
-        car: (B, V, 2) written, as are the next eight.
-        trip: (B, V, 2).
-        order: (B, V, 3).
-        turns: (B, V).
-        lane: (B, Z, 2).
-        spare: (B,).
-        signal: (B, N, 6).
-        entered: (B, E, 2).
-        totals: (B, 7).
-        due: (B, E, D).
-        route: (B, E, D).
-        dark: (B, N, 2).
+        new: The `State`, whose rows b are written.
         b: Which world.
         begin: [s].
-        lost: (B, N) zeros, written: time lost on the way to each crossing's stop lines [s].
-        full: (B, N) zeros, written: lanes to each crossing that stand full to their beginning.
+        lost_to: (N,) zeros, written: time lost on the way to each crossing's stop lines [s].
+        full: (N,) zeros, written: lanes to each crossing that stand full to their beginning.
     """
-    links, target, turning, green, clash, entry = net.link, net.target, net.turn, net.green, net.clash, net.entry
-    slow_turn = 1.0 / turning[:, CURVE_SPEED]
-    n_crossings, n_lanes, lanes, limit = len(target), lane.shape[1], driving.lanes, driving.speed_limit
-    inside, soon = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
-    go, amber = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
-    passing, towards = np.empty(n_lanes, np.int64), np.empty(n_lanes, np.int64)
+    lanes, limit, n_crossings = driving.lanes, driving.speed_limit, len(lost_to)
+    target, entry, green, clash = net.target.ravel(), net.entry, net.green, net.clash
+    length, source = net.link[:, LENGTH].copy(), net.link[:, SOURCE].astype(np.int64)
+    path, curve, curve_time = net.turn[:, PATH].copy(), net.turn[:, CURVE_SPEED] ** 2, net.turn[:, CURVE_TIME].copy()
+    slow_turn = 1.0 / net.turn[:, CURVE_SPEED]
+    position, speed, who, lane = new.position[b], new.speed[b], new.who[b], new.lane[b]
+    trip, turns, came, totals = new.trip[b], new.turns[b], new.came[b], new.totals[b]
+    signal, dark, due, route = new.signal, new.dark, new.due, new.route
+    come, entered = new.entered[b, :, COME].copy(), new.entered[b, :, ENTERED].copy()
+    n_lanes, n_signal_lanes = len(lane) - 1, 4 * n_crossings * lanes
+    inside, go = np.zeros(n_crossings, np.int64), np.zeros(n_crossings, np.int64)
+    amber, granted = np.zeros(n_crossings, np.int64), signal[b, :, GRANTED].copy()
+    passing, towards, boxed = np.empty(n_lanes, np.int64), np.empty(n_lanes, np.int64), np.empty(n_lanes, np.int64)
+    rear, ahead, slowness = np.zeros(len(who)), np.zeros(len(who)), np.empty(len(who))
+    free, lost, line = np.empty(len(who)), np.zeros(len(who)), np.full(n_lanes, FAR)
+    is_boxed = np.zeros(n_lanes, np.bool_)
+    straight = np.arange(1, len(length) + 1) * lanes - 1
+    n_boxed, standing, stops = 0, 0, 0
     for z in range(n_lanes):
-        source, i = int(links[z // lanes, SOURCE]), lane[b, z, LAST]
-        while source >= 0 and i >= 0 and car[b, i, POSITION] < CAR:
-            inside[source] |= 1 << order[b, i, CAME]
-            i = order[b, i, AHEAD]
+        if z < n_signal_lanes:
+            line[z] = length[z // lanes]
+        i = lane[z + 1] - 1
+        if i >= lane[z] and position[i] < CAR and source[z // lanes] >= 0:
+            boxed[n_boxed], is_boxed[z] = z, True
+            n_boxed += 1
     signal[b, :, ARRIVED] = 0.0
-    all_lost, standing, stops = 0.0, 0.0, 0.0
     for sub in range(N_SUBSTEPS):
-        now = begin + sub * SUBSTEP
-        _show_lights(driving, links, green, car, lane, signal, dark, inside, b, now, go, amber)
-        soon[:] = 0
-        n_passing = 0
-        for z in range(n_lanes):
-            i = lane[b, z, FIRST]
-            if i < 0:
-                continue
-            k = z // lanes
-            c, length, source, lane_lost = k // 4, links[k, LENGTH], int(links[k, SOURCE]), 0.0
-            s, v = car[b, i, POSITION], car[b, i, SPEED]
-            room = length - s
-            # The first of the lane, and what it has before it.
-            gap, u, top, bound, into = FAR, v, limit, math.inf, -1
-            if c < n_crossings:
-                bound = length
-                if room < SIGHT:
-                    turn = turns[b, i] & 3
-                    movement = 3 * (k % 4) + turn
-                    late = room < v * v * (0.5 / STOPPABLE)
-                    goes = go[c] >> movement & 1 == 1 or (late and amber[c] >> movement & 1 == 1)
-                    if signal[b, c, GRANTED] >= 0.0 and signal[b, c, GRANTED] != i:
-                        goes = False  # beside the one that a dark signal lets go
-                    top = math.sqrt(turning[turn, CURVE_SPEED] ** 2 + 2.0 * EASE * max(room, 0.0))
-                    if goes and inside[c] & clash[movement] == 0:
-                        link = target[c, (k % 4 + 1 - turn) % 4]
-                        into = link * lanes + (lanes - 1 if turns[b, i] >> 2 & 3 != LEFT else 0)
-                        if lanes > 2:
-                            into = lane_for(lane, order, b, link, turns[b, i] >> 2 & 3, lanes)
-                        j = lane[b, into, LAST]
-                        if j >= 0:
-                            beyond, u = car[b, j, POSITION] - CAR, car[b, j, SPEED]
-                            gap = room + turning[turn, PATH] + beyond
-                            if beyond < JAM_GAP and u < 2.0 and not late:
-                                into = -1  # the box must stay free
-                    if into < 0:
-                        gap, u = room, 0.0
-                    else:
-                        bound = math.inf
-            rear, first, slowness = gap + s, True, 1.0 / min(top, limit)
-            while i >= 0:
-                if not first:
-                    s, v, slowness, bound = car[b, i, POSITION], car[b, i, SPEED], 1.0 / limit, rear
-                free = 1.0 / limit
-                if s < CAR and source >= 0:
-                    came = order[b, i, CAME]
-                    soon[source] |= 1 << came
-                    if s < 0.0:
-                        free = slow_turn[came % 3]
-                        slowness = max(slowness, free)
-                a = idm(v * slowness, v, rear - s, v - u)
-                there, w = move(s, v, a, bound)
-                car[b, i, POSITION], car[b, i, SPEED] = there, w
-                lane_lost += 1.0 - min(w * free, 1.0)
-                if w < SLOW:
-                    standing += 1.0
-                    stops += v >= SLOW
-                if first:
-                    first = False
-                    if there >= length and bound > FAR:
-                        passing[n_passing], towards[n_passing] = z, into
-                        n_passing += 1
-                rear, u = s - CAR, v
-                i = order[b, i, BEHIND]
-            all_lost += lane_lost
-            if c < n_crossings:
-                lost[b, c] += SUBSTEP * lane_lost
+        now, n = begin + sub * SUBSTEP, int(lane[-1])
+        if lanes > 2:
+            choose_lanes(lane, lanes, straight)
+        _look_ahead(n, position, speed, limit, rear, ahead, slowness, free)
+        n_boxed = _look_into_boxes(
+            source, slow_turn, lanes, position, who, came, lane, boxed, is_boxed, n_boxed, inside, slowness, free
+        )
+        if show_lights(driving, green, signal, dark, b, now, go, amber):
+            all_way_stops(driving, length, position, speed, who, lane, signal, dark, inside, b, now, go, amber)
+            granted[:] = signal[b, :, GRANTED]
+        n_passing = _look_at_lines(
+            lanes, line, target, path, curve, clash, position, speed, who, turns, lane, straight, granted, go, amber,
+            inside, rear, ahead, slowness, passing, towards,
+        )  # fmt: skip
+        stand, stop = follow(n, position, speed, rear, ahead, slowness, free, lost)
+        standing, stops = standing + stand, stops + stop
         for m in range(n_passing):
             z, into = passing[m], towards[m]
-            if into < 0:
-                rest = links[z // lanes, LENGTH] / limit
-                _leave(rest, trip, order, lane, spare, totals, b, z, now + SUBSTEP)
+            if position[lane[z]] < line[z]:
+                continue
+            there = _pass_line(
+                limit, lanes, length, path, curve_time, position, lost, who, lane, trip, turns, came, lost_to, z, into
+            )
+            if not is_boxed[into]:
+                boxed[n_boxed], is_boxed[into] = into, True
+                n_boxed += 1
+            if into > z:
+                change_up(position, speed, lost, who, lane, z, into, there)
             else:
-                soon[z // lanes // 4] |= _pass_line(
-                    driving, links, turning, n_crossings, car, trip, order, turns, lane, signal, b, z, into
-                )
-        inside[:] = soon
-        all_lost += (
-            _let_in(
-                driving, entry, car, trip, order, turns, lane, spare, signal, entered, due, route, b,
-                now + SUBSTEP, lost,
-            ) / SUBSTEP
-        )  # fmt: skip
-    totals[b, LOST] += SUBSTEP * all_lost
-    totals[b, STANDING] += SUBSTEP * standing
-    totals[b, STOPS] += stops
-    for z in range(4 * n_crossings * lanes):
-        i = lane[b, z, LAST]
-        if i >= 0 and car[b, i, POSITION] < 2.0 * CAR and car[b, i, SPEED] < SLOW:
-            full[b, z // lanes // 4] += 1.0
-            totals[b, FULL] += 1.0
+                change_down(position, speed, lost, who, lane, z, into, there)
+            if into < n_signal_lanes:
+                signal[b, into // lanes // 4, ARRIVED] += 1.0
+        for z in range(n_signal_lanes, n_lanes):
+            if lane[z] < lane[z + 1] and position[lane[z]] >= length[z // lanes]:
+                _reach_exit(limit, length, who, lane, trip, totals, lost, z, z // lanes, now + SUBSTEP)
+                leave(position, speed, lost, who, lane, z)
+        e = 0
+        while e >= 0:
+            e, z, v = _let_in(
+                limit, lanes, entry, position, speed, lane, straight, len(who), due, route, b, now + SUBSTEP, come,
+                entered, lost_to, e,
+            )  # fmt: skip
+            if e >= 0:
+                vehicle = enter(position, speed, lost, who, lane, z, 0.0, v)
+                _appear(trip, turns, came, vehicle, due[b, e, entered[e]], route[b, e, entered[e]])
+                entered[e] += 1
+                signal[b, entry[e] // 4, ARRIVED] += 1.0
+    new.entered[b, :, COME], new.entered[b, :, ENTERED] = come, entered
+    totals[STANDING] += SUBSTEP * standing
+    totals[STOPS] += stops
+    for c in range(n_crossings):
+        for i in range(lane[4 * c * lanes], lane[4 * (c + 1) * lanes]):
+            lost_to[c] += lost[i]
+        lost_to[c] *= SUBSTEP
+        totals[LOST] += lost_to[c]
+    for i in range(lane[n_signal_lanes], lane[-1]):
+        totals[LOST] += SUBSTEP * lost[i]
+    for z in range(n_signal_lanes):
+        i = lane[z + 1] - 1
+        if i >= lane[z] and position[i] < 2.0 * CAR and speed[i] < SLOW:
+            full[z // lanes // 4] += 1.0
+            totals[FULL] += 1.0
