@@ -46,7 +46,7 @@ def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None =
 
 
 def arrange(state: State, cars: Sequence[tuple[int, int, float, float]]) -> None:
-    """Puts vehicles where they are to be, and nobody else: (lane, vehicle, position, speed) each, in a lane from its front."""
+    """Puts vehicles where they are to be, from the front of a lane: (lane, vehicle, position, speed). No others are."""
     cars = sorted(cars, key=lambda car: car[0])
     lanes, vehicles = [z for z, *_ in cars], [i for _, i, *_ in cars]
     n, others = len(cars), np.setdiff1d(np.arange(state.who.shape[1]), vehicles)

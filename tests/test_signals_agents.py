@@ -13,7 +13,7 @@ from envs.core import ended
 from envs.signals import heuristic
 from envs.signals.rules import RULES
 from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
-from envs.signals.state import PHASE, SERVED, SINCE
+from envs.signals.state import GRANTED, PHASE, SERVED, SINCE
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -113,6 +113,31 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     assert state.signal[0, 0, PHASE] == NS
     assert state.signal[0, 0, SERVED] in range(8)
     assert env.step(state, np.full((1, 1), EW))[1].obs[0, 0, 30] == 1.0
+
+
+def test_who_is_too_near_to_stop_goes_on_when_a_signal_fails():
+    env = town(n_blackouts=1, blackout_seconds=100.0)
+    for to_line, passes in ((12.0, True), (70.0, False)):
+        state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
+        state.signal[0, 0, SINCE], state.dark[0, 0] = 100.0, (0.0, 100.0)
+        after, _ = env.step(state, np.full((1, 1), NS))
+        assert bool(after.came[0, 0] >= 0) is passes
+        assert after.speed[0, at(after, 0)] > 8.0 or not passes
+
+
+def test_who_was_let_in_goes_on_when_a_signal_is_back():
+    env = town(n_blackouts=1, blackout_seconds=100.0)
+    state = scene(env, (EAST, STRAIGHT, 1.5, 2.5), (NORTH, STRAIGHT, 6.0, 9.0))
+    state.dark[0, 0] = -100.0, 0.0  # it is back, and green for north and south
+    without, _ = env.step(state, np.full((1, 1), NS))
+    assert without.came[0].tolist()[:2] == [-1, 3 * NORTH + STRAIGHT]
+    state.signal[0, 0, SERVED], state.signal[0, 0, GRANTED] = 2 * EAST + 1, 0.0
+    after, _ = env.step(state, np.full((1, 1), NS))
+    assert after.came[0, 0] == 3 * EAST + STRAIGHT
+    assert after.speed[0, at(after, 0)] > 2.5, "it speeds up all the time"
+    later, _ = env.step(after, np.full((1, 1), NS))
+    assert later.came[0, 1] == 3 * NORTH + STRAIGHT
+    assert later.signal[0, 0, GRANTED] < 0.0
 
 
 def test_blackouts_are_drawn_and_told_to_neighbours():

@@ -20,8 +20,6 @@ HEADWAY, JAM_GAP = 1.2, 2.0
 """Its T [s] and s0 [m]."""
 HARDEST = 6.0
 """No vehicle brakes harder [m/s^2]."""
-FAR = 1e9
-"""The gap to nobody [m]."""
 SLOW = 1.4
 """Below this speed a vehicle stands in a queue: 5 km/h [m/s]."""
 _APPROACHING = 0.5 / math.sqrt(ACCELERATION * DECELERATION)

@@ -56,26 +56,26 @@ def show_lights(driving, green, signal, dark, b, now, go, amber):
 
 
 @kernel
-def all_way_stops(driving, length, position, speed, who, lane, signal, dark, inside, b, now, go, amber):
+def all_way_stops(driving, line, position, speed, who, lane, signal, dark, inside, b, now, go, amber):
     """Changes what lights show to what drivers do at a signal that is dark, or was when they were let in."""
     for c in range(len(go)):
         failed = is_dark(dark, b, c, now)
         if failed or signal[b, c, GRANTED] != NOBODY:
             go[c], amber[c] = _all_way_stop(
-                driving, length, position, speed, who, lane, signal, b, c, now - dark[b, c, 0], failed,
+                driving, line, position, speed, who, lane, signal, b, c, now - dark[b, c, 0], failed,
                 inside[c] == 0, go[c], amber[c],
             )  # fmt: skip
 
 
 @kernel
 def _all_way_stop(
-    driving, length, position, speed, who, lane, signal, b, c, since, failed, empty, go, amber
+    driving, line, position, speed, who, lane, signal, b, c, since, failed, empty, go, amber
 ):  # fmt: skip
     """The movements that may go, and may if it is too late to stop, at a signal that failed some time ago [s].
 
     Args:
         driving: The `Driving`.
-        length: (K,) of the links [m].
+        line: (Z,) where the lanes' lines are [m].
         position: (V,), as are the next two.
         speed: (V,).
         who: (V,).
@@ -105,7 +105,7 @@ def _all_way_stop(
             at = (int(signal[b, c, SERVED]) + k) % (4 * lanes)
             z = 4 * c * lanes + at
             i = lane[z]
-            if i < lane[z + 1] and speed[i] < SLOW and length[z // lanes] - position[i] < AT_LINE:
+            if i < lane[z + 1] and speed[i] < SLOW and line[z] - position[i] < AT_LINE:
                 signal[b, c, SERVED], signal[b, c, GRANTED] = at, who[i]
                 break
     return _served(lanes, signal, b, c) if signal[b, c, GRANTED] != NOBODY else 0, 0

@@ -5,6 +5,7 @@ Axes: B worlds, N crossings, V places for vehicles, Z lanes, E entries, D vehicl
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -107,20 +108,26 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     )
     chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
     horizon = config.max_steps * CONTROL_STEP
-    before = lead(config)
-    clock = np.arange(0.0, horizon + 1.0)
-    # Vehicles of a rate of one until a time; the rate rises from its low to `peak` times that and falls, as a sine's
-    # square does.
-    rise = config.peak - 1.0
-    count = clock + rise * (0.5 * clock - horizon / (4.0 * math.pi) * np.sin(2.0 * math.pi * clock / horizon))
-    count = np.concatenate([np.arange(-before, 0.0), count]) * (horizon / count[-1])  # from -before on, every second
     _draw(
-        chance, count, -before, config.flow / 3600.0, config.imbalance, config.left_share, config.right_share,
-        config.n_blackouts, float(config.blackout_seconds), horizon, state.due, state.route, state.dark,
+        chance, _clock(config), -lead(config), config.flow / 3600.0, config.imbalance, config.left_share,
+        config.right_share, config.n_blackouts, float(config.blackout_seconds), horizon, state.due, state.route,
+        state.dark,
     )  # fmt: skip
     for part in state[N_CHANGING:]:
         part.setflags(write=False)
     return state
+
+
+@functools.lru_cache(maxsize=16)
+def _clock(config: Config) -> Array:
+    """Vehicles of an entry with a mean rate of one until every second, from `lead` on.
+
+    The rate rises from its low to `peak` times that and falls, as a sine's square does.
+    """
+    horizon, rise = config.max_steps * CONTROL_STEP, config.peak - 1.0
+    clock = np.arange(0.0, horizon + 1.0)
+    count = clock + rise * (0.5 * clock - horizon / (4.0 * math.pi) * np.sin(2.0 * math.pi * clock / horizon))
+    return np.concatenate([np.arange(-lead(config), 0.0), count]) * (horizon / count[-1])
 
 
 @kernel
@@ -128,6 +135,7 @@ def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, black
     """Fills the schedules from worlds' own random numbers, (B, E (1 + 2 D) + 2 N) in [0, 1)."""
     n_worlds, n_entries, n_due = due.shape
     n = dark.shape[1]
+    per_left, per_right, per_straight = 1.0 / left, 1.0 / right, 1.0 / (1.0 - left - right)
     for b in range(n_worlds):
         at = 0
         for e in range(n_entries):
@@ -142,14 +150,11 @@ def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, black
                     break
                 due[b, e, k] = begin + t + (passed - count[t]) / (count[t + 1] - count[t])
                 rest, turns = chance[b, at + n_due + k], 0
-                for q in range(TURNS):  # what is left of a uniform number is again one
-                    if rest < left:
-                        turn, rest = LEFT, rest / left
-                    elif rest < left + right:
-                        turn, rest = RIGHT, (rest - left) / right
-                    else:
-                        turn, rest = STRAIGHT, (rest - left - right) / (1.0 - left - right)
-                    turns |= turn << (2 * q)
+                for q in range(TURNS):  # what is left of a uniform number is again one; without branches
+                    goes_left, goes_on = rest < left, rest >= left + right
+                    turns |= (LEFT if goes_left else STRAIGHT if goes_on else RIGHT) << (2 * q)
+                    below = 0.0 if goes_left else left + right if goes_on else left
+                    rest = (rest - below) * (per_left if goes_left else per_straight if goes_on else per_right)
                 route[b, e, k] = turns
             at += 2 * n_due
         for _ in range(n_blackouts):

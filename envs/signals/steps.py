@@ -13,7 +13,7 @@ from .lights import order_phases
 from .network import N_MOVEMENTS
 from .senses import pressure_of, sense, survey
 from .state import COME, FULL, GONE, LOST, SHARE, SHARE2, STANDING, STOPS
-from .traffic import drive
+from .traffic import desk_for, drive
 
 FEW = 10.0
 """Vehicles that lose a whole control step, or an excess of so many, earn a reward of -1."""
@@ -40,13 +40,13 @@ def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adja
         metrics: (M, B), written.
     """
     n = len(net.target)
-    counts = np.empty((n, 4, N_MOVEMENTS))
+    counts, desk = np.empty((n, 4, N_MOVEMENTS)), desk_for(driving.lanes, net, new.who.shape[1])
     for b in range(len(new.step)):
         begin = new.step[b] * CONTROL_STEP
         new.step[b] += 1
         order_phases(driving, senses.min_green, new.signal, new.dark, action, b, begin)
         reward[b, :] = 0.0
-        drive(driving, net, new, b, begin, reward[b], cost[b])
+        drive(driving, net, new, desk, b, begin, reward[b], cost[b])
         counts[:] = 0.0
         survey(driving.lanes, net, new.position, new.speed, new.who, new.lane, new.turns, b, counts)
         for c in range(n):
