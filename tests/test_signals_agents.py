@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, at,
 import envs
 from envs.core import ended
 from envs.signals import heuristic
-from envs.signals.rules import RULES
+from envs.signals.rules import RULES, greens
 from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
 from envs.signals.state import GRANTED, PHASE, SERVED, SINCE
 
@@ -169,11 +170,11 @@ def test_max_pressure_serves_the_longest_queue_and_looks_beyond():
 def test_neighbour_demand_counts_others_by_distance():
     env = town(task="arterial-5", rule="neighbour-demand")
     policy = heuristic(env)
-    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(6)], link=4 * 2 + EAST)
-    # Six vehicles two crossings away weigh 6 / 3 = 2, more than the gain of 1 for staying; four away 6 / 5.
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(18)], link=4 * 2 + EAST)
+    # 18 vehicles two crossings away weigh 18 / 3 = 6, more than the gain of 3 for staying.
     assert policy(state)[0].tolist() == [EW] * 5
-    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(3)], link=4 * 4 + EAST)
-    assert policy(state)[0].tolist() == [NS, NS, NS, EW, EW]  # 3 / 5, 3 / 4, 3 / 3, 3 / 2, 3
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(9)], link=4 * 4 + EAST)
+    assert policy(state)[0].tolist() == [NS, NS, NS, EW, EW]  # 9 / 5, 9 / 4, 9 / 3, 9 / 2, 9
 
 
 def test_an_actuated_signal_serves_who_waits_and_skips_who_does_not():
@@ -199,6 +200,16 @@ def test_a_fixed_cycle_goes_through_all_phases_in_turn():
         phases.append(int(state.signal[0, 0, PHASE]))
     changes = [phase for k, phase in enumerate(phases) if k == 0 or phase != phases[k - 1]]
     assert changes[:6] == [0, 1, 2, 3, 0, 1]
+
+
+def test_the_fixed_plan_is_websters():
+    config = town(rule="fixed", peak=1.0, imbalance=0.0, flow=500.0, left_share=0.2, right_share=0.2).config
+    # Shares of saturation 400 / 1800 and 100 / 1800, twice; 20 s lost: C = 35 / (1 - 1000 / 1800) = 78.75 s.
+    green = 58.75 * np.array([0.4, 0.1, 0.4, 0.1])
+    assert np.array(greens(config)) == pytest.approx(np.ceil(np.maximum(green, 10.0) / 5.0) * 5.0)
+    busy = dataclasses.replace(config, flow=3600.0)
+    assert sum(greens(busy)) <= 180.0
+    assert all(g >= 30.0 for g in greens(dataclasses.replace(config, min_green=30.0)))
 
 
 @pytest.mark.parametrize("rule", list(RULES))
