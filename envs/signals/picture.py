@@ -178,13 +178,17 @@ def _draw_lights(canvas: Canvas, env: Signals, state: State) -> None:
                 if colour == GREEN:
                     marks = np.linspace(0.0, way.path.length, 12)
                     points = [(float(x) + cx, float(y) + cy) for x, y, _ in map(way.path.at, marks)]
-                    canvas.line(paint.mix(GREEN, BOX, 0.45), points, canvas.at_least(0.5, 1.0))
+                    shade = paint.mix(GREEN, BOX, 0.25)
+                    canvas.line(shade, points[:-1], canvas.at_least(0.7, 1.5))
+                    x, y, angle = way.path.at(way.path.length)
+                    tip = functools.partial(paint.ahead_of, float(x) + cx, float(y) + cy, float(angle))
+                    canvas.polygon(shade, [tip(0.5, 0.0), tip(-2.5, 1.3), tip(-2.5, -1.3)])
                 # Right turns share their lane's bar with straight on: it takes the outer half.
                 left, right = way.lane * LANE + 0.25, (way.lane + 1) * LANE - 0.25
                 if way.lane == config.lanes - 1:
                     left, right = (left, left + 1.5) if way.turn == 1 else (left + 1.5, right)
                 at = functools.partial(paint.ahead_of, cx, cy, 0.5 * math.pi * way.heading)
-                canvas.line(colour, [at(-h, -left), at(-h, -right)], canvas.at_least(1.0, 2.0))
+                canvas.line(colour, [at(-h, -left), at(-h, -right)], canvas.at_least(1.4, 2.5))
 
 
 def _write_counters(picture: pygame.Surface, env: Signals, state: State) -> None:
