@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 import envs
 from envs.core import Array, Step
 from envs.signals import Signals
-from envs.signals.state import AHEAD, BEHIND, CAME, DUE, FIRST, LAST, POSITION, SPEED, State
+from envs.signals.state import DUE, State
 
 EAST, NORTH, WEST, SOUTH = range(4)
 """Headings."""
@@ -31,37 +32,47 @@ def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None =
     """
     state = env.reset([0])[0]
     state = State(*(part.copy() for part in state))
-    state.due[:], state.lane[:], state.entered[:] = np.inf, -1, 0
-    state.order[:], state.order[0, :-1, BEHIND] = -1, np.arange(1, state.order.shape[1])
+    state.due[:], state.entered[:] = np.inf, 0
+    found = []
     for i, (heading, turn, to_line, speed) in enumerate(cars):
         k = heading if link is None else link
         z = k * env.config.lanes + (0 if turn == LEFT else env.config.lanes - 1)
-        state.car[0, i] = env.network.link[k, 0] - to_line, speed
+        found.append((z, i, env.network.link[k, 0] - to_line, speed))
         state.turns[0, i] = turn | 0b0101010101 << 2  # straight on ever after
         state.trip[0, i, DUE] = 0.0
-        last = state.lane[0, z, LAST]
-        state.order[0, i, AHEAD], state.order[0, i, BEHIND], state.order[0, i, CAME] = last, -1, -1
-        if last >= 0:
-            state.order[0, last, BEHIND] = i
-        else:
-            state.lane[0, z, FIRST] = i
-        state.lane[0, z, LAST] = i
-    state.spare[0] = len(cars)
+    arrange(state, found)
     state.entered[0, 0] = len(cars)
     return state
 
 
+def arrange(state: State, cars: Sequence[tuple[int, int, float, float]]) -> None:
+    """Puts vehicles where they are to be, from the front of a lane: (lane, vehicle, position, speed). No others are."""
+    cars = sorted(cars, key=lambda car: car[0])
+    lanes, vehicles = [z for z, *_ in cars], [i for _, i, *_ in cars]
+    n, others = len(cars), np.setdiff1d(np.arange(state.who.shape[1]), vehicles)
+    state.who[0] = np.concatenate([np.array(vehicles, int), others])
+    state.lane[0] = np.searchsorted(lanes, np.arange(state.lane.shape[1]))
+    state.position[0, :n], state.speed[0, :n] = [s for *_, s, _ in cars], [v for *_, v in cars]
+    state.position[0, n:], state.speed[0, n:] = 0.0, 0.0
+    state.came[0] = -1
+
+
+def at(state: State, i: int) -> int:
+    """The place of a vehicle."""
+    return int(np.flatnonzero(state.who[0] == i)[0])
+
+
 def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, float, float]]:
-    """(slot, lane, position, speed) of all on the roads, lane by lane, from the front."""
-    found = []
-    for z in range(state.lane.shape[1]):
-        i, before = int(state.lane[b, z, FIRST]), -1
-        while i >= 0:
-            assert state.order[b, i, AHEAD] == before, "the lists of a lane do not fit"
-            found.append((i, z, float(state.car[b, i, POSITION]), float(state.car[b, i, SPEED])))
-            before, i = i, int(state.order[b, i, BEHIND])
-        assert state.lane[b, z, LAST] == before, "the lists of a lane do not fit"
-    return found
+    """(vehicle, lane, position, speed) of all on the roads, lane by lane, from the front."""
+    lane = state.lane[b].astype(int)
+    assert lane[0] == 0, "the lanes do not begin with the first place"
+    assert (np.diff(lane) >= 0).all(), "lanes overlap"
+    assert sorted(state.who[b].tolist()) == list(range(state.who.shape[1])), "vehicles are lost or doubled"
+    return [
+        (int(state.who[b, p]), z, float(state.position[b, p]), float(state.speed[b, p]))
+        for z in range(len(lane) - 1)
+        for p in range(lane[z], lane[z + 1])
+    ]
 
 
 def go(env: Signals, state: State, phase: int, steps: int) -> tuple[State, Step]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
-from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, drawn, scene, town, vehicles
+from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, at, drawn, scene, town, vehicles
 
 import envs
 from envs.core import ended
 from envs.signals import heuristic
-from envs.signals.rules import RULES
+from envs.signals.rules import RULES, greens
 from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
-from envs.signals.state import CAME, PHASE, SERVED, SINCE, SPEED
+from envs.signals.state import GRANTED, PHASE, SERVED, SINCE
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -104,8 +105,8 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     for _ in range(16):
         before = state
         state, step = env.step(state, np.full((1, 1), EW))
-        fresh = [i for i in range(4) if state.order[0, i, CAME] >= 0 and i not in order]
-        assert all(before.car[0, i, SPEED] < 6.0 for i in fresh), "who goes has stopped, or was about to"
+        fresh = [i for i in range(4) if state.came[0, i] >= 0 and i not in order]
+        assert all(before.speed[0, at(before, i)] < 6.0 for i in fresh), "who goes has stopped, or was about to"
         order += fresh
         assert allowed(step)[0, 0].tolist() == [True, False, False, False]
     assert sorted(order) == [0, 1, 2, 3]
@@ -113,6 +114,31 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     assert state.signal[0, 0, PHASE] == NS
     assert state.signal[0, 0, SERVED] in range(8)
     assert env.step(state, np.full((1, 1), EW))[1].obs[0, 0, 30] == 1.0
+
+
+def test_who_is_too_near_to_stop_goes_on_when_a_signal_fails():
+    env = town(n_blackouts=1, blackout_seconds=100.0)
+    for to_line, passes in ((12.0, True), (70.0, False)):
+        state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
+        state.signal[0, 0, SINCE], state.dark[0, 0] = 100.0, (0.0, 100.0)
+        after, _ = env.step(state, np.full((1, 1), NS))
+        assert bool(after.came[0, 0] >= 0) is passes
+        assert after.speed[0, at(after, 0)] > 8.0 or not passes
+
+
+def test_who_was_let_in_goes_on_when_a_signal_is_back():
+    env = town(n_blackouts=1, blackout_seconds=100.0)
+    state = scene(env, (EAST, STRAIGHT, 1.5, 2.5), (NORTH, STRAIGHT, 6.0, 9.0))
+    state.dark[0, 0] = -100.0, 0.0  # it is back, and green for north and south
+    without, _ = env.step(state, np.full((1, 1), NS))
+    assert without.came[0].tolist()[:2] == [-1, 3 * NORTH + STRAIGHT]
+    state.signal[0, 0, SERVED], state.signal[0, 0, GRANTED] = 2 * EAST + 1, 0.0
+    after, _ = env.step(state, np.full((1, 1), NS))
+    assert after.came[0, 0] == 3 * EAST + STRAIGHT
+    assert after.speed[0, at(after, 0)] > 2.5, "it speeds up all the time"
+    later, _ = env.step(after, np.full((1, 1), NS))
+    assert later.came[0, 1] == 3 * NORTH + STRAIGHT
+    assert later.signal[0, 0, GRANTED] < 0.0
 
 
 def test_blackouts_are_drawn_and_told_to_neighbours():
@@ -144,11 +170,11 @@ def test_max_pressure_serves_the_longest_queue_and_looks_beyond():
 def test_neighbour_demand_counts_others_by_distance():
     env = town(task="arterial-5", rule="neighbour-demand")
     policy = heuristic(env)
-    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(6)], link=4 * 2 + EAST)
-    # Six vehicles two crossings away weigh 6 / 3 = 2, more than the gain of 1 for staying; four away 6 / 5.
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(18)], link=4 * 2 + EAST)
+    # 18 vehicles two crossings away weigh 18 / 3 = 6, more than the gain of 3 for staying.
     assert policy(state)[0].tolist() == [EW] * 5
-    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(3)], link=4 * 4 + EAST)
-    assert policy(state)[0].tolist() == [NS, NS, NS, EW, EW]  # 3 / 5, 3 / 4, 3 / 3, 3 / 2, 3
+    state = scene(env, *[(EAST, STRAIGHT, 2.0 + 7.0 * k, 0.0) for k in range(9)], link=4 * 4 + EAST)
+    assert policy(state)[0].tolist() == [NS, NS, NS, EW, EW]  # 9 / 5, 9 / 4, 9 / 3, 9 / 2, 9
 
 
 def test_an_actuated_signal_serves_who_waits_and_skips_who_does_not():
@@ -176,6 +202,16 @@ def test_a_fixed_cycle_goes_through_all_phases_in_turn():
     assert changes[:6] == [0, 1, 2, 3, 0, 1]
 
 
+def test_the_fixed_plan_is_websters():
+    config = town(rule="fixed", peak=1.0, imbalance=0.0, flow=500.0, left_share=0.2, right_share=0.2).config
+    # Shares of saturation 400 / 1800 and 100 / 1800, twice; 20 s lost: C = 35 / (1 - 1000 / 1800) = 78.75 s.
+    green = 58.75 * np.array([0.4, 0.1, 0.4, 0.1])
+    assert np.array(greens(config)) == pytest.approx(np.ceil(np.maximum(green, 10.0) / 5.0) * 5.0)
+    busy = dataclasses.replace(config, flow=3600.0)
+    assert sum(greens(busy)) <= 180.0
+    assert all(g >= 30.0 for g in greens(dataclasses.replace(config, min_green=30.0)))
+
+
 @pytest.mark.parametrize("rule", list(RULES))
 def test_rules_beat_chance(rule: str):
     delays = {}
@@ -201,7 +237,7 @@ def test_the_picture_shows_vehicles_where_their_lanes_are():
         state, _ = env.step(state, policy(state))
     found = vehicles(env, state)
     assert len(found) > 20
-    places = np.array([pose(env, z, s, int(state.order[0, i, CAME]))[:2] for i, z, s, _ in found])
+    places = np.array([pose(env, z, s, int(state.came[0, i]))[:2] for i, z, s, _ in found])
     apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 100.0 * np.eye(len(places))
     assert apart.min() > 1.5  # lanes are 3.5 m apart, vehicles in a lane 4.8 m at least
     frame = env.render(state, 0)

@@ -7,7 +7,23 @@ import math
 
 import numpy as np
 import pytest
-from signal_scenes import EAST, LEFT, NORTH, RIGHT, SOUTH, STRAIGHT, WEST, allowed, drawn, go, scene, town, vehicles
+from signal_scenes import (
+    EAST,
+    LEFT,
+    NORTH,
+    RIGHT,
+    SOUTH,
+    STRAIGHT,
+    WEST,
+    allowed,
+    arrange,
+    at,
+    drawn,
+    go,
+    scene,
+    town,
+    vehicles,
+)
 
 from envs.core import ended
 from envs.intersection.roads import CROSS, MERGE, conflicts, movements
@@ -15,16 +31,13 @@ from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEA
 from envs.signals.network import PHASES, network_of, used
 from envs.signals.senses import BEYOND
 from envs.signals.state import (
-    CAME,
     COME,
     DUE,
     ENTERED,
     GONE,
     PHASE,
-    POSITION,
     PREVIOUS,
     SINCE,
-    SPEED,
     STOPS,
 )
 
@@ -52,10 +65,10 @@ def test_a_platoon_settles_at_the_equilibrium_gap():
     env = town(block=1000.0, approach=1000.0, task="arterial-5")
     state = scene(env, (EAST, STRAIGHT, 950.0, 10.0), (EAST, STRAIGHT, 990.0, 10.0))
     for _ in range(12):  # the first drives at 8 m/s
-        state.car[0, 0, SPEED] = 8.0
+        state.speed[0, at(state, 0)] = 8.0
         state, _ = env.step(state, np.full((1, 5), NS))
     # Within a control step the first speeds up again, so the gap is that of its mean speed, roughly.
-    gap = state.car[0, 0, POSITION] - CAR - state.car[0, 1, POSITION]
+    gap = state.position[0, at(state, 0)] - CAR - state.position[0, at(state, 1)]
     low, high = ((JAM_GAP + v * HEADWAY) / math.sqrt(1.0 - (v / 13.9) ** 4) for v in (7.5, 12.9))
     assert low < gap < high
 
@@ -65,9 +78,9 @@ def test_red_stops_everybody_before_the_line_in_a_queue():
     state = scene(env, (EAST, STRAIGHT, 60.0, 13.0), (EAST, RIGHT, 80.0, 13.0), (EAST, LEFT, 50.0, 13.0))
     state, step = go(env, state, NS, 6)
     length = env.network.link[EAST, 0]
-    assert state.car[0, :3, SPEED] == pytest.approx(np.zeros(3), abs=0.05)
-    assert 0.0 < length - state.car[0, 0, POSITION] < JAM_GAP + 1.0
-    gap = state.car[0, 0, POSITION] - CAR - state.car[0, 1, POSITION]
+    assert state.speed[0, :3] == pytest.approx(np.zeros(3), abs=0.05)
+    assert 0.0 < length - state.position[0, at(state, 0)] < JAM_GAP + 1.0
+    gap = state.position[0, at(state, 0)] - CAR - state.position[0, at(state, 1)]
     assert gap == pytest.approx(JAM_GAP, abs=0.5)
     assert step.obs[0, 0, :3].tolist() == pytest.approx([1 / 25, 1 / 25, 1 / 25])
     assert state.totals[0, STOPS] == 3.0
@@ -79,7 +92,8 @@ def test_green_lets_them_go_and_turns_are_slow():
     slowest = np.full(2, np.inf)
     for _ in range(4):
         state, _ = go(env, state, NS, 1)
-        slowest = np.minimum(slowest, state.car[0, :2, SPEED])
+        for i, _, _, v in vehicles(env, state):
+            slowest[i] = min(slowest[i], v)
     state, step = go(env, state, NS, 1)
     assert state.totals[0, GONE] == 2.0
     assert slowest[0] > 12.0
@@ -108,7 +122,7 @@ def test_yellow_stops_who_can_stop_and_not_who_cannot():
         state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
         state.signal[0, 0, SINCE] = 100.0
         state, _ = go(env, state, EW, 2)
-        assert bool(state.order[0, 0, CAME] >= 0) is passes
+        assert bool(state.came[0, 0] >= 0) is passes
 
 
 @pytest.mark.parametrize("lanes", [2, 3])
@@ -135,14 +149,14 @@ def test_nobody_enters_an_occupied_box():
     state = scene(env, (EAST, STRAIGHT, 3.0, 0.0), (NORTH, STRAIGHT, 1.0, 0.0))
     h2 = env.network.turn[STRAIGHT, 0]
     # The eastbound one stands in the middle of the box, where the light has turned.
-    z, into = EAST * 2 + 1, int(env.network.target[0, EAST]) * 2 + 1
-    state.lane[0, z], state.lane[0, into] = -1, 0
-    state.car[0, 0] = -0.5 * h2, 0.0
-    state.order[0, 0, CAME] = 3 * EAST + STRAIGHT
+    into, length = int(env.network.target[0, EAST]) * 2 + 1, env.network.link[NORTH, 0]
+    arrange(state, [(into, 0, -0.5 * h2, 0.0), (NORTH * 2 + 1, 1, length - 1.0, 0.0)])
+    state.came[0, 0] = 3 * EAST + STRAIGHT
     entered = []
     for _ in range(3):
         state, _ = go(env, state, NS, 1)
-        entered.append((float(state.car[0, 0, POSITION]), int(state.order[0, 1, CAME])))
+        places = {i: s for i, _, s, _ in vehicles(env, state)}  # who is not there has left
+        entered.append((places.get(0, math.inf), int(state.came[0, 1])))
     assert entered[-1][1] >= 0
     assert all(cleared > 0.0 for cleared, came in entered if came >= 0)
 
@@ -151,20 +165,18 @@ def test_a_full_road_ahead_keeps_the_box_free():
     env = town(task="arterial-5")
     ahead = int(env.network.target[0, EAST])
     state = scene(env, (EAST, STRAIGHT, 30.0, 10.0))
-    for i in range(1, 23):  # a queue that reaches back to the box
-        state.car[0, i] = env.network.link[ahead, 0] - 2.0 - 6.8 * (i - 1), 0.0
-        state.order[0, i] = i + 1 if i < 22 else -1, i - 1 if i > 1 else -1, 3 * EAST + STRAIGHT
-        state.turns[0, i] = 0b01010101
-    state.lane[0, ahead * 2 + 1] = 1, 22
-    state.spare[0] = 23
-    assert state.car[0, 22, POSITION] < CAR + JAM_GAP
+    # A queue that reaches back to the box.
+    queue = [(ahead * 2 + 1, i, env.network.link[ahead, 0] - 2.0 - 6.8 * (i - 1), 0.0) for i in range(1, 23)]
+    arrange(state, [(EAST * 2 + 1, 0, env.network.link[EAST, 0] - 30.0, 10.0), *queue])
+    state.turns[0, 1:23], state.came[0, 1:23] = 0b01010101, 3 * EAST + STRAIGHT
+    assert state.position[0, at(state, 22)] < CAR + JAM_GAP
     state.signal[0, 0, PHASE] = EW
     action = np.array([[EW, NS, NS, NS, NS]])
     for _ in range(3):
         state, _ = env.step(state, action)
     state, step = env.step(state, action)
-    assert state.order[0, 0, CAME] == -1
-    assert state.car[0, 0, SPEED] < 0.1
+    assert state.came[0, 0] == -1
+    assert state.speed[0, at(state, 0)] < 0.1
     assert step.cost[0].tolist() == [0.0, 1.0, 0.0, 0.0, 0.0]
     assert step.metrics["spillback"][0] > 0.0
 
@@ -206,7 +218,7 @@ def test_vehicles_are_kept_and_never_overlap(options):
             for i, z, s, _ in found:
                 source = int(net.link[z // env.config.lanes, 1])
                 if source >= 0 and s < 0.0:
-                    inside.setdefault(source, set()).add(int(state.order[b, i, CAME]))
+                    inside.setdefault(source, set()).add(int(state.came[b, i]))
             for movements_inside in inside.values():
                 boxes += len(movements_inside) > 1
                 for m in movements_inside:

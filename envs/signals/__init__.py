@@ -32,9 +32,10 @@ their left turns. Another phase than the present one begins with `yellow` and `a
 step); a phase is kept for at least `min_green`. The mask allows the present phase always, and others once that time
 is over. A masked action is taken for the present phase.
 
-**Blackout** (`n_blackouts`): a signal goes dark for `blackout_seconds`, when and which is drawn at reset. Its
-crossing is an all-way stop then: all stop, and one after the other goes, lane by lane in turn. A dark signal obeys
-and hears nobody.
+**Blackout** (`n_blackouts`): a signal goes dark for `blackout_seconds`, when and which is drawn at reset. It ends its
+phase as any phase ends, with `yellow` for who is too near to stop and `all_red`. Then its crossing is an all-way stop:
+all stop, and one after the other goes, lane by lane in turn. When it is back, who was let in and moves goes on first. A
+dark signal obeys and hears nobody.
 
 **Observation** of a signal; counts are over 25 vehicles, clipped; times t [s] as t / (t + 20). A movement is 3 h +
 turn: h the heading (0 to 3: east, north, west, south), turn 0 left, 1 straight on, 2 right:

@@ -1,64 +1,49 @@
-"""Kernels for the lists of vehicles that lanes are: doubly linked, and a list of places that are free.
+"""Kernels for lanes: vehicles lie in memory lane by lane, and in a lane from the first to the last.
 
-Axes: B worlds, V places, Z lanes, E entries.
+So whom a vehicle follows is its neighbour in memory. `lane` says where each lane begins; one ends where the next
+begins. Who changes lanes, enters or leaves makes those between move by one.
+
+They call no others: numba would count references to every array that they pass on, atomically, at every call.
+
+`who` says which vehicle lies at a place; beyond the last lane it holds the numbers that nobody has.
+
+Axes: V places, Z lanes; all arrays are those of one world.
 """
 
 from __future__ import annotations
 
-from ..intersection.roads import LEFT, RIGHT
 from ..kernels import kernel
-from .state import AHEAD, BEHIND, CAME, DUE, FIRST, FREE, LAST
 
 
 @kernel
-def lane_for(lane, order, b, link, turn, lanes):
-    """The lane of a link that a turn is made from; straight on, the one that the fewest vehicles are in."""
-    if turn == LEFT:
-        return link * lanes
-    if turn == RIGHT or lanes == 2:
-        return link * lanes + lanes - 1
-    best, fewest = -1, 1 << 30
-    for k in range(1, lanes):
-        z, count = link * lanes + k, 0
-        i = lane[b, z, FIRST]
-        while i >= 0:
-            count, i = count + 1, order[b, i, BEHIND]
-        if count < fewest:
-            best, fewest = z, count
-    return best
+def choose_lanes(lane, lanes, straight):
+    """Fills each link's lane for who goes straight on next: the one that the fewest vehicles are in."""
+    for link in range(len(straight)):
+        best, fewest = link * lanes + lanes - 1, 1 << 30
+        for z in range(link * lanes + 1, (link + 1) * lanes):
+            if lane[z + 1] - lane[z] < fewest:
+                best, fewest = z, lane[z + 1] - lane[z]
+        straight[link] = best
 
 
 @kernel
-def append(lane, order, b, z, i):
-    """Puts a vehicle at the end of a lane."""
-    last = lane[b, z, LAST]
-    order[b, i, AHEAD], order[b, i, BEHIND] = last, -1
-    if last >= 0:
-        order[b, last, BEHIND] = i
-    else:
-        lane[b, z, FIRST] = i
-    lane[b, z, LAST] = i
+def close_up(values, begin, end, value):
+    """Those behind `begin` up to `end` move up by one place, and a value takes the last."""
+    for i in range(max(begin, 0), end):  # `max` tells LLVM that no index is negative: it moves many at a time
+        values[i] = values[i + 1]
+    values[end] = value
 
 
 @kernel
-def take_first(lane, order, b, z):
-    """Takes the first vehicle out of a lane."""
-    i = lane[b, z, FIRST]
-    behind = order[b, i, BEHIND]
-    lane[b, z, FIRST] = behind
-    if behind >= 0:
-        order[b, behind, AHEAD] = -1
-    else:
-        lane[b, z, LAST] = -1
-    return i
+def make_room(values, begin, end, value):
+    """Those from `begin` to before `end` move back by one place, and a value takes the first."""
+    for i in range(end, max(begin, 0), -1):
+        values[i] = values[i - 1]
+    values[begin] = value
 
 
 @kernel
-def place(order, turns, trip, spare, due, route, b, e, k):
-    """A place for an entry's k-th vehicle."""
-    i = spare[b]
-    spare[b] = order[b, i, BEHIND]
-    trip[b, i, DUE], trip[b, i, FREE] = due[b, e, k], 0.0
-    turns[b, i] = route[b, e, k]
-    order[b, i, CAME] = -1
-    return i
+def begin_later(lane, begin, end, by):
+    """The lanes from `begin` to before `end` begin so many places later."""
+    for z in range(max(begin, 0), end):
+        lane[z] += by

@@ -22,6 +22,8 @@ from .config import Config
 Array = NDArray[Any]
 
 N_MOVEMENTS, N_PHASES = 12, 4
+FAR = 1e9
+"""Farther than anything [m]."""
 LENGTH, SOURCE = range(2)
 """Columns of `Network.link`."""
 PATH, CURVE_SPEED, CURVE_TIME = range(3)
@@ -46,6 +48,8 @@ class Network(NamedTuple):
     green: Array  # (4,) int32: a phase's movements as bits
     clash: Array  # (12,) int32: movements that must not be in the box together with one's own, as bits
     entry: Array  # (E,) int32: links that lead in
+    line: Array  # (Z,) where a lane's stop line is [m]; `FAR` on roads out of the network
+    source: Array  # (Z,) int32: the crossing that a lane comes from, -1 for entries
     near: Array  # (N, 4) int32: the next crossing by heading, -1 at the rim
     distance: Array  # (N, N) crossings on the shortest way
     centre: Array  # (N, 2) [m]
@@ -90,6 +94,8 @@ def network_of(config: Config) -> Network:
         green=np.array([sum(1 << m for m in phase) for phase in PHASES], np.int32),
         clash=_clashes(config.lanes),
         entry=np.array(entry, np.int32),
+        line=np.repeat([length if k < 4 * n else FAR for k, (length, _) in enumerate(link)], config.lanes),
+        source=np.repeat(np.array(link)[:, SOURCE].astype(np.int32), config.lanes),
         near=near,
         distance=np.abs(place[:, None] - place[None]).sum(axis=2).astype(np.float64),
         centre=place[:, ::-1] * pitch,

@@ -25,9 +25,9 @@ from ..intersection.roads import LANE, Movement, Segment, half_side, movements
 from ..paint import Canvas, Colour, Point
 from .config import CONTROL_STEP, Config
 from .env import Signals
+from .lights import is_dark
 from .network import LENGTH, N_MOVEMENTS, SOURCE, network_of, used
-from .state import BEHIND, CAME, COME, ENTERED, FIRST, GONE, PHASE, POSITION, PREVIOUS, SINCE, SPEED, State
-from .traffic import is_dark
+from .state import COME, ENTERED, GONE, PHASE, PREVIOUS, SINCE, State
 
 SUPERSAMPLE = 2
 BLEND = 25.0
@@ -135,11 +135,11 @@ def _way(config: Config, movement: int) -> Movement:
 
 
 def _draw_vehicles(canvas: Canvas, env: Signals, state: State) -> None:
-    for z in range(state.lane.shape[1]):
-        i = int(state.lane[0, z, FIRST])
-        while i >= 0:
-            speed = float(state.car[0, i, SPEED])
-            x, y, angle = pose(env, z, float(state.car[0, i, POSITION]), int(state.order[0, i, CAME]))
+    lane = state.lane[0].astype(int)
+    for z in range(len(lane) - 1):
+        for i in range(lane[z], lane[z + 1]):
+            speed, came = float(state.speed[0, i]), int(state.came[0, state.who[0, i]])
+            x, y, angle = pose(env, z, float(state.position[0, i]), came)
             at = functools.partial(paint.ahead_of, x, y, angle)
             half = canvas.at_least(0.5 * WIDTH, 1.0)
             colour = paint.mix(SLOW, FAST, min(speed / env.config.speed_limit, 1.0))
@@ -154,7 +154,6 @@ def _draw_vehicles(canvas: Canvas, env: Signals, state: State) -> None:
                     [at(-CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, half),
                      at(-CAR_LENGTH, half)],
                 )  # fmt: skip
-            i = int(state.order[0, i, BEHIND])
 
 
 def _draw_lights(canvas: Canvas, env: Signals, state: State) -> None:
@@ -179,13 +178,17 @@ def _draw_lights(canvas: Canvas, env: Signals, state: State) -> None:
                 if colour == GREEN:
                     marks = np.linspace(0.0, way.path.length, 12)
                     points = [(float(x) + cx, float(y) + cy) for x, y, _ in map(way.path.at, marks)]
-                    canvas.line(paint.mix(GREEN, BOX, 0.45), points, canvas.at_least(0.5, 1.0))
+                    shade = paint.mix(GREEN, BOX, 0.25)
+                    canvas.line(shade, points[:-1], canvas.at_least(0.7, 1.5))
+                    x, y, angle = way.path.at(way.path.length)
+                    tip = functools.partial(paint.ahead_of, float(x) + cx, float(y) + cy, float(angle))
+                    canvas.polygon(shade, [tip(0.5, 0.0), tip(-2.5, 1.3), tip(-2.5, -1.3)])
                 # Right turns share their lane's bar with straight on: it takes the outer half.
                 left, right = way.lane * LANE + 0.25, (way.lane + 1) * LANE - 0.25
                 if way.lane == config.lanes - 1:
                     left, right = (left, left + 1.5) if way.turn == 1 else (left + 1.5, right)
                 at = functools.partial(paint.ahead_of, cx, cy, 0.5 * math.pi * way.heading)
-                canvas.line(colour, [at(-h, -left), at(-h, -right)], canvas.at_least(1.0, 2.0))
+                canvas.line(colour, [at(-h, -left), at(-h, -right)], canvas.at_least(1.4, 2.5))
 
 
 def _write_counters(picture: pygame.Surface, env: Signals, state: State) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 from ..intersection.roads import STRAIGHT
 from ..kernels import kernel
 from .config import CONTROL_STEP
-from .following import CAR, JAM_GAP
+from .following import CAR, JAM_GAP, SLOW
+from .lights import is_dark
 from .network import LENGTH, N_MOVEMENTS, N_PHASES
-from .state import ARRIVED, BEHIND, COME, ENTERED, FIRST, PHASE, POSITION, SINCE, SPEED
-from .traffic import SLOW, is_dark
+from .state import ARRIVED, COME, ENTERED, PHASE, SINCE
 
 MANY = 25.0
 """Vehicles that count as one in observations; a lane of 150 m holds 22."""
@@ -40,25 +40,22 @@ class Senses(NamedTuple):
 
 
 @kernel
-def survey(lanes, net, car, order, turns, lane, b, out):
+def survey(lanes, net, position, speed, who, lane, turns, b, out):
     """Counts the vehicles of world b into out (N, 4, 12), zeros before: the planes above."""
-    n, n_links = len(net.target), len(net.link)
     links, target = net.link, net.target
-    on = np.zeros(n_links)
-    for z in range(lane.shape[1]):
-        i, k = lane[b, z, FIRST], z // lanes
-        length, c, first = links[k, LENGTH], k // 4, 3 * (k % 4)
-        while i >= 0:
-            on[k] += 1.0
-            if c < n:
-                movement = first + (turns[b, i] & 3)
-                out[c, QUEUE if car[b, i, SPEED] < SLOW else ARRIVING, movement] += 1.0
-                if length - car[b, i, POSITION] < DETECTOR:
-                    out[c, NEARBY, movement] += 1.0
-            i = order[b, i, BEHIND]
+    n = len(target)
     for c in range(n):
+        for heading in range(4):
+            k = 4 * c + heading
+            near = links[k, LENGTH] - DETECTOR
+            for i in range(lane[b, k * lanes], lane[b, (k + 1) * lanes]):
+                movement = 3 * heading + (turns[b, who[b, i]] & 3)
+                out[c, QUEUE if speed[b, i] < SLOW else ARRIVING, movement] += 1.0
+                if position[b, i] > near:
+                    out[c, NEARBY, movement] += 1.0
         for m in range(N_MOVEMENTS):
-            out[c, BEYOND, m] = on[target[c, (m // 3 + 1 - m % 3) % 4]]
+            k = target[c, m // 3 + 1 - m % 3 & 3]
+            out[c, BEYOND, m] = lane[b, (k + 1) * lanes] - lane[b, k * lanes]
 
 
 @kernel

@@ -5,6 +5,7 @@ Axes: B worlds, N crossings, V places for vehicles, Z lanes, E entries, D vehicl
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,15 +21,8 @@ from .network import Network
 
 Array = NDArray[Any]
 
-POSITION, SPEED = range(2)
-"""Columns of `State.car`: of the front bumper from the beginning of its lane [m], negative in the box before it; speed
-[m/s]."""
 DUE, FREE = range(2)
 """Columns of `State.trip`: when it came to its entry [s]; how long its way so far takes without any delay [s]."""
-BEHIND, AHEAD, CAME = range(3)
-"""Columns of `State.order`: its neighbours in the lane, -1 for none; the movement it came by, -1 for an entry."""
-FIRST, LAST = range(2)
-"""Columns of `State.lane`: vehicles, -1 where there is none."""
 PHASE, PREVIOUS, SINCE, SERVED, GRANTED, ARRIVED = range(6)
 """Columns of `State.signal`: the phase ordered, the one before, for how long [s]; at a dark signal, which lane may go
 and which vehicle in it; vehicles that came to it in the last control step."""
@@ -46,12 +40,15 @@ class State(NamedTuple):
     """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
 
     step: Array  # (B,) int32 control steps since the start
-    car: Array  # (B, V, 2) float64
+    # By place, see `lanes`.
+    position: Array  # (B, V) float64: of front bumpers from the beginning of the lane [m], negative in the box before
+    speed: Array  # (B, V) float64 [m/s]
+    who: Array  # (B, V) uint16: the vehicle there
+    lane: Array  # (B, Z + 1) uint16: the place of a lane's first vehicle; the last entry: how many places are in use
+    # By vehicle.
     trip: Array  # (B, V, 2) float32
-    order: Array  # (B, V, 3) int16
     turns: Array  # (B, V) int32: two bits a turn, the next one lowest
-    lane: Array  # (B, Z, 2) int16
-    spare: Array  # (B,) int16: the first free place; the others follow by BEHIND
+    came: Array  # (B, V) int8: the movement it came by, -1 for an entry
     signal: Array  # (B, N, 6) float64
     entered: Array  # (B, E, 2) int32
     totals: Array  # (B, 7) float64
@@ -61,7 +58,7 @@ class State(NamedTuple):
     dark: Array  # (B, N, 2) float32: from, to [s]; infinity where a signal never fails
 
 
-N_CHANGING = 10
+N_CHANGING = 11
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
@@ -90,19 +87,18 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     """Empty roads, the first phase green everywhere, and all that is left to chance; `traffic.begin` goes on."""
     b, n, v, e = len(seeds), len(network.target), places(config), len(network.entry)
     d = most_arrivals(config)
-    order = np.full((b, v, 3), -1, np.int16)
-    order[:, :-1, BEHIND] = np.arange(1, v)
     signal = np.zeros((b, n, 6))
     signal[:, :, SINCE] = config.yellow + config.all_red
     signal[:, :, GRANTED] = -1.0
     state = State(
         step=np.zeros(b, np.int32),
-        car=np.zeros((b, v, 2)),
+        position=np.zeros((b, v)),
+        speed=np.zeros((b, v)),
+        who=np.tile(np.arange(v, dtype=np.uint16), (b, 1)),
+        lane=np.zeros((b, len(network.link) * config.lanes + 1), np.uint16),
         trip=np.zeros((b, v, 2), np.float32),
-        order=order,
         turns=np.zeros((b, v), np.int32),
-        lane=np.full((b, len(network.link) * config.lanes, 2), -1, np.int16),
-        spare=np.zeros(b, np.int16),
+        came=np.full((b, v), -1, np.int8),
         signal=signal,
         entered=np.zeros((b, e, 2), np.int32),
         totals=np.zeros((b, N_TOTALS)),
@@ -112,20 +108,26 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     )
     chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
     horizon = config.max_steps * CONTROL_STEP
-    before = lead(config)
-    clock = np.arange(0.0, horizon + 1.0)
-    # Vehicles of a rate of one until a time; the rate rises from its low to `peak` times that and falls, as a sine's
-    # square does.
-    rise = config.peak - 1.0
-    count = clock + rise * (0.5 * clock - horizon / (4.0 * math.pi) * np.sin(2.0 * math.pi * clock / horizon))
-    count = np.concatenate([np.arange(-before, 0.0), count]) * (horizon / count[-1])  # from -before on, every second
     _draw(
-        chance, count, -before, config.flow / 3600.0, config.imbalance, config.left_share, config.right_share,
-        config.n_blackouts, float(config.blackout_seconds), horizon, state.due, state.route, state.dark,
+        chance, _clock(config), -lead(config), config.flow / 3600.0, config.imbalance, config.left_share,
+        config.right_share, config.n_blackouts, float(config.blackout_seconds), horizon, state.due, state.route,
+        state.dark,
     )  # fmt: skip
     for part in state[N_CHANGING:]:
         part.setflags(write=False)
     return state
+
+
+@functools.lru_cache(maxsize=16)
+def _clock(config: Config) -> Array:
+    """Vehicles of an entry with a mean rate of one until every second, from `lead` on.
+
+    The rate rises from its low to `peak` times that and falls, as a sine's square does.
+    """
+    horizon, rise = config.max_steps * CONTROL_STEP, config.peak - 1.0
+    clock = np.arange(0.0, horizon + 1.0)
+    count = clock + rise * (0.5 * clock - horizon / (4.0 * math.pi) * np.sin(2.0 * math.pi * clock / horizon))
+    return np.concatenate([np.arange(-lead(config), 0.0), count]) * (horizon / count[-1])
 
 
 @kernel
@@ -133,6 +135,7 @@ def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, black
     """Fills the schedules from worlds' own random numbers, (B, E (1 + 2 D) + 2 N) in [0, 1)."""
     n_worlds, n_entries, n_due = due.shape
     n = dark.shape[1]
+    per_left, per_right, per_straight = 1.0 / left, 1.0 / right, 1.0 / (1.0 - left - right)
     for b in range(n_worlds):
         at = 0
         for e in range(n_entries):
@@ -147,14 +150,11 @@ def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, black
                     break
                 due[b, e, k] = begin + t + (passed - count[t]) / (count[t + 1] - count[t])
                 rest, turns = chance[b, at + n_due + k], 0
-                for q in range(TURNS):  # what is left of a uniform number is again one
-                    if rest < left:
-                        turn, rest = LEFT, rest / left
-                    elif rest < left + right:
-                        turn, rest = RIGHT, (rest - left) / right
-                    else:
-                        turn, rest = STRAIGHT, (rest - left - right) / (1.0 - left - right)
-                    turns |= turn << (2 * q)
+                for q in range(TURNS):  # what is left of a uniform number is again one; without branches
+                    goes_left, goes_on = rest < left, rest >= left + right
+                    turns |= (LEFT if goes_left else STRAIGHT if goes_on else RIGHT) << (2 * q)
+                    below = 0.0 if goes_left else left + right if goes_on else left
+                    rest = (rest - below) * (per_left if goes_left else per_straight if goes_on else per_right)
                 route[b, e, k] = turns
             at += 2 * n_due
         for _ in range(n_blackouts):

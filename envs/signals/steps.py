@@ -9,10 +9,11 @@ import numpy as np
 
 from ..kernels import kernel
 from .config import CONTROL_STEP
+from .lights import order_phases
 from .network import N_MOVEMENTS
 from .senses import pressure_of, sense, survey
 from .state import COME, FULL, GONE, LOST, SHARE, SHARE2, STANDING, STOPS
-from .traffic import drive, order_phases
+from .traffic import desk_for, drive
 
 FEW = 10.0
 """Vehicles that lose a whole control step, or an excess of so many, earn a reward of -1."""
@@ -39,18 +40,15 @@ def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adja
         metrics: (M, B), written.
     """
     n = len(net.target)
-    counts = np.empty((n, 4, N_MOVEMENTS))
+    counts, desk = np.empty((n, 4, N_MOVEMENTS)), desk_for(driving.lanes, net, new.who.shape[1])
     for b in range(len(new.step)):
         begin = new.step[b] * CONTROL_STEP
         new.step[b] += 1
         order_phases(driving, senses.min_green, new.signal, new.dark, action, b, begin)
         reward[b, :] = 0.0
-        drive(
-            driving, net, new.car, new.trip, new.order, new.turns, new.lane, new.spare, new.signal, new.entered,
-            new.totals, new.due, new.route, new.dark, b, begin, reward, cost,
-        )  # fmt: skip
+        drive(driving, net, new, desk, b, begin, reward[b], cost[b])
         counts[:] = 0.0
-        survey(driving.lanes, net, new.car, new.order, new.turns, new.lane, b, counts)
+        survey(driving.lanes, net, new.position, new.speed, new.who, new.lane, new.turns, b, counts)
         for c in range(n):
             reward[b, c] = -abs(pressure_of(counts, c)) / FEW if pressure else -reward[b, c] / (FEW * CONTROL_STEP)
         sense(senses, net, counts, new.signal, new.entered, new.dark, new.step, b, obs, adjacency, overview, mask)
@@ -64,7 +62,7 @@ def show(driving, senses, net, state, obs, adjacency, overview, mask, metrics):
     counts = np.empty((n, 4, N_MOVEMENTS))
     for b in range(len(state.step)):
         counts[:] = 0.0
-        survey(driving.lanes, net, state.car, state.order, state.turns, state.lane, b, counts)
+        survey(driving.lanes, net, state.position, state.speed, state.who, state.lane, state.turns, b, counts)
         sense(
             senses, net, counts, state.signal, state.entered, state.dark, state.step, b, obs, adjacency, overview, mask
         )
@@ -75,7 +73,7 @@ def show(driving, senses, net, state, obs, adjacency, overview, mask, metrics):
 def survey_all(lanes, net, state, counts):
     """(B, N, 4, 12) zeros, written: see `senses.survey`."""
     for b in range(len(state.step)):
-        survey(lanes, net, state.car, state.order, state.turns, state.lane, b, counts[b])
+        survey(lanes, net, state.position, state.speed, state.who, state.lane, state.turns, b, counts[b])
 
 
 @kernel
