@@ -2,7 +2,6 @@
 
     python benchmarks/traffic_learning.py --cases "intersection shared" "intersection none" --seeds 3
     python benchmarks/traffic_learning.py --cases "signals" --minutes 10
-    python benchmarks/traffic_learning.py --rules 64     # only plays the rules of signals and random, on all its tasks
     python benchmarks/traffic_learning.py --table        # only prints what results/traffic_learning.json holds
 
 What follows `--` goes to `train.py`, after the case's own options. The learned policy is greedy, on unseen episodes;
@@ -13,7 +12,6 @@ means by seed are kept, without curves.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -56,27 +54,6 @@ def summary(columns: tuple[str, ...], runs: list[dict[str, Any]]) -> dict[str, A
     return found
 
 
-def signal_rules(episodes: int) -> str:
-    """A line for each task of signals and policy: means over so many episodes, the same for all."""
-    sys.path.insert(0, str(report.ROOT))
-    envs = importlib.import_module("envs")
-    signals = importlib.import_module("envs.signals")
-    core = importlib.import_module("envs.core")
-    columns = (*_TOWN, "spillback")
-    rules = ("random", *importlib.import_module("envs.signals.rules").RULES)
-    rows = []
-    for task in signals.TASKS:
-        for rule in rules:
-            env = envs.make("signals", task, **({} if rule == "random" else {"rule": rule}))
-            policy, chance = signals.heuristic(env), np.random.default_rng(0)
-            state, step = env.reset(range(1_000_000, 1_000_000 + episodes))
-            while not core.ended(step).all():
-                drawn = np.where(step.action_mask, chance.random(step.action_mask.shape), -1.0).argmax(axis=2)
-                state, step = env.step(state, drawn if rule == "random" else policy(state))
-            rows.append([f"{task}: {rule}", *(report.short(float(step.metrics[name].mean())) for name in columns)])
-    return report.markdown(["", *columns], rows)
-
-
 def table(results: dict[str, Any]) -> str:
     """A line for each case and column."""
     rows = []
@@ -101,14 +78,10 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=200, help="of each policy, for each seed")
     parser.add_argument("--jobs", type=int, default=1, help="commands at a time")
     parser.add_argument("--fresh", action="store_true", help="run again what is finished")
-    parser.add_argument("--rules", type=int, default=0, metavar="EPISODES", help="only play the rules of signals")
     parser.add_argument("--table", action="store_true", help="only print the results so far")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="where the runs go")
     parser.add_argument("--out", type=Path, default=report.RESULTS / "traffic_learning.json")
     given = parser.parse_args(words[:cut])
-    if given.rules:
-        print(signal_rules(given.rules))
-        return 0
     results = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.exists() else {}
     if given.table:
         print(table(results))

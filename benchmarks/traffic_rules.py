@@ -26,7 +26,7 @@ from algos import evaluation
 
 COLUMNS = {
     "intersection": ("success", "crash_rate", "delay", "longest_wait", "min_ttc", "fairness"),
-    "signals": ("delay", "queue", "stops", "throughput", "fairness"),
+    "signals": ("delay", "queue", "stops", "throughput", "fairness", "spillback"),
 }
 
 

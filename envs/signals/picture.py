@@ -19,9 +19,10 @@ import pygame
 from numpy.typing import NDArray
 
 from .. import core, paint
+from ..intersection.arcs import Segment
 from ..intersection.config import LENGTH as CAR_LENGTH
 from ..intersection.config import WIDTH
-from ..intersection.roads import LANE, Movement, Segment, half_side, movements
+from ..intersection.roads import LANE, Movement, half_side, movements
 from ..paint import Canvas, Colour, Point
 from .config import CONTROL_STEP, Config
 from .env import Signals
