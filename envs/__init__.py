@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 ENVS: dict[str, str] = {
     "warehouse": "coterie/warehouse_v0",
     "spread": "coterie/spread_v0",
+    "edge_market": "coterie/edge_market_v0",
 }
 """Name, which is also the module's name, and the versioned name in PettingZoo's registry."""
 

@@ -1,0 +1,192 @@
+"""What nodes see, what a centralised critic sees, and who hears whom. The package's docstring lists every entry.
+
+Axes: B worlds, N nodes, D link slots, M models, H head tasks, O observation, S state.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..kernels import kernel
+from .config import Config
+from .market import linked, scheduled, wait_for_model
+from .state import (
+    ASK,
+    BID,
+    BOUGHT,
+    BYZANTINE,
+    CARTEL,
+    DEADLINE,
+    DEMAND,
+    LEFT,
+    LOADED,
+    MEMORY,
+    MODEL,
+    NOBODY,
+    ORIGIN,
+    POSTED_PRICE,
+    PRICE,
+    QUEUE_SLOTS,
+    READY,
+    SAID_AT,
+    SAID_LOAD,
+    SAID_PRICE,
+    SALES,
+    SLOT_PROFIT,
+    SOLD,
+    SPEED,
+    USED,
+    VALUE,
+    WANTED,
+    WORK,
+)
+from .work import world_of
+
+HEAD_TASKS = 3
+"""H: how many of its tasks a node sees one by one."""
+OF_NODE, OF_TASK, OF_MODEL, OF_NEIGHBOR = 22, 7, 5, 7
+"""Entries of an observation."""
+IN_STATE = 12
+"""Entries of a node in the state, before its loaded models."""
+
+
+def obs_size(config: Config) -> int:
+    """O."""
+    return OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * config.n_models + OF_NEIGHBOR * config.n_neighbors
+
+
+def state_size(config: Config) -> int:
+    """S."""
+    return config.n_nodes * (IN_STATE + config.n_models) + 2
+
+
+@kernel
+def _squash(x):
+    """[0, inf] to [0, 1]: half at 1."""
+    return x / (1.0 + x) if x < 1e9 else 1.0
+
+
+@kernel
+def sense(rules, state, obs, adjacency, overview):
+    """Fills obs (B, N, O), adjacency (B, N, N) and overview (B, S), all zero before."""
+    n, m_all, d_all = state.count.shape[1], state.model.shape[2], state.neighbor.shape[2]
+    scores = np.zeros(m_all)
+    waiting = np.empty(m_all)  # seconds of work that need each model
+    for b in range(len(state.step)):
+        w, t = world_of(state, b), state.step[b]
+        now = t * rules.slot
+        queue, held, task, task_int, tally = w.queue, w.held, w.task, w.task_int, w.tally
+        model, heard, neighbor, link = w.model, w.heard, w.neighbor, w.link
+        for i in range(n):
+            o = obs[b, i]
+            speed, energy = w.node[i, SPEED], w.energy[scheduled(w, t), i]
+            load, late, gain, offered = 0.0, 0, 0.0, 0.0
+            waiting[:] = 0.0
+            at = OF_NODE
+            for q in range(w.count[i]):
+                k = held[i, q]
+                m, left = task_int[k, MODEL], queue[i, q, LEFT]
+                alone, patience, own = left / speed, task[k, DEADLINE] - now, task_int[k, ORIGIN] == i
+                need = load + alone
+                there = model[i, m, LOADED] > 0.0
+                if not there:
+                    need = max(need, wait_for_model(rules, w, scores, i, m) + alone)
+                waiting[m] += alone
+                if alone <= patience:
+                    load += alone
+                if need > patience:
+                    late += 1
+                    if own and left == task[k, WORK] and task[k, VALUE] > gain:
+                        gain, offered = task[k, VALUE], left
+                if q < HEAD_TASKS:
+                    o[at] = 1.0 if own else -1.0
+                    o[at + 1] = left / (left + rules.work)
+                    o[at + 2] = patience / (patience + rules.deadline)
+                    o[at + 3] = _squash(task[k, VALUE] / (task[k, WORK] * rules.price_scale))
+                    o[at + 4] = 0.5 * min(need / patience, 2.0)
+                    o[at + 5] = 1.0 if there else 0.0
+                    o[at + 6] = 1.0 if queue[i, q, READY] <= now else 0.0
+                    at += OF_TASK
+            o[0] = speed / (2.0 * rules.cpu)
+            o[1] = 1.0 if w.up[scheduled(w, t), i] else 0.0
+            o[2] = energy / rules.energy_high if rules.energy_high > 0.0 else 0.0
+            o[3] = _squash(load / rules.deadline)
+            o[4] = _squash(max(tally[i, SALES], 0.0) / (speed * rules.deadline))
+            o[5] = w.count[i] / QUEUE_SLOTS
+            o[6] = min(tally[i, USED], 1.0)
+            o[7] = _squash(tally[i, DEMAND] / speed)
+            o[8] = late / QUEUE_SLOTS
+            if offered > 0.0:
+                o[9] = _squash(gain * (1.0 + rules.miss_penalty) / (offered * rules.price_scale))
+                o[10] = offered / (offered + rules.work)
+            o[11] = _squash(tally[i, PRICE] / rules.price_scale)
+            o[12], o[13] = tally[i, BOUGHT], tally[i, SOLD]
+            o[14] = _squash(tally[i, BID] / rules.price_scale)
+            o[15] = _squash(tally[i, ASK] / rules.price_scale)
+            o[16] = _squash(tally[i, POSTED_PRICE] / rules.price_scale)
+            o[17] = _squash(w.loading[i, 1] / rules.deadline)
+            free = w.node[i, MEMORY]
+            o[19] = tally[i, SLOT_PROFIT] / (1.0 + abs(tally[i, SLOT_PROFIT]))
+            o[20], o[21] = w.node[i, BYZANTINE], w.node[i, CARTEL]
+            at = OF_NODE + OF_TASK * HEAD_TASKS
+            for m in range(m_all):
+                o[at] = model[i, m, LOADED]
+                if w.loading[i, 0] == m:
+                    o[at + 1] = 1.0
+                if o[at] + o[at + 1] > 0.0:
+                    free -= w.model_size[m]
+                o[at + 2] = w.model_size[m] / w.node[i, MEMORY]
+                o[at + 3] = _squash(model[i, m, WANTED] * m_all / max(rules.arrivals, 1e-9))
+                o[at + 4] = _squash(waiting[m] / rules.deadline)
+                at += OF_MODEL
+            o[18] = max(free, 0.0) / w.node[i, MEMORY]
+            for d in range(d_all):
+                j = neighbor[i, d]
+                if j == NOBODY:
+                    break
+                works = linked(rules, w, t, i, j)
+                adjacency[b, i, j] = works
+                o[at] = 1.0 if works else -1.0
+                o[at + 1] = link[i, d, 0] / (1.5 * rules.bandwidth)
+                o[at + 2] = link[i, d, 1] / (link[i, d, 1] + rules.slot)
+                age = now - heard[i, d, SAID_AT]
+                if heard[i, d, SAID_AT] >= 0.0:
+                    o[at + 3] = _squash(heard[i, d, SAID_LOAD] / rules.deadline)
+                    o[at + 4] = _squash(heard[i, d, SAID_PRICE] / rules.price_scale)
+                    o[at + 5] = age / (age + rules.deadline)
+                else:
+                    o[at + 5] = 1.0
+                o[at + 6] = _squash(max(w.link_free[i, d] - now, 0.0) / rules.slot)
+                at += OF_NEIGHBOR
+            s = overview[b, i * (IN_STATE + m_all) : (i + 1) * (IN_STATE + m_all)]
+            for entry in range(9):
+                s[entry] = o[entry]
+            s[9], s[10], s[11] = o[11], o[12], o[13]
+            for m in range(m_all):
+                s[IN_STATE + m] = model[i, m, LOADED]
+        last = overview.shape[1]
+        overview[b, last - 2] = min(t / rules.max_steps, 1.0)
+        overview[b, last - 1] = 1.0 if w.cut[scheduled(w, t)] else 0.0
+
+
+@kernel
+def sum_of(reward, exchange, out):
+    """Welfare into out (B,): the profits (B, N) of a slot and the exchange's account (B,), in one order for every B."""
+    for b in range(len(out)):
+        total = exchange[b]
+        for i in range(reward.shape[1]):
+            total += reward[b, i]
+        out[b] = total
+
+
+@kernel
+def others_of(reward, exchange, absent, out):
+    """As `sum_of`, without the node that is absent (B,)."""
+    for b in range(len(out)):
+        total = exchange[b]
+        for i in range(reward.shape[1]):
+            if i != absent[b]:
+                total += reward[b, i]
+        out[b] += total
