@@ -11,7 +11,8 @@ import numpy as np
 
 from ..kernels import kernel
 from .config import Config
-from .market import linked, scheduled, wait_for_model
+from .market import find_links
+from .models import wait_for_model
 from .state import (
     ASK,
     BID,
@@ -74,25 +75,31 @@ def sense(rules, state, obs, adjacency, overview):
     n, m_all, d_all = state.count.shape[1], state.model.shape[2], state.neighbor.shape[2]
     scores = np.zeros(m_all)
     waiting = np.empty(m_all)  # seconds of work that need each model
+    works = np.ones((n, d_all), np.bool_)
     for b in range(len(state.step)):
         w, t = world_of(state, b), state.step[b]
         now = t * rules.slot
-        queue, held, task, task_int, tally = w.queue, w.held, w.task, w.task_int, w.tally
-        model, heard, neighbor, link = w.model, w.heard, w.neighbor, w.link
+        count, queue, held, task, task_int, tally = w.count, w.queue, w.held, w.task, w.task_int, w.tally
+        model, loading, heard, neighbor, link, free_at = w.model, w.loading, w.heard, w.neighbor, w.link, w.link_free
+        node, size, prices, up, cut = w.node, w.model_size, w.energy, w.up, w.cut
+        hears, world, seen = adjacency[b], overview[b], obs[b]
+        t_now = min(t, len(cut) - 1)
+        if rules.faulty:
+            find_links(node, neighbor, up, cut, rules.side, t, works)
         for i in range(n):
-            o = obs[b, i]
-            speed, energy = w.node[i, SPEED], w.energy[scheduled(w, t), i]
+            o = seen[i]
+            speed, energy, memory = node[i, SPEED], prices[t_now, i], node[i, MEMORY]
             load, late, gain, offered = 0.0, 0, 0.0, 0.0
             waiting[:] = 0.0
             at = OF_NODE
-            for q in range(w.count[i]):
+            for q in range(count[i]):
                 k = held[i, q]
                 m, left = task_int[k, MODEL], queue[i, q, LEFT]
                 alone, patience, own = left / speed, task[k, DEADLINE] - now, task_int[k, ORIGIN] == i
                 need = load + alone
                 there = model[i, m, LOADED] > 0.0
                 if not there:
-                    need = max(need, wait_for_model(rules, w, scores, i, m) + alone)
+                    need = max(need, wait_for_model(model, loading, size, memory, rules.load_rate, scores, i, m) + alone)
                 waiting[m] += alone
                 if alone <= patience:
                     load += alone
@@ -110,11 +117,11 @@ def sense(rules, state, obs, adjacency, overview):
                     o[at + 6] = 1.0 if queue[i, q, READY] <= now else 0.0
                     at += OF_TASK
             o[0] = speed / (2.0 * rules.cpu)
-            o[1] = 1.0 if w.up[scheduled(w, t), i] else 0.0
+            o[1] = 1.0 if up[t_now, i] else 0.0
             o[2] = energy / rules.energy_high if rules.energy_high > 0.0 else 0.0
             o[3] = _squash(load / rules.deadline)
             o[4] = _squash(max(tally[i, SALES], 0.0) / (speed * rules.deadline))
-            o[5] = w.count[i] / QUEUE_SLOTS
+            o[5] = count[i] / QUEUE_SLOTS
             o[6] = min(tally[i, USED], 1.0)
             o[7] = _squash(tally[i, DEMAND] / speed)
             o[8] = late / QUEUE_SLOTS
@@ -126,29 +133,28 @@ def sense(rules, state, obs, adjacency, overview):
             o[14] = _squash(tally[i, BID] / rules.price_scale)
             o[15] = _squash(tally[i, ASK] / rules.price_scale)
             o[16] = _squash(tally[i, POSTED_PRICE] / rules.price_scale)
-            o[17] = _squash(w.loading[i, 1] / rules.deadline)
-            free = w.node[i, MEMORY]
+            o[17] = _squash(loading[i, 1] / rules.deadline)
+            free = memory
             o[19] = tally[i, SLOT_PROFIT] / (1.0 + abs(tally[i, SLOT_PROFIT]))
-            o[20], o[21] = w.node[i, BYZANTINE], w.node[i, CARTEL]
+            o[20], o[21] = node[i, BYZANTINE], node[i, CARTEL]
             at = OF_NODE + OF_TASK * HEAD_TASKS
             for m in range(m_all):
                 o[at] = model[i, m, LOADED]
-                if w.loading[i, 0] == m:
+                if loading[i, 0] == m:
                     o[at + 1] = 1.0
                 if o[at] + o[at + 1] > 0.0:
-                    free -= w.model_size[m]
-                o[at + 2] = w.model_size[m] / w.node[i, MEMORY]
+                    free -= size[m]
+                o[at + 2] = size[m] / memory
                 o[at + 3] = _squash(model[i, m, WANTED] * m_all / max(rules.arrivals, 1e-9))
                 o[at + 4] = _squash(waiting[m] / rules.deadline)
                 at += OF_MODEL
-            o[18] = max(free, 0.0) / w.node[i, MEMORY]
+            o[18] = max(free, 0.0) / memory
             for d in range(d_all):
                 j = neighbor[i, d]
                 if j == NOBODY:
                     break
-                works = linked(rules, w, t, i, j)
-                adjacency[b, i, j] = works
-                o[at] = 1.0 if works else -1.0
+                hears[i, j] = works[i, d]
+                o[at] = 1.0 if works[i, d] else -1.0
                 o[at + 1] = link[i, d, 0] / (1.5 * rules.bandwidth)
                 o[at + 2] = link[i, d, 1] / (link[i, d, 1] + rules.slot)
                 age = now - heard[i, d, SAID_AT]
@@ -158,17 +164,17 @@ def sense(rules, state, obs, adjacency, overview):
                     o[at + 5] = age / (age + rules.deadline)
                 else:
                     o[at + 5] = 1.0
-                o[at + 6] = _squash(max(w.link_free[i, d] - now, 0.0) / rules.slot)
+                o[at + 6] = _squash(max(free_at[i, d] - now, 0.0) / rules.slot)
                 at += OF_NEIGHBOR
-            s = overview[b, i * (IN_STATE + m_all) : (i + 1) * (IN_STATE + m_all)]
+            first = i * (IN_STATE + m_all)
             for entry in range(9):
-                s[entry] = o[entry]
-            s[9], s[10], s[11] = o[11], o[12], o[13]
+                world[first + entry] = o[entry]
+            world[first + 9], world[first + 10], world[first + 11] = o[11], o[12], o[13]
             for m in range(m_all):
-                s[IN_STATE + m] = model[i, m, LOADED]
-        last = overview.shape[1]
-        overview[b, last - 2] = min(t / rules.max_steps, 1.0)
-        overview[b, last - 1] = 1.0 if w.cut[scheduled(w, t)] else 0.0
+                world[first + IN_STATE + m] = model[i, m, LOADED]
+        last = len(world)
+        world[last - 2] = min(t / rules.max_steps, 1.0)
+        world[last - 1] = 1.0 if cut[t_now] else 0.0
 
 
 @kernel

@@ -1,18 +1,23 @@
 """What a slot does after its market: models are loaded, processors run, deadlines pass, nodes fail, tasks arrive.
 
-Axes: B worlds, N nodes, Q queue slots, M models, K tasks.
+Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..kernels import kernel
-from .market import KEEP, SCORES, SOON, YIELD, World, insert, linked, make_room, new_desk, room_for, scheduled, trade
+from .market import KEEP, SCORES, SOON, World, find_links, new_desk, trade
+from .models import choose_model
+from .queues import clear_from, insert, move
 from .state import (
     ARRIVED,
     ARRIVES,
     ASK,
+    BYZANTINE,
     CAPACITY,
     COLD_STARTS,
     CYCLES,
@@ -31,6 +36,7 @@ from .state import (
     LATENCY_RATIO,
     LEFT,
     LOADED,
+    MEMORY,
     MISSED,
     MISSES,
     MODEL,
@@ -57,10 +63,9 @@ from .state import (
     WANTED,
     WELFARE,
     WORK,
-    BYZANTINE,
 )
 
-MEMORY_OF_DEMAND = 0.05
+FADING = 0.05
 """Weight of a new slot in running means."""
 OWN, TAKEN, ANY, LATE = range(4)
 """The passes over a queue in a slot."""
@@ -108,273 +113,270 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
         reward, cost: (B, N) zeros, written.
         exchange: (B,) zeros, written: what buyers paid for what was delivered, less what sellers got [credits].
     """
-    n = state.count.shape[1]
-    desk = new_desk(n, state.neighbor.shape[2])
-    for b in range(len(state.step)):
-        w, t = world_of(state, b), state.step[b]
+    desk, book, outcome = new_desk(state.count.shape[1], state.neighbor.shape[2])
+    step = state.step
+    for b in range(len(step)):
+        w, t = world_of(state, b), step[b]
         now, end = t * rules.slot, (t + 1) * rules.slot
-        trade(rules, w, strategy[b], now, t, absent[b], desk)
-        for i in range(n):
-            w.totals[CAPACITY] += w.node[i, SPEED] * rules.slot
-            w.tally[i, USED] = 0.0
-            if w.up[scheduled(w, t), i] and i != absent[b]:
-                _load(rules, w, strategy[b, i, SCORES:], i, now)
-                exchange[b] += _run(rules, w, strategy[b, i, KEEP], i, now, t, reward[b])
-            _settle(rules, w, i, end, reward[b], cost[b])
+        trade(rules, w, strategy[b], now, t, absent[b], desk, book, outcome)
+        if rules.load_rate > 0.0:
+            _load(rules, w, strategy[b], now, t, absent[b])
+        exchange[b] = _run(rules, w, strategy[b], now, t, absent[b], reward[b])
+        _settle(rules, w, end, reward[b], cost[b])
         if rules.faulty:
-            _fail(rules, w, t + 1, end, reward[b], cost[b])
+            find_links(w.node, w.neighbor, w.up, w.cut, rules.side, t + 1, desk.works)
+            _fail(rules, w, t + 1, end, desk.works, reward[b], cost[b])
         state.head[b] = _arrive(rules, w, t + 1, state.head[b], reward[b], cost[b])
-        _talk(rules, w, t + 1, end, absent[b])
-        total = exchange[b]
-        for i in range(n):
-            total += reward[b, i]
-            w.account[i, PROFIT] += reward[b, i]
-            w.tally[i, SLOT_PROFIT] = reward[b, i]
-        w.totals[WELFARE] += total
-        state.step[b] = t + 1
+        _talk(rules, w, t + 1, end, absent[b], desk.works)
+        _book(w, reward[b], exchange[b])
+        step[b] = t + 1
 
 
 @kernel
 def begin(rules, state, reward, cost):
     """What has arrived when the episode starts."""
+    works = np.ones(state.neighbor.shape[1:], np.bool_)
     for b in range(len(state.step)):
         w = world_of(state, b)
         w.tally[:, ASK] = w.energy[0]
         state.head[b] = _arrive(rules, w, 0, 0, reward[b], cost[b])
-        _talk(rules, w, 0, 0.0, NOBODY)
+        _talk(rules, w, 0, 0.0, NOBODY, works)
 
 
 @kernel
-def _load(rules, w, scores, i, now):
-    """Goes on reading a model, or begins with one: the first that a task waits for, or else the best scored."""
-    model, loading = w.model, w.loading
-    if loading[i, 0] == NOBODY and rules.load_rate > 0.0:
-        wanted = NOBODY
-        for q in range(w.count[i]):
-            k = w.held[i, q]
-            m = w.task_int[k, MODEL]
-            if model[i, m, LOADED] > 0.0 or w.queue[i, q, READY] > now:
+def _load(rules, w, strategy, now, t, absent):
+    """Every node goes on reading a model, or begins with one; see `choose_model`."""
+    count, held, queue, model, loading, node = w.count, w.held, w.queue, w.model, w.loading, w.node
+    size, task_int, task, up, totals = w.model_size, w.task_int, w.task, w.up, w.totals
+    now_up = up[min(t, len(up) - 1)]
+    for i in range(len(count)):
+        if not now_up[i] or i == absent:
+            continue
+        if loading[i, 0] == NOBODY:
+            scores, waits = strategy[i, SCORES:], False
+            for q in range(count[i]):
+                waits |= model[i, task_int[held[i, q], MODEL], LOADED] == 0.0
+            for m in range(len(size)):
+                waits |= scores[m] > 0.0 and model[i, m, LOADED] == 0.0
+            if not waits:
                 continue
-            seconds = w.model_size[m] / rules.load_rate
-            in_time = now + seconds + w.queue[i, q, LEFT] / w.node[i, SPEED] <= w.task[k, DEADLINE]
-            if in_time and room_for(w, scores, i, scores[m] + YIELD) >= w.model_size[m]:
-                wanted = m
-                make_room(w, scores, i, m, scores[m] + YIELD)
-                w.totals[COLD_STARTS] += 1.0
-                break
-        if wanted == NOBODY:
-            best = 0.5 * YIELD
-            for m in range(len(scores)):
-                if model[i, m, LOADED] == 0.0 and scores[m] > best:
-                    best, wanted = scores[m], m
-            if wanted != NOBODY:
-                if room_for(w, scores, i, best - YIELD) >= w.model_size[wanted]:
-                    make_room(w, scores, i, wanted, best - YIELD)
-                else:
-                    wanted = NOBODY
-        if wanted != NOBODY:
-            loading[i, 0], loading[i, 1] = wanted, w.model_size[wanted] / rules.load_rate
-    if loading[i, 0] != NOBODY:
+            memory, rate, speed = node[i, MEMORY], rules.load_rate, node[i, SPEED]
+            m, cold = choose_model(
+                model, loading, size, memory, rate, scores, i, held, queue, task, task_int, count[i], speed, now
+            )
+            if m == NOBODY:
+                continue
+            loading[i, 0], loading[i, 1] = m, size[m] / rate
+            totals[COLD_STARTS] += cold
         loading[i, 1] -= rules.slot
         if loading[i, 1] <= SOON:
             m = int(loading[i, 0])
-            model[i, m, LOADED], model[i, m, LAST_USE] = 1.0, now / rules.slot
+            model[i, m, LOADED], model[i, m, LAST_USE] = 1.0, t
             loading[i, 0], loading[i, 1] = NOBODY, 0.0
 
 
 @kernel
-def _run(rules, w, keep, i, now, t, reward):
-    """Runs node i for a slot, earliest deadline first, and returns the exchange's share of what it delivers.
+def _run(rules, w, strategy, now, t, absent, reward):
+    """Runs every node for a slot, earliest deadline first, and returns the exchange's share of what is delivered.
 
-    First its own tasks within the share it keeps, then sold ones within the rest, then any, then what came during the
-    slot. What cannot be done in time any more is left alone.
+    A node first runs its own tasks within the share it keeps, then sold ones within the rest, then any, then what came
+    during the slot. What cannot be done in time any more is left alone.
     """
-    queue, held, task, task_int, model = w.queue, w.held, w.task, w.task_int, w.model
-    count, speed, price = w.count[i], w.node[i, SPEED], w.energy[scheduled(w, t), i]
-    used, exchange, done = 0.0, 0.0, 0.0  # seconds, credits, Gcycles
-    own, taken, late = False, False, False
-    for q in range(count):
-        if queue[i, q, READY] > now:
-            late = True
-        elif task_int[held[i, q], ORIGIN] == i:
-            own = True
-        else:
-            taken = True
-    for run in range(4):
-        if (run <= TAKEN and not (own and taken)) or (run == LATE and not late) or used >= rules.slot - SOON:
+    count, held, queue, model, tally, account = w.count, w.held, w.queue, w.model, w.tally, w.account
+    node, task_int, task, energy, up, totals = w.node, w.task_int, w.task, w.energy, w.up, w.totals
+    latencies, status = w.latency, w.status
+    slot, exchange = rules.slot, 0.0
+    held_in = min(t, len(energy) - 1)
+    for i in range(len(count)):
+        speed = node[i, SPEED]
+        totals[CAPACITY] += speed * slot
+        tally[i, USED] = 0.0
+        if count[i] == 0 or not up[held_in, i] or i == absent:
             continue
-        allowed = math.inf
-        if run == OWN:
-            allowed = keep * rules.slot
-        elif run == TAKEN:
-            allowed = (1.0 - keep) * rules.slot
-        for q in range(count):
-            left = queue[i, q, LEFT]
-            k = held[i, q]
-            mine = task_int[k, ORIGIN] == i
-            if left <= 0.0 or model[i, task_int[k, MODEL], LOADED] == 0.0 or (run == OWN and not mine):
+        used, done = 0.0, 0.0  # seconds, Gcycles
+        own, taken, late = False, False, False
+        for q in range(count[i]):
+            if queue[i, q, READY] > now:
+                late = True
+            elif task_int[held[i, q], ORIGIN] == i:
+                own = True
+            else:
+                taken = True
+        for run in range(4):
+            if (run <= TAKEN and not (own and taken)) or (run == LATE and not late) or used >= slot - SOON:
                 continue
-            if (run == TAKEN and mine) or (run != LATE and queue[i, q, READY] > now):
-                continue
-            first = max(used, queue[i, q, READY] - now)
-            need = left / speed
-            if now + first + need > task[k, DEADLINE] + SOON:
-                continue
-            seconds = min(need, rules.slot - first, allowed)
-            if seconds <= SOON and need > SOON:
-                continue
-            used = first + seconds
-            allowed -= seconds
-            model[i, task_int[k, MODEL], LAST_USE] = t
-            if seconds < need:
-                queue[i, q, LEFT] = left - seconds * speed
-                done += seconds * speed
-                continue
-            queue[i, q, LEFT] = 0.0
-            done += left
-            exchange += _deliver(w, i, q, k, now + used, t, rules.slot, reward)
-    reward[i] -= price * done
-    w.tally[i, USED] = done / (speed * rules.slot)
-    w.totals[CYCLES] += done
+            allowed = slot
+            if run == OWN:
+                allowed = strategy[i, KEEP] * slot
+            elif run == TAKEN:
+                allowed = (1.0 - strategy[i, KEEP]) * slot
+            for q in range(count[i]):
+                left = queue[i, q, LEFT]
+                k = held[i, q]
+                mine, m = task_int[k, ORIGIN] == i, task_int[k, MODEL]
+                if left <= 0.0 or (run == OWN and not mine) or (run == TAKEN and mine):
+                    continue
+                if model[i, m, LOADED] == 0.0 or (run != LATE and queue[i, q, READY] > now):
+                    continue
+                first = max(used, queue[i, q, READY] - now)
+                need = left / speed
+                if now + first + need > task[k, DEADLINE] + SOON:
+                    continue
+                seconds = min(need, slot - first, allowed)
+                if seconds <= SOON and need > SOON:
+                    continue
+                used = first + seconds
+                allowed -= seconds
+                model[i, m, LAST_USE] = t
+                if seconds < need:
+                    queue[i, q, LEFT] = left - seconds * speed
+                    done += seconds * speed
+                    continue
+                queue[i, q, LEFT] = 0.0
+                done += left
+                origin, pays, earns = task_int[k, ORIGIN], queue[i, q, PAYS], queue[i, q, EARNS]
+                reward[origin] += task[k, VALUE] - pays
+                reward[i] += earns
+                exchange += pays - earns
+                status[k] = DONE
+                account[origin, OWN_DONE] += 1.0
+                totals[FINISHED] += 1.0
+                totals[PAID] += pays
+                totals[EARNED] += earns
+                latency = max(now + used - task_int[k, ARRIVES] * slot, LATENCY_LOW)
+                latencies[min(int(math.log(latency / LATENCY_LOW) / LOG_RATIO), LATENCY_BINS - 1)] += 1
+        reward[i] -= energy[held_in, i] * done
+        tally[i, USED] = done / (speed * slot)
+        totals[CYCLES] += done
     return exchange
 
 
 @kernel
-def _deliver(w, i, q, k, time, t, slot, reward):
-    """Task k is done at node i: its owner has the value and pays, node i is paid."""
-    origin, pays, earns = w.task_int[k, ORIGIN], w.queue[i, q, PAYS], w.queue[i, q, EARNS]
-    reward[origin] += w.task[k, VALUE] - pays
-    reward[i] += earns
-    w.status[k] = DONE
-    w.account[origin, OWN_DONE] += 1.0
-    w.totals[FINISHED] += 1.0
-    w.totals[PAID] += pays
-    w.totals[EARNED] += earns
-    latency = max(time - w.task_int[k, ARRIVES] * slot, LATENCY_LOW)
-    w.latency[min(int(math.log(latency / LATENCY_LOW) / LOG_RATIO), LATENCY_BINS - 1)] += 1
-    return pays - earns
-
-
-@kernel
-def _lose(rules, w, i, k, fate, reward, cost):
+def _lose(penalty, status, totals, task, i, k, fate, reward, cost):
     """Node i answers for a task that is missed or dropped."""
-    w.status[k] = fate
-    w.totals[MISSES if fate == MISSED else DROPS] += 1.0
-    reward[i] -= rules.miss_penalty * w.task[k, VALUE]
+    status[k] = fate
+    totals[MISSES if fate == MISSED else DROPS] += 1.0
+    reward[i] -= penalty * task[k, VALUE]
     cost[i] += 1.0
 
 
 @kernel
-def _settle(rules, w, i, end, reward, cost):
-    """Removes from node i's queue what is done or late, and brings the status of the rest up to date."""
-    held, queue, kept = w.held, w.queue, 0
-    sales, waiting = 0.0, 0.0
-    for q in range(w.count[i]):
-        k, left, ready = held[i, q], queue[i, q, LEFT], queue[i, q, READY]
-        if left <= 0.0:
-            continue
-        if w.task[k, DEADLINE] <= end + SOON:
-            _lose(rules, w, i, k, MISSED, reward, cost)
-            continue
-        if kept < q:
-            held[i, kept] = k
-            for column in range(4):
-                queue[i, kept, column] = queue[i, q, column]
-        kept += 1
-        if ready > end:
-            w.status[k] = IN_TRANSIT
-        else:
-            w.status[k] = QUEUED if left == w.task[k, WORK] else RUNNING
-        if w.task_int[k, ORIGIN] != i:
-            sales += left
-        waiting += left
-    _clear_from(w, i, kept)
-    w.tally[i, SALES] = sales
-    if waiting > w.node[i, SPEED] * rules.deadline:
-        cost[i] += 1.0
-        w.totals[OVERLOADED] += 1.0
+def _settle(rules, w, end, reward, cost):
+    """Removes from the queues what is done or late, and brings the status of the rest up to date."""
+    count, held, queue, tally, node = w.count, w.held, w.queue, w.tally, w.node
+    task_int, task, status, totals = w.task_int, w.task, w.status, w.totals
+    for i in range(len(count)):
+        sales, waiting, kept = 0.0, 0.0, 0
+        for q in range(count[i]):
+            k, left = held[i, q], queue[i, q, LEFT]
+            if left <= 0.0:
+                continue
+            if task[k, DEADLINE] <= end + SOON:
+                _lose(rules.miss_penalty, status, totals, task, i, k, MISSED, reward, cost)
+                continue
+            if kept < q:
+                move(held, queue, i, q, kept)
+            kept += 1
+            if queue[i, kept - 1, READY] > end:
+                status[k] = IN_TRANSIT
+            else:
+                status[k] = QUEUED if left == task[k, WORK] else RUNNING
+            if task_int[k, ORIGIN] != i:
+                sales += left
+            waiting += left
+        clear_from(count, held, queue, i, kept)
+        tally[i, SALES] = sales
+        if waiting > node[i, SPEED] * rules.deadline:
+            cost[i] += 1.0
+            totals[OVERLOADED] += 1.0
 
 
 @kernel
-def _clear_from(w, i, kept):
-    """Empties node i's queue from place `kept` on."""
-    for q in range(kept, w.count[i]):
-        w.held[i, q] = NOBODY
-        for column in range(4):
-            w.queue[i, q, column] = 0.0
-    w.count[i] = kept
-
-
-@kernel
-def _fail(rules, w, t, now, reward, cost):
+def _fail(rules, w, t, now, works, reward, cost):
     """Nodes that fail at slot t lose all they hold, memory included; a cut link loses what is on its way."""
-    for i in range(len(w.count)):
-        if not w.up[scheduled(w, t), i]:
-            for q in range(w.count[i]):
-                _lose(rules, w, i, w.held[i, q], DROPPED, reward, cost)
-            _clear_from(w, i, 0)
-            w.tally[i, SALES] = 0.0
+    count, held, queue, tally, neighbor, up = w.count, w.held, w.queue, w.tally, w.neighbor, w.up
+    task_int, task, status, totals = w.task_int, w.task, w.status, w.totals
+    for i in range(len(count)):
+        here = up[min(t, len(up) - 1), i]
+        kept = 0
+        for q in range(count[i]):
+            k = held[i, q]
+            lost = not here
+            if here and queue[i, q, READY] > now:
+                d = 0
+                while neighbor[i, d] != task_int[k, ORIGIN]:
+                    d += 1
+                lost = not works[i, d]
+            if lost:
+                if task_int[k, ORIGIN] != i:
+                    tally[i, SALES] -= queue[i, q, LEFT]
+                _lose(rules.miss_penalty, status, totals, task, i, k, DROPPED, reward, cost)
+                continue
+            if kept < q:
+                move(held, queue, i, q, kept)
+            kept += 1
+        clear_from(count, held, queue, i, kept)
+        if not here:
             w.loading[i, 0], w.loading[i, 1] = NOBODY, 0.0
             if rules.load_rate > 0.0:
                 w.model[i, :, LOADED] = 0.0
-            continue
-        kept = 0
-        for q in range(w.count[i]):
-            k = w.held[i, q]
-            origin = w.task_int[k, ORIGIN]
-            if w.queue[i, q, READY] > now and not linked(rules, w, t, i, origin):
-                w.tally[i, SALES] -= w.queue[i, q, LEFT]
-                _lose(rules, w, i, k, DROPPED, reward, cost)
-                continue
-            if kept < q:
-                w.held[i, kept] = k
-                for column in range(4):
-                    w.queue[i, kept, column] = w.queue[i, q, column]
-            kept += 1
-        _clear_from(w, i, kept)
 
 
 @kernel
 def _arrive(rules, w, t, head, reward, cost):
     """Tasks of slot t join their node's queue; returns the first task that is still due."""
-    model, tally = w.model, w.tally
-    for i in range(len(w.count)):
-        tally[i, DEMAND] *= 1.0 - MEMORY_OF_DEMAND
+    count, held, queue, model, tally, account = w.count, w.held, w.queue, w.model, w.tally, w.account
+    task_int, task, status, totals, up = w.task_int, w.task, w.status, w.totals, w.up
+    for i in range(len(count)):
+        tally[i, DEMAND] *= 1.0 - FADING
         for m in range(model.shape[1]):
-            model[i, m, WANTED] *= 1.0 - MEMORY_OF_DEMAND
-    while head < len(w.task_int) and w.task_int[head, ARRIVES] == t:
-        i, m = w.task_int[head, ORIGIN], w.task_int[head, MODEL]
-        tally[i, DEMAND] += MEMORY_OF_DEMAND * w.task[head, WORK] / rules.slot
-        model[i, m, WANTED] += MEMORY_OF_DEMAND
-        w.account[i, OWN_ARRIVED] += 1.0
-        w.totals[ARRIVED] += 1.0
-        if w.count[i] == QUEUE_SLOTS or not w.up[scheduled(w, t), i]:
-            _lose(rules, w, i, head, DROPPED, reward, cost)
+            model[i, m, WANTED] *= 1.0 - FADING
+    while head < len(task_int) and task_int[head, ARRIVES] == t:
+        i, m = task_int[head, ORIGIN], task_int[head, MODEL]
+        tally[i, DEMAND] += FADING * task[head, WORK] / rules.slot
+        model[i, m, WANTED] += FADING
+        account[i, OWN_ARRIVED] += 1.0
+        totals[ARRIVED] += 1.0
+        if count[i] == QUEUE_SLOTS or not up[min(t, len(up) - 1), i]:
+            _lose(rules.miss_penalty, status, totals, task, i, head, DROPPED, reward, cost)
         else:
-            insert(w, i, head, float(w.task[head, WORK]), t * rules.slot, 0.0, 0.0)
-            w.status[head] = QUEUED
+            insert(count, held, queue, task, i, head, float(task[head, WORK]), t * rules.slot, 0.0, 0.0)
+            status[head] = QUEUED
         head += 1
     return head
 
 
 @kernel
-def _talk(rules, w, t, now, absent):
+def _talk(rules, w, t, now, absent, works):
     """Nodes whose turn it is tell their neighbours how much work they have [s] and what they ask [credits/Gcycle]."""
-    for i in range(len(w.count)):
-        if (t + i) % rules.gossip_every != 0 or not w.up[scheduled(w, t), i] or i == absent:
+    count, queue, tally, node, neighbor, heard, up = w.count, w.queue, w.tally, w.node, w.neighbor, w.heard, w.up
+    t_up = min(t, len(up) - 1)
+    for i in range(len(count)):
+        if (t + i) % rules.gossip_every != 0 or not up[t_up, i] or i == absent:
             continue
         load = 0.0
-        if w.node[i, BYZANTINE] == 0.0:
-            for q in range(w.count[i]):
-                load += w.queue[i, q, LEFT]
-        for d in range(w.neighbor.shape[1]):
-            j = w.neighbor[i, d]
-            if j == NOBODY:
-                break
-            if linked(rules, w, t, i, j):
-                back = 0
-                while w.neighbor[j, back] != i:
-                    back += 1
-                w.heard[j, back, SAID_LOAD] = load / w.node[i, SPEED]
-                w.heard[j, back, SAID_PRICE] = w.tally[i, ASK]
-                w.heard[j, back, SAID_AT] = now
+        if node[i, BYZANTINE] == 0.0:
+            for q in range(count[i]):
+                load += queue[i, q, LEFT]
+        for d in range(neighbor.shape[1]):
+            j = neighbor[i, d]
+            if j == NOBODY or not works[i, d]:
+                continue
+            back = 0
+            while neighbor[j, back] != i:
+                back += 1
+            heard[j, back, SAID_LOAD] = load / node[i, SPEED]
+            heard[j, back, SAID_PRICE] = tally[i, ASK]
+            heard[j, back, SAID_AT] = now
+
+
+@kernel
+def _book(w, reward, exchange):
+    """Adds a slot's profits and the exchange's account to what the episode has brought."""
+    account, tally = w.account, w.tally
+    total = exchange
+    for i in range(len(reward)):
+        total += reward[i]
+        account[i, PROFIT] += reward[i]
+        tally[i, SLOT_PROFIT] = reward[i]
+    w.totals[WELFARE] += total

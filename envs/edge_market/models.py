@@ -1,0 +1,99 @@
+"""Models in a node's memory: how long a task waits for one, what makes room for it, what is read next.
+
+Kernels over plain arrays: numba counts references to every array of a tuple that is passed on, which costs more than
+the work itself.
+
+Axes: N nodes, Q queue slots, M models.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..kernels import kernel
+from .state import DEADLINE, LAST_USE, LEFT, LOADED, MODEL, NOBODY, READY
+
+YIELD = 0.5
+"""A model makes room for a task's if its score is not higher than the other's by more than this; for one that is
+fetched ahead of any task, only if its score is lower by more than this."""
+FETCHED = 0.25
+"""A model is fetched ahead of any task if its score is higher than this."""
+
+
+@kernel
+def room_for(model, loading, size, memory, scores, i, bar):
+    """Memory [GB] that is free at node i or holds models of scores up to the bar."""
+    room = memory
+    for m in range(len(size)):
+        if (model[i, m, LOADED] > 0.0 and scores[m] > bar) or loading[i, 0] == m:
+            room -= size[m]
+    return room
+
+
+@kernel
+def wait_for_model(model, loading, size, memory, load_rate, scores, i, m):
+    """Seconds until node i could have model m in memory for a task; infinite if its scores forbid it.
+
+    Args:
+        model: (N, M, 3), see `State`.
+        loading: (N, 2).
+        size: (M,) [GB].
+        memory: Of the node [GB].
+        load_rate: [GB/s].
+        scores: (M,) what the node thinks of its models.
+        i: The node.
+        m: The model.
+    """
+    if model[i, m, LOADED] > 0.0:
+        return 0.0
+    if loading[i, 0] == m:
+        return loading[i, 1]
+    if load_rate == 0.0 or room_for(model, loading, size, memory, scores, i, scores[m] + YIELD) < size[m]:
+        return math.inf
+    return size[m] / load_rate + loading[i, 1]
+
+
+@kernel
+def make_room(model, loading, size, memory, scores, i, m, bar):
+    """Drops models of node i of scores up to the bar, lowest first, of equals the least recently used, for model m.
+
+    Returns:
+        Whether there is room now; otherwise nothing was dropped.
+    """
+    if room_for(model, loading, size, memory, scores, i, bar) < size[m]:
+        return False
+    free = room_for(model, loading, size, memory, scores, i, -math.inf)
+    while free < size[m]:
+        victim, lowest, oldest = NOBODY, math.inf, math.inf
+        for other in range(len(size)):
+            if model[i, other, LOADED] == 0.0 or scores[other] > bar:
+                continue
+            use = model[i, other, LAST_USE]
+            if scores[other] < lowest or (scores[other] == lowest and use < oldest):
+                victim, lowest, oldest = other, scores[other], use
+        model[i, victim, LOADED] = 0.0
+        free += size[victim]
+    return True
+
+
+@kernel
+def choose_model(model, loading, size, memory, load_rate, scores, i, held, queue, task, task_int, count, speed, now):
+    """The model that node i begins to read now, NOBODY if none, for which room is made; and whether a task waits for it.
+
+    It is the first that a task waits for and that would be there in time, or else the best scored.
+    """
+    for q in range(count):
+        k = held[i, q]
+        m = task_int[k, MODEL]
+        if model[i, m, LOADED] > 0.0 or queue[i, q, READY] > now:
+            continue
+        if now + size[m] / load_rate + queue[i, q, LEFT] / speed <= task[k, DEADLINE]:  # noqa: SIM102 - it reads
+            if make_room(model, loading, size, memory, scores, i, m, scores[m] + YIELD):
+                return m, True
+    wanted, best = NOBODY, FETCHED
+    for m in range(len(size)):
+        if model[i, m, LOADED] == 0.0 and scores[m] > best:
+            wanted, best = m, scores[m]
+    if wanted != NOBODY and make_room(model, loading, size, memory, scores, i, wanted, best - YIELD):
+        return wanted, False
+    return NOBODY, False
