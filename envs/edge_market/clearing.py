@@ -72,24 +72,24 @@ def clear_posted(book, posted, outcome):
         outcome: The `Outcome`, written.
     """
     buys, sells = _traders(book)
-    n = len(posted)
+    areas, bid, ask, quoted, through = book.area, book.bid, book.ask, outcome.price, outcome.through
     for area in range(book.n_areas[0]):
         price, members = 0.0, 0
-        for i in range(n):
-            if book.area[i] == area:
+        for i in range(len(areas)):
+            if areas[i] == area:
                 price += posted[i]
                 members += 1
         price /= max(members, 1)
         demand, supply = 0, 0
-        for i in range(n):
-            if book.area[i] == area:
-                demand += buys[i] and book.bid[i] >= price
-                supply += sells[i] and book.ask[i] <= price
-                outcome.price[i] = price
-                outcome.through[i] = (buys[i] and book.bid[i] >= price) or (sells[i] and book.ask[i] <= price)
+        for i in range(len(areas)):
+            if areas[i] == area:
+                demand += buys[i] and bid[i] >= price
+                supply += sells[i] and ask[i] <= price
+                quoted[i] = price
+                through[i] = (buys[i] and bid[i] >= price) or (sells[i] and ask[i] <= price)
         change = RESPONSE * (demand - supply) / max(demand + supply, 1)
-        for i in range(n):
-            if book.area[i] == area:
+        for i in range(len(areas)):
+            if areas[i] == area:
                 posted[i] = min(max(price * (1.0 + change), LOWEST), HIGHEST)
     _pair_by_finish(book, outcome, outcome.price, outcome.price)
 
@@ -102,16 +102,17 @@ def clear_uniform(book, outcome):
     between the two. Who bids at least that, or asks at most that, trades.
     """
     buys, sells = _traders(book)
+    bid, ask, through = book.bid, book.ask, outcome.through
     for area in range(book.n_areas[0]):
         bidders, askers, k = _ranked(book, buys, sells, area)
         if k == 0:
             continue
-        price = 0.5 * (book.bid[bidders[k - 1]] + book.ask[askers[k - 1]])
+        price = 0.5 * (bid[bidders[k - 1]] + ask[askers[k - 1]])
         _quote(book, area, price, outcome)
         for i in bidders:
-            outcome.through[i] = book.bid[i] >= price
+            through[i] = bid[i] >= price
         for j in askers:
-            outcome.through[j] = book.ask[j] <= price
+            through[j] = ask[j] <= price
     _pair_by_finish(book, outcome, outcome.price, outcome.price)
 
 
@@ -247,64 +248,68 @@ def new_outcome(n: int) -> Outcome:
 @kernel
 def _traders(book):
     """(N,) who is a buyer in some pair, and who a seller."""
+    buyer, seller = book.buyer, book.seller
     buys, sells = np.zeros(len(book.bid), np.bool_), np.zeros(len(book.bid), np.bool_)
     for p in range(book.n_pairs[0]):
-        buys[book.buyer[p]] = True
-        sells[book.seller[p]] = True
+        buys[buyer[p]] = True
+        sells[seller[p]] = True
     return buys, sells
 
 
 @kernel
 def _ranked(book, buys, sells, area):
     """Buyers of an area by falling bid, sellers by rising ask (of equals the lower index first), and k."""
+    areas, bid, ask = book.area, book.bid, book.ask
     n = len(buys)
     bidders, askers = np.empty(n, np.int32), np.empty(n, np.int32)
     n_bidders, n_askers = 0, 0
     for i in range(n):
-        if book.area[i] != area:
+        if areas[i] != area:
             continue
         if buys[i]:
             at = n_bidders
-            while at > 0 and book.bid[bidders[at - 1]] < book.bid[i]:
+            while at > 0 and bid[bidders[at - 1]] < bid[i]:
                 bidders[at] = bidders[at - 1]
                 at -= 1
             bidders[at] = i
             n_bidders += 1
         elif sells[i]:
             at = n_askers
-            while at > 0 and book.ask[askers[at - 1]] > book.ask[i]:
+            while at > 0 and ask[askers[at - 1]] > ask[i]:
                 askers[at] = askers[at - 1]
                 at -= 1
             askers[at] = i
             n_askers += 1
     k = 0
-    while k < min(n_bidders, n_askers) and book.bid[bidders[k]] >= book.ask[askers[k]]:
+    while k < min(n_bidders, n_askers) and bid[bidders[k]] >= ask[askers[k]]:
         k += 1
     return bidders[:n_bidders], askers[:n_askers], k
 
 
 @kernel
 def _quote(book, area, price, outcome):
-    for i in range(len(outcome.price)):
-        if book.area[i] == area:
-            outcome.price[i] = price
+    areas, quoted = book.area, outcome.price
+    for i in range(len(quoted)):
+        if areas[i] == area:
+            quoted[i] = price
 
 
 @kernel
 def _pair_by_finish(book, outcome, cost, gain):
     """Pairs those who are through, the earliest finish first; buyers pay cost (N,), sellers get gain (N,), a Gcycle."""
-    through, partner = outcome.through, outcome.partner
+    through, partner, pays, earns = outcome.through, outcome.partner, outcome.pays, outcome.earns
+    buyer, seller, finish, work, n_pairs = book.buyer, book.seller, book.finish, book.work, book.n_pairs[0]
     taken = np.zeros(len(through), np.bool_)
     while True:
         best, chosen = math.inf, NOBODY
-        for p in range(book.n_pairs[0]):
-            b, s = book.buyer[p], book.seller[p]
-            if book.finish[p] < best and through[b] and through[s] and partner[b] == NOBODY and not taken[s]:
-                best, chosen = book.finish[p], p
+        for p in range(n_pairs):
+            b, s = buyer[p], seller[p]
+            if finish[p] < best and through[b] and through[s] and partner[b] == NOBODY and not taken[s]:
+                best, chosen = finish[p], p
         if chosen == NOBODY:
             return
-        b, s = book.buyer[chosen], book.seller[chosen]
+        b, s = buyer[chosen], seller[chosen]
         taken[s] = True
         partner[b] = s
-        outcome.pays[b] = book.work[b] * cost[b]
-        outcome.earns[b] = book.work[b] * gain[s]
+        pays[b] = work[b] * cost[b]
+        earns[b] = work[b] * gain[s]

@@ -59,7 +59,7 @@ class Config:
     """Arrival rate in the busy state over that in the calm one; 1: plain Poisson arrivals."""
     burst_seconds: float = 3.0
     """Mean length of a busy spell [s]; a calm one lasts three times as long."""
-    work: float = 0.8
+    work: float = 1.0
     """Mean work of a task [Gcycles] ..."""
     work_spread: float = 0.75
     """... uniform within this share of it."""

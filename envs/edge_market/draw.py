@@ -22,6 +22,7 @@ from .state import (
     DEADLINE,
     DEMAND,
     LAST_USE,
+    LEVELS,
     LOADED,
     MEMORY,
     MODEL,
@@ -202,7 +203,7 @@ def _draw_weather(rules, u, at, b, state):
     for i in range(n):
         for t in range(slots):
             if t == 0 or u[at] < rules.energy_churn:
-                energy[t, i] = rules.energy_low + (rules.energy_high - rules.energy_low) * u[at + 1]
+                energy[t, i] = int((LEVELS + 1) * u[at + 1])
             else:
                 energy[t, i] = energy[t - 1, i]
             at += 2

@@ -24,6 +24,7 @@ from .state import (
     DEADLINE,
     IN_TRANSIT,
     LEFT,
+    LEVELS,
     LOADED,
     MEMORY,
     MODEL,
@@ -123,21 +124,28 @@ def find_links(node, neighbor, up, cut, side, t, works):
 
 
 @kernel
+def energy_price(rules, energy, t, i):
+    """What a Gcycle costs node i in slot t [credits]; past the end of the schedule the last prices hold."""
+    level = energy[min(t, len(energy) - 1), i] / LEVELS
+    return rules.energy_low + (rules.energy_high - rules.energy_low) * level
+
+
+@kernel
 def _offers(rules, w, strategy, now, t, absent, desk, bid, ask, work):
     """Who offers which task at which bid, who offers its processor at which ask, and what load each reports."""
     count, held, queue, model, loading = w.count, w.held, w.queue, w.model, w.loading
     tally, partner, node, size = w.tally, w.partner, w.node, w.model_size
     task_int, task, energy, up = w.task_int, w.task, w.energy, w.up
     offered, sells, room, said = desk.offered, desk.sells, desk.room, desk.said
-    t = min(t, len(energy) - 1)
+    t_up = min(t, len(up) - 1)
     for i in range(len(count)):
         bid[i] = ask[i] = 0.0
         offered[i] = partner[i] = NOBODY
         sells[i] = False
         tally[i, BOUGHT] = tally[i, SOLD] = tally[i, BID] = 0.0
-        if not up[t, i] or i == absent:
+        if not up[t_up, i] or i == absent:
             continue
-        speed, price, threshold = node[i, SPEED], energy[t, i], strategy[i, THRESHOLD]
+        speed, price, threshold = node[i, SPEED], energy_price(rules, energy, t, i), strategy[i, THRESHOLD]
         ahead, best, best_work = 0.0, 0.0, 1.0
         for q in range(count[i]):
             k = held[i, q]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from ..kernels import kernel
-from .state import DEADLINE, LAST_USE, LEFT, LOADED, MODEL, NOBODY, READY
+from .state import LAST_USE, LOADED, NOBODY
 
 YIELD = 0.5
 """A model makes room for a task's if its score is not higher than the other's by more than this; for one that is
@@ -74,26 +74,3 @@ def make_room(model, loading, size, memory, scores, i, m, bar):
         model[i, victim, LOADED] = 0.0
         free += size[victim]
     return True
-
-
-@kernel
-def choose_model(model, loading, size, memory, load_rate, scores, i, held, queue, task, task_int, count, speed, now):
-    """The model that node i begins to read now, NOBODY if none, for which room is made; and whether a task waits for it.
-
-    It is the first that a task waits for and that would be there in time, or else the best scored.
-    """
-    for q in range(count):
-        k = held[i, q]
-        m = task_int[k, MODEL]
-        if model[i, m, LOADED] > 0.0 or queue[i, q, READY] > now:
-            continue
-        if now + size[m] / load_rate + queue[i, q, LEFT] / speed <= task[k, DEADLINE]:  # noqa: SIM102 - it reads
-            if make_room(model, loading, size, memory, scores, i, m, scores[m] + YIELD):
-                return m, True
-    wanted, best = NOBODY, FETCHED
-    for m in range(len(size)):
-        if model[i, m, LOADED] == 0.0 and scores[m] > best:
-            wanted, best = m, scores[m]
-    if wanted != NOBODY and make_room(model, loading, size, memory, scores, i, wanted, best - YIELD):
-        return wanted, False
-    return NOBODY, False

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import kernel
 from .config import Config
-from .market import find_links
+from .market import energy_price, find_links
 from .models import wait_for_model
 from .state import (
     ASK,
@@ -88,7 +88,7 @@ def sense(rules, state, obs, adjacency, overview):
             find_links(node, neighbor, up, cut, rules.side, t, works)
         for i in range(n):
             o = seen[i]
-            speed, energy, memory = node[i, SPEED], prices[t_now, i], node[i, MEMORY]
+            speed, energy, memory = node[i, SPEED], energy_price(rules, prices, t, i), node[i, MEMORY]
             load, late, gain, offered = 0.0, 0, 0.0, 0.0
             waiting[:] = 0.0
             at = OF_NODE

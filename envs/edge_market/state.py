@@ -72,6 +72,8 @@ PROFIT, OWN_DONE, OWN_ARRIVED = range(3)
 ) = range(15)
 N_TOTALS = 15
 """Columns of `totals`, over the episode."""
+LEVELS = 255
+"""Steps of an energy price."""
 LATENCY_BINS = 48
 LATENCY_LOW, LATENCY_RATIO = 0.01, 1.17
 """Bins of `latency`: the first ends at LATENCY_LOW [s], each at LATENCY_RATIO times the one before; the last has no end."""
@@ -102,9 +104,9 @@ class State(NamedTuple):
     model_size: Array  # (B, M) float64 [GB]
     task_int: Array  # (B, K, 3) int16: ARRIVES, ORIGIN, MODEL
     task: Array  # (B, K, 4) float32: WORK, SIZE, DEADLINE, VALUE
-    energy: Array  # (B, T + 1, N) float32 [credits/Gcycle]
-    up: Array  # (B, T + 1, N) bool: the node works
-    cut: Array  # (B, T + 1) bool: no link crosses the middle
+    energy: Array  # (B, T + 1, N) uint8: the energy price, in LEVELS steps from the lowest to the highest
+    up: Array  # (B, T + 1, N) bool: the node works; (B, 1, N) where nothing fails
+    cut: Array  # (B, T + 1) bool: no link crosses the middle; likewise
     bound: Array  # (B,) float64 the bound on welfare, 0 unless asked for
 
 
@@ -190,6 +192,7 @@ def empty(config: Config, n_worlds: int) -> State:
     """Worlds without a past or a schedule, for `draw` to fill in."""
     b, n, d, q, m = n_worlds, config.n_nodes, config.n_neighbors, QUEUE_SLOTS, config.n_models
     k, t = n_tasks(config), config.max_steps + 1
+    t_fault = t if rules_of(config).faulty else 1
     heard = np.zeros((b, n, d, 3))
     heard[..., SAID_AT] = -1.0
     loading = np.zeros((b, n, 2))
@@ -216,8 +219,8 @@ def empty(config: Config, n_worlds: int) -> State:
         model_size=np.zeros((b, m)),
         task_int=np.zeros((b, k, 3), np.int16),
         task=np.zeros((b, k, 4), np.float32),
-        energy=np.zeros((b, t, n), np.float32),
-        up=np.ones((b, t, n), np.bool_),
-        cut=np.zeros((b, t), np.bool_),
+        energy=np.zeros((b, t, n), np.uint8),
+        up=np.ones((b, t_fault, n), np.bool_),
+        cut=np.zeros((b, t_fault), np.bool_),
         bound=np.zeros(b),
     )

@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from ..kernels import kernel
-from .market import KEEP, SCORES, SOON, World, find_links, new_desk, trade
-from .models import choose_model
+from .market import KEEP, SCORES, SOON, World, energy_price, find_links, new_desk, trade
+from .models import FETCHED, YIELD, make_room
 from .queues import clear_from, insert, move
 from .state import (
     ARRIVED,
@@ -138,36 +138,50 @@ def begin(rules, state, reward, cost):
     works = np.ones(state.neighbor.shape[1:], np.bool_)
     for b in range(len(state.step)):
         w = world_of(state, b)
-        w.tally[:, ASK] = w.energy[0]
+        for i in range(len(w.count)):
+            w.tally[i, ASK] = energy_price(rules, w.energy, 0, i)
         state.head[b] = _arrive(rules, w, 0, 0, reward[b], cost[b])
         _talk(rules, w, 0, 0.0, NOBODY, works)
 
 
 @kernel
 def _load(rules, w, strategy, now, t, absent):
-    """Every node goes on reading a model, or begins with one; see `choose_model`."""
+    """Every node goes on reading a model, or begins with one.
+
+    That is the first that a task waits for and that would be there in time, or else the best scored; there must be
+    room for it, see `make_room`.
+    """
     count, held, queue, model, loading, node = w.count, w.held, w.queue, w.model, w.loading, w.node
     size, task_int, task, up, totals = w.model_size, w.task_int, w.task, w.up, w.totals
-    now_up = up[min(t, len(up) - 1)]
+    rate, t_up, n_models = rules.load_rate, min(t, len(up) - 1), len(size)
     for i in range(len(count)):
-        if not now_up[i] or i == absent:
+        if not up[t_up, i] or i == absent:
             continue
         if loading[i, 0] == NOBODY:
-            scores, waits = strategy[i, SCORES:], False
+            begun = NOBODY
             for q in range(count[i]):
-                waits |= model[i, task_int[held[i, q], MODEL], LOADED] == 0.0
-            for m in range(len(size)):
-                waits |= scores[m] > 0.0 and model[i, m, LOADED] == 0.0
-            if not waits:
-                continue
-            memory, rate, speed = node[i, MEMORY], rules.load_rate, node[i, SPEED]
-            m, cold = choose_model(
-                model, loading, size, memory, rate, scores, i, held, queue, task, task_int, count[i], speed, now
-            )
-            if m == NOBODY:
-                continue
-            loading[i, 0], loading[i, 1] = m, size[m] / rate
-            totals[COLD_STARTS] += cold
+                k = held[i, q]
+                m = task_int[k, MODEL]
+                if model[i, m, LOADED] > 0.0 or queue[i, q, READY] > now:
+                    continue
+                there = now + size[m] / rate + queue[i, q, LEFT] / node[i, SPEED] <= task[k, DEADLINE]
+                bar = strategy[i, SCORES + m] + YIELD
+                if there and make_room(model, loading, size, node[i, MEMORY], strategy[i, SCORES:], i, m, bar):
+                    begun = m
+                    totals[COLD_STARTS] += 1.0
+                    break
+            if begun == NOBODY:
+                wanted, best = NOBODY, FETCHED
+                for m in range(n_models):
+                    if strategy[i, SCORES + m] > best and model[i, m, LOADED] == 0.0:
+                        wanted, best = m, strategy[i, SCORES + m]
+                if wanted == NOBODY:
+                    continue
+                bar = best - YIELD
+                if not make_room(model, loading, size, node[i, MEMORY], strategy[i, SCORES:], i, wanted, bar):
+                    continue
+                begun = wanted
+            loading[i, 0], loading[i, 1] = begun, size[begun] / rate
         loading[i, 1] -= rules.slot
         if loading[i, 1] <= SOON:
             m = int(loading[i, 0])
@@ -186,12 +200,12 @@ def _run(rules, w, strategy, now, t, absent, reward):
     node, task_int, task, energy, up, totals = w.node, w.task_int, w.task, w.energy, w.up, w.totals
     latencies, status = w.latency, w.status
     slot, exchange = rules.slot, 0.0
-    held_in = min(t, len(energy) - 1)
+    t_up = min(t, len(up) - 1)
     for i in range(len(count)):
         speed = node[i, SPEED]
         totals[CAPACITY] += speed * slot
         tally[i, USED] = 0.0
-        if count[i] == 0 or not up[held_in, i] or i == absent:
+        if count[i] == 0 or not up[t_up, i] or i == absent:
             continue
         used, done = 0.0, 0.0  # seconds, Gcycles
         own, taken, late = False, False, False
@@ -245,7 +259,7 @@ def _run(rules, w, strategy, now, t, absent, reward):
                 totals[EARNED] += earns
                 latency = max(now + used - task_int[k, ARRIVES] * slot, LATENCY_LOW)
                 latencies[min(int(math.log(latency / LATENCY_LOW) / LOG_RATIO), LATENCY_BINS - 1)] += 1
-        reward[i] -= energy[held_in, i] * done
+        reward[i] -= energy_price(rules, energy, t, i) * done
         tally[i, USED] = done / (speed * slot)
         totals[CYCLES] += done
     return exchange
