@@ -41,7 +41,7 @@ class Config:
     """How fast a model is read into memory [GB/s]; 0: models stay where they start."""
     popularity: float = 1.0
     """Exponent of Zipf's law by which a node's users prefer models, in an order of their own; 0: all alike."""
-    bandwidth: float = 20.0
+    bandwidth: float = 5.0
     """Mean bandwidth of a link in each direction [MB/s], uniform within half of it."""
     latency: float = 0.01
     """Latency of a link: this [s] and as much again for each kilometre."""

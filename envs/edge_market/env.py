@@ -128,9 +128,7 @@ class EdgeMarket:
             )
         return _meaning(action)
 
-    def _advance(
-        self, state: State, strategy: Array, absent: Array | None
-    ) -> tuple[State, Array, Array, Array]:
+    def _advance(self, state: State, strategy: Array, absent: Array | None) -> tuple[State, Array, Array, Array]:
         """The next state, (B, N) profit and cost, and (B,) the exchange's account."""
         after = copied(state)
         reward, cost, exchange = np.zeros(state.count.shape), np.zeros(state.count.shape), np.zeros(len(state.step))

@@ -99,13 +99,16 @@ class Desk(NamedTuple):
 def new_desk(n, slots):
     """A desk, a book and an outcome for N nodes of D links."""
     pairs = n * slots
-    numbers, buyer, seller, finish = np.zeros((3, n)), np.zeros(pairs, np.int32), np.zeros(pairs, np.int32), np.zeros(pairs)
+    numbers, buyer, seller, finish = (
+        np.zeros((3, n)),
+        np.zeros(pairs, np.int32),
+        np.zeros(pairs, np.int32),
+        np.zeros(pairs),
+    )
     area, count, areas = np.zeros(n, np.int32), np.zeros(1, np.int32), np.ones(1, np.int32)
     book = Book(numbers[0], numbers[1], numbers[2], buyer, seller, finish, count, area, areas)
     outcome = Outcome(np.zeros(n, np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.bool_))
-    desk = Desk(
-        np.zeros(n, np.int32), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n), np.ones((n, slots), np.bool_)
-    )
+    desk = Desk(np.zeros(n, np.int32), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n), np.ones((n, slots), np.bool_))
     return desk, book, outcome
 
 

@@ -99,7 +99,9 @@ def sense(rules, state, obs, adjacency, overview):
                 need = load + alone
                 there = model[i, m, LOADED] > 0.0
                 if not there:
-                    need = max(need, wait_for_model(model, loading, size, memory, rules.load_rate, scores, i, m) + alone)
+                    need = max(
+                        need, wait_for_model(model, loading, size, memory, rules.load_rate, scores, i, m) + alone
+                    )
                 waiting[m] += alone
                 if alone <= patience:
                     load += alone
