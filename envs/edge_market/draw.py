@@ -48,7 +48,9 @@ from .state import (
 
 MOST_ARRIVALS = 8
 """Tasks that one node gets in one slot at most."""
-PER_NODE, PER_TASK = 6, 5
+CANDIDATES = 5
+"""A node takes the place farthest from all others of so many (Mitchell's best candidate): nobody builds two in one."""
+PER_NODE, PER_TASK = 2 * CANDIDATES + 4, 5
 """Uniform numbers for a node and for a task."""
 
 
@@ -91,12 +93,19 @@ def _draw_nodes(rules, u, at, b, state):
     n = len(node)
     shares = 0.0
     for i in range(n):
-        node[i, X], node[i, Y] = rules.side * u[at], rules.side * u[at + 1]
-        node[i, SPEED] = rules.cpu * (1.0 + rules.cpu_spread * (2.0 * u[at + 2] - 1.0))
+        farthest = -1.0
+        for _ in range(CANDIDATES):
+            x, y, nearest = rules.side * u[at], rules.side * u[at + 1], math.inf
+            for j in range(i):
+                nearest = min(nearest, (node[j, X] - x) ** 2 + (node[j, Y] - y) ** 2)
+            if nearest > farthest:
+                farthest, node[i, X], node[i, Y] = nearest, x, y
+            at += 2
+        node[i, SPEED] = rules.cpu * (1.0 + rules.cpu_spread * (2.0 * u[at] - 1.0))
         node[i, MEMORY] = rules.memory
-        node[i, SHARE] = 1.0 + rules.imbalance * (2.0 * u[at + 3] - 1.0)
+        node[i, SHARE] = 1.0 + rules.imbalance * (2.0 * u[at + 1] - 1.0)
         shares += node[i, SHARE]
-        at += 4
+        at += 2
     for i in range(n):
         node[i, SHARE] *= n / max(shares, 1e-9)
         tally[i, PRICE] = tally[i, POSTED_PRICE] = 0.5 * (rules.energy_high + rules.price_scale)
