@@ -28,7 +28,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "edge_market": [
         {},
-        {"discrete": True, "rule": "vcg", "counterfactual": "absent", "horizon": 2, "failures": 2.0, "partition": 0.5},
+        {"discrete": True, "rule": "vcg", "counterfactual": "absent", "failures": 2.0, "partition": 0.5},
         {"task": "duopoly-2", "rule": "posted", "bound": True},
     ],
 }

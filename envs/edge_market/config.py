@@ -36,11 +36,15 @@ class Config:
     n_models: int = 4
     """K: models that tasks need."""
     model_size: float = 2.0
-    """Mean size of a model [GB], uniform within half of it."""
+    """Mean size of a model [GB] ..."""
+    model_spread: float = 0.5
+    """... uniform within this share of it."""
     load_rate: float = 4.0
     """How fast a model is read into memory [GB/s]; 0: models stay where they start."""
     popularity: float = 1.0
     """Exponent of Zipf's law by which a node's users prefer models, in an order of their own; 0: all alike."""
+    strangers: bool = False
+    """A node's users need only models that it does not start with, where there are any."""
     bandwidth: float = 5.0
     """Mean bandwidth of a link in each direction [MB/s], uniform within half of it."""
     latency: float = 0.01
@@ -119,10 +123,11 @@ class Config:
                 raise ValueError(
                     f"{low}={getattr(self, low)!r} is above {high}={getattr(self, high)!r}: give {low} no more than it"
                 )
-        if self.memory < 1.5 * self.model_size:
+        largest = (1.0 + self.model_spread) * self.model_size
+        if self.memory < largest:
             raise ValueError(
-                f"memory={self.memory!r} may not hold the largest model, {1.5 * self.model_size:g} GB: give as much "
-                f"memory, or smaller models (model_size)"
+                f"memory={self.memory!r} may not hold the largest model, {largest:g} GB: give as much memory, or "
+                "smaller models (model_size)"
             )
 
 
@@ -142,6 +147,7 @@ _RANGES = (
     ("memory", 0.01, 1e4),
     ("n_models", 1, 32),
     ("model_size", 0.01, 1e4),
+    ("model_spread", 0, 0.95),
     ("load_rate", 0, 1e6),
     ("popularity", 0, 5),
     ("bandwidth", 0.01, 1e6),
@@ -190,13 +196,15 @@ TASKS: dict[str, Config] = {
         model_size=1.0,
         memory=1.5,
         load_rate=0.0,
+        model_spread=0.0,
         popularity=0.0,
+        strangers=True,
         bandwidth=100.0,
         latency=0.0,
         energy_low=0.0,
         energy_high=1.0,
         energy_churn=1.0,
-        load=0.125,
+        load=0.0875,
         imbalance=0.0,
         work=1.0,
         work_spread=0.0,

@@ -181,22 +181,26 @@ def _draw_models(rules, u, at, b, state):
     size, model, node = state.model_size[b], state.model[b], state.node[b]
     n, m = model.shape[:2]
     for k in range(m):
-        size[k] = rules.model_size * (0.5 + u[at + k])
+        size[k] = rules.model_size * (1.0 + rules.model_spread * (2.0 * u[at + k] - 1.0))
     at += m
     popular = np.empty((n, m))
     for i in range(n):
         taste = np.argsort(u[at : at + m])  # in this order its users like the models
         at += m
-        total = 0.0
-        for rank in range(m):
-            popular[i, taste[rank]] = (1.0 + rank) ** -rules.popularity
-            total += popular[i, taste[rank]]
-        room = node[i, MEMORY]
+        room, missing = node[i, MEMORY], m
         for rank in range(m):  # in turn, so that together the nodes start with everything
             k = (i + rank) % m
             if size[k] <= room:
                 room -= size[k]
                 model[i, k, LOADED] = 1.0
+                missing -= 1
+        total = 0.0
+        for rank in range(m):
+            k = taste[rank]
+            popular[i, k] = (1.0 + rank) ** -rules.popularity
+            if rules.strangers and missing > 0 and model[i, k, LOADED] > 0.0:
+                popular[i, k] = 0.0
+            total += popular[i, k]
         for k in range(m):
             model[i, k, WANTED] = rules.arrivals / m
             model[i, k, LAST_USE] = 0.0

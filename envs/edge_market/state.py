@@ -128,6 +128,8 @@ class Rules(NamedTuple):
     cpu_spread: float
     memory: float
     model_size: float
+    model_spread: float
+    strangers: bool
     load_rate: float
     popularity: float
     bandwidth: float
@@ -166,6 +168,7 @@ def rules_of(config: Config) -> Rules:
     plain = {name: getattr(config, name) for name in Rules._fields if hasattr(config, name)}
     plain = {name: float(value) if not isinstance(value, str) else value for name, value in plain.items()}
     plain |= {
+        "strangers": bool(config.strangers),
         "rule": RULES.index(config.rule),
         "slot": float(config.slot_seconds),
         "side": math.sqrt(config.n_nodes / 8.0),
