@@ -21,10 +21,14 @@ class Defaults:
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
 
+# Eight numbers an action: a bonus for entropy would keep all of them noisy, and noise costs a market much.
+_MARKET = {"ent_coef": 0.0, "init_std": 0.4}
+
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
     for env, defaults in {
         "warehouse": Defaults(run={"total_steps": 3_400_000, "video_every": 1_000_000}),
+        "edge_market": Defaults(run={"total_steps": 2_000_000}, algo=_MARKET),
         "spread": Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE),
     }.items()
     for algo in ("mappo", "ippo")

@@ -43,8 +43,12 @@ def vector(task: str, worlds: int = 64, *, name: str = "warehouse", parts: bool 
     clock = _parts() if parts else None
     env = importlib.import_module("envs").vector(name, worlds, task, stagger=True)
     env.reset(0)
-    agents = len(env.agents)
-    drawn = np.random.default_rng(0).integers(env.action_space.n, size=(PREPARED, worlds, agents))
+    agents, chance = len(env.agents), np.random.default_rng(0)
+    if hasattr(env.action_space, "n"):
+        drawn = chance.integers(env.action_space.n, size=(PREPARED, worlds, agents))
+    else:
+        size = (PREPARED, worlds, agents, *env.action_space.shape)
+        drawn = chance.uniform(env.action_space.low, env.action_space.high, size).astype(np.float32)
     actions = itertools.cycle(list(drawn))
     return Case(lambda: env.step(next(actions)), worlds, agents, clock)
 
@@ -98,6 +102,7 @@ def vmas(worlds: int, agents: int = 8, max_steps: int = 500) -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     **{f"vector {task}": partial(vector, task) for task in ("small-4", "medium-8", "large-16", "huge-64")},
     "spread": partial(vector, "spread-3", 1024, name="spread"),
+    **{f"edge_market {task}": partial(vector, task, name="edge_market") for task in ("village-8", "city-50")},
     "dict medium-8": partial(dicts, "medium-8"),
     "vector medium-8, parts": partial(vector, "medium-8", parts=True),
     "dict medium-8, parts": partial(dicts, "medium-8", parts=True),

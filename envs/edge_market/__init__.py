@@ -27,8 +27,8 @@ demand are running means over about 20 slots.
 without hope), a node offers the one whose leaving is worth most to it: the energy it saves if the task could be done at
 home, else its value and the penalty saved. With such a task a node is a buyer of computing and bids; otherwise it is a
 seller and asks. *Pairs*: a task may go to a linked neighbour that sells, has room for its work and, by the load it
-reports, would do it in time. *Clearing* by the chosen rule; one task of a buyer and one of a seller a slot. *Transport*:
-a link sends one input after the other. *Models*: a model that a waiting task needs is read into memory, or else the
+reports, would do it in time. *Clearing* by the chosen rule; one task of a buyer and one of a seller a slot.
+*Transport*: a link sends one input after the other. *Models*: a model that a waiting task needs is read into memory, or else the
 best scored; models of lower scores make room, of equal scores the least recently used. *Processors* run tasks of loaded
 models, earliest deadline first: own ones within the kept share of the slot, sold ones within the rest, then any; a task
 that cannot be done in time any more is left alone. *Deadlines*: what is late is missed and leaves. Then nodes fail or
@@ -41,8 +41,8 @@ yet there): `State.status`.
 **Clearing rules** (`rule`): `posted` price, which follows demand; `uniform`-price double auction (default); `mcafee`;
 `vcg`. Their claims and sources stand in `clearing`, which can be used by itself (`clear_market`): nobody who reports
 truly loses under any of them; payments balance under `posted` and `uniform`, leave a surplus under `mcafee` and need a
-deficit under `vcg`, reported as `payments_balance`; the truth is best for all under `posted`, `mcafee` and `vcg`, within
-a slot. Every part of the net that holds together is a market area with a price of its own.
+deficit under `vcg`, reported as `payments_balance`; the truth is best for all under `posted`, `mcafee` and `vcg`,
+within a slot. Every part of the net that holds together is a market area with a price of its own.
 
 **Actions**, a Box of numbers from -1 to 1:
 
@@ -109,17 +109,17 @@ loaded; time over the time limit; whether the middle is cut.
 
 **Reward** of a node, its profit: the value of its own tasks done in time less what it pays for those done elsewhere,
 what it earns for others' tasks done in time, minus the energy of all it ran, minus `miss_penalty` times the value of
-each task that was missed or dropped in its hands. The team reward G, welfare, is the sum of profits and of the exchange's
-account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed or dropped
+each task that was missed or dropped in its hands. The team reward G, welfare, is the sum of profits and of the
+exchange's account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed or dropped
 in the node's hands, 1 for a slot that ends with more work than it does in D-bar. **Counterfactual**
 (`counterfactual="absent"`): the others' welfare had the node not been there; see `EdgeMarket.counterfactual` for
 `horizon`. Where all that is sold in a slot is done in it and reports are true, G less that is under `vcg` exactly the
 node's profit, and a buyer pays Clarke's externality (a test holds it to that).
 
-**Faults and malice**, all in the schedule. Nodes fail (`failures`) and lose what they hold, memory included. A partition
-cuts all links across the middle for a share of the episode, and what is on its way there is dropped. `byzantine` nodes
-tell neighbours and the market that they have no load, and ask half of what their action says. A `cartel` never asks less
-than `cartel_price`. Their actions are theirs otherwise.
+**Faults and malice**, all in the schedule. Nodes fail (`failures`) and lose what they hold, memory included. A
+partition cuts all links across the middle for a share of the episode, and what is on its way there is dropped.
+`byzantine` nodes tell neighbours and the market that they have no load, and ask half of what their action says. A
+`cartel` never asks less than `cartel_price`. Their actions are theirs otherwise.
 
 **Communication**: neighbours over links that work hear each other, `adjacency`; within the world a node speaks every
 `gossip_every` slots.

@@ -1,13 +1,13 @@
 """The stage game of `duopoly-2`, and its equilibrium solved numerically.
 
-In every slot of `duopoly-2` each node draws a new energy price c, uniform in [0, 1], and users give it a number of tasks,
-Poisson, of 1 Gcycle each, whose values are uniform in [0, 1], which only the other node can do, and only in this slot.
-So if exactly one node has tasks, it bids for its most valuable one, of value v, the other asks, and under the `uniform`
-rule they trade half-way between bid and ask if the bid is no less: the 1/2-double auction of Chatterjee and Samuelson
-(1983, Operations Research 31). Nobody knows the other's type. For uniform v and c their equilibrium is
-bid = 2/3 v + 1/12, ask = 2/3 c + 1/4 where trade is possible; it attains 27/32 of the gains from trade, and no mechanism
-that balances attains more (Myerson and Satterthwaite 1983). There are other equilibria (Leininger, Linhart and Radner
-1989), so a strategy is judged by its regret: what a trader gains by deviating.
+In every slot of `duopoly-2` each node draws a new energy price c, uniform in [0, 1], and users give it a number of
+tasks, Poisson, of 1 Gcycle each, whose values are uniform in [0, 1], which only the other node can do, and only in this
+slot. So if exactly one node has tasks, it bids for its most valuable one, of value v, the other asks, and under the
+`uniform` rule they trade half-way between bid and ask if the bid is no less: the 1/2-double auction of Chatterjee and
+Samuelson (1983, Operations Research 31). Nobody knows the other's type. For uniform v and c their equilibrium is
+bid = 2/3 v + 1/12, ask = 2/3 c + 1/4 where trade is possible; it attains 27/32 of the gains from trade, and no
+mechanism that balances attains more (Myerson and Satterthwaite 1983). There are other equilibria (Leininger, Linhart
+and Radner 1989), so a strategy is judged by its regret: what a trader gains by deviating.
 
 Given n >= 1 tasks of Poisson number with mean m, the best value has the distribution (e^{m v} - 1) / (e^m - 1).
 

@@ -13,8 +13,8 @@ and z_{j,m,t}, the share of slot t in which node j has model m in memory. Maximi
     x_{k,j,t}                                  <= c_j times the overlap of the slot;   z <= 1
 
 with c_j the Gcycles of a slot. It is a bound, for it allows more than the market does: parts of tasks earn parts of
-their value, a task may run at several nodes at once, models change in no time, links are always free and never cut, queues have no
-end, every node sells to every neighbour at once, and the future is known. The penalty counts for a task exactly if it
+their value, a task may run at several nodes at once, models change in no time, links are always free and never cut,
+queues have no end, every node sells to every neighbour at once, and the future is known. The penalty counts for a task exactly if it
 ends within the episode, done or not; tasks whose deadline lies beyond earn if they are done before. scipy's HiGHS
 solves it (Huangfu and Hall 2018).
 
@@ -29,17 +29,10 @@ from scipy.sparse import coo_array
 
 from .config import Config
 from .state import (
-    ARRIVES,
-    DEADLINE,
     LEVELS,
     MEMORY,
-    MODEL,
     NOBODY,
-    ORIGIN,
-    SIZE,
     SPEED,
-    VALUE,
-    WORK,
     Array,
     State,
 )

@@ -9,12 +9,12 @@ The claims below are for one slot, bids and asks being all that a node chooses, 
 affair. Where a price has chosen who trades, pairs are made by earliest finish, never by bids: if they were, who is
 through could be served better by bidding otherwise. On a graph not everybody who is through finds a partner.
 
-| rule      | no trader loses | payments balance        | truth is best for all | source                            |
-|-----------|-----------------|-------------------------|-----------------------|-----------------------------------|
-| `posted`  | yes             | yes                     | yes                   | the price is known beforehand     |
-| `uniform` | yes             | yes                     | no                    | k-double auction with k = 1/2, Wilson 1985; Satterthwaite and Williams 1989 |
-| `mcafee`  | yes             | never a deficit         | yes                   | McAfee 1992, J. Econ. Theory 56   |
-| `vcg`     | yes             | a deficit, reported     | yes                   | Vickrey 1961, Clarke 1971, Groves 1973; the assignment game of Shapley and Shubik 1971 |
+| rule      | no trader loses | payments balance    | truth is best for all | source                                 |
+|-----------|-----------------|---------------------|-----------------------|----------------------------------------|
+| `posted`  | yes             | yes                 | yes                   | the price is known beforehand          |
+| `uniform` | yes             | yes                 | no                    | k-double auction, k = 1/2: Wilson 1985 |
+| `mcafee`  | yes             | never a deficit     | yes                   | McAfee 1992, J. Econ. Theory 56        |
+| `vcg`     | yes             | a deficit, reported | yes                   | Vickrey 1961, Clarke 1971, Groves 1973 |
 
 `vcg` alone trades what is worth most, where reports are true.
 
@@ -168,8 +168,8 @@ def clear_vcg(book, outcome):
         if of_buyer[i] == NOBODY:
             continue
         j, work = seller[of_buyer[i]], book.work[i]
-        mine = added_by_buyer(i, buyer, seller, worth, kept, n, of_buyer, of_seller)
-        its = added_by_seller(j, buyer, seller, worth, kept, n, of_buyer, of_seller)
+        mine = added_by_buyer(i, buyer, seller, worth, kept, n, of_buyer)
+        its = added_by_seller(j, buyer, seller, worth, kept, n, of_seller)
         outcome.partner[i] = j
         outcome.pays[i] = work * book.bid[i] - mine
         outcome.earns[i] = work * book.ask[j] + its

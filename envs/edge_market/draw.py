@@ -131,7 +131,7 @@ def _apart(node, i, j):
 
 @kernel
 def _draw_links(rules, u, at, b, state):
-    """A spanning tree of short links, so that all is connected, then the shortest others within range; at most D each."""
+    """A spanning tree of short links, so that all is connected, then the shortest within range; at most D each."""
     node, neighbor, link, free = state.node[b], state.neighbor[b], state.link[b], rules.bandwidth
     n, slots = neighbor.shape
     pairs = n * (n - 1) // 2

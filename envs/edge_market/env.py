@@ -81,7 +81,7 @@ class EdgeMarket:
         """Welfare of the others and of the exchange, had node i not been there, for every i: (B, N).
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
-        h > 1 it is G - D_i, where D_i sums over h slots what welfare is more with node i than without, all actions held.
+        h > 1 it is G - D_i, where D_i sums over h slots what welfare is more with node i than without, actions held.
         """
         strategy = self.strategy(state, action)
         _, reward, _, exchange = self._advance(state, strategy, None)

@@ -49,7 +49,7 @@ from .state import (
 )
 
 BID_MARKUP, ASK_MARKUP, KEEP, THRESHOLD, SCORES = range(5)
-"""Columns of a strategy, (N, 4 + M): credits/Gcycle over the price scale, likewise, share, pressure, scores of models."""
+"""Columns of a strategy, (N, 4 + M): markups over the price scale, share, pressure, scores of models."""
 NEVER = 2.0
 """A threshold from here on offers nothing."""
 SPARE_SLOTS = 2

@@ -69,7 +69,7 @@ def match(buyer, seller, worth, n_pairs, n):
 
 
 @kernel
-def added_by_buyer(i, buyer, seller, worth, n_pairs, n, of_buyer, of_seller):
+def added_by_buyer(i, buyer, seller, worth, n_pairs, n, of_buyer):
     """What buyer i of the matching adds to its worth: the whole, less the best matching without i.
 
     Without i the best matching differs from this one along one path that starts at the seller whom i leaves free.
@@ -95,7 +95,7 @@ def added_by_buyer(i, buyer, seller, worth, n_pairs, n, of_buyer, of_seller):
 
 
 @kernel
-def added_by_seller(j, buyer, seller, worth, n_pairs, n, of_buyer, of_seller):
+def added_by_seller(j, buyer, seller, worth, n_pairs, n, of_seller):
     """What seller j of the matching adds to its worth; see `added_by_buyer`."""
     gain = np.full(n, -math.inf)  # of freeing each buyer
     gain[buyer[of_seller[j]]] = 0.0

@@ -112,7 +112,9 @@ def _draw_links(
                 canvas.line(paint.HEARS, [here, there], width)
             else:
                 for k in range(0, 12, 2):
-                    canvas.line(paint.SHADE, [_between(here, there, k / 12), _between(here, there, (k + 1) / 12)], width)
+                    canvas.line(
+                        paint.SHADE, [_between(here, there, k / 12), _between(here, there, (k + 1) / 12)], width
+                    )
     for i, j in enumerate(state.partner[world].tolist()):
         if j == NOBODY:
             continue

@@ -12,7 +12,6 @@ import numpy as np
 from ..kernels import kernel
 from .config import Config
 from .market import energy_price, find_links
-from .models import wait_for_model
 from .state import (
     ASK,
     BID,
@@ -73,7 +72,7 @@ def _squash(x):
 def sense(rules, state, obs, adjacency, overview):
     """Fills obs (B, N, O), adjacency (B, N, N) and overview (B, S), all zero before."""
     n, m_all, d_all = state.count.shape[1], state.model.shape[2], state.neighbor.shape[2]
-    scores = np.zeros(m_all)
+    rate = rules.load_rate
     waiting = np.empty(m_all)  # seconds of work that need each model
     works = np.ones((n, d_all), np.bool_)
     for b in range(len(state.step)):
@@ -98,10 +97,10 @@ def sense(rules, state, obs, adjacency, overview):
                 alone, patience, own = left / speed, task[k, DEADLINE] - now, task_int[k, ORIGIN] == i
                 need = load + alone
                 there = model[i, m, LOADED] > 0.0
-                if not there:
-                    need = max(
-                        need, wait_for_model(model, loading, size, memory, rules.load_rate, scores, i, m) + alone
-                    )
+                if not there and loading[i, 0] == m:
+                    need = max(need, loading[i, 1] + alone)
+                elif not there:
+                    need = max(need, loading[i, 1] + (size[m] / rate if rate > 0.0 else math.inf) + alone)
                 waiting[m] += alone
                 if alone <= patience:
                     load += alone

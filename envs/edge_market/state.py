@@ -76,7 +76,7 @@ LEVELS = 255
 """Steps of an energy price."""
 LATENCY_BINS = 48
 LATENCY_LOW, LATENCY_RATIO = 0.01, 1.17
-"""Bins of `latency`: the first ends at LATENCY_LOW [s], each at LATENCY_RATIO times the one before; the last has no end."""
+"""Bins of `latency` begin at LATENCY_LOW [s] and end at LATENCY_RATIO times their begin; the last has no end."""
 
 
 class State(NamedTuple):
