@@ -28,11 +28,11 @@ without hope), a node offers the one whose leaving is worth most to it: the ener
 home, else its value and the penalty saved. With such a task a node is a buyer of computing and bids; otherwise it is a
 seller and asks. *Pairs*: a task may go to a linked neighbour that sells, has room for its work and, by the load it
 reports, would do it in time. *Clearing* by the chosen rule; one task of a buyer and one of a seller a slot.
-*Transport*: a link sends one input after the other. *Models*: a model that a waiting task needs is read into memory, or else the
-best scored; models of lower scores make room, of equal scores the least recently used. *Processors* run tasks of loaded
-models, earliest deadline first: own ones within the kept share of the slot, sold ones within the rest, then any; a task
-that cannot be done in time any more is left alone. *Deadlines*: what is late is missed and leaves. Then nodes fail or
-come back, links are cut, new tasks arrive, and nodes whose turn it is talk to their neighbours.
+*Transport*: a link sends one input after the other. *Models*: a model that a waiting task needs is read into memory, or
+else the best scored; models of lower scores make room, of equal scores the least recently used. *Processors* run tasks
+of loaded models, earliest deadline first: own ones within the kept share of the slot, sold ones within the rest, then
+any; a task that cannot be done in time any more is left alone. *Deadlines*: what is late is missed and leaves. Then
+nodes fail or come back, links are cut, new tasks arrive, and nodes whose turn it is talk to their neighbours.
 
 Payments are made on delivery in time, so they bind both sides: who took a task and misses it is not paid and is charged
 the penalty. Every task is at every moment exactly one of queued, running, in transit, done, missed or dropped (or not
@@ -110,8 +110,8 @@ loaded; time over the time limit; whether the middle is cut.
 **Reward** of a node, its profit: the value of its own tasks done in time less what it pays for those done elsewhere,
 what it earns for others' tasks done in time, minus the energy of all it ran, minus `miss_penalty` times the value of
 each task that was missed or dropped in its hands. The team reward G, welfare, is the sum of profits and of the
-exchange's account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed or dropped
-in the node's hands, 1 for a slot that ends with more work than it does in D-bar. **Counterfactual**
+exchange's account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed
+or dropped in the node's hands, 1 for a slot that ends with more work than it does in D-bar. **Counterfactual**
 (`counterfactual="absent"`): the others' welfare had the node not been there; see `EdgeMarket.counterfactual` for
 `horizon`. Where all that is sold in a slot is done in it and reports are true, G less that is under `vcg` exactly the
 node's profit, and a buyer pays Clarke's externality (a test holds it to that).

@@ -14,9 +14,9 @@ and z_{j,m,t}, the share of slot t in which node j has model m in memory. Maximi
 
 with c_j the Gcycles of a slot. It is a bound, for it allows more than the market does: parts of tasks earn parts of
 their value, a task may run at several nodes at once, models change in no time, links are always free and never cut,
-queues have no end, every node sells to every neighbour at once, and the future is known. The penalty counts for a task exactly if it
-ends within the episode, done or not; tasks whose deadline lies beyond earn if they are done before. scipy's HiGHS
-solves it (Huangfu and Hall 2018).
+queues have no end, every node sells to every neighbour at once, and the future is known. A task whose deadline lies
+within the episode costs its penalty unless it is done; one whose deadline lies beyond earns if it is done before.
+scipy's HiGHS solves it (Huangfu and Hall 2018).
 
 Axes: B worlds, N nodes, D link slots, K tasks, T slots.
 """
