@@ -184,11 +184,9 @@ def clear_vcg(book, outcome):
 @kernel
 def clear(rule, book, posted, outcome):
     """Clears by the rule of that number; see `clear_posted` for the arguments."""
-    outcome.partner[:] = NOBODY
-    outcome.pays[:] = 0.0
-    outcome.earns[:] = 0.0
-    outcome.price[:] = -1.0
-    outcome.through[:] = False
+    partner, pays, earns, price, through = outcome
+    for i in range(len(partner)):
+        partner[i], pays[i], earns[i], price[i], through[i] = NOBODY, 0.0, 0.0, -1.0, False
     if rule == POSTED:
         clear_posted(book, posted, outcome)
     elif book.n_pairs[0] == 0:

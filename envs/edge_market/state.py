@@ -165,13 +165,11 @@ class Rules(NamedTuple):
 
 def rules_of(config: Config) -> Rules:
     """The `Rules` of a configuration."""
-    plain = {name: getattr(config, name) for name in Rules._fields if hasattr(config, name)}
-    plain = {name: float(value) if not isinstance(value, str) else value for name, value in plain.items()}
-    plain |= {
-        "strangers": bool(config.strangers),
+    derived: dict[str, Any] = {
         "rule": RULES.index(config.rule),
         "slot": float(config.slot_seconds),
         "side": math.sqrt(config.n_nodes / 8.0),
+        "strangers": bool(config.strangers),
         "arrivals": config.load * config.cpu * config.slot_seconds / config.work,
         "burst_slots": config.burst_seconds / config.slot_seconds,
         "gossip_every": int(config.gossip_every),
@@ -181,7 +179,8 @@ def rules_of(config: Config) -> Rules:
         "max_steps": int(config.max_steps),
         "faulty": config.failures > 0 or config.partition > 0,
     }
-    return Rules(**plain)
+    as_given = {name: float(getattr(config, name)) for name in Rules._fields if name not in derived}
+    return Rules(**as_given, **derived)
 
 
 def n_tasks(config: Config) -> int:

@@ -1,4 +1,4 @@
-"""What a slot does after its market: models are loaded, processors run, deadlines pass, nodes fail, tasks arrive.
+"""What a slot does after its market: models are loaded, processors run, deadlines pass, the next slot begins.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 """
@@ -10,22 +10,18 @@ import math
 import numpy as np
 
 from ..kernels import kernel
+from .events import arrive, fail, lose, talk
 from .market import KEEP, SCORES, SOON, World, energy_price, find_links, new_desk, trade
 from .models import FETCHED, YIELD, make_room
-from .queues import clear_from, insert, move
+from .queues import clear_from, move
 from .state import (
-    ARRIVED,
     ARRIVES,
     ASK,
-    BYZANTINE,
     CAPACITY,
     COLD_STARTS,
     CYCLES,
     DEADLINE,
-    DEMAND,
     DONE,
-    DROPPED,
-    DROPS,
     EARNED,
     EARNS,
     FINISHED,
@@ -38,35 +34,26 @@ from .state import (
     LOADED,
     MEMORY,
     MISSED,
-    MISSES,
     MODEL,
     NOBODY,
     ORIGIN,
     OVERLOADED,
-    OWN_ARRIVED,
     OWN_DONE,
     PAID,
     PAYS,
     PROFIT,
-    QUEUE_SLOTS,
     QUEUED,
     READY,
     RUNNING,
-    SAID_AT,
-    SAID_LOAD,
-    SAID_PRICE,
     SALES,
     SLOT_PROFIT,
     SPEED,
     USED,
     VALUE,
-    WANTED,
     WELFARE,
     WORK,
 )
 
-FADING = 0.05
-"""Weight of a new slot in running means."""
 OWN, TAKEN, ANY, LATE = range(4)
 """The passes over a queue in a slot."""
 LOG_RATIO = math.log(LATENCY_RATIO)
@@ -125,9 +112,9 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
         _settle(rules, w, end, reward[b], cost[b])
         if rules.faulty:
             find_links(w.node, w.neighbor, w.up, w.cut, rules.side, t + 1, desk.works)
-            _fail(rules, w, t + 1, end, desk.works, reward[b], cost[b])
-        state.head[b] = _arrive(rules, w, t + 1, state.head[b], reward[b], cost[b])
-        _talk(rules, w, t + 1, end, absent[b], desk.works)
+            fail(rules, w, t + 1, end, desk.works, reward[b], cost[b])
+        state.head[b] = arrive(rules, w, t + 1, state.head[b], reward[b], cost[b])
+        talk(rules, w, t + 1, end, absent[b], desk.works)
         _book(w, reward[b], exchange[b])
         step[b] = t + 1
 
@@ -140,8 +127,8 @@ def begin(rules, state, reward, cost):
         w = world_of(state, b)
         for i in range(len(w.count)):
             w.tally[i, ASK] = energy_price(rules, w.energy, 0, i)
-        state.head[b] = _arrive(rules, w, 0, 0, reward[b], cost[b])
-        _talk(rules, w, 0, 0.0, NOBODY, works)
+        state.head[b] = arrive(rules, w, 0, 0, reward[b], cost[b])
+        talk(rules, w, 0, 0.0, NOBODY, works)
 
 
 @kernel
@@ -266,15 +253,6 @@ def _run(rules, w, strategy, now, t, absent, reward):
 
 
 @kernel
-def _lose(penalty, status, totals, task, i, k, fate, reward, cost):
-    """Node i answers for a task that is missed or dropped."""
-    status[k] = fate
-    totals[MISSES if fate == MISSED else DROPS] += 1.0
-    reward[i] -= penalty * task[k, VALUE]
-    cost[i] += 1.0
-
-
-@kernel
 def _settle(rules, w, end, reward, cost):
     """Removes from the queues what is done or late, and brings the status of the rest up to date."""
     count, held, queue, tally, node = w.count, w.held, w.queue, w.tally, w.node
@@ -286,7 +264,7 @@ def _settle(rules, w, end, reward, cost):
             if left <= 0.0:
                 continue
             if task[k, DEADLINE] <= end + SOON:
-                _lose(rules.miss_penalty, status, totals, task, i, k, MISSED, reward, cost)
+                lose(rules.miss_penalty, status, totals, task, i, k, MISSED, reward, cost)
                 continue
             if kept < q:
                 move(held, queue, i, q, kept)
@@ -303,85 +281,6 @@ def _settle(rules, w, end, reward, cost):
         if waiting > node[i, SPEED] * rules.deadline:
             cost[i] += 1.0
             totals[OVERLOADED] += 1.0
-
-
-@kernel
-def _fail(rules, w, t, now, works, reward, cost):
-    """Nodes that fail at slot t lose all they hold, memory included; a cut link loses what is on its way."""
-    count, held, queue, tally, neighbor, up = w.count, w.held, w.queue, w.tally, w.neighbor, w.up
-    task_int, task, status, totals = w.task_int, w.task, w.status, w.totals
-    for i in range(len(count)):
-        here = up[min(t, len(up) - 1), i]
-        kept = 0
-        for q in range(count[i]):
-            k = held[i, q]
-            lost = not here
-            if here and queue[i, q, READY] > now:
-                d = 0
-                while neighbor[i, d] != task_int[k, ORIGIN]:
-                    d += 1
-                lost = not works[i, d]
-            if lost:
-                if task_int[k, ORIGIN] != i:
-                    tally[i, SALES] -= queue[i, q, LEFT]
-                _lose(rules.miss_penalty, status, totals, task, i, k, DROPPED, reward, cost)
-                continue
-            if kept < q:
-                move(held, queue, i, q, kept)
-            kept += 1
-        clear_from(count, held, queue, i, kept)
-        if not here:
-            w.loading[i, 0], w.loading[i, 1] = NOBODY, 0.0
-            if rules.load_rate > 0.0:
-                w.model[i, :, LOADED] = 0.0
-
-
-@kernel
-def _arrive(rules, w, t, head, reward, cost):
-    """Tasks of slot t join their node's queue; returns the first task that is still due."""
-    count, held, queue, model, tally, account = w.count, w.held, w.queue, w.model, w.tally, w.account
-    task_int, task, status, totals, up = w.task_int, w.task, w.status, w.totals, w.up
-    for i in range(len(count)):
-        tally[i, DEMAND] *= 1.0 - FADING
-        for m in range(model.shape[1]):
-            model[i, m, WANTED] *= 1.0 - FADING
-    while head < len(task_int) and task_int[head, ARRIVES] == t:
-        i, m = task_int[head, ORIGIN], task_int[head, MODEL]
-        tally[i, DEMAND] += FADING * task[head, WORK] / rules.slot
-        model[i, m, WANTED] += FADING
-        account[i, OWN_ARRIVED] += 1.0
-        totals[ARRIVED] += 1.0
-        if count[i] == QUEUE_SLOTS or not up[min(t, len(up) - 1), i]:
-            _lose(rules.miss_penalty, status, totals, task, i, head, DROPPED, reward, cost)
-        else:
-            insert(count, held, queue, task, i, head, float(task[head, WORK]), t * rules.slot, 0.0, 0.0)
-            status[head] = QUEUED
-        head += 1
-    return head
-
-
-@kernel
-def _talk(rules, w, t, now, absent, works):
-    """Nodes whose turn it is tell their neighbours how much work they have [s] and what they ask [credits/Gcycle]."""
-    count, queue, tally, node, neighbor, heard, up = w.count, w.queue, w.tally, w.node, w.neighbor, w.heard, w.up
-    t_up = min(t, len(up) - 1)
-    for i in range(len(count)):
-        if (t + i) % rules.gossip_every != 0 or not up[t_up, i] or i == absent:
-            continue
-        load = 0.0
-        if node[i, BYZANTINE] == 0.0:
-            for q in range(count[i]):
-                load += queue[i, q, LEFT]
-        for d in range(neighbor.shape[1]):
-            j = neighbor[i, d]
-            if j == NOBODY or not works[i, d]:
-                continue
-            back = 0
-            while neighbor[j, back] != i:
-                back += 1
-            heard[j, back, SAID_LOAD] = load / node[i, SPEED]
-            heard[j, back, SAID_PRICE] = tally[i, ASK]
-            heard[j, back, SAID_AT] = now
 
 
 @kernel
