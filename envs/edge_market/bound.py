@@ -4,7 +4,7 @@ Variables, all at least 0: x_{k,j,t}, Gcycles of task k run at node j in slot t,
 of it, and t a slot that overlaps the time from when it can be there (without a queue on the link) to its deadline;
 and z_{j,m,t}, the share of slot t in which node j has model m in memory. Maximised is
 
-    sum x_{k,j,t} ((1 + penalty) value_k / work_k - energy_{j,t})  -  penalty sum value_k over deadlines in the episode
+    sum x_{k,j,t} ((1 + penalty_k) value_k / work_k - energy_{j,t})  -  sum penalty_k value_k
 
     sum over j, t of x_{k,j,t}                 <= work_k            no task is done twice
     sum over k that need m of x_{k,j,t}        <= c_j z_{j,m,t}     only with its model in memory
@@ -12,11 +12,10 @@ and z_{j,m,t}, the share of slot t in which node j has model m in memory. Maximi
     sum over m of size_m z_{j,m,t}             <= memory_j
     x_{k,j,t}                                  <= c_j times the overlap of the slot;   z <= 1
 
-with c_j the Gcycles of a slot. It is a bound, for it allows more than the market does: parts of tasks earn parts of
+with c_j the Gcycles of a slot and penalty_k 0 where the deadline lies beyond the episode. It is a bound, for it allows more than the market does: parts of tasks earn parts of
 their value, a task may run at several nodes at once, models change in no time, links are always free and never cut,
-queues have no end, every node sells to every neighbour at once, and the future is known. A task whose deadline lies
-within the episode costs its penalty unless it is done; one whose deadline lies beyond earns if it is done before.
-scipy's HiGHS solves it (Huangfu and Hall 2018).
+queues have no end, every node buys from and sells to every neighbour at once, and the future is known. scipy's HiGHS
+solves it (Huangfu and Hall 2018).
 
 Axes: B worlds, N nodes, D link slots, K tasks, T slots.
 """
@@ -56,7 +55,7 @@ def _of_world(config: Config, state: State, b: int) -> float:
     node, up = state.node[b], state.up[b]
     arrives, origin, model = state.task_int[b].astype(np.int64).T  # (K,) each
     work, size, deadline, value = state.task[b].astype(np.float64).T
-    here = arrives <= slots
+    here, due = arrives <= slots, deadline <= slots * slot + 1e-9  # (K,) arrives, and ends, within the episode
     works = np.ones((slots, config.n_nodes), bool) if len(up) == 1 else up[:slots]
     energy = config.energy_low + (config.energy_high - config.energy_low) * state.energy[b] / LEVELS  # (T + 1, N)
 
@@ -71,10 +70,10 @@ def _of_world(config: Config, state: State, b: int) -> float:
         for j, ready in places:
             for t in range(int(ready / slot + 1e-9), min(slots, int(np.ceil(deadline[k] / slot - 1e-9)))):
                 overlap = min(deadline[k], (t + 1) * slot) - max(ready, t * slot)
-                gain = (1.0 + penalty) * value[k] / work[k] - energy[t, j]
+                gain = (1.0 + penalty * due[k]) * value[k] / work[k] - energy[t, j]
                 if overlap > 0.0 and gain > 0.0 and works[t, j]:
                     rows.append((gain, node[j, SPEED] * overlap, k, j, t))
-    lost = penalty * value[here & (deadline <= slots * slot + 1e-9)].sum()
+    lost = penalty * value[here & due].sum()
     if not rows:
         return -lost
     gain, most, task, place, when = (np.array(column) for column in zip(*rows, strict=True))
