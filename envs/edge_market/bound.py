@@ -12,10 +12,10 @@ and z_{j,m,t}, the share of slot t in which node j has model m in memory. Maximi
     sum over m of size_m z_{j,m,t}             <= memory_j
     x_{k,j,t}                                  <= c_j times the overlap of the slot;   z <= 1
 
-with c_j the Gcycles of a slot and penalty_k 0 where the deadline lies beyond the episode. It is a bound, for it allows more than the market does: parts of tasks earn parts of
-their value, a task may run at several nodes at once, models change in no time, links are always free and never cut,
-queues have no end, every node buys from and sells to every neighbour at once, and the future is known. scipy's HiGHS
-solves it (Huangfu and Hall 2018).
+with c_j the Gcycles of a slot and penalty_k 0 where the deadline lies beyond the episode. It is a bound, for it allows
+more than the market does: parts of tasks earn parts of their value, a task may run at several nodes at once, models
+change in no time, links are always free and never cut, queues have no end, every node buys from and sells to every
+neighbour at once, and the future is known. scipy's HiGHS solves it (Huangfu and Hall 2018).
 
 Axes: B worlds, N nodes, D link slots, K tasks, T slots.
 """
