@@ -32,9 +32,10 @@ from trainings import Training
 import algos
 import envs
 from algos import evaluation
-from envs.edge_market import HEURISTICS, bargain, heuristic
+from envs.edge_market import HEURISTICS, EdgeMarket, bargain, heuristic
 from envs.edge_market.bound import welfare_bound
 from envs.edge_market.state import ASK, BID, LEVELS, VALUE
+from envs.vector import VectorView
 
 COLUMNS = (
     "welfare",
@@ -55,12 +56,18 @@ def training(task: str, seed: int, minutes: float, episodes: int, passed: tuple[
     return Training(" ".join(["edge_market", task, *passed]), options, seed, minutes, episodes, work, CURVES)
 
 
+def market(task: str, worlds: int) -> tuple[EdgeMarket, VectorView]:
+    """The environment of a task, and worlds of it."""
+    env = EdgeMarket(envs.config("edge_market", task))
+    return env, VectorView(env, worlds)
+
+
 def baselines(task: str, episodes: int, *, bound: bool = True) -> dict[str, Any]:
     """Welfare and more of heuristics and random on the first episodes of the evaluation, and the bound of the same."""
     found: dict[str, Any] = {}
-    view = envs.vector("edge_market", episodes, task)
+    env, view = market(task, episodes)
     for kind in HEURISTICS:
-        act = heuristic(view.env, kind)
+        act = heuristic(env, kind)
         played = evaluation.evaluate(view, lambda _, act=act: act(view.batch_state), episodes)
         assert played is not None
         found[kind] = {column: played.mean(column) for column in COLUMNS}
@@ -69,13 +76,13 @@ def baselines(task: str, episodes: int, *, bound: bool = True) -> dict[str, Any]
     found["random"] = {column: played.mean(column) for column in COLUMNS}
     if bound:
         view.reset(evaluation.FIRST_SEED)
-        found["bound"] = {"welfare": float(welfare_bound(view.env.config, view.batch_state).mean())}
+        found["bound"] = {"welfare": float(welfare_bound(env.config, view.batch_state).mean())}
     return found
 
 
 def learned(run: Path, task: str, episodes: int) -> dict[str, float]:
     """The greedy policy of a run on the episodes that `baselines` plays."""
-    view = envs.vector("edge_market", episodes, task)
+    _, view = market(task, episodes)
     played = evaluation.evaluate(view, algos.load_policy(run).player(), episodes)
     assert played is not None
     return {column: played.mean(column) for column in COLUMNS}
@@ -88,21 +95,21 @@ def reports(run: Path | None, episodes: int = 64) -> tuple[np.ndarray, np.ndarra
         run: Whose greedy policy plays; None bids and asks the truth.
         episodes: How many.
     """
-    view = envs.vector("edge_market", episodes, "duopoly-2")
-    act = heuristic(view.env, "truthful")
+    env, view = market("duopoly-2", episodes)
+    act = heuristic(env, "truthful")
     player = None if run is None else algos.load_policy(run).player()
     step, bids, asks, made, there = view.reset(evaluation.FIRST_SEED), [], [], 0.0, 0.0
     started = np.ones(episodes, bool)
     for _ in range(view.max_steps):
         before = view.batch_state
         action = act(before) if player is None else player(evaluation.to_obs(step, started))
-        after, _ = view.env.step(before, action)
+        after, _ = env.step(before, action)
         cost = before.energy[np.arange(episodes), before.step] / LEVELS  # (B, 2)
-        buys = before.count > 0  # (B, 2)
+        buys = before.n_held > 0  # (B, 2)
         met = buys.sum(axis=1) == 1
         for b in np.flatnonzero(met):
             i = int(buys[b].argmax())
-            value = float(before.task[b, before.held[b, i, : before.count[b, i]], VALUE].max())
+            value = float(before.task[b, before.held[b, i, : before.n_held[b, i]], VALUE].max())
             bids.append((value, after.tally[b, i, BID]))
             asks.append((cost[b, 1 - i], after.tally[b, 1 - i, ASK]))
             there += max(value - cost[b, 1 - i], 0.0)

@@ -72,7 +72,7 @@ def play(env: EdgeMarket, seeds: Any = (0, 1), act: Any = None) -> Any:
 def places(state: State, b: int) -> dict[int, tuple[int, int]]:
     """Where each task is held: node and place in its queue; fails if any is held twice."""
     found: dict[int, tuple[int, int]] = {}
-    for i, count in enumerate(state.count[b].tolist()):
+    for i, count in enumerate(state.n_held[b].tolist()):
         assert (state.held[b, i, count:] == NOBODY).all()
         assert not state.queue[b, i, count:].any()
         for q, k in enumerate(state.held[b, i, :count].tolist()):
@@ -153,7 +153,7 @@ def test_no_capacity_is_used_twice(world: dict[str, Any]) -> None:
 def test_money_and_welfare_add_up(world: dict[str, Any]) -> None:
     """Welfare is the value of what was done less energy and penalties, whoever paid whom."""
     env = make(**world)
-    welfare = np.zeros(2)
+    welfare, state, step = np.zeros(2), *env.reset((0, 1))
     for before, _, state, step in play(env):
         price = np.array(
             [
@@ -189,8 +189,8 @@ def test_links_serve_one_after_the_other_and_each_sale_fits_what_is_not_kept() -
             d = state.neighbor[b, i].tolist().index(j)
             now = float(before.step[b]) * env.step_seconds
             bandwidth, latency = state.link[b, i, d]
-            gone = set(before.held[b, i, : before.count[b, i]].tolist()) - set(state.held[b, i].tolist())
-            arrived = [k for k in state.held[b, j, : state.count[b, j]].tolist() if k in gone]
+            gone = set(before.held[b, i, : before.n_held[b, i]].tolist()) - set(state.held[b, i].tolist())
+            arrived = [k for k in state.held[b, j, : state.n_held[b, j]].tolist() if k in gone]
             sent = max(now, before.link_free[b, i, d])
             for k in arrived:
                 sent += state.task[b, k, 1] / bandwidth
@@ -210,7 +210,7 @@ def test_queues_are_in_order_of_deadline_and_overflow_is_dropped() -> None:
     local = heuristic(env, "local")
     for before, _, state, step in play(env, act=local):
         for b in range(2):
-            for i, count in enumerate(state.count[b].tolist()):
+            for i, count in enumerate(state.n_held[b].tolist()):
                 deadlines = state.task[b, state.held[b, i, :count], DEADLINE]
                 assert (np.diff(deadlines) >= 0).all()
                 assert count <= QUEUE_SLOTS
@@ -218,7 +218,7 @@ def test_queues_are_in_order_of_deadline_and_overflow_is_dropped() -> None:
             overflow += len(new)
             for k in new:
                 i = state.task_int[b, k, ORIGIN]
-                assert state.count[b, i] == QUEUE_SLOTS
+                assert state.n_held[b, i] == QUEUE_SLOTS
                 assert step.cost[b, i] >= 1.0
     assert overflow > 50
 
@@ -286,12 +286,12 @@ def one_slot(rule: str, seed_rate: float = 0.4) -> EdgeMarket:
 
 def single_offers(env: EdgeMarket, state: State) -> State:
     """The same world with nodes of at most one task each, which those without a model cannot do at home."""
-    count = np.minimum(state.count, 1).astype(np.int32)
+    count = np.minimum(state.n_held, 1).astype(np.int32)
     held, queue = state.held.copy(), state.queue.copy()
     held[:, :, 1:], queue[:, :, 1:] = NOBODY, 0.0
     model = state.model.copy()
     model[..., LOADED] = (count == 0)[..., None]  # who has a task has no model, who has none has all
-    return state._replace(count=count, held=held, queue=queue, model=model)
+    return state._replace(n_held=count, held=held, queue=queue, model=model)
 
 
 def test_profit_under_vcg_is_what_a_node_adds_to_welfare() -> None:

@@ -172,7 +172,7 @@ def test_faults_follow_the_schedule() -> None:
         assert not (step.adjacency & across)[state.cut[b, t]].any()
         down = ~state.up[b, t]
         assert not step.adjacency[down].any()
-        assert (state.count[down] == 0).all()
+        assert (state.n_held[down] == 0).all()
         assert not state.model[down][..., LOADED].any()
         assert (step.obs[..., 1] == ~down).all()
         seen += int(down.sum())
@@ -248,7 +248,7 @@ def test_a_node_sees_its_own_queue_and_models() -> None:
     for b in range(4):
         for i in range(8):
             o = step.obs[b, i]
-            speed, count = state.node[b, i, SPEED], int(state.count[b, i])
+            speed, count = state.node[b, i, SPEED], int(state.n_held[b, i])
             tasks, left = state.held[b, i, :count], state.queue[b, i, :count, 0]
             doable = left / speed <= state.task[b, tasks, DEADLINE] - now
             assert o[0] == pytest.approx(speed / 4.0)
@@ -453,7 +453,7 @@ def test_duopoly_is_that_bargain() -> None:
     state, _ = env.reset(range(64))
     buyers = sellers = met = traded = 0.0
     for _ in range(config.max_steps):
-        buys = state.count > 0
+        buys = state.n_held > 0
         meets = buys.sum(axis=1) == 1
         state, step = env.step(state, action)
         buyers += step.reward[meets][buys[meets]].sum()
@@ -494,7 +494,7 @@ def test_the_picture_shows_load_sales_and_failures() -> None:
     env = make("partition-16", failures=0.0, load=2.5)
     state, _ = roll(env, [0], 30, "truthful")
     plain = env.render(state)
-    quiet = env.render(state._replace(count=np.zeros_like(state.count), queue=np.zeros_like(state.queue)))
+    quiet = env.render(state._replace(n_held=np.zeros_like(state.n_held), queue=np.zeros_like(state.queue)))
     assert count(plain, paint.ALARM) > count(quiet, paint.ALARM) + 100  # overloaded
     assert count(plain, paint.STATION[1]) + count(plain, paint.ALARM) > count(quiet, paint.STATION[1])
     partner = np.full_like(state.partner, NOBODY)

@@ -72,7 +72,7 @@ def _of_world(config: Config, state: State, b: int) -> float:
                 overlap = min(deadline[k], (t + 1) * slot) - max(ready, t * slot)
                 gain = (1.0 + penalty * due[k]) * value[k] / work[k] - energy[t, j]
                 if overlap > 0.0 and gain > 0.0 and works[t, j]:
-                    rows.append((gain, node[j, SPEED] * overlap, k, j, t))
+                    rows.append((gain, node[j, SPEED] * overlap, int(k), int(j), t))
     lost = penalty * value[here & due].sum()
     if not rows:
         return -lost

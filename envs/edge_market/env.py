@@ -57,7 +57,7 @@ class EdgeMarket:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, seeds)
-        nothing = np.zeros(state.count.shape)
+        nothing = np.zeros(state.n_held.shape)
         working.begin(self.rules, state, nothing.copy(), nothing.copy())
         if self.config.bound:
             from .bound import welfare_bound  # scipy is needed for the bound only
@@ -101,7 +101,7 @@ class EdgeMarket:
         Raises:
             ValueError: The action has the wrong shape, lies outside its space or is not finite.
         """
-        n_worlds, n_nodes = state.count.shape
+        n_worlds, n_nodes = state.n_held.shape
         action = np.asarray(action)
         if isinstance(self.action_space, Discrete):
             if action.shape != (n_worlds, n_nodes) or action.dtype.kind not in "iu":
@@ -131,14 +131,14 @@ class EdgeMarket:
     def _advance(self, state: State, strategy: Array, absent: Array | None) -> tuple[State, Array, Array, Array]:
         """The next state, (B, N) profit and cost, and (B,) the exchange's account."""
         after = copied(state)
-        reward, cost, exchange = np.zeros(state.count.shape), np.zeros(state.count.shape), np.zeros(len(state.step))
+        reward, cost, exchange = np.zeros(state.n_held.shape), np.zeros(state.n_held.shape), np.zeros(len(state.step))
         if absent is None:
             absent = np.full(len(state.step), NOBODY, np.int32)
         working.advance(self.rules, after, strategy, absent, reward, cost, exchange)
         return after, reward, cost, exchange
 
     def _show(self, state: State, reward: Array, cost: Array, exchange: Array) -> core.Step:
-        n_worlds, n_nodes = state.count.shape
+        n_worlds, n_nodes = state.n_held.shape
         obs = np.zeros((n_worlds, n_nodes, *self.observation_space.shape), np.float32)
         overview = np.zeros((n_worlds, *self.state_space.shape), np.float32)
         adjacency = np.zeros((n_worlds, n_nodes, n_nodes), np.bool_)
@@ -161,7 +161,7 @@ class EdgeMarket:
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
-        n_worlds, n_nodes = state.count.shape
+        n_worlds, n_nodes = state.n_held.shape
         rows = np.repeat(np.arange(n_worlds), n_nodes)  # world of each counterfactual, (B * N,)
         absent = np.tile(np.arange(n_nodes, dtype=np.int32), n_worlds)  # and who is missing in it
         other, other_strategy = core.take_worlds(state, rows), strategy[rows]

@@ -52,7 +52,7 @@ def lose(penalty, status, totals, task, i, k, fate, reward, cost):
 @kernel
 def fail(rules, w, t, now, works, reward, cost):
     """Nodes that fail at slot t lose all they hold, memory included; a cut link loses what is on its way."""
-    count, held, queue, tally, neighbor, up = w.count, w.held, w.queue, w.tally, w.neighbor, w.up
+    count, held, queue, tally, neighbor, up = w.n_held, w.held, w.queue, w.tally, w.neighbor, w.up
     task_int, task, status, totals = w.task_int, w.task, w.status, w.totals
     for i in range(len(count)):
         here = up[min(t, len(up) - 1), i]
@@ -83,7 +83,7 @@ def fail(rules, w, t, now, works, reward, cost):
 @kernel
 def arrive(rules, w, t, head, reward, cost):
     """Tasks of slot t join their node's queue; returns the first task that is still due."""
-    count, held, queue, model, tally, account = w.count, w.held, w.queue, w.model, w.tally, w.account
+    count, held, queue, model, tally, account = w.n_held, w.held, w.queue, w.model, w.tally, w.account
     task_int, task, status, totals, up = w.task_int, w.task, w.status, w.totals, w.up
     for i in range(len(count)):
         tally[i, DEMAND] *= 1.0 - FADING
@@ -107,7 +107,7 @@ def arrive(rules, w, t, head, reward, cost):
 @kernel
 def talk(rules, w, t, now, absent, works):
     """Nodes whose turn it is tell their neighbours how much work they have [s] and what they ask [credits/Gcycle]."""
-    count, queue, tally, node, neighbor, heard, up = w.count, w.queue, w.tally, w.node, w.neighbor, w.heard, w.up
+    count, queue, tally, node, neighbor, heard, up = w.n_held, w.queue, w.tally, w.node, w.neighbor, w.heard, w.up
     t_up = min(t, len(up) - 1)
     for i in range(len(count)):
         if (t + i) % rules.gossip_every != 0 or not up[t_up, i] or i == absent:

@@ -47,7 +47,7 @@ def heuristic(env: EdgeMarket, kind: str | None = None) -> Callable[[State], Arr
     discrete = isinstance(env.action_space, Discrete)
 
     def act(state: State) -> Array:
-        shape = state.count.shape
+        shape = state.n_held.shape
         if discrete:
             return np.full(shape, list(READY_MADE).index(named[chosen]))
         action = np.zeros((*shape, width), np.float32)

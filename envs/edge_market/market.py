@@ -61,7 +61,7 @@ SOON = 1e-9
 class World(NamedTuple):
     """One row of a `State`; see there."""
 
-    count: Array
+    n_held: Array
     held: Array
     queue: Array
     model: Array
@@ -136,7 +136,7 @@ def energy_price(rules, energy, t, i):
 @kernel
 def _offers(rules, w, strategy, now, t, absent, desk, bid, ask, work):
     """Who offers which task at which bid, who offers its processor at which ask, and what load each reports."""
-    count, held, queue, model, loading = w.count, w.held, w.queue, w.model, w.loading
+    count, held, queue, model, loading = w.n_held, w.held, w.queue, w.model, w.loading
     tally, partner, node, size = w.tally, w.partner, w.node, w.model_size
     task_int, task, energy, up = w.task_int, w.task, w.energy, w.up
     offered, sells, room, said = desk.offered, desk.sells, desk.room, desk.said
@@ -249,7 +249,7 @@ def find_areas(neighbor, works, area):
 @kernel
 def _carry_out(w, now, offered, partner, pays, earns):
     """Tasks leave for who takes them; a link serves one after the other, in each direction."""
-    count, held, queue, link_free, tally, status = w.count, w.held, w.queue, w.link_free, w.tally, w.status
+    count, held, queue, link_free, tally, status = w.n_held, w.held, w.queue, w.link_free, w.tally, w.status
     neighbor, link, task, totals = w.neighbor, w.link, w.task, w.totals
     for i in range(len(partner)):
         j = partner[i]

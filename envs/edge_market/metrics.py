@@ -35,7 +35,7 @@ from .state import (
     State,
 )
 
-METRICS = (
+METRICS: tuple[str, ...] = (
     "welfare",
     "completion_rate",
     "miss_rate",
@@ -59,7 +59,7 @@ def metrics_of(state: State, *, bound: bool) -> dict[str, Array]:
     """Each (B,) float64, over the episode so far; `bound_share` where there is a bound."""
     values = np.empty((len(METRICS), len(state.step)))
     _measure(state.step, state.totals, state.account, state.latency, values)
-    metrics = dict(zip(METRICS, values, strict=True))
+    metrics: dict[str, Array] = dict(zip(METRICS, values, strict=True))
     if bound:
         metrics["bound_share"] = state.totals[:, WELFARE] / np.where(state.bound > 0.0, state.bound, 1.0)
     return metrics

@@ -120,8 +120,8 @@ def _draw_links(
             continue
         here, there = _at(state, world, i), _at(state, world, j)
         far = math.dist(here, there)
-        tip = _between(here, there, 1.0 - min(1.35 * size[j] / far, 0.45))
-        tail = _between(here, there, min(1.35 * size[i] / far, 0.45))
+        tip = _between(here, there, 1.0 - min(1.35 * float(size[j]) / far, 0.45))
+        tail = _between(here, there, min(1.35 * float(size[i]) / far, 0.45))
         _draw_arrow(canvas, tail, tip, paint.OKABE_ITO[6])
         sold = _sold_by(state, world, i, j)
         if sold is not None:
@@ -131,7 +131,7 @@ def _draw_links(
 
 def _sold_by(state: State, world: int, i: int, j: int) -> float | None:
     """What node i pays for the task that node j took last, if j still holds it [credits]."""
-    tasks = state.held[world, j, : state.count[world, j]]
+    tasks = state.held[world, j, : state.n_held[world, j]]
     latest = [q for q, k in enumerate(tasks) if state.task_int[world, k, ORIGIN] == i]
     if not latest:
         return None
@@ -156,7 +156,7 @@ def _draw_arrow(canvas: Canvas, tail: Point, tip: Point, colour: Colour) -> None
 def _draw_on_the_way(canvas: Canvas, env: EdgeMarket, state: State, world: int) -> None:
     now = float(state.step[world]) * env.step_seconds
     for j in range(len(env.agents)):
-        for q in range(int(state.count[world, j])):
+        for q in range(int(state.n_held[world, j])):
             ready = float(state.queue[world, j, q, READY])
             if ready <= now:
                 continue
@@ -221,7 +221,7 @@ def _write_names(
     for i, radius in enumerate(size.tolist()):
         x, y = _at(state, world, i)
         ink = paint.readable_on(paint.agent_colour(i))
-        paint.write(picture, str(int(state.count[world, i])), max(11, round(1.1 * small)), ink, *pixel(x, y))
+        paint.write(picture, str(int(state.n_held[world, i])), max(11, round(1.1 * small)), ink, *pixel(x, y))
         price = f"{state.tally[world, i, PRICE]:.2f}"
         paint.write(picture, price, min(small, 17), paint.INK, *pixel(x, y + 1.95 * radius))
     for (x, y), text in labels:

@@ -71,14 +71,14 @@ def _squash(x):
 @kernel
 def sense(rules, state, obs, adjacency, overview):
     """Fills obs (B, N, O), adjacency (B, N, N) and overview (B, S), all zero before."""
-    n, m_all, d_all = state.count.shape[1], state.model.shape[2], state.neighbor.shape[2]
+    n, m_all, d_all = state.n_held.shape[1], state.model.shape[2], state.neighbor.shape[2]
     rate = rules.load_rate
     waiting = np.empty(m_all)  # seconds of work that need each model
     works = np.ones((n, d_all), np.bool_)
     for b in range(len(state.step)):
         w, t = world_of(state, b), state.step[b]
         now = t * rules.slot
-        count, queue, held, task, task_int, tally = w.count, w.queue, w.held, w.task, w.task_int, w.tally
+        count, queue, held, task, task_int, tally = w.n_held, w.queue, w.held, w.task, w.task_int, w.tally
         model, loading, heard, neighbor, link, free_at = w.model, w.loading, w.heard, w.neighbor, w.link, w.link_free
         node, size, prices, up, cut = w.node, w.model_size, w.energy, w.up, w.cut
         hears, world, seen = adjacency[b], overview[b], obs[b]

@@ -83,7 +83,7 @@ class State(NamedTuple):
     """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
 
     step: Array  # (B,) int32 slots since the start
-    count: Array  # (B, N) int32 tasks held
+    n_held: Array  # (B, N) int32 tasks held
     held: Array  # (B, N, Q) int32 tasks, earliest deadline first, then NOBODY
     queue: Array  # (B, N, Q, 4) float64: LEFT, READY, PAYS, EARNS
     model: Array  # (B, N, M, 3) float64: LOADED, LAST_USE, WANTED
@@ -201,7 +201,7 @@ def empty(config: Config, n_worlds: int) -> State:
     loading[..., 0] = NOBODY
     return State(
         step=np.zeros(b, np.int32),
-        count=np.zeros((b, n), np.int32),
+        n_held=np.zeros((b, n), np.int32),
         held=np.full((b, n, q), NOBODY, np.int32),
         queue=np.zeros((b, n, q, 4)),
         model=np.zeros((b, n, m, 3)),

@@ -63,7 +63,7 @@ LOG_RATIO = math.log(LATENCY_RATIO)
 def world_of(state, b):
     """Row b of a state."""
     return World(
-        state.count[b],
+        state.n_held[b],
         state.held[b],
         state.queue[b],
         state.model[b],
@@ -100,7 +100,7 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
         reward, cost: (B, N) zeros, written.
         exchange: (B,) zeros, written: what buyers paid for what was delivered, less what sellers got [credits].
     """
-    desk, book, outcome = new_desk(state.count.shape[1], state.neighbor.shape[2])
+    desk, book, outcome = new_desk(state.n_held.shape[1], state.neighbor.shape[2])
     step = state.step
     for b in range(len(step)):
         w, t = world_of(state, b), step[b]
@@ -125,7 +125,7 @@ def begin(rules, state, reward, cost):
     works = np.ones(state.neighbor.shape[1:], np.bool_)
     for b in range(len(state.step)):
         w = world_of(state, b)
-        for i in range(len(w.count)):
+        for i in range(len(w.n_held)):
             w.tally[i, ASK] = energy_price(rules, w.energy, 0, i)
         state.head[b] = arrive(rules, w, 0, 0, reward[b], cost[b])
         talk(rules, w, 0, 0.0, NOBODY, works)
@@ -138,7 +138,7 @@ def _load(rules, w, strategy, now, t, absent):
     That is the first that a task waits for and that would be there in time, or else the best scored; there must be
     room for it, see `make_room`.
     """
-    count, held, queue, model, loading, node = w.count, w.held, w.queue, w.model, w.loading, w.node
+    count, held, queue, model, loading, node = w.n_held, w.held, w.queue, w.model, w.loading, w.node
     size, task_int, task, up, totals = w.model_size, w.task_int, w.task, w.up, w.totals
     rate, t_up, n_models = rules.load_rate, min(t, len(up) - 1), len(size)
     for i in range(len(count)):
@@ -183,7 +183,7 @@ def _run(rules, w, strategy, now, t, absent, reward):
     A node first runs its own tasks within the share it keeps, then sold ones within the rest, then any, then what came
     during the slot. What cannot be done in time any more is left alone.
     """
-    count, held, queue, model, tally, account = w.count, w.held, w.queue, w.model, w.tally, w.account
+    count, held, queue, model, tally, account = w.n_held, w.held, w.queue, w.model, w.tally, w.account
     node, task_int, task, energy, up, totals = w.node, w.task_int, w.task, w.energy, w.up, w.totals
     latencies, status = w.latency, w.status
     slot, exchange = rules.slot, 0.0
@@ -255,7 +255,7 @@ def _run(rules, w, strategy, now, t, absent, reward):
 @kernel
 def _settle(rules, w, end, reward, cost):
     """Removes from the queues what is done or late, and brings the status of the rest up to date."""
-    count, held, queue, tally, node = w.count, w.held, w.queue, w.tally, w.node
+    count, held, queue, tally, node = w.n_held, w.held, w.queue, w.tally, w.node
     task_int, task, status, totals = w.task_int, w.task, w.status, w.totals
     for i in range(len(count)):
         sales, waiting, kept = 0.0, 0.0, 0
