@@ -22,7 +22,7 @@ _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma":
 _MPE |= {"activation": "tanh"}
 
 # Welfare is what is asked for. Without a bonus for entropy the policy settles early, near the heuristics.
-_MARKET = {"reward": "team"}
+_MARKET = {"reward": "team", "init_std": 0.4}
 
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults

@@ -28,11 +28,12 @@ without hope), a node offers the one whose leaving is worth most to it: the ener
 home, else its value and the penalty saved. With such a task a node is a buyer of computing and bids; otherwise it is a
 seller and asks. *Pairs*: a task may go to a linked neighbour that sells, has room for its work and, by the load it
 reports, would do it in time. *Clearing* by the chosen rule; one task of a buyer and one of a seller a slot.
-*Transport*: a link sends one input after the other. *Models*: a model that a waiting task needs is read into memory, or
-else the best scored; models of lower scores make room, of equal scores the least recently used. *Processors* run tasks
-of loaded models, earliest deadline first: own ones within the kept share of the slot, sold ones within the rest, then
-any; a task that cannot be done in time any more is left alone. *Deadlines*: what is late is missed and leaves. Then
-nodes fail or come back, links are cut, new tasks arrive, and nodes whose turn it is talk to their neighbours.
+*Transport*: a link sends one input after the other. *Models*: one that a waiting task needs is read into memory, or
+else one to keep; models of no higher (of lower) score make room, the lowest first, then the least recently used.
+*Processors* run tasks of loaded models, earliest deadline first: own ones within the kept share of the slot, sold ones
+within the rest, then any; a task that cannot be done in time any more is left alone. *Deadlines*: what is late is
+missed and leaves. Then nodes fail or come back, links are cut, new tasks arrive, and nodes whose turn it is talk to
+their neighbours.
 
 Payments are made on delivery in time, so they bind both sides: who took a task and misses it is not paid and is charged
 the penalty. Every task is at every moment exactly one of queued, running, in transit, done, missed or dropped (or not
@@ -53,9 +54,9 @@ within a slot. Every part of the net that holds together is a market area with a
 | 2       | kept share of the processor, -1 none, 1 all: sold work waits for its share, and a node takes no    |
 |         | more of it than what is not kept does in `sale_seconds`                                            |
 | 3       | threshold, -1: 0, offer anything; 0: 1, what would be late; 1: offer nothing                       |
-| 4 ...   | a score for each model: a waiting task's model replaces others whose scores are not higher than    |
-|         | its own by more than 0.5; a model scored above 0.25 is read ahead of need, replacing others whose  |
-|         | scores are lower by more than 0.5                                                                  |
+| 4 ...   | for each model: above 2/3 keep it (it is read ahead of need, and gives way only to another such),  |
+|         | below -2/3 let it go (it gives way to all others, and to read it for a task none of them does);    |
+|         | between, models come as tasks need them and the least recently used goes                           |
 
 Discrete, with scores of 0: 0 alone (offer nothing, keep all), 1 truthful (markups 0, keep half, offer what would be
 late), 2 truthful and early (threshold 0.6), 3 bid low (markup -0.3), 4 ask high (markup 0.3), 5 generous (keep

@@ -18,6 +18,8 @@ from .metrics import metrics_of
 from .state import NOBODY, Array, State, copied, rules_of
 
 VERSION = 0
+DECIDED = 2.0 / 3.0
+"""A score speaks beyond this only: a memory that follows every tremor of a policy does nothing but load."""
 READY_MADE = {
     "alone": (0.0, 0.0, 1.0, 1.0),
     "truthful": (0.0, 0.0, 0.0, 0.0),
@@ -96,7 +98,7 @@ class EdgeMarket:
         return draw(self, state, world)
 
     def strategy(self, state: State, action: Array) -> Array:
-        """(B, N, 4 + M) what actions mean: markups, kept share in [0, 1], threshold in [0, 2], scores.
+        """(B, N, 4 + M) what actions mean: markups, kept share in [0, 1], threshold in [0, 2], scores -1, 0 or 1.
 
         Raises:
             ValueError: The action has the wrong shape, lies outside its space or is not finite.
@@ -185,6 +187,8 @@ def _meaning(action: Array) -> Array:
     strategy = np.array(action, np.float64)
     strategy[..., KEEP] = 0.5 * (1.0 + strategy[..., KEEP])
     strategy[..., THRESHOLD] += 1.0
+    scores = strategy[..., SCORES:]
+    strategy[..., SCORES:] = np.sign(scores) * (np.abs(scores) > DECIDED)
     return strategy
 
 

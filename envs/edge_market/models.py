@@ -13,10 +13,10 @@ import math
 from ..kernels import kernel
 from .state import LAST_USE, LOADED, NOBODY
 
-YIELD = 0.5
+YIELD = 0.25
 """A model makes room for a task's if its score is not higher than the other's by more than this; for one that is
-fetched ahead of any task, only if its score is lower by more than this."""
-FETCHED = 0.25
+fetched ahead of any task, only if its score is lower by more than this. Scores are -1, 0 or 1."""
+FETCHED = 0.5
 """A model is fetched ahead of any task if its score is higher than this."""
 
 
