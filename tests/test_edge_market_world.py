@@ -307,6 +307,17 @@ def test_discrete_actions_are_the_box_actions_they_name() -> None:
         assert discrete.strategy(state, np.full((2, 8), number)) == pytest.approx(strategy, abs=1e-6)
 
 
+def test_scores_of_models_speak_only_where_they_are_decided() -> None:
+    env = make()
+    state, _ = env.reset([0])
+    action = np.zeros((1, 8, 8), np.float32)
+    action[..., 4:] = 0.6, -0.6, 0.7, -0.7
+    assert (env.strategy(state, action)[..., 4:] == [0.0, 0.0, 1.0, -1.0]).all()
+    action[..., 4:] = 0.6 * np.random.default_rng(0).uniform(-1, 1, (8, 4))
+    calm, trembling = env.step(state, action), env.step(state, np.zeros_like(action))
+    assert calm[1].team_reward == trembling[1].team_reward
+
+
 def test_there_is_no_other_heuristic() -> None:
     with pytest.raises(ValueError, match="heuristic is 'best'; give one of truthful, proportional, greedy, local"):
         heuristic(make(), "best")
