@@ -21,8 +21,8 @@ class Defaults:
 _MPE = {"rollout_steps": 25, "epochs": 8, "minibatches": 4, "lr": 2e-3, "gamma": 0.9, "gae_lambda": 0.9}
 _MPE |= {"activation": "tanh"}
 
-# Welfare is what is asked for. Without a bonus for entropy the policy settles early, near the heuristics.
-_MARKET = {"reward": "team", "init_std": 0.4}
+# Welfare is what is asked for. Eight numbers an action: a bonus for entropy would keep all of them noisy.
+_MARKET = {"reward": "team", "ent_coef": 0.0, "init_std": 0.4}
 
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
