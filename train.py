@@ -407,7 +407,8 @@ def _resume_command(folder: Path) -> str:
 
 
 def _schedule(settings: dict[str, Any]) -> Schedule:
-    return Schedule(**{field.name: settings[field.name] for field in dataclasses.fields(Schedule)})
+    known = (field.name for field in dataclasses.fields(Schedule))
+    return Schedule(**{name: settings[name] for name in known if name in settings})  # older folders lack newer options
 
 
 def _fields(config: Any) -> dict[str, Any]:

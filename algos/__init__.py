@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .maddpg import Maddpg
+from .maddpg_config import IddpgConfig, MaddpgConfig
 from .mappo import Mappo
 from .mappo_config import IppoConfig, MappoConfig
 from .policy import load_policy
@@ -22,5 +24,7 @@ class Entry(NamedTuple):
 ALGOS: dict[str, Entry] = {
     "mappo": Entry(MappoConfig, Mappo),
     "ippo": Entry(IppoConfig, Mappo),
+    "maddpg": Entry(MaddpgConfig, Maddpg),
+    "iddpg": Entry(IddpgConfig, Maddpg),
 }
 """Every algorithm, by the name that the command line knows it by."""

@@ -26,6 +26,9 @@ class Actor(nn.Module):
     that of the action before clipping: seen from the policy, clipping is part of the environment, so the gradient
     stays exact, and the entropy has a closed form, which a squashed Gaussian's has not.
 
+    With `bounded` the means pass through tanh and the deviation is a constant, not learned: a deterministic policy and
+    the noise it explores with. Its gradient comes through the action itself, which must not lead out of the Box.
+
     Images (`Spec.obs_shape`) pass through convolutions first, see `vision`.
     """
 
@@ -33,6 +36,7 @@ class Actor(nn.Module):
     high: Tensor
     sets: Tensor
     ids: Tensor | None
+    log_std: Tensor
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Actor(nn.Module):
         activation: Activation = "silu",
         gru: int = 0,
         init_std: float = 0.6,
+        bounded: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         """Builds it.
@@ -56,6 +61,7 @@ class Actor(nn.Module):
             activation: Between layers.
             gru: H of the recurrent layer, 0 for none.
             init_std: Of a Gaussian policy, in units of half the Box.
+            bounded: Means of a Gaussian policy stay within the Box, and its deviation is a constant.
             generator: Where the initial weights come from; None when they are about to be loaded.
 
         Raises:
@@ -65,6 +71,7 @@ class Actor(nn.Module):
         space = spec.action_space
         self.discrete = not isinstance(space, Box)
         self.hidden_size = gru
+        self.bounded = bounded and not self.discrete
         self.n_agents = spec.n_agents
         sets = parameter_sets(spec, share)
         generator = generator or torch.Generator().manual_seed(0)
@@ -78,7 +85,11 @@ class Actor(nn.Module):
             low, high = torch.from_numpy(space.low).float(), torch.from_numpy(space.high).float()  # (A,)
             self.register_buffer("low", low, persistent=False)
             self.register_buffer("high", high, persistent=False)
-            self.log_std = nn.Parameter(torch.full((max(sets) + 1, outputs), math.log(init_std)))  # (P, A)
+            log_std = torch.full((max(sets) + 1, outputs), math.log(init_std))  # (P, A)
+            if bounded:
+                self.register_buffer("log_std", log_std)
+            else:
+                self.log_std = nn.Parameter(log_std)
             self.register_buffer("sets", torch.tensor(sets), persistent=False)  # (N,)
         else:
             if space.start != 0:
@@ -141,11 +152,11 @@ class Actor(nn.Module):
                 action = torch.div(log_p.exp(), clocks, out=clocks).argmin(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
         log_std = self.log_std[self.sets]  # (N, A)
-        action = head
+        mean = action = self._mean(head)
         if generator is not None:
-            noise = torch.empty_like(head).normal_(generator=generator)
-            action = torch.addcmul(head, log_std.exp(), noise)
-        return action, gaussian_log_prob(head, log_std, action)
+            noise = torch.empty_like(mean).normal_(generator=generator)
+            action = torch.addcmul(mean, log_std.exp(), noise)
+        return action, gaussian_log_prob(mean, log_std, action)
 
     def log_prob(self, head: Tensor, action: Tensor, action_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Log-probability of given actions, and the entropy of their distributions, (..., N) each."""
@@ -155,7 +166,10 @@ class Actor(nn.Module):
             return log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy
         log_std = self.log_std[self.sets]  # (N, A)
         entropy = (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)  # (N,)
-        return gaussian_log_prob(head, log_std, action), entropy.expand(head.shape[:-1])
+        return gaussian_log_prob(self._mean(head), log_std, action), entropy.expand(head.shape[:-1])
+
+    def _mean(self, head: Tensor) -> Tensor:
+        return torch.tanh(head) if self.bounded else head
 
     def to_space(self, action: Tensor) -> Tensor:
         """Actions inside the action space: int64 as they are, floats from [-1, 1] to the Box and clipped to it."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from .actor import Actor
+    from .replay import Replay
 
 Array = NDArray[Any]
 Action = NDArray[Any]
@@ -83,6 +84,19 @@ class Algorithm(Protocol):
     progress: float
     """Fraction of the run that is over, 0 to 1; set by whoever runs it, for schedules."""
 
+    @property
+    def replay(self) -> Replay | None:
+        """Past experience that is learned from again, saved beside `state_dict` only when asked for; None: none."""
+        ...
+
+    def begin(self, obs: Obs) -> tuple[str, ...]:
+        """Told once, before the first act, what that will be: how many worlds, masks or none.
+
+        Returns:
+            Notes for who runs it, one line each.
+        """
+        ...
+
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
         """Actions for all worlds and agents, from nothing an agent could not see or hear."""
         ...
@@ -96,7 +110,7 @@ class Algorithm(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on bit for bit: tensors, arrays and plain data only."""
+        """Everything but `replay` needed to go on bit for bit: tensors, arrays and plain data only."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...

@@ -9,6 +9,23 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 
+def as_vector(network: nn.Module) -> Tensor:
+    """Moves a network's parameters into one vector, on the device where they are, and returns it.
+
+    From now on they are views of it and must be changed in place, as `load_state_dict` does. Networks of one shape have
+    vectors of one order.
+    """
+    parameters = list(network.parameters())
+    vector = parameters[0].detach().new_empty(sum(parameter.numel() for parameter in parameters))
+    start = 0
+    for parameter in parameters:
+        # every parameter is dense, if not always in the order of its axes: its own strides fill its place
+        place = vector.as_strided(parameter.shape, parameter.stride(), start)
+        parameter.data = place.copy_(parameter.detach())
+        start += parameter.numel()
+    return vector
+
+
 class Descent:
     """Adam with clipped gradients, on all parameters of a network as one vector.
 
@@ -16,6 +33,9 @@ class Descent:
     than a tenth of a gradient step; on one vector, of which parameters and gradients are views, next to nothing.
 
     Source: Kingma & Ba 2015, "Adam".
+
+    Attributes:
+        vector: All parameters of the network, side by side.
     """
 
     def __init__(self, network: nn.Module, *, lr: float, eps: float, max_grad_norm: float) -> None:
@@ -27,22 +47,15 @@ class Descent:
             eps: What Adam adds to the root of the second moment.
             max_grad_norm: Longer gradients are shortened to this.
         """
-        parameters = list(network.parameters())
-        size = sum(parameter.numel() for parameter in parameters)
-        like = parameters[0].detach()
-        self._vector, self._gradient = like.new_empty(size), like.new_zeros(size)
-        start = 0
-        for parameter in parameters:
-            # every parameter is dense, if not always in the order of its axes: its own strides fill its place
-            layout = parameter.shape, parameter.stride(), start
-            place = self._vector.as_strided(*layout)
-            parameter.data = place.copy_(parameter.detach())
+        self.vector = as_vector(network)
+        self._gradient = torch.zeros_like(self.vector)
+        for parameter in network.parameters():
+            layout = parameter.shape, parameter.stride(), parameter.storage_offset()
             parameter.grad = self._gradient.as_strided(*layout)
-            start += parameter.numel()
         self.lr = lr
         self._eps, self._max_grad_norm = eps, max_grad_norm
-        self._first, self._second = torch.zeros_like(self._vector), torch.zeros_like(self._vector)  # moments
-        self._steps = torch.zeros((), device=like.device)
+        self._first, self._second = torch.zeros_like(self.vector), torch.zeros_like(self.vector)  # moments
+        self._steps = torch.zeros((), device=self.vector.device)
 
     def step(self, loss: Tensor) -> Tensor:
         """One step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""
@@ -51,7 +64,7 @@ class Descent:
         norm = torch.linalg.vector_norm(self._gradient)
         self._gradient.mul_((self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
         adam(  # the function: what the class does around it takes longer than the step
-            [self._vector],
+            [self.vector],
             [self._gradient],
             [self._first],
             [self._second],

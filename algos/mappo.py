@@ -25,6 +25,7 @@ from .descent import Descent
 from .mappo_config import MappoConfig
 from .nets import Critic, Memory, ValueNorm
 from .returns import explained_variance, gae, masked_mean, masked_var
+from .snapshot import copied
 from .threads import one_thread, side_by_side
 
 
@@ -79,11 +80,16 @@ class Mappo:
         self.progress = 0.0
         self.updates = 0
 
+        self.replay: None = None
         self.rollout: Rollout | None = None  # allocated when the number of worlds is known
         self._pending: tuple[Tensor, Tensor] | None = None  # action and log_prob of the last act, on the CPU
         self._hidden: dict[bool, Tensor] = {}  # (B, N, H) after the last act; greedy play does not disturb exploring
         self._first_hidden: Tensor | None = None  # (B, N, H) the actor's before the rollout's first step
         self._critic_hidden: Tensor | None = None  # (B, V, H) the critic's
+
+    def begin(self, obs: Obs) -> tuple[str, ...]:  # noqa: ARG002 - the first transition says it all
+        """Nothing to say; see `Algorithm.begin`."""
+        return ()
 
     @one_thread()
     @torch.inference_mode()
@@ -232,11 +238,11 @@ class Mappo:
             "first_hidden": self._first_hidden,
             "critic_hidden": self._critic_hidden,
         }
-        return _copied(state)
+        return copied(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on bit for bit from `state_dict` of an algorithm built for the same spec and config."""
-        state = _copied(state)
+        state = copied(state)
         self.policy.load_state_dict(state["policy"])
         self.critic.load_state_dict(state["critic"])
         self.value_norm.load_state_dict(state["value_norm"])
@@ -348,14 +354,3 @@ class Mappo:
         if self.config.value_loss == "huber":
             return F.huber_loss(value, target, reduction="none", delta=10.0)
         return 0.5 * F.mse_loss(value, target, reduction="none")
-
-
-def _copied(state: Any) -> Any:
-    """A copy of nested dicts, lists and tuples in which no tensor shares memory with the original."""
-    if isinstance(state, Tensor):
-        return state.detach().clone()
-    if isinstance(state, dict):
-        return {name: _copied(value) for name, value in state.items()}
-    if isinstance(state, list | tuple):
-        return type(state)(_copied(value) for value in state)
-    return state

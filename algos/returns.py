@@ -1,6 +1,7 @@
 """Returns and advantages: pure functions of a rollout.
 
-Axes: T time, B worlds, V values (N agents, or 1 where one value stands for the whole team).
+Axes: T time, B worlds, V values (N agents, or 1 where one value stands for the whole team); R sampled moments, each
+with the K steps that follow it.
 """
 
 from __future__ import annotations
@@ -52,6 +53,40 @@ def gae(
     for t in range(len(delta) - 1, -1, -1):
         following = torch.addcmul(delta[t], trace[t], following, out=advantage[t])
     return advantage
+
+
+def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) -> tuple[Tensor, Tensor]:
+    """Returns of up to K steps, and what the value after them counts for.
+
+    G = sum_{j<k} gamma^j r_j, D = gamma^k, k = the first step that stops, or K; the target is G + D V'_k
+
+    V'_k is the value of the moment that step k - 1 led to, before any reset. A death (`terminated`) at step m ends the
+    sum after r_m and makes D 0; a time limit (`stop`) ends the sum and still bootstraps.
+
+    Args:
+        reward: (R, K, V) of a moment's own step and those after it; ignored after the first stop or death.
+        terminated: (R, K, V) bool; ignored after the first stop.
+        stop: (R, K) bool: what follows this step is not of this episode, or is not known.
+        gamma: Discount, in [0, 1].
+
+    Returns:
+        G and D, (R, V) each.
+
+    Source: Sutton & Barto 2018, "Reinforcement learning", equation 7.1; in replay Hessel et al. 2018, "Rainbow".
+    """
+    steps = torch.arange(reward.shape[1], device=reward.device)  # (K,)
+    here = ~_earlier(stop).unsqueeze(-1)  # (R, K, 1): the sum gets as far as this step
+    counts = here & ~_earlier(terminated)  # (R, K, V)
+    discounts = (gamma**steps).to(reward.dtype).unsqueeze(-1)  # (K, 1)
+    total = (discounts * reward.masked_fill(~counts, 0.0)).sum(1)  # (R, V); a fill: there may be NaN
+    survives = ~(terminated & here).any(1)  # (R, V)
+    return total, (gamma ** here.sum(1)).to(reward.dtype) * survives
+
+
+def _earlier(flag: Tensor) -> Tensor:
+    """Whether any step before was flagged: (R, K, ...) bool -> the same."""
+    before = flag.cumsum(1) - flag.to(torch.int64)
+    return before > 0
 
 
 def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:

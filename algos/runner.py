@@ -24,6 +24,7 @@ from .heap import keep_freed_memory
 from .monitor import Monitor
 from .policy import Player
 from .progress import Progress
+from .replay import Replay
 from .runfolder import CHECKPOINTS
 from .video import encode_gif
 
@@ -49,6 +50,8 @@ class Schedule:
     """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
     video_every: int = 0
     """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
+    save_replay: bool = False
+    """Keep an off-policy algorithm's replay in checkpoints, for a resume bit for bit; they grow by its bytes."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -84,7 +87,8 @@ class _Run:
     """Steps at which each recurring thing was last done."""
     sums: dict[str, float] = field(default_factory=dict)
     """Update scalars since the last row, summed."""
-    updates: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many updates had each of them; not all have all."""
     seconds: float = 0.0
     """Time spent training, over all resumes [s]."""
     best: float | None = None
@@ -148,12 +152,17 @@ def run(
     monitor = Monitor(folder, steps=state.steps, headline=headline, say=progress.say)
     if resume is None and hparams is not None:
         monitor.hparams(hparams)
-    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say)
+    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay)
     examiner = _Examiner(algo, make_env, monitor, state, keeper, stop)
     if resume is None:
         keeper.save(started)  # a run killed before its first interval can be resumed too
 
     obs = to_obs(step, started)
+    for note in algo.begin(obs):
+        if not quiet:
+            progress.say(note)
+    if algo.replay is not None and state.steps:
+        _refill(algo.replay, resume or {}, progress.say)
     never = np.zeros(env.n_worlds, dtype=bool)
     clock = np.zeros(4)  # seconds in act, env, update, and all of it, since the last row
     counted = state.steps
@@ -206,15 +215,15 @@ def run(
         clock += (acted - begin, stepped - acted, updated - stepped, end - begin)
 
         if scalars:
-            state.updates += 1
             for name, value in scalars.items():
                 state.sums[name] = state.sums.get(name, 0.0) + value
+                state.counts[name] = state.counts.get(name, 0) + 1
             if state.steps - state.marks.get("row", 0) >= schedule.log_every:
                 state.seconds += clock[3]
                 monitor.actions(state.steps, action, alive, env.action_space)
                 monitor.row(state.steps, _row(state, episodes, clock, state.steps - counted, len(env.agents)))
                 state.marks["row"] = counted = state.steps
-                state.sums, state.updates = {}, 0
+                state.sums, state.counts = {}, {}
                 clock[:] = 0
         progress.update(state.steps, episodes.mean_return)
 
@@ -236,9 +245,20 @@ def _restore(resume: dict[str, Any], env: VectorEnv, algo: Algorithm) -> tuple[A
         raise checkpoint.MisfitError(f"the checkpoint does not fit this run: {' '.join(str(error).split())}") from error
 
 
+def _refill(replay: Replay, resume: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Puts back the replay of a checkpoint, or says that it has none."""
+    if "replay" not in resume:
+        say("the checkpoint has no replay (--save-replay): it fills up again before learning goes on, not bit for bit")
+        return
+    try:
+        replay.load_state_dict(resume["replay"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise checkpoint.MisfitError(f"the replay does not fit this run: {' '.join(str(error).split())}") from error
+
+
 def _row(state: _Run, episodes: EpisodeStatistics, clock: Array, steps: int, n_agents: int) -> dict[str, float]:
     """The scalars of one row."""
-    row = {f"train/{name}": total / state.updates for name, total in state.sums.items()}
+    row = {f"train/{name}": total / state.counts[name] for name, total in state.sums.items()}
     for name, mean in episodes.means().items():
         row[f"{'rollout' if name in episodes.own_columns else 'env'}/{name}"] = mean
     row["rollout/episodes"] = episodes.finished
@@ -261,6 +281,7 @@ class _Keeper:
     episodes: EpisodeStatistics
     state: _Run
     say: Callable[[str], None]
+    save_replay: bool
 
     def save(self, started: Array, *, best: bool = False) -> bool:
         """Whether the checkpoint could be written."""
@@ -271,6 +292,8 @@ class _Keeper:
             "started": started,
             "run": dict(vars(self.state)),
         }
+        if self.save_replay and not best and self.algo.replay is not None:  # `best` is to be played, not gone on with
+            content["replay"] = self.algo.replay.state_dict()
         try:
             if best:
                 checkpoint.save(self.folder / "best.pt", content)

@@ -1,8 +1,9 @@
-"""How MAPPO learns on the field's standard tasks: the real command, five seeds, shipped defaults.
+"""How MAPPO, MADDPG and IDDPG learn on the field's standard tasks: the real command, five seeds, shipped defaults.
 
     pip install -c constraints.txt -e '.[foreign]' matplotlib
-    python benchmarks/learning.py                        # every task; about an hour on 2 cores
+    python benchmarks/learning.py                        # every task; hours on 2 cores
     python benchmarks/learning.py --tasks spread mpe2.simple_spread_v3
+    python benchmarks/learning.py --tasks "spread maddpg" "spread iddpg"
     python benchmarks/learning.py --table                # only prints what results/learning.json holds
 
 What follows `--` goes to `train.py`. Returns are **mpa**: the mean over agents of the sum of their rewards in an
@@ -57,6 +58,18 @@ CASES = {
     "mpe2.simple_tag_v3": Case(("--env", "mpe2.simple_tag_v3", *_SHORT)),
     "gymnasium:LunarLander-v3 ippo": Case(("--env", "gymnasium:LunarLander-v3", *_LUNAR), (200.0,), algo="ippo"),
     "sisl/pursuit_v5": Case(("--env", "sisl/pursuit_v5", "--env.max-cycles", "150", "--total-steps", "1e5")),
+}
+_MPE = ("mpe2.simple_spread_v3", "mpe2.simple_speaker_listener_v4", "mpe2.simple_adversary_v3", "mpe2.simple_tag_v3")
+_OFF_POLICY = {  # a decentralised critic stands beside the centralised one
+    "spread": ("--env", "spread"),
+    "spread continuous": ("--env", "spread", "--env.continuous"),
+    **{task: ("--env", task) for task in _MPE},
+    **{f"{task} continuous": ("--env", task, "--env.continuous-actions", "True") for task in _MPE[:2]},
+}
+CASES |= {
+    f"{task} {algo}": Case(options, CASES["spread"].levels if "spread" in task else (), algo)
+    for task, options in _OFF_POLICY.items()
+    for algo in ("maddpg", "iddpg")
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
 """What is kept of a run's curve: name in results/learning_curves.jsonl, and in metrics.jsonl."""

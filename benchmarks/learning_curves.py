@@ -16,11 +16,15 @@ import numpy as np
 
 POINTS = 100
 """About as many rows are kept of a run."""
+WIDE = 4
+"""Keys side by side in a picture."""
 
 
 def title(key: str) -> str:
     """A key without what a reader sees elsewhere, or does not care about."""
-    return re.sub(r" --(total-steps|threads|log-every|save-every|video-every|eval-every|eval-episodes) \S+", "", key)
+    return re.sub(
+        r" --(total-steps|threads|env.n-workers|log-every|save-every|video-every|eval-every|eval-episodes) \S+", "", key
+    )
 
 
 def thinned(metrics: Path, columns: Mapping[str, str]) -> list[dict[str, float]]:
@@ -59,7 +63,7 @@ def draw(
     *,
     bottom: float | None = None,
 ) -> bool:
-    """Draws curves against steps, a column a key and a row a panel; False without matplotlib.
+    """Draws curves against steps, `WIDE` keys side by side, a row a panel; False without matplotlib.
 
     Args:
         levels: By key, panel and policy, the `value` at which a policy that does not learn is drawn as a line.
@@ -79,11 +83,15 @@ def draw(
     keys = [key for key in levels if any(row["row"] == key for row in rows)]
     if not keys:
         return True
-    size = (4.2 * len(keys), 3 * len(panels))
-    figure, axes = plt.subplots(len(panels), len(keys), figsize=size, squeeze=False, sharex="col")
-    for column, key in enumerate(keys):
+    wide, blocks = min(WIDE, len(keys)), -(-len(keys) // WIDE)
+    size = (4.2 * wide, 3 * len(panels) * blocks)
+    figure, every = plt.subplots(len(panels) * blocks, wide, figsize=size, squeeze=False)
+    columns = np.concatenate(np.split(every, blocks), axis=1)  # (panels, WIDE x blocks)
+    for unused in columns[:, len(keys) :].flat:
+        unused.set_axis_off()
+    for key, axes in zip(keys, columns.T, strict=False):
         seeds = sorted({row["seed"] for row in rows if row["row"] == key})
-        for axis, name in zip(axes[:, column], panels, strict=True):
+        for axis, name in zip(axes, panels, strict=True):
             curves = []
             for seed in seeds:
                 mine = [row for row in rows if row["row"] == key and row["seed"] == seed]
@@ -101,9 +109,9 @@ def draw(
             room = 0.05 * (high - low)  # a level at the very top would lie under the frame
             axis.set_ylim(low - room if bottom is None else bottom, high + room)
             axis.grid(alpha=0.3)
-        axes[0, column].set_title(title(key), fontsize=9)
-        axes[-1, column].set_xlabel("environment steps [million]")
-    axes[0, 0].legend(fontsize=8)
+        axes[0].set_title(title(key), fontsize=9)
+        axes[-1].set_xlabel("environment steps [million]")
+    every[0, 0].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(picture, dpi=110)
     plt.close(figure)

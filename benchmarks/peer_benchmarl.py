@@ -1,9 +1,10 @@
-"""BenchMARL's MAPPO on PettingZoo's simple_spread, with the settings it ships: what `peers.py` times.
+"""BenchMARL's MAPPO or MADDPG on PettingZoo's simple_spread, with the settings it ships: what `peers.py` times.
 
-    python benchmarks/peer_benchmarl.py SECONDS
+    python benchmarks/peer_benchmarl.py SECONDS [mappo | maddpg]
 
-Runs in a venv with `benchmarl` and `pettingzoo[mpe]==1.25.0`. Discrete actions, episodes of 25 steps, the processor
-instead of a GPU; all else is as shipped. Prints a JSON line a batch: steps of all worlds, seconds, mpa.
+Runs in a venv with `benchmarl` and `pettingzoo[mpe]==1.25.0`. Discrete actions for MAPPO, continuous ones for MADDPG,
+which has no others there; episodes of 25 steps, the processor instead of a GPU; all else is as shipped. Prints a JSON
+line a batch: steps of all worlds, seconds, mpa.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarl.algorithms import MappoConfig  # pyright: ignore[reportMissingImports]
+from benchmarl.algorithms import MaddpgConfig, MappoConfig  # pyright: ignore[reportMissingImports]
 from benchmarl.environments import PettingZooTask  # pyright: ignore[reportMissingImports]
 from benchmarl.experiment import Callback, Experiment, ExperimentConfig  # pyright: ignore[reportMissingImports]
 from benchmarl.models.mlp import MlpConfig  # pyright: ignore[reportMissingImports]
@@ -47,9 +48,10 @@ class Watch(Callback):
 
 def main() -> None:
     """Trains for so many seconds."""
+    algorithm = {"mappo": MappoConfig, "maddpg": MaddpgConfig}[(*sys.argv, "mappo")[2]]
     config = ExperimentConfig.get_from_yaml()
     config.sampling_device = config.train_device = config.buffer_device = "cpu"
-    config.prefer_continuous_actions = False
+    config.prefer_continuous_actions = algorithm is MaddpgConfig
     config.evaluation, config.loggers, config.create_json = False, [], False
     config.save_folder = tempfile.mkdtemp()
     config.max_n_frames = 10**9
@@ -58,7 +60,7 @@ def main() -> None:
     watch = Watch(float(sys.argv[1]))
     experiment = Experiment(
         task=task,
-        algorithm_config=MappoConfig.get_from_yaml(),
+        algorithm_config=algorithm.get_from_yaml(),
         model_config=MlpConfig.get_from_yaml(),
         critic_model_config=MlpConfig.get_from_yaml(),
         seed=0,

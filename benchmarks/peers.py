@@ -37,16 +37,20 @@ class Case(NamedTuple):
     script: str
     """In this folder; "" for `train.py`."""
     options: tuple[str, ...] = ()
-    """Of `train.py`."""
+    """What `train.py`, or the script after the seconds, is given."""
     requirements: tuple[str, ...] = ()
     """What a venv of its own needs; () for the one this runs in."""
 
 
+_BENCHMARL = ("benchmarl==1.5.2", "pettingzoo[mpe]==1.25.0", "torch==2.13.0")
 CASES = {
-    OURS: Case("", ("--env", "spread")),
-    "Coterie, mpe2's": Case("", learning.CASES["mpe2.simple_spread_v3"].options),  # with the settings of spread
+    OURS: Case("", ("--env", "spread", "--algo", "mappo")),
+    "Coterie, mpe2's": Case("", (*learning.CASES["mpe2.simple_spread_v3"].options, "--algo", "mappo")),
+    "Coterie MADDPG, spread": Case("", ("--env", "spread", "--algo", "maddpg")),
+    "Coterie MADDPG, continuous": Case("", ("--env", "spread", "--env.continuous", "--algo", "maddpg")),
     "CleanRL-style PPO": Case("peer_cleanrl.py", (), ("mpe2==1.1.1", "supersuit==3.11.0", "torch==2.13.0")),
-    "BenchMARL MAPPO": Case("peer_benchmarl.py", (), ("benchmarl==1.5.2", "pettingzoo[mpe]==1.25.0", "torch==2.13.0")),
+    "BenchMARL MAPPO": Case("peer_benchmarl.py", ("mappo",), _BENCHMARL),
+    "BenchMARL MADDPG, continuous": Case("peer_benchmarl.py", ("maddpg",), _BENCHMARL),
 }
 
 
@@ -57,14 +61,14 @@ def rows(name: str, case: Case, python: str, seconds: float) -> list[dict[str, f
         RuntimeError: It failed; the message is its last line.
     """
     if case.script:
-        command = [python, str(Path(__file__).with_name(case.script)), str(seconds)]
+        command = [python, str(Path(__file__).with_name(case.script)), str(seconds), *case.options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 600)
         found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         if done.returncode or not found:
             raise RuntimeError(report.last_line(done.stderr))
         return found
     with tempfile.TemporaryDirectory() as folder:
-        words = [python, "train.py", *case.options, "--algo", "mappo", "--log-dir", folder, "--run-name", "run"]
+        words = [python, "train.py", *case.options, "--log-dir", folder, "--run-name", "run"]
         with (Path(folder) / "log").open("w+", encoding="utf-8") as log:
             process = subprocess.Popen([*words, "--quiet"], cwd=report.ROOT, stdout=log, stderr=log)
             metrics = Path(folder) / "run" / "metrics.jsonl"

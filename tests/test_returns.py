@@ -1,4 +1,4 @@
-"""Advantages against closed forms and against the definition, summed term by term."""
+"""Advantages and n-step returns against closed forms and against the definition, summed term by term."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from algos.returns import explained_variance, gae, masked_mean, masked_var
+from algos.returns import explained_variance, gae, masked_mean, masked_var, n_step
 
 
 def by_definition(reward, value, next_value, terminated, ended, gamma, lam):
@@ -99,3 +99,47 @@ def test_explained_variance():
     assert explained_variance(torch.full((4,), 7.0), target, all_count) == 0.0
     assert explained_variance(-target, target, all_count) == -3.0  # Var[2 x] = 4 Var[x]
     assert explained_variance(target, torch.ones(4), all_count) == 0.0
+
+
+NO, YES = [False, False], [True, True]
+NOBODY = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("reward", "terminated", "stop", "total", "discount"),
+    [
+        pytest.param(
+            [[1, 10], [2, 20], [4, 40]], [NO, NO, NO], [0, 0, 0], [1 + 1 + 1, 30], [0.125, 0.125], id="all three"
+        ),
+        pytest.param([[1, 10], [2, 20], [4, 40]], [NO, NO, NO], [0, 1, 0], [1 + 1, 20], [0.25, 0.25], id="time limit"),
+        pytest.param([[1, 10], [2, 20], [4, 40]], [NO, NO, NO], [1, 1, 0], [1, 10], [0.5, 0.5], id="at once"),
+        pytest.param(
+            [[1, 10], [2, 20], [NOBODY, 40]],
+            [NO, [True, False], NO],
+            [0, 0, 0],
+            [1 + 1, 30],
+            [0, 0.125],
+            id="one dies, the other goes on",
+        ),
+        pytest.param([[1, 10], [2, 20], [4, 40]], [NO, YES, NO], [0, 1, 0], [2, 20], [0, 0], id="death at the end"),
+        pytest.param([[1, 10], [2, 20], [4, 40]], [NO, NO, YES], [0, 1, 0], [2, 20], [0.25, 0.25], id="of others"),
+    ],
+)
+def test_n_step_by_hand(reward, terminated, stop, total, discount):
+    """Two agents, up to three steps, gamma = 0.5."""
+    found = n_step(
+        torch.tensor([reward], dtype=torch.float32),
+        torch.tensor([terminated]),
+        torch.tensor([stop], dtype=torch.bool),
+        gamma=0.5,
+    )
+    np.testing.assert_allclose(found[0][0], total)
+    np.testing.assert_allclose(found[1][0], discount)
+
+
+def test_n_step_of_one_is_a_temporal_difference():
+    reward, terminated = torch.randn(7, 1, 3, generator=torch.Generator().manual_seed(0)), torch.zeros(7, 1, 3) > 0
+    terminated[2, 0, 1] = True
+    total, discount = n_step(reward, terminated, torch.ones(7, 1) > 0, gamma=0.9)
+    assert torch.equal(total, reward[:, 0])
+    np.testing.assert_allclose(discount, 0.9 * ~terminated[:, 0].numpy(), rtol=1e-6)

@@ -13,6 +13,8 @@ question:
     Recall     does memory work: the cue is shown once, the answer is due later
     Quadrant   can it see: images, and what matters may be anywhere in a quarter of them
     Roles      do agents with equal observations learn different things
+    Payoff     do two find the joint action that pays, from rewards that neither explains alone
+    Carry      do two share a load out of continuous actions
     Weather    does the critic see the global state: rewards carry a term that no agent can see
 """
 
@@ -342,6 +344,44 @@ class Roles(Toy):
     def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
         """1 for the right role."""
         return (action == self.role).astype(float), np.zeros_like(self.alive), None
+
+
+class Payoff(Toy):
+    """One step, a matrix game of two: both are paid 4, 2 or 6 where their actions agree and -2 where they do not.
+
+    Best return 6, where both choose action 2. To agree on any other action is a Nash equilibrium too.
+    """
+
+    payoff = np.array([[4.0, -2.0, -2.0], [-2.0, 2.0, -2.0], [-2.0, -2.0, 6.0]])
+    action_space: Box | Discrete = Discrete(3)
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """The same for both."""
+        paid = self.payoff[action[:, 0], action[:, 1]]
+        return np.stack([paid, paid], -1), np.zeros_like(self.alive), paid
+
+
+class Carry(Toy):
+    """One step, continuous, two agents: both are paid -(a_0 + a_1 - x)^2 - (a_0^2 + a_1^2) / 2, x seen by both.
+
+    Best where each carries a_i = 0.4 x, which is paid -0.2 x^2: on average -0.2 / 3, as x is uniform in -1..1.
+    """
+
+    action_space: Box | Discrete = Box(-1.0, 1.0, (1,), np.float32)
+
+    def load(self) -> Array:
+        """(B, 1)."""
+        return self.draw(0)[:, :1] * 2.0 - 1.0
+
+    def observe(self) -> Array:
+        """(B, N, 1)."""
+        return np.repeat(self.load()[..., None], self.n_agents, 1)
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """The same for both."""
+        carried = action[..., 0]  # (B, N)
+        paid = -np.square(carried.sum(1) - self.load()[:, 0]) - np.square(carried).sum(1) / 2.0
+        return np.stack([paid, paid], -1), np.zeros_like(self.alive), paid
 
 
 class Weather(Match):

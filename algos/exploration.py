@@ -1,0 +1,53 @@
+"""How deterministic policies explore: noise that wanders, and choices that can be differentiated.
+
+Axes: B worlds, N agents, A actions; `...` any leading axes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def linear(first: float, last: float, progress: float) -> float:
+    """A schedule: from `first` to `last` as `progress` goes from 0 to 1."""
+    return first + (last - first) * min(max(progress, 0.0), 1.0)
+
+
+def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float, generator: torch.Generator) -> Tensor:
+    """One step of noise that keeps its direction for about 1 / theta steps, (B, N, A) -> the same.
+
+    x' = (1 - theta) x + std sqrt(1 - (1 - theta)^2) eps, eps ~ N(0, 1)
+
+    Its lasting deviation is `std` whatever `theta`, so it compares with independent noise; Lillicrap et al. 2016 give
+    the deviation of a single step instead.
+    """
+    kept = 1.0 - theta
+    drawn = torch.empty_like(noise).normal_(generator=generator)
+    return kept * noise + std * (1.0 - kept * kept) ** 0.5 * drawn
+
+
+def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise of the shape of `like`: the argmax of log p + noise is a draw from p."""
+    return torch.empty_like(like).exponential_(generator=generator).log_().neg_()
+
+
+def straight_through(log_p: Tensor, noise: Tensor, temperature: float) -> Tensor:
+    """A one-hot choice whose gradient is that of a soft one.
+
+    Forward one_hot(argmax(log p + g)); backward the gradient of y = softmax((log p + g) / temperature).
+
+    Args:
+        log_p: (..., A) log-probabilities; those of forbidden actions are as small as floats get.
+        noise: (..., A) g, from `gumbel`.
+        temperature: Small ones are near the forward choice with a noisy gradient, large ones the other way round.
+
+    Returns:
+        (..., A), exactly one-hot.
+
+    Source: Jang et al. 2017, "Categorical reparameterization with Gumbel-softmax", section 2.2.
+    """
+    clocks = (log_p + noise).movedim(-1, 0)  # (A, ...): over a short last axis torch's softmax is several times slower
+    soft = (clocks / temperature).softmax(0)
+    hard = torch.zeros_like(soft).scatter_(0, clocks.argmax(0, keepdim=True), 1.0)
+    return (hard + (soft - soft.detach())).movedim(0, -1)
