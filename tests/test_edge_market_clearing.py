@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from envs.edge_market.clearing import HIGHEST, LOWEST, RESPONSE, clear_market, new_outcome
+from envs.edge_market.clearing import HIGHEST, LOWEST, RESPONSE, clear_market, new_outcome, new_room
 from envs.edge_market.clearing import Book as BookOf
 from envs.edge_market.clearing import clear as clear_kernel
 from envs.edge_market.market import find_areas
@@ -201,15 +201,15 @@ def test_the_posted_price_follows_demand() -> None:
         area=np.zeros(n, np.int32),
         n_areas=np.ones(1, np.int32),
     )
-    posted, outcome = np.array([0.4, 0.5, 0.6]), new_outcome(n)
-    clear_kernel(RULES.index("posted"), book, posted, outcome)
+    posted, outcome, room = np.array([0.4, 0.5, 0.6]), new_outcome(n), new_room(n, 16)
+    clear_kernel(RULES.index("posted"), book, posted, outcome, room)
     assert outcome.price == pytest.approx(0.5)  # the mean of what was posted in the area
     assert outcome.partner.tolist() == [2, -1, -1]  # the earlier finish comes first
     assert outcome.pays[0] == pytest.approx(0.5)
     assert posted == pytest.approx(0.5 * (1 + RESPONSE / 3))  # two want to buy, one to sell
     book.bid[:2] = 0.0
     posted[:] = LOWEST
-    clear_kernel(RULES.index("posted"), book, posted, outcome)
+    clear_kernel(RULES.index("posted"), book, posted, outcome, room)
     assert (posted >= LOWEST).all()
     assert LOWEST < HIGHEST
 
@@ -217,10 +217,10 @@ def test_the_posted_price_follows_demand() -> None:
 def test_areas_are_what_links_hold_together() -> None:
     neighbor = np.array([[1, -1], [0, 2], [1, -1], [4, -1], [3, -1]], np.int32)
     works, area = np.ones(neighbor.shape, bool), np.zeros(5, np.int32)
-    assert find_areas(neighbor, works, area) == 2
+    assert find_areas(neighbor, works, area, np.zeros(len(area), np.int32)) == 2
     assert area.tolist() == [0, 0, 0, 1, 1]
     works[1, 1] = works[2, 0] = False
-    assert find_areas(neighbor, works, area) == 3
+    assert find_areas(neighbor, works, area, np.zeros(len(area), np.int32)) == 3
     assert area.tolist() == [0, 0, 1, 2, 2]
 
 
@@ -237,7 +237,7 @@ def test_areas_have_prices_of_their_own() -> None:
         n_areas=np.array([2], np.int32),
     )
     outcome = new_outcome(4)
-    clear_kernel(RULES.index("uniform"), book, np.zeros(4), outcome)
+    clear_kernel(RULES.index("uniform"), book, np.zeros(4), outcome, new_room(4, 16))
     assert outcome.price == pytest.approx([0.8, 0.8, 0.4, 0.4])
 
 

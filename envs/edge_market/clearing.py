@@ -62,16 +62,64 @@ class Outcome(NamedTuple):
     through: Array  # (N,) bool: bid high enough, or asked little enough, to trade had it found a partner
 
 
+class Room(NamedTuple):
+    """Room to work in, one for all slots."""
+
+    buys: Array  # (N,) bool
+    sells: Array  # (N,) bool
+    taken: Array  # (N,) bool
+    bidders: Array  # (N,) int32
+    askers: Array  # (N,) int32
+    cost: Array  # (N,) prices for buyers
+    gain: Array  # (N,) prices for sellers
+    of_buyer: Array  # (N,) int32
+    of_seller: Array  # (N,) int32
+    by: Array  # (N,) int32
+    buyer: Array  # (P,) int32
+    seller: Array  # (P,) int32
+    worth: Array  # (P,)
+
+
 @kernel
-def clear_posted(book, posted, outcome):
+def new_outcome(n):
+    """An `Outcome` of N nodes to write into."""
+    return Outcome(np.zeros(n, np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.bool_))
+
+
+@kernel
+def new_room(n, pairs):
+    """A `Room` for N nodes and at most so many pairs."""
+    flags, places, prices = np.zeros((3, n), np.bool_), np.zeros((5, n), np.int32), np.zeros((2, n))
+    sides, worth = np.zeros((2, pairs), np.int32), np.zeros(pairs)
+    return Room(
+        flags[0],
+        flags[1],
+        flags[2],
+        places[0],
+        places[1],
+        prices[0],
+        prices[1],
+        places[2],
+        places[3],
+        places[4],
+        sides[0],
+        sides[1],
+        worth,
+    )
+
+
+@kernel
+def clear_posted(book, posted, outcome, room):
     """Who bids at least the price of its area, and who asks at most that, trade at it; then the price follows demand.
 
     Args:
         book: The `Book`.
         posted: (N,) price posted in each node's last area; written.
         outcome: The `Outcome`, written.
+        room: The `Room`.
     """
-    buys, sells = _traders(book)
+    buys, sells = room.buys, room.sells
+    _find_traders(book, buys, sells)
     areas, bid, ask, quoted, through = book.area, book.bid, book.ask, outcome.price, outcome.through
     for area in range(book.n_areas[0]):
         price, members = 0.0, 0
@@ -91,112 +139,115 @@ def clear_posted(book, posted, outcome):
         for i in range(len(areas)):
             if areas[i] == area:
                 posted[i] = min(max(price * (1.0 + change), LOWEST), HIGHEST)
-    _pair_by_finish(book, outcome, outcome.price, outcome.price)
+    _pair_by_finish(book, outcome, outcome.price, outcome.price, room.taken)
 
 
 @kernel
-def clear_uniform(book, outcome):
+def clear_uniform(book, outcome, room):
     """One price in an area, half-way between the last bid and ask that would trade were everybody linked to everybody.
 
     With bids falling and asks rising, k is the last place where the bid is no less than the ask; the price is half-way
     between the two. Who bids at least that, or asks at most that, trades.
     """
-    buys, sells = _traders(book)
-    bid, ask, through = book.bid, book.ask, outcome.through
+    bid, ask, through, bidders, askers = book.bid, book.ask, outcome.through, room.bidders, room.askers
+    _find_traders(book, room.buys, room.sells)
     for area in range(book.n_areas[0]):
-        bidders, askers, k = _ranked(book, buys, sells, area)
+        n_bidders, n_askers, k = _rank(book, room, area)
         if k == 0:
             continue
         price = 0.5 * (bid[bidders[k - 1]] + ask[askers[k - 1]])
         _quote(book, area, price, outcome)
-        for i in bidders:
-            through[i] = bid[i] >= price
-        for j in askers:
-            through[j] = ask[j] <= price
-    _pair_by_finish(book, outcome, outcome.price, outcome.price)
+        for at in range(n_bidders):
+            through[bidders[at]] = bid[bidders[at]] >= price
+        for at in range(n_askers):
+            through[askers[at]] = ask[askers[at]] <= price
+    _pair_by_finish(book, outcome, outcome.price, outcome.price, room.taken)
 
 
 @kernel
-def clear_mcafee(book, outcome):
+def clear_mcafee(book, outcome, room):
     """McAfee's double auction: the price is set by who does not trade, or else the last trade is given up.
 
     With k as in `clear_uniform`, the price is half-way between bid and ask number k + 1 if the bid and the ask number k
     accept it, and k trade. Otherwise k - 1 trade, buyers at bid k and sellers at ask k.
     """
-    buys, sells = _traders(book)
-    n = len(buys)
-    cost, gain = np.zeros(n), np.zeros(n)  # prices for buyers, and for sellers
+    bid, ask, through, bidders, askers = book.bid, book.ask, outcome.through, room.bidders, room.askers
+    cost, gain = room.cost, room.gain
+    _find_traders(book, room.buys, room.sells)
     for area in range(book.n_areas[0]):
-        bidders, askers, k = _ranked(book, buys, sells, area)
+        n_bidders, n_askers, k = _rank(book, room, area)
         if k == 0:
             continue
-        last_bid, last_ask = book.bid[bidders[k - 1]], book.ask[askers[k - 1]]
+        last_bid, last_ask = bid[bidders[k - 1]], ask[askers[k - 1]]
         trades, low, high = k - 1, last_ask, last_bid
-        if k < len(bidders) and k < len(askers):
-            price = 0.5 * (book.bid[bidders[k]] + book.ask[askers[k]])
+        if k < n_bidders and k < n_askers:
+            price = 0.5 * (bid[bidders[k]] + ask[askers[k]])
             if last_ask <= price <= last_bid:
                 trades, low, high = k, price, price
         _quote(book, area, 0.5 * (low + high), outcome)
-        for i in bidders[:trades]:
-            outcome.through[i] = True
-            cost[i] = high
-        for j in askers[:trades]:
-            outcome.through[j] = True
-            gain[j] = low
-    _pair_by_finish(book, outcome, cost, gain)
+        for at in range(trades):
+            i, j = bidders[at], askers[at]
+            through[i] = through[j] = True
+            cost[i], gain[j] = high, low
+    _pair_by_finish(book, outcome, cost, gain, room.taken)
 
 
 @kernel
-def clear_vcg(book, outcome):
+def clear_vcg(book, outcome, room):
     """Vickrey, Clarke and Groves: the trades worth most, and everybody keeps what it adds to that worth.
 
     A buyer pays its bid less what it adds; a seller gets its ask and what it adds. So a buyer pays the others' loss by
     its being there (Clarke's externality).
     """
-    n, n_pairs = len(book.bid), book.n_pairs[0]
-    buyer, seller, worth = np.empty(n_pairs, np.int32), np.empty(n_pairs, np.int32), np.empty(n_pairs)
+    bid, ask, works, area = book.bid, book.ask, book.work, book.area
+    partner, pays, earns, price, through = outcome.partner, outcome.pays, outcome.earns, outcome.price, outcome.through
+    buyer, seller, worth = room.buyer, room.seller, room.worth
     kept = 0
-    for p in range(n_pairs):
+    for p in range(book.n_pairs[0]):
         b, s = book.buyer[p], book.seller[p]
-        gain = book.work[b] * (book.bid[b] - book.ask[s])
+        gain = works[b] * (bid[b] - ask[s])
         if gain > 0.0:
             buyer[kept], seller[kept], worth[kept] = b, s, gain
             kept += 1
-    of_buyer, of_seller, _ = match(buyer, seller, worth, kept, n)
-    paid, bought = np.zeros(book.n_areas[0]), np.zeros(book.n_areas[0])
-    for i in range(n):
+    match(buyer, seller, worth, kept, room.of_buyer, room.of_seller, room.gain, room.by)
+    of_buyer, of_seller = room.of_buyer, room.of_seller
+    for i in range(len(bid)):
         if of_buyer[i] == NOBODY:
             continue
-        j, work = seller[of_buyer[i]], book.work[i]
-        mine = added_by_buyer(i, buyer, seller, worth, kept, n, of_buyer)
-        its = added_by_seller(j, buyer, seller, worth, kept, n, of_seller)
-        outcome.partner[i] = j
-        outcome.pays[i] = work * book.bid[i] - mine
-        outcome.earns[i] = work * book.ask[j] + its
-        outcome.through[i] = outcome.through[j] = True
-        paid[book.area[i]] += 0.5 * (outcome.pays[i] + outcome.earns[i])
-        bought[book.area[i]] += work
-    for i in range(n):
-        if bought[book.area[i]] > 0.0:
-            outcome.price[i] = paid[book.area[i]] / bought[book.area[i]]
+        j, work = seller[of_buyer[i]], works[i]
+        mine = added_by_buyer(i, buyer, seller, worth, kept, of_buyer, room.gain)
+        its = added_by_seller(j, buyer, seller, worth, kept, of_seller, room.gain)
+        partner[i] = j
+        pays[i] = work * bid[i] - mine
+        earns[i] = work * ask[j] + its
+        through[i] = through[j] = True
+    paid, bought = room.cost, room.gain  # by area; there are no more areas than nodes
+    paid[:] = bought[:] = 0.0
+    for i in range(len(bid)):
+        if of_buyer[i] != NOBODY:
+            paid[area[i]] += 0.5 * (pays[i] + earns[i])
+            bought[area[i]] += works[i]
+    for i in range(len(bid)):
+        if bought[area[i]] > 0.0:
+            price[i] = paid[area[i]] / bought[area[i]]
 
 
 @kernel
-def clear(rule, book, posted, outcome):
+def clear(rule, book, posted, outcome, room):
     """Clears by the rule of that number; see `clear_posted` for the arguments."""
     partner, pays, earns, price, through = outcome
     for i in range(len(partner)):
         partner[i], pays[i], earns[i], price[i], through[i] = NOBODY, 0.0, 0.0, -1.0, False
     if rule == POSTED:
-        clear_posted(book, posted, outcome)
+        clear_posted(book, posted, outcome, room)
     elif book.n_pairs[0] == 0:
         return
     elif rule == UNIFORM:
-        clear_uniform(book, outcome)
+        clear_uniform(book, outcome, room)
     elif rule == MCAFEE:
-        clear_mcafee(book, outcome)
+        clear_mcafee(book, outcome, room)
     else:
-        clear_vcg(book, outcome)
+        clear_vcg(book, outcome, room)
 
 
 def clear_market(
@@ -234,34 +285,31 @@ def clear_market(
         n_areas=np.ones(1, np.int32),
     )
     outcome = new_outcome(n)
-    clear(RULES.index(rule), book, np.full(n, float(posted)), outcome)
+    clear(RULES.index(rule), book, np.full(n, float(posted)), outcome, new_room(n, len(pairs)))
     return outcome
 
 
-def new_outcome(n: int) -> Outcome:
-    """An `Outcome` of N nodes to write into."""
-    return Outcome(np.empty(n, np.int32), np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.bool_))
-
-
 @kernel
-def _traders(book):
-    """(N,) who is a buyer in some pair, and who a seller."""
+def _find_traders(book, buys, sells):
+    """Writes who is a buyer in some pair, and who a seller: (N,) each."""
     buyer, seller = book.buyer, book.seller
-    buys, sells = np.zeros(len(book.bid), np.bool_), np.zeros(len(book.bid), np.bool_)
+    for i in range(len(buys)):
+        buys[i] = sells[i] = False
     for p in range(book.n_pairs[0]):
         buys[buyer[p]] = True
         sells[seller[p]] = True
-    return buys, sells
 
 
 @kernel
-def _ranked(book, buys, sells, area):
-    """Buyers of an area by falling bid, sellers by rising ask (of equals the lower index first), and k."""
+def _rank(book, room, area):
+    """Ranks an area's buyers by falling bid, its sellers by rising ask (of equals the lower index first).
+
+    They stand in `room.bidders` and `room.askers`; returned is how many of each there are, and k.
+    """
     areas, bid, ask = book.area, book.bid, book.ask
-    n = len(buys)
-    bidders, askers = np.empty(n, np.int32), np.empty(n, np.int32)
+    buys, sells, bidders, askers = room.buys, room.sells, room.bidders, room.askers
     n_bidders, n_askers = 0, 0
-    for i in range(n):
+    for i in range(len(areas)):
         if areas[i] != area:
             continue
         if buys[i]:
@@ -281,7 +329,7 @@ def _ranked(book, buys, sells, area):
     k = 0
     while k < min(n_bidders, n_askers) and bid[bidders[k]] >= ask[askers[k]]:
         k += 1
-    return bidders[:n_bidders], askers[:n_askers], k
+    return n_bidders, n_askers, k
 
 
 @kernel
@@ -293,11 +341,15 @@ def _quote(book, area, price, outcome):
 
 
 @kernel
-def _pair_by_finish(book, outcome, cost, gain):
-    """Pairs those who are through, the earliest finish first; buyers pay cost (N,), sellers get gain (N,), a Gcycle."""
+def _pair_by_finish(book, outcome, cost, gain, taken):
+    """Pairs those who are through, the earliest finish first; buyers pay cost (N,), sellers get gain (N,), a Gcycle.
+
+    `taken` (N,) is to work in.
+    """
     through, partner, pays, earns = outcome.through, outcome.partner, outcome.pays, outcome.earns
     buyer, seller, finish, work, n_pairs = book.buyer, book.seller, book.finish, book.work, book.n_pairs[0]
-    taken = np.zeros(len(through), np.bool_)
+    for i in range(len(taken)):
+        taken[i] = False
     while True:
         best, chosen = math.inf, NOBODY
         for p in range(n_pairs):

@@ -13,9 +13,8 @@ from . import senses as sensing
 from . import work as working
 from .config import Config
 from .draw import start
-from .market import ASK_MARKUP, BID_MARKUP, KEEP, SCORES, THRESHOLD
 from .metrics import metrics_of
-from .state import NOBODY, Array, State, copied, rules_of
+from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied, rules_of
 
 VERSION = 0
 DECIDED = 2.0 / 3.0

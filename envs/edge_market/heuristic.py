@@ -13,8 +13,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 
 from .env import READY_MADE, EdgeMarket
-from .market import SCORES
-from .state import DEMAND, SPEED, WANTED, Array, State
+from .state import DEMAND, SCORES, SPEED, WANTED, Array, State
 
 HEURISTICS = ("truthful", "proportional", "greedy", "local")
 

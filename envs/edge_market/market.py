@@ -12,17 +12,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels import kernel
-from .clearing import Book, Outcome, clear
+from .clearing import Book, clear, new_outcome, new_room
 from .models import wait_for_model
 from .queues import insert, take_out
 from .state import (
     ASK,
+    ASK_MARKUP,
     BID,
+    BID_MARKUP,
     BOUGHT,
     BYZANTINE,
     CARTEL,
     DEADLINE,
     IN_TRANSIT,
+    KEEP,
     LEFT,
     LEVELS,
     LOADED,
@@ -41,6 +44,7 @@ from .state import (
     SIZE,
     SOLD,
     SPEED,
+    THRESHOLD,
     TRADES,
     VALUE,
     WORK,
@@ -48,8 +52,6 @@ from .state import (
     X,
 )
 
-BID_MARKUP, ASK_MARKUP, KEEP, THRESHOLD, SCORES = range(5)
-"""Columns of a strategy, (N, 4 + M): markups over the price scale, share, pressure, scores of models."""
 NEVER = 2.0
 """A threshold from here on offers nothing."""
 SPARE_SLOTS = 2
@@ -93,23 +95,19 @@ class Desk(NamedTuple):
     room: Array  # (N,) Gcycles of sold work that a seller still takes
     said: Array  # (N,) seconds of work a node reports
     works: Array  # (N, D) bool which links work; all, unless something may fail
+    stack: Array  # (N,) int32
 
 
 @kernel
 def new_desk(n, slots):
-    """A desk, a book and an outcome for N nodes of D links."""
-    pairs = n * slots
-    numbers, buyer, seller, finish = (
-        np.zeros((3, n)),
-        np.zeros(pairs, np.int32),
-        np.zeros(pairs, np.int32),
-        np.zeros(pairs),
-    )
+    """A desk, a book, an outcome and a room for N nodes of D links."""
+    pairs, numbers = n * slots, np.zeros((5, n))
+    buyer, seller, finish = np.zeros(pairs, np.int32), np.zeros(pairs, np.int32), np.zeros(pairs)
     area, count, areas = np.zeros(n, np.int32), np.zeros(1, np.int32), np.ones(1, np.int32)
     book = Book(numbers[0], numbers[1], numbers[2], buyer, seller, finish, count, area, areas)
-    outcome = Outcome(np.zeros(n, np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.bool_))
-    desk = Desk(np.zeros(n, np.int32), np.zeros(n, np.bool_), np.zeros(n), np.zeros(n), np.ones((n, slots), np.bool_))
-    return desk, book, outcome
+    works, stack = np.ones((n, slots), np.bool_), np.zeros(n, np.int32)
+    desk = Desk(np.zeros(n, np.int32), np.zeros(n, np.bool_), numbers[3], numbers[4], works, stack)
+    return desk, book, new_outcome(n), new_room(n, pairs)
 
 
 @kernel
@@ -157,9 +155,7 @@ def _offers(rules, w, strategy, now, t, absent, desk, bid, ask, work):
             if task_int[k, ORIGIN] == i and left == task[k, WORK] and threshold < NEVER:
                 need, m = ahead + alone, task_int[k, MODEL]
                 if model[i, m, LOADED] == 0.0:
-                    wait = wait_for_model(
-                        model, loading, size, node[i, MEMORY], rules.load_rate, strategy[i, SCORES:], i, m
-                    )
+                    wait = wait_for_model(model, loading, size, node[i, MEMORY], rules.load_rate, strategy, i, m)
                     need = max(need, wait + alone)
                 if need >= threshold * patience and left < patience * node[i, REACH]:
                     # What can be done here saves its energy by leaving; what cannot has its value, and no penalty.
@@ -208,13 +204,8 @@ def _pairs(rules, w, strategy, now, desk, work, buyer, seller, finish):
             there = max(now, link_free[i, d]) + task[k, SIZE] / link[i, d, 0] + link[i, d, 1]
             begin = max(there, now + said[j])
             if model[j, m, LOADED] == 0.0:
-                begin = max(
-                    begin,
-                    there
-                    + wait_for_model(
-                        model, loading, size, node[j, MEMORY], rules.load_rate, strategy[j, SCORES:], j, m
-                    ),
-                )
+                wait = wait_for_model(model, loading, size, node[j, MEMORY], rules.load_rate, strategy, j, m)
+                begin = max(begin, there + wait)
             done = begin + work[i] / node[j, SPEED]
             if done <= deadline + SOON:
                 buyer[kept], seller[kept], finish[kept] = i, j, done
@@ -223,12 +214,14 @@ def _pairs(rules, w, strategy, now, desk, work, buyer, seller, finish):
 
 
 @kernel
-def find_areas(neighbor, works, area):
-    """What working links hold together trades at one price: area (N,) of each node, written; returns how many."""
-    n = len(area)
+def find_areas(neighbor, works, area, stack):
+    """What working links hold together trades at one price: area (N,) of each node, written; returns how many.
+
+    `stack` (N,) is to work in.
+    """
     area[:] = NOBODY
-    stack, found = np.empty(n, np.int32), 0
-    for first in range(n):
+    found = 0
+    for first in range(len(area)):
         if area[first] != NOBODY:
             continue
         area[first] = found
@@ -287,15 +280,15 @@ def _quote(tally, totals, price):
 
 
 @kernel
-def trade(rules, w, strategy, now, t, absent, desk, book, outcome):
+def trade(rules, w, strategy, now, t, absent, desk, book, outcome, room):
     """The market of slot t, which begins at time `now`: offers, pairs, clearing, trades, prices."""
     if rules.faulty:
         find_links(w.node, w.neighbor, w.up, w.cut, rules.side, t, desk.works)
-        book.n_areas[0] = find_areas(w.neighbor, desk.works, book.area)
+        book.n_areas[0] = find_areas(w.neighbor, desk.works, book.area, desk.stack)
     _offers(rules, w, strategy, now, t, absent, desk, book.bid, book.ask, book.work)
     n_pairs = _pairs(rules, w, strategy, now, desk, book.work, book.buyer, book.seller, book.finish)
     book.n_pairs[0] = n_pairs
-    clear(rules.rule, book, w.tally[:, POSTED_PRICE], outcome)
+    clear(rules.rule, book, w.tally[:, POSTED_PRICE], outcome, room)
     if n_pairs > 0:
         _carry_out(w, now, desk.offered, outcome.partner, outcome.pays, outcome.earns)
         _quote(w.tally, w.totals, outcome.price)

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..kernels import kernel
 from .state import NOBODY
 
@@ -22,7 +20,7 @@ TINY = 1e-12
 
 
 @kernel
-def match(buyer, seller, worth, n_pairs, n):
+def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
     """The matching of most worth.
 
     Args:
@@ -30,16 +28,15 @@ def match(buyer, seller, worth, n_pairs, n):
         seller: Likewise.
         worth: (P,) of the pairs.
         n_pairs: How many of the P are meant.
-        n: N.
-
-    Returns:
-        (N,) int32 the pair of each buyer, and of each seller, or NOBODY; and the worth of it all.
+        of_buyer: (N,) int32, written: the pair of each buyer, or NOBODY.
+        of_seller: Likewise of each seller.
+        gain: (N,) to work in.
+        by: (N,) int32 to work in.
     """
-    of_buyer, of_seller = np.full(n, NOBODY, np.int32), np.full(n, NOBODY, np.int32)
-    gain, by = np.empty(n), np.empty(n, np.int32)  # of the best path to each seller, and its last pair
-    total = 0.0
+    of_buyer[:] = NOBODY
+    of_seller[:] = NOBODY
     while True:
-        gain[:] = -math.inf
+        gain[:] = -math.inf  # of the best path to each seller; its last pair stands in `by`
         changed = True
         while changed:
             changed = False
@@ -55,12 +52,11 @@ def match(buyer, seller, worth, n_pairs, n):
                     gain[s], by[s] = reached, p
                     changed = True
         best, end = TINY, NOBODY
-        for s in range(n):
+        for s in range(len(gain)):
             if of_seller[s] == NOBODY and gain[s] > best:
                 best, end = gain[s], s
         if end == NOBODY:
-            return of_buyer, of_seller, total
-        total += best
+            return
         while end != NOBODY:
             p = by[end]
             before = of_buyer[buyer[p]]
@@ -69,12 +65,13 @@ def match(buyer, seller, worth, n_pairs, n):
 
 
 @kernel
-def added_by_buyer(i, buyer, seller, worth, n_pairs, n, of_buyer):
+def added_by_buyer(i, buyer, seller, worth, n_pairs, of_buyer, gain):
     """What buyer i of the matching adds to its worth: the whole, less the best matching without i.
 
     Without i the best matching differs from this one along one path that starts at the seller whom i leaves free.
+    `gain` (N,) is to work in.
     """
-    gain = np.full(n, -math.inf)  # of freeing each seller
+    gain[:] = -math.inf  # of freeing each seller
     gain[seller[of_buyer[i]]] = 0.0
     best, changed = 0.0, True
     while changed:
@@ -95,9 +92,9 @@ def added_by_buyer(i, buyer, seller, worth, n_pairs, n, of_buyer):
 
 
 @kernel
-def added_by_seller(j, buyer, seller, worth, n_pairs, n, of_seller):
+def added_by_seller(j, buyer, seller, worth, n_pairs, of_seller, gain):
     """What seller j of the matching adds to its worth; see `added_by_buyer`."""
-    gain = np.full(n, -math.inf)  # of freeing each buyer
+    gain[:] = -math.inf  # of freeing each buyer
     gain[buyer[of_seller[j]]] = 0.0
     best, changed = 0.0, True
     while changed:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from ..kernels import kernel
-from .state import LAST_USE, LOADED, NOBODY
+from .state import LAST_USE, LOADED, NOBODY, SCORES
 
 YIELD = 0.25
 """A model makes room for a task's if its score is not higher than the other's by more than this; for one that is
@@ -21,17 +21,17 @@ FETCHED = 0.5
 
 
 @kernel
-def room_for(model, loading, size, memory, scores, i, bar):
+def room_for(model, loading, size, memory, strategy, i, bar):
     """Memory [GB] that is free at node i or holds models of scores up to the bar."""
     room = memory
     for m in range(len(size)):
-        if (model[i, m, LOADED] > 0.0 and scores[m] > bar) or loading[i, 0] == m:
+        if (model[i, m, LOADED] > 0.0 and strategy[i, SCORES + m] > bar) or loading[i, 0] == m:
             room -= size[m]
     return room
 
 
 @kernel
-def wait_for_model(model, loading, size, memory, load_rate, scores, i, m):
+def wait_for_model(model, loading, size, memory, load_rate, strategy, i, m):
     """Seconds until node i could have model m in memory for a task; infinite if its scores forbid it.
 
     Args:
@@ -40,7 +40,7 @@ def wait_for_model(model, loading, size, memory, load_rate, scores, i, m):
         size: (M,) [GB].
         memory: Of the node [GB].
         load_rate: [GB/s].
-        scores: (M,) what the node thinks of its models.
+        strategy: (N, 4 + M), with what nodes think of their models.
         i: The node.
         m: The model.
     """
@@ -48,29 +48,32 @@ def wait_for_model(model, loading, size, memory, load_rate, scores, i, m):
         return 0.0
     if loading[i, 0] == m:
         return loading[i, 1]
-    if load_rate == 0.0 or room_for(model, loading, size, memory, scores, i, scores[m] + YIELD) < size[m]:
+    if load_rate == 0.0:
+        return math.inf
+    bar = strategy[i, SCORES + m] + YIELD
+    if room_for(model, loading, size, memory, strategy, i, bar) < size[m]:
         return math.inf
     return size[m] / load_rate + loading[i, 1]
 
 
 @kernel
-def make_room(model, loading, size, memory, scores, i, m, bar):
+def make_room(model, loading, size, memory, strategy, i, m, bar):
     """Drops models of node i of scores up to the bar, lowest first, of equals the least recently used, for model m.
 
     Returns:
         Whether there is room now; otherwise nothing was dropped.
     """
-    if room_for(model, loading, size, memory, scores, i, bar) < size[m]:
+    if room_for(model, loading, size, memory, strategy, i, bar) < size[m]:
         return False
-    free = room_for(model, loading, size, memory, scores, i, -math.inf)
+    free = room_for(model, loading, size, memory, strategy, i, -math.inf)
     while free < size[m]:
         victim, lowest, oldest = NOBODY, math.inf, math.inf
         for other in range(len(size)):
-            if model[i, other, LOADED] == 0.0 or scores[other] > bar:
+            score, use = strategy[i, SCORES + other], model[i, other, LAST_USE]
+            if model[i, other, LOADED] == 0.0 or score > bar:
                 continue
-            use = model[i, other, LAST_USE]
-            if scores[other] < lowest or (scores[other] == lowest and use < oldest):
-                victim, lowest, oldest = other, scores[other], use
+            if score < lowest or (score == lowest and use < oldest):
+                victim, lowest, oldest = other, score, use
         model[i, victim, LOADED] = 0.0
         free += size[victim]
     return True

@@ -31,6 +31,8 @@ ARRIVES, ORIGIN, MODEL = range(3)
 """Columns of `task_int`: slot of arrival, node, model."""
 WORK, SIZE, DEADLINE, VALUE = range(4)
 """Columns of `task`."""
+BID_MARKUP, ASK_MARKUP, KEEP, THRESHOLD, SCORES = range(5)
+"""Columns of a strategy, (N, 4 + M): markups over the price scale, share, pressure, scores of models."""
 SPEED, MEMORY, X, Y, BYZANTINE, CARTEL, SHARE, REACH = range(8)
 """Columns of `node`; SHARE: of arrivals over an equal one; REACH: speed of the fastest neighbour."""
 (

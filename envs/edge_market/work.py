@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kernels import kernel
 from .events import arrive, fail, lose, talk
-from .market import KEEP, SCORES, SOON, World, energy_price, find_links, new_desk, trade
+from .market import SOON, World, energy_price, find_links, new_desk, trade
 from .models import FETCHED, YIELD, make_room
 from .queues import clear_from, move
 from .state import (
@@ -26,6 +26,7 @@ from .state import (
     EARNS,
     FINISHED,
     IN_TRANSIT,
+    KEEP,
     LAST_USE,
     LATENCY_BINS,
     LATENCY_LOW,
@@ -46,6 +47,7 @@ from .state import (
     READY,
     RUNNING,
     SALES,
+    SCORES,
     SLOT_PROFIT,
     SPEED,
     USED,
@@ -100,12 +102,12 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
         reward, cost: (B, N) zeros, written.
         exchange: (B,) zeros, written: what buyers paid for what was delivered, less what sellers got [credits].
     """
-    desk, book, outcome = new_desk(state.n_held.shape[1], state.neighbor.shape[2])
+    desk, book, outcome, room = new_desk(state.n_held.shape[1], state.neighbor.shape[2])
     step = state.step
     for b in range(len(step)):
         w, t = world_of(state, b), step[b]
         now, end = t * rules.slot, (t + 1) * rules.slot
-        trade(rules, w, strategy[b], now, t, absent[b], desk, book, outcome)
+        trade(rules, w, strategy[b], now, t, absent[b], desk, book, outcome, room)
         if rules.load_rate > 0.0:
             _load(rules, w, strategy[b], now, t, absent[b])
         exchange[b] = _run(rules, w, strategy[b], now, t, absent[b], reward[b])
@@ -153,7 +155,7 @@ def _load(rules, w, strategy, now, t, absent):
                     continue
                 there = now + size[m] / rate + queue[i, q, LEFT] / node[i, SPEED] <= task[k, DEADLINE]
                 bar = strategy[i, SCORES + m] + YIELD
-                if there and make_room(model, loading, size, node[i, MEMORY], strategy[i, SCORES:], i, m, bar):
+                if there and make_room(model, loading, size, node[i, MEMORY], strategy, i, m, bar):
                     begun = m
                     totals[COLD_STARTS] += 1.0
                     break
@@ -165,7 +167,7 @@ def _load(rules, w, strategy, now, t, absent):
                 if wanted == NOBODY:
                     continue
                 bar = best - YIELD
-                if not make_room(model, loading, size, node[i, MEMORY], strategy[i, SCORES:], i, wanted, bar):
+                if not make_room(model, loading, size, node[i, MEMORY], strategy, i, wanted, bar):
                     continue
                 begun = wanted
             loading[i, 0], loading[i, 1] = begun, size[begun] / rate
