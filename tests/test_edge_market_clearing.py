@@ -217,10 +217,10 @@ def test_the_posted_price_follows_demand() -> None:
 def test_areas_are_what_links_hold_together() -> None:
     neighbor = np.array([[1, -1], [0, 2], [1, -1], [4, -1], [3, -1]], np.int32)
     works, area = np.ones(neighbor.shape, bool), np.zeros(5, np.int32)
-    assert find_areas(neighbor, works, area, np.zeros(len(area), np.int32)) == 2
+    assert areas_of(neighbor, works, area) == 2
     assert area.tolist() == [0, 0, 0, 1, 1]
     works[1, 1] = works[2, 0] = False
-    assert find_areas(neighbor, works, area, np.zeros(len(area), np.int32)) == 3
+    assert areas_of(neighbor, works, area) == 3
     assert area.tolist() == [0, 0, 1, 2, 2]
 
 

@@ -18,7 +18,7 @@ through could be served better by bidding otherwise. On a graph not everybody wh
 
 `vcg` alone trades what is worth most, where reports are true.
 
-Axes: N nodes, P pairs, A market areas (what links hold together).
+Axes: B worlds, N nodes, P pairs, A market areas (what links hold together).
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ LOWEST, HIGHEST = 0.01, 100.0
 
 
 class Book(NamedTuple):
-    """What there is to clear in a world's slot."""
+    """What there is to clear in a slot."""
 
-    bid: Array  # (N,) credits/Gcycle
-    ask: Array  # (N,) likewise
-    work: Array  # (N,) Gcycles of the task that a buyer offers
-    buyer: Array  # (P,) int32 of each pair
-    seller: Array  # (P,) int32
-    finish: Array  # (P,) when the task would be done by what is reported [s]
-    n_pairs: Array  # (1,) int32: so many of the P are meant
-    area: Array  # (N,) int32
-    n_areas: Array  # (1,) int32
+    bid: Array  # (B, N) credits/Gcycle
+    ask: Array  # (B, N) likewise
+    work: Array  # (B, N) Gcycles of the task that a buyer offers
+    buyer: Array  # (B, P) int32 of each pair
+    seller: Array  # (B, P) int32
+    finish: Array  # (B, P) when the task would be done by what is reported [s]
+    n_pairs: Array  # (B,) int32: so many of the P are meant
+    area: Array  # (B, N) int32
+    n_areas: Array  # (B,) int32
 
 
 class Outcome(NamedTuple):
     """What came of it."""
 
-    partner: Array  # (N,) int32 the seller of each buyer, or NOBODY
-    pays: Array  # (N,) credits that each buyer pays for its task
-    earns: Array  # (N,) credits that its seller gets for it, by buyer
-    price: Array  # (N,) credits/Gcycle in each node's area; negative where there was none
-    through: Array  # (N,) bool: bid high enough, or asked little enough, to trade had it found a partner
+    partner: Array  # (B, N) int32 the seller of each buyer, or NOBODY
+    pays: Array  # (B, N) credits that each buyer pays for its task
+    earns: Array  # (B, N) credits that its seller gets for it, by buyer
+    price: Array  # (B, N) credits/Gcycle in each node's area; negative where there was none
+    through: Array  # (B, N) bool: bid high enough, or asked little enough, to trade had it found a partner
 
 
 class Room(NamedTuple):
-    """Room to work in, one for all slots."""
+    """Room to work in."""
 
     buys: Array  # (N,) bool
     sells: Array  # (N,) bool
-    taken: Array  # (N,) bool
     bidders: Array  # (N,) int32
     askers: Array  # (N,) int32
-    cost: Array  # (N,) prices for buyers
-    gain: Array  # (N,) prices for sellers
+    cost: Array  # (B, N) prices for buyers
+    gain: Array  # (B, N) prices for sellers
+    reached: Array  # (N,)
     of_buyer: Array  # (N,) int32
     of_seller: Array  # (N,) int32
     by: Array  # (N,) int32
@@ -81,30 +81,31 @@ class Room(NamedTuple):
 
 
 @kernel
-def new_outcome(n):
-    """An `Outcome` of N nodes to write into."""
-    return Outcome(np.zeros(n, np.int32), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, np.bool_))
+def new_outcome(b, n):
+    """An `Outcome` of B worlds of N nodes to write into."""
+    numbers = np.zeros((3, b, n))
+    return Outcome(np.zeros((b, n), np.int32), numbers[0], numbers[1], numbers[2], np.zeros((b, n), np.bool_))
 
 
 @kernel
-def new_room(n, pairs):
-    """A `Room` for N nodes and at most so many pairs."""
-    flags, places, prices = np.zeros((3, n), np.bool_), np.zeros((5, n), np.int32), np.zeros((2, n))
-    sides, worth = np.zeros((2, pairs), np.int32), np.zeros(pairs)
+def new_room(b, n, pairs):
+    """A `Room` for B worlds of N nodes and at most so many pairs."""
+    flags, places, prices = np.zeros((2, n), np.bool_), np.zeros((5, n), np.int32), np.zeros((2, b, n))
+    sides, numbers = np.zeros((2, pairs), np.int32), np.zeros(pairs)
     return Room(
         flags[0],
         flags[1],
-        flags[2],
         places[0],
         places[1],
         prices[0],
         prices[1],
+        np.zeros(n),
         places[2],
         places[3],
         places[4],
         sides[0],
         sides[1],
-        worth,
+        numbers,
     )
 
 
@@ -114,32 +115,35 @@ def clear_posted(book, posted, outcome, room):
 
     Args:
         book: The `Book`.
-        posted: (N,) price posted in each node's last area; written.
+        posted: (B, N) price posted in each node's last area; written.
         outcome: The `Outcome`, written.
         room: The `Room`.
     """
-    buys, sells = room.buys, room.sells
-    _find_traders(book, buys, sells)
-    areas, bid, ask, quoted, through = book.area, book.bid, book.ask, outcome.price, outcome.through
-    for area in range(book.n_areas[0]):
-        price, members = 0.0, 0
-        for i in range(len(areas)):
-            if areas[i] == area:
-                price += posted[i]
-                members += 1
-        price /= max(members, 1)
-        demand, supply = 0, 0
-        for i in range(len(areas)):
-            if areas[i] == area:
-                demand += buys[i] and bid[i] >= price
-                supply += sells[i] and ask[i] <= price
-                quoted[i] = price
-                through[i] = (buys[i] and bid[i] >= price) or (sells[i] and ask[i] <= price)
-        change = RESPONSE * (demand - supply) / max(demand + supply, 1)
-        for i in range(len(areas)):
-            if areas[i] == area:
-                posted[i] = min(max(price * (1.0 + change), LOWEST), HIGHEST)
-    _pair_by_finish(book, outcome, outcome.price, outcome.price, room.taken)
+    areas, bid, ask, n_areas = book.area, book.bid, book.ask, book.n_areas
+    buyer, seller, n_pairs = book.buyer, book.seller, book.n_pairs
+    quoted, through, buys, sells = outcome.price, outcome.through, room.buys, room.sells
+    for b in range(len(n_pairs)):
+        _find_traders(buyer, seller, n_pairs, b, buys, sells)
+        for area in range(n_areas[b]):
+            price, members = 0.0, 0
+            for i in range(len(buys)):
+                if areas[b, i] == area:
+                    price += posted[b, i]
+                    members += 1
+            price /= max(members, 1)
+            demand, supply = 0, 0
+            for i in range(len(buys)):
+                if areas[b, i] == area:
+                    wants, serves = buys[i] and bid[b, i] >= price, sells[i] and ask[b, i] <= price
+                    demand += wants
+                    supply += serves
+                    quoted[b, i] = price
+                    through[b, i] = wants or serves
+            change = RESPONSE * (demand - supply) / max(demand + supply, 1)
+            for i in range(len(buys)):
+                if areas[b, i] == area:
+                    posted[b, i] = min(max(price * (1.0 + change), LOWEST), HIGHEST)
+    _pair_by_finish(book, outcome, quoted, quoted)
 
 
 @kernel
@@ -149,19 +153,24 @@ def clear_uniform(book, outcome, room):
     With bids falling and asks rising, k is the last place where the bid is no less than the ask; the price is half-way
     between the two. Who bids at least that, or asks at most that, trades.
     """
-    bid, ask, through, bidders, askers = book.bid, book.ask, outcome.through, room.bidders, room.askers
-    _find_traders(book, room.buys, room.sells)
-    for area in range(book.n_areas[0]):
-        n_bidders, n_askers, k = _rank(book, room, area)
-        if k == 0:
+    bid, ask, areas, n_areas, n_pairs = book.bid, book.ask, book.area, book.n_areas, book.n_pairs
+    buyer, seller, quoted, through = book.buyer, book.seller, outcome.price, outcome.through
+    buys, sells, bidders, askers = room.buys, room.sells, room.bidders, room.askers
+    for b in range(len(n_pairs)):
+        if n_pairs[b] == 0:
             continue
-        price = 0.5 * (bid[bidders[k - 1]] + ask[askers[k - 1]])
-        _quote(book, area, price, outcome)
-        for at in range(n_bidders):
-            through[bidders[at]] = bid[bidders[at]] >= price
-        for at in range(n_askers):
-            through[askers[at]] = ask[askers[at]] <= price
-    _pair_by_finish(book, outcome, outcome.price, outcome.price, room.taken)
+        _find_traders(buyer, seller, n_pairs, b, buys, sells)
+        for area in range(n_areas[b]):
+            n_bidders, n_askers, k = _rank(bid, ask, areas, b, area, buys, sells, bidders, askers)
+            if k == 0:
+                continue
+            price = 0.5 * (bid[b, bidders[k - 1]] + ask[b, askers[k - 1]])
+            _quote(areas, b, area, price, quoted)
+            for at in range(n_bidders):
+                through[b, bidders[at]] = bid[b, bidders[at]] >= price
+            for at in range(n_askers):
+                through[b, askers[at]] = ask[b, askers[at]] <= price
+    _pair_by_finish(book, outcome, quoted, quoted)
 
 
 @kernel
@@ -171,25 +180,30 @@ def clear_mcafee(book, outcome, room):
     With k as in `clear_uniform`, the price is half-way between bid and ask number k + 1 if the bid and the ask number k
     accept it, and k trade. Otherwise k - 1 trade, buyers at bid k and sellers at ask k.
     """
-    bid, ask, through, bidders, askers = book.bid, book.ask, outcome.through, room.bidders, room.askers
+    bid, ask, areas, n_areas, n_pairs = book.bid, book.ask, book.area, book.n_areas, book.n_pairs
+    buyer, seller, quoted, through = book.buyer, book.seller, outcome.price, outcome.through
+    buys, sells, bidders, askers = room.buys, room.sells, room.bidders, room.askers
     cost, gain = room.cost, room.gain
-    _find_traders(book, room.buys, room.sells)
-    for area in range(book.n_areas[0]):
-        n_bidders, n_askers, k = _rank(book, room, area)
-        if k == 0:
+    for b in range(len(n_pairs)):
+        if n_pairs[b] == 0:
             continue
-        last_bid, last_ask = bid[bidders[k - 1]], ask[askers[k - 1]]
-        trades, low, high = k - 1, last_ask, last_bid
-        if k < n_bidders and k < n_askers:
-            price = 0.5 * (bid[bidders[k]] + ask[askers[k]])
-            if last_ask <= price <= last_bid:
-                trades, low, high = k, price, price
-        _quote(book, area, 0.5 * (low + high), outcome)
-        for at in range(trades):
-            i, j = bidders[at], askers[at]
-            through[i] = through[j] = True
-            cost[i], gain[j] = high, low
-    _pair_by_finish(book, outcome, cost, gain, room.taken)
+        _find_traders(buyer, seller, n_pairs, b, buys, sells)
+        for area in range(n_areas[b]):
+            n_bidders, n_askers, k = _rank(bid, ask, areas, b, area, buys, sells, bidders, askers)
+            if k == 0:
+                continue
+            last_bid, last_ask = bid[b, bidders[k - 1]], ask[b, askers[k - 1]]
+            trades, low, high = k - 1, last_ask, last_bid
+            if k < n_bidders and k < n_askers:
+                price = 0.5 * (bid[b, bidders[k]] + ask[b, askers[k]])
+                if last_ask <= price <= last_bid:
+                    trades, low, high = k, price, price
+            _quote(areas, b, area, 0.5 * (low + high), quoted)
+            for at in range(trades):
+                i, j = bidders[at], askers[at]
+                through[b, i] = through[b, j] = True
+                cost[b, i], gain[b, j] = high, low
+    _pair_by_finish(book, outcome, cost, gain)
 
 
 @kernel
@@ -199,49 +213,51 @@ def clear_vcg(book, outcome, room):
     A buyer pays its bid less what it adds; a seller gets its ask and what it adds. So a buyer pays the others' loss by
     its being there (Clarke's externality).
     """
-    bid, ask, works, area = book.bid, book.ask, book.work, book.area
-    partner, pays, earns, price, through = outcome.partner, outcome.pays, outcome.earns, outcome.price, outcome.through
-    buyer, seller, worth = room.buyer, room.seller, room.worth
-    kept = 0
-    for p in range(book.n_pairs[0]):
-        b, s = book.buyer[p], book.seller[p]
-        gain = works[b] * (bid[b] - ask[s])
-        if gain > 0.0:
-            buyer[kept], seller[kept], worth[kept] = b, s, gain
-            kept += 1
-    match(buyer, seller, worth, kept, room.of_buyer, room.of_seller, room.gain, room.by)
-    of_buyer, of_seller = room.of_buyer, room.of_seller
-    for i in range(len(bid)):
-        if of_buyer[i] == NOBODY:
-            continue
-        j, work = seller[of_buyer[i]], works[i]
-        mine = added_by_buyer(i, buyer, seller, worth, kept, of_buyer, room.gain)
-        its = added_by_seller(j, buyer, seller, worth, kept, of_seller, room.gain)
-        partner[i] = j
-        pays[i] = work * bid[i] - mine
-        earns[i] = work * ask[j] + its
-        through[i] = through[j] = True
+    bid, ask, works, areas, n_pairs = book.bid, book.ask, book.work, book.area, book.n_pairs
+    buyers, sellers, partner, pays, earns = book.buyer, book.seller, outcome.partner, outcome.pays, outcome.earns
+    prices, through, buyer, seller, worth = outcome.price, outcome.through, room.buyer, room.seller, room.worth
+    of_buyer, of_seller, reached, by = room.of_buyer, room.of_seller, room.reached, room.by
     paid, bought = room.cost, room.gain  # by area; there are no more areas than nodes
-    paid[:] = bought[:] = 0.0
-    for i in range(len(bid)):
-        if of_buyer[i] != NOBODY:
-            paid[area[i]] += 0.5 * (pays[i] + earns[i])
-            bought[area[i]] += works[i]
-    for i in range(len(bid)):
-        if bought[area[i]] > 0.0:
-            price[i] = paid[area[i]] / bought[area[i]]
+    n = len(of_buyer)
+    for b in range(len(n_pairs)):
+        kept = 0
+        for p in range(n_pairs[b]):
+            i, j = buyers[b, p], sellers[b, p]
+            gain = works[b, i] * (bid[b, i] - ask[b, j])
+            if gain > 0.0:
+                buyer[kept], seller[kept], worth[kept] = i, j, gain
+                kept += 1
+        if kept == 0:
+            continue
+        match(buyer, seller, worth, kept, of_buyer, of_seller, reached, by)
+        for area in range(n):
+            paid[b, area] = bought[b, area] = 0.0
+        for i in range(n):
+            if of_buyer[i] == NOBODY:
+                continue
+            j, work, area = seller[of_buyer[i]], works[b, i], areas[b, i]
+            mine = added_by_buyer(i, buyer, seller, worth, kept, of_buyer, reached)
+            its = added_by_seller(j, buyer, seller, worth, kept, of_seller, reached)
+            partner[b, i] = j
+            pays[b, i] = work * bid[b, i] - mine
+            earns[b, i] = work * ask[b, j] + its
+            through[b, i] = through[b, j] = True
+            paid[b, area] += 0.5 * (pays[b, i] + earns[b, i])
+            bought[b, area] += work
+        for i in range(n):
+            if bought[b, areas[b, i]] > 0.0:
+                prices[b, i] = paid[b, areas[b, i]] / bought[b, areas[b, i]]
 
 
 @kernel
 def clear(rule, book, posted, outcome, room):
     """Clears by the rule of that number; see `clear_posted` for the arguments."""
     partner, pays, earns, price, through = outcome
-    for i in range(len(partner)):
-        partner[i], pays[i], earns[i], price[i], through[i] = NOBODY, 0.0, 0.0, -1.0, False
+    for b in range(len(partner)):
+        for i in range(partner.shape[1]):
+            partner[b, i], pays[b, i], earns[b, i], price[b, i], through[b, i] = NOBODY, 0.0, 0.0, -1.0, False
     if rule == POSTED:
         clear_posted(book, posted, outcome, room)
-    elif book.n_pairs[0] == 0:
-        return
     elif rule == UNIFORM:
         clear_uniform(book, outcome, room)
     elif rule == MCAFEE:
@@ -276,90 +292,84 @@ def clear_market(
     n = len(bid)
     order = np.arange(len(pairs)) if finish is None else finish
     book = Book(
-        *(np.asarray(values, np.float64) for values in (bid, ask, work)),
-        buyer=pairs[:, 0].copy(),
-        seller=pairs[:, 1].copy(),
-        finish=np.asarray(order, np.float64),
+        *(np.array([values], np.float64) for values in (bid, ask, work)),
+        buyer=pairs[None, :, 0].copy(),
+        seller=pairs[None, :, 1].copy(),
+        finish=np.array([order], np.float64),
         n_pairs=np.array([len(pairs)], np.int32),
-        area=np.zeros(n, np.int32),
+        area=np.zeros((1, n), np.int32),
         n_areas=np.ones(1, np.int32),
     )
-    outcome = new_outcome(n)
-    clear(RULES.index(rule), book, np.full(n, float(posted)), outcome, new_room(n, len(pairs)))
-    return outcome
+    outcome = new_outcome(1, n)
+    clear(RULES.index(rule), book, np.full((1, n), float(posted)), outcome, new_room(1, n, len(pairs)))
+    return Outcome(*(values[0] for values in outcome))
 
 
 @kernel
-def _find_traders(book, buys, sells):
-    """Writes who is a buyer in some pair, and who a seller: (N,) each."""
-    buyer, seller = book.buyer, book.seller
+def _find_traders(buyer, seller, n_pairs, b, buys, sells):
+    """Writes who is a buyer in some pair of world b, and who a seller: (N,) each."""
     for i in range(len(buys)):
         buys[i] = sells[i] = False
-    for p in range(book.n_pairs[0]):
-        buys[buyer[p]] = True
-        sells[seller[p]] = True
+    for p in range(n_pairs[b]):
+        buys[buyer[b, p]] = True
+        sells[seller[b, p]] = True
 
 
 @kernel
-def _rank(book, room, area):
+def _rank(bid, ask, areas, b, area, buys, sells, bidders, askers):
     """Ranks an area's buyers by falling bid, its sellers by rising ask (of equals the lower index first).
 
-    They stand in `room.bidders` and `room.askers`; returned is how many of each there are, and k.
+    They are written into bidders and askers; returned is how many of each there are, and k.
     """
-    areas, bid, ask = book.area, book.bid, book.ask
-    buys, sells, bidders, askers = room.buys, room.sells, room.bidders, room.askers
     n_bidders, n_askers = 0, 0
-    for i in range(len(areas)):
-        if areas[i] != area:
+    for i in range(len(buys)):
+        if areas[b, i] != area:
             continue
         if buys[i]:
             at = n_bidders
-            while at > 0 and bid[bidders[at - 1]] < bid[i]:
+            while at > 0 and bid[b, bidders[at - 1]] < bid[b, i]:
                 bidders[at] = bidders[at - 1]
                 at -= 1
             bidders[at] = i
             n_bidders += 1
         elif sells[i]:
             at = n_askers
-            while at > 0 and ask[askers[at - 1]] > ask[i]:
+            while at > 0 and ask[b, askers[at - 1]] > ask[b, i]:
                 askers[at] = askers[at - 1]
                 at -= 1
             askers[at] = i
             n_askers += 1
     k = 0
-    while k < min(n_bidders, n_askers) and bid[bidders[k]] >= ask[askers[k]]:
+    while k < min(n_bidders, n_askers) and bid[b, bidders[k]] >= ask[b, askers[k]]:
         k += 1
     return n_bidders, n_askers, k
 
 
 @kernel
-def _quote(book, area, price, outcome):
-    areas, quoted = book.area, outcome.price
-    for i in range(len(quoted)):
-        if areas[i] == area:
-            quoted[i] = price
+def _quote(areas, b, area, price, quoted):
+    for i in range(quoted.shape[1]):
+        if areas[b, i] == area:
+            quoted[b, i] = price
 
 
 @kernel
-def _pair_by_finish(book, outcome, cost, gain, taken):
-    """Pairs those who are through, the earliest finish first; buyers pay cost (N,), sellers get gain (N,), a Gcycle.
-
-    `taken` (N,) is to work in.
-    """
+def _pair_by_finish(book, outcome, cost, gain):
+    """Pairs those who are through, the earliest finish first; buyers pay cost (B, N), sellers get gain (B, N)."""
     through, partner, pays, earns = outcome.through, outcome.partner, outcome.pays, outcome.earns
-    buyer, seller, finish, work, n_pairs = book.buyer, book.seller, book.finish, book.work, book.n_pairs[0]
-    for i in range(len(taken)):
-        taken[i] = False
-    while True:
-        best, chosen = math.inf, NOBODY
-        for p in range(n_pairs):
-            b, s = buyer[p], seller[p]
-            if finish[p] < best and through[b] and through[s] and partner[b] == NOBODY and not taken[s]:
-                best, chosen = finish[p], p
-        if chosen == NOBODY:
-            return
-        b, s = buyer[chosen], seller[chosen]
-        taken[s] = True
-        partner[b] = s
-        pays[b] = work[b] * cost[b]
-        earns[b] = work[b] * gain[s]
+    buyer, seller, finish, work, n_pairs = book.buyer, book.seller, book.finish, book.work, book.n_pairs
+    for b in range(len(n_pairs)):
+        while True:
+            best, chosen = math.inf, NOBODY
+            for p in range(n_pairs[b]):
+                if finish[b, p] < best and through[b, buyer[b, p]] and through[b, seller[b, p]]:
+                    best, chosen = finish[b, p], p
+            if chosen == NOBODY:
+                break
+            i, j = buyer[b, chosen], seller[b, chosen]
+            through[b, i] = through[b, j] = False  # out of the search, until all are paired
+            partner[b, i] = j
+            pays[b, i] = work[b, i] * cost[b, i]
+            earns[b, i] = work[b, i] * gain[b, j]
+        for i in range(through.shape[1]):
+            if partner[b, i] != NOBODY:
+                through[b, i] = through[b, partner[b, i]] = True

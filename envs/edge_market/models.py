@@ -1,9 +1,6 @@
 """Models in a node's memory: how long a task waits for one, what makes room for it, what is read next.
 
-Kernels over plain arrays: numba counts references to every array of a tuple that is passed on, which costs more than
-the work itself.
-
-Axes: N nodes, Q queue slots, M models.
+Axes: B worlds, N nodes, Q queue slots, M models.
 """
 
 from __future__ import annotations
@@ -21,59 +18,60 @@ FETCHED = 0.5
 
 
 @kernel
-def room_for(model, loading, size, memory, strategy, i, bar):
+def room_for(model, loading, size, memory, strategy, b, i, bar):
     """Memory [GB] that is free at node i or holds models of scores up to the bar."""
     room = memory
-    for m in range(len(size)):
-        if (model[i, m, LOADED] > 0.0 and strategy[i, SCORES + m] > bar) or loading[i, 0] == m:
-            room -= size[m]
+    for m in range(size.shape[1]):
+        if (model[b, i, m, LOADED] > 0.0 and strategy[b, i, SCORES + m] > bar) or loading[b, i, 0] == m:
+            room -= size[b, m]
     return room
 
 
 @kernel
-def wait_for_model(model, loading, size, memory, load_rate, strategy, i, m):
+def wait_for_model(model, loading, size, memory, load_rate, strategy, b, i, m):
     """Seconds until node i could have model m in memory for a task; infinite if its scores forbid it.
 
     Args:
-        model: (N, M, 3), see `State`.
-        loading: (N, 2).
-        size: (M,) [GB].
+        model: (B, N, M, 3), see `State`.
+        loading: (B, N, 2).
+        size: (B, M) [GB].
         memory: Of the node [GB].
         load_rate: [GB/s].
-        strategy: (N, 4 + M), with what nodes think of their models.
+        strategy: (B, N, 4 + M), with what nodes think of their models.
+        b: The world.
         i: The node.
         m: The model.
     """
-    if model[i, m, LOADED] > 0.0:
+    if model[b, i, m, LOADED] > 0.0:
         return 0.0
-    if loading[i, 0] == m:
-        return loading[i, 1]
+    if loading[b, i, 0] == m:
+        return loading[b, i, 1]
     if load_rate == 0.0:
         return math.inf
-    bar = strategy[i, SCORES + m] + YIELD
-    if room_for(model, loading, size, memory, strategy, i, bar) < size[m]:
+    bar = strategy[b, i, SCORES + m] + YIELD
+    if room_for(model, loading, size, memory, strategy, b, i, bar) < size[b, m]:
         return math.inf
-    return size[m] / load_rate + loading[i, 1]
+    return size[b, m] / load_rate + loading[b, i, 1]
 
 
 @kernel
-def make_room(model, loading, size, memory, strategy, i, m, bar):
+def make_room(model, loading, size, memory, strategy, b, i, m, bar):
     """Drops models of node i of scores up to the bar, lowest first, of equals the least recently used, for model m.
 
     Returns:
         Whether there is room now; otherwise nothing was dropped.
     """
-    if room_for(model, loading, size, memory, strategy, i, bar) < size[m]:
+    if room_for(model, loading, size, memory, strategy, b, i, bar) < size[b, m]:
         return False
-    free = room_for(model, loading, size, memory, strategy, i, -math.inf)
-    while free < size[m]:
+    free = room_for(model, loading, size, memory, strategy, b, i, -math.inf)
+    while free < size[b, m]:
         victim, lowest, oldest = NOBODY, math.inf, math.inf
-        for other in range(len(size)):
-            score, use = strategy[i, SCORES + other], model[i, other, LAST_USE]
-            if model[i, other, LOADED] == 0.0 or score > bar:
+        for other in range(size.shape[1]):
+            score, use = strategy[b, i, SCORES + other], model[b, i, other, LAST_USE]
+            if model[b, i, other, LOADED] == 0.0 or score > bar:
                 continue
             if score < lowest or (score == lowest and use < oldest):
                 victim, lowest, oldest = other, score, use
-        model[i, victim, LOADED] = 0.0
-        free += size[victim]
+        model[b, i, victim, LOADED] = 0.0
+        free += size[b, victim]
     return True

@@ -87,10 +87,9 @@ def _sizes(node: NDArray[np.float64], side: float) -> NDArray[np.float64]:
 
 
 def _working_links(env: EdgeMarket, state: State, world: int) -> NDArray[np.bool_]:
-    works = np.ones(state.neighbor[world].shape, np.bool_)
-    tables = (state.node[world], state.neighbor[world], state.up[world], state.cut[world])
-    find_links(*tables, env.rules.side, int(state.step[world]), works)
-    return works
+    works = np.ones(state.neighbor.shape, np.bool_)
+    find_links(state, env.rules.side, 0, works)
+    return works[world]
 
 
 def _at(state: State, world: int, i: int) -> Point:

@@ -42,7 +42,6 @@ from .state import (
     WANTED,
     WORK,
 )
-from .work import world_of
 
 HEAD_TASKS = 3
 """H: how many of its tasks a node sees one by one."""
@@ -71,111 +70,116 @@ def _squash(x):
 @kernel
 def sense(rules, state, obs, adjacency, overview):
     """Fills obs (B, N, O), adjacency (B, N, N) and overview (B, S), all zero before."""
-    n, m_all, d_all = state.n_held.shape[1], state.model.shape[2], state.neighbor.shape[2]
-    rate = rules.load_rate
+    n_worlds, n, d_all = state.neighbor.shape
+    m_all, rate = state.model.shape[2], rules.load_rate
     waiting = np.empty(m_all)  # seconds of work that need each model
-    works = np.ones((n, d_all), np.bool_)
-    for b in range(len(state.step)):
-        w, t = world_of(state, b), state.step[b]
-        now = t * rules.slot
-        count, queue, held, task, task_int, tally = w.n_held, w.queue, w.held, w.task, w.task_int, w.tally
-        model, loading, heard, neighbor, link, free_at = w.model, w.loading, w.heard, w.neighbor, w.link, w.link_free
-        node, size, prices, up, cut = w.node, w.model_size, w.energy, w.up, w.cut
-        hears, world, seen = adjacency[b], overview[b], obs[b]
-        t_now = min(t, len(cut) - 1)
-        if rules.faulty:
-            find_links(node, neighbor, up, cut, rules.side, t, works)
+    works = np.ones((n_worlds, n, d_all), np.bool_)
+    if rules.faulty:
+        find_links(state, rules.side, 0, works)
+    step, count, queue, held, task, task_int = (
+        state.step,
+        state.n_held,
+        state.queue,
+        state.held,
+        state.task,
+        state.task_int,
+    )
+    tally, model, loading, heard, neighbor = state.tally, state.model, state.loading, state.heard, state.neighbor
+    link, free_at, node, size, prices = state.link, state.link_free, state.node, state.model_size, state.energy
+    up, cut = state.up, state.cut
+    last = overview.shape[1]
+    for b in range(n_worlds):
+        t, now = step[b], step[b] * rules.slot
+        t_now = min(t, cut.shape[1] - 1)
         for i in range(n):
-            o = seen[i]
-            speed, energy, memory = node[i, SPEED], energy_price(rules, prices, t, i), node[i, MEMORY]
+            speed, energy, memory = node[b, i, SPEED], energy_price(rules, prices, b, t, i), node[b, i, MEMORY]
             load, late, gain, offered = 0.0, 0, 0.0, 0.0
             waiting[:] = 0.0
             at = OF_NODE
-            for q in range(count[i]):
-                k = held[i, q]
-                m, left = task_int[k, MODEL], queue[i, q, LEFT]
-                alone, patience, own = left / speed, task[k, DEADLINE] - now, task_int[k, ORIGIN] == i
+            for q in range(count[b, i]):
+                k = held[b, i, q]
+                m, left = task_int[b, k, MODEL], queue[b, i, q, LEFT]
+                alone, patience, own = left / speed, task[b, k, DEADLINE] - now, task_int[b, k, ORIGIN] == i
                 need = load + alone
-                there = model[i, m, LOADED] > 0.0
-                if not there and loading[i, 0] == m:
-                    need = max(need, loading[i, 1] + alone)
+                there = model[b, i, m, LOADED] > 0.0
+                if not there and loading[b, i, 0] == m:
+                    need = max(need, loading[b, i, 1] + alone)
                 elif not there:
-                    need = max(need, loading[i, 1] + (size[m] / rate if rate > 0.0 else math.inf) + alone)
+                    need = max(need, loading[b, i, 1] + (size[b, m] / rate if rate > 0.0 else math.inf) + alone)
                 waiting[m] += alone
                 if alone <= patience:
                     load += alone
                 if need > patience:
                     late += 1
-                    if own and left == task[k, WORK] and task[k, VALUE] > gain:
-                        gain, offered = task[k, VALUE], left
+                    if own and left == task[b, k, WORK] and task[b, k, VALUE] > gain:
+                        gain, offered = task[b, k, VALUE], left
                 if q < HEAD_TASKS:
-                    o[at] = 1.0 if own else -1.0
-                    o[at + 1] = left / (left + rules.work)
-                    o[at + 2] = patience / (patience + rules.deadline)
-                    o[at + 3] = _squash(task[k, VALUE] / (task[k, WORK] * rules.price_scale))
-                    o[at + 4] = 0.5 * min(need / patience, 2.0)
-                    o[at + 5] = 1.0 if there else 0.0
-                    o[at + 6] = 1.0 if queue[i, q, READY] <= now else 0.0
+                    obs[b, i, at] = 1.0 if own else -1.0
+                    obs[b, i, at + 1] = left / (left + rules.work)
+                    obs[b, i, at + 2] = patience / (patience + rules.deadline)
+                    obs[b, i, at + 3] = _squash(task[b, k, VALUE] / (task[b, k, WORK] * rules.price_scale))
+                    obs[b, i, at + 4] = 0.5 * min(need / patience, 2.0)
+                    obs[b, i, at + 5] = 1.0 if there else 0.0
+                    obs[b, i, at + 6] = 1.0 if queue[b, i, q, READY] <= now else 0.0
                     at += OF_TASK
-            o[0] = speed / (2.0 * rules.cpu)
-            o[1] = 1.0 if up[t_now, i] else 0.0
-            o[2] = energy / rules.energy_high if rules.energy_high > 0.0 else 0.0
-            o[3] = _squash(load / rules.deadline)
-            o[4] = _squash(max(tally[i, SALES], 0.0) / (speed * rules.deadline))
-            o[5] = count[i] / QUEUE_SLOTS
-            o[6] = min(tally[i, USED], 1.0)
-            o[7] = _squash(tally[i, DEMAND] / speed)
-            o[8] = late / QUEUE_SLOTS
+            obs[b, i, 0] = speed / (2.0 * rules.cpu)
+            obs[b, i, 1] = 1.0 if up[b, t_now, i] else 0.0
+            obs[b, i, 2] = energy / rules.energy_high if rules.energy_high > 0.0 else 0.0
+            obs[b, i, 3] = _squash(load / rules.deadline)
+            obs[b, i, 4] = _squash(max(tally[b, i, SALES], 0.0) / (speed * rules.deadline))
+            obs[b, i, 5] = count[b, i] / QUEUE_SLOTS
+            obs[b, i, 6] = min(tally[b, i, USED], 1.0)
+            obs[b, i, 7] = _squash(tally[b, i, DEMAND] / speed)
+            obs[b, i, 8] = late / QUEUE_SLOTS
             if offered > 0.0:
-                o[9] = _squash(gain * (1.0 + rules.miss_penalty) / (offered * rules.price_scale))
-                o[10] = offered / (offered + rules.work)
-            o[11] = _squash(tally[i, PRICE] / rules.price_scale)
-            o[12], o[13] = tally[i, BOUGHT], tally[i, SOLD]
-            o[14] = _squash(tally[i, BID] / rules.price_scale)
-            o[15] = _squash(tally[i, ASK] / rules.price_scale)
-            o[16] = _squash(tally[i, POSTED_PRICE] / rules.price_scale)
-            o[17] = _squash(loading[i, 1] / rules.deadline)
+                obs[b, i, 9] = _squash(gain * (1.0 + rules.miss_penalty) / (offered * rules.price_scale))
+                obs[b, i, 10] = offered / (offered + rules.work)
+            obs[b, i, 11] = _squash(tally[b, i, PRICE] / rules.price_scale)
+            obs[b, i, 12], obs[b, i, 13] = tally[b, i, BOUGHT], tally[b, i, SOLD]
+            obs[b, i, 14] = _squash(tally[b, i, BID] / rules.price_scale)
+            obs[b, i, 15] = _squash(tally[b, i, ASK] / rules.price_scale)
+            obs[b, i, 16] = _squash(tally[b, i, POSTED_PRICE] / rules.price_scale)
+            obs[b, i, 17] = _squash(loading[b, i, 1] / rules.deadline)
             free = memory
-            o[19] = tally[i, SLOT_PROFIT] / (1.0 + abs(tally[i, SLOT_PROFIT]))
-            o[20], o[21] = node[i, BYZANTINE], node[i, CARTEL]
+            obs[b, i, 19] = tally[b, i, SLOT_PROFIT] / (1.0 + abs(tally[b, i, SLOT_PROFIT]))
+            obs[b, i, 20], obs[b, i, 21] = node[b, i, BYZANTINE], node[b, i, CARTEL]
             at = OF_NODE + OF_TASK * HEAD_TASKS
             for m in range(m_all):
-                o[at] = model[i, m, LOADED]
-                if loading[i, 0] == m:
-                    o[at + 1] = 1.0
-                if o[at] + o[at + 1] > 0.0:
-                    free -= size[m]
-                o[at + 2] = size[m] / memory
-                o[at + 3] = _squash(model[i, m, WANTED] * m_all / max(rules.arrivals, 1e-9))
-                o[at + 4] = _squash(waiting[m] / rules.deadline)
+                obs[b, i, at] = model[b, i, m, LOADED]
+                if loading[b, i, 0] == m:
+                    obs[b, i, at + 1] = 1.0
+                if obs[b, i, at] + obs[b, i, at + 1] > 0.0:
+                    free -= size[b, m]
+                obs[b, i, at + 2] = size[b, m] / memory
+                obs[b, i, at + 3] = _squash(model[b, i, m, WANTED] * m_all / max(rules.arrivals, 1e-9))
+                obs[b, i, at + 4] = _squash(waiting[m] / rules.deadline)
                 at += OF_MODEL
-            o[18] = max(free, 0.0) / memory
+            obs[b, i, 18] = max(free, 0.0) / memory
             for d in range(d_all):
-                j = neighbor[i, d]
+                j = neighbor[b, i, d]
                 if j == NOBODY:
                     break
-                hears[i, j] = works[i, d]
-                o[at] = 1.0 if works[i, d] else -1.0
-                o[at + 1] = link[i, d, 0] / (1.5 * rules.bandwidth)
-                o[at + 2] = link[i, d, 1] / (link[i, d, 1] + rules.slot)
-                age = now - heard[i, d, SAID_AT]
-                if heard[i, d, SAID_AT] >= 0.0:
-                    o[at + 3] = _squash(heard[i, d, SAID_LOAD] / rules.deadline)
-                    o[at + 4] = _squash(heard[i, d, SAID_PRICE] / rules.price_scale)
-                    o[at + 5] = age / (age + rules.deadline)
+                adjacency[b, i, j] = works[b, i, d]
+                obs[b, i, at] = 1.0 if works[b, i, d] else -1.0
+                obs[b, i, at + 1] = link[b, i, d, 0] / (1.5 * rules.bandwidth)
+                obs[b, i, at + 2] = link[b, i, d, 1] / (link[b, i, d, 1] + rules.slot)
+                age = now - heard[b, i, d, SAID_AT]
+                if heard[b, i, d, SAID_AT] >= 0.0:
+                    obs[b, i, at + 3] = _squash(heard[b, i, d, SAID_LOAD] / rules.deadline)
+                    obs[b, i, at + 4] = _squash(heard[b, i, d, SAID_PRICE] / rules.price_scale)
+                    obs[b, i, at + 5] = age / (age + rules.deadline)
                 else:
-                    o[at + 5] = 1.0
-                o[at + 6] = _squash(max(free_at[i, d] - now, 0.0) / rules.slot)
+                    obs[b, i, at + 5] = 1.0
+                obs[b, i, at + 6] = _squash(max(free_at[b, i, d] - now, 0.0) / rules.slot)
                 at += OF_NEIGHBOR
             first = i * (IN_STATE + m_all)
             for entry in range(9):
-                world[first + entry] = o[entry]
-            world[first + 9], world[first + 10], world[first + 11] = o[11], o[12], o[13]
+                overview[b, first + entry] = obs[b, i, entry]
+            overview[b, first + 9], overview[b, first + 10], overview[b, first + 11] = obs[b, i, 11], obs[b, i, 12], obs[b, i, 13]
             for m in range(m_all):
-                world[first + IN_STATE + m] = model[i, m, LOADED]
-        last = len(world)
-        world[last - 2] = min(t / rules.max_steps, 1.0)
-        world[last - 1] = 1.0 if cut[t_now] else 0.0
+                overview[b, first + IN_STATE + m] = model[b, i, m, LOADED]
+        overview[b, last - 2] = min(t / rules.max_steps, 1.0)
+        overview[b, last - 1] = 1.0 if cut[b, t_now] else 0.0
 
 
 @kernel
