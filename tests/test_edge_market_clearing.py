@@ -188,26 +188,32 @@ def test_vcg_in_the_smallest_market() -> None:
     assert outcome.earns[0] == pytest.approx(0.9)
 
 
-def test_the_posted_price_follows_demand() -> None:
-    n = 3
-    book = BookOf(
-        bid=np.array([0.9, 0.8, 0.0]),
-        ask=np.array([0.0, 0.0, 0.1]),
-        work=np.ones(n),
-        buyer=np.array([0, 1], np.int32),
-        seller=np.array([2, 2], np.int32),
-        finish=np.array([1.0, 2.0]),
-        n_pairs=np.array([2], np.int32),
-        area=np.zeros(n, np.int32),
-        n_areas=np.ones(1, np.int32),
+def book_of(bid: Any, ask: Any, pairs: Any, finish: Any, area: Any) -> BookOf:
+    """One world's book of tasks of 1 Gcycle."""
+    n, sides = len(bid), np.array(pairs, np.int32).T  # (2, P)
+    return BookOf(
+        bid=np.array([bid]),
+        ask=np.array([ask]),
+        work=np.ones((1, n)),
+        buyer=sides[None, 0].copy(),
+        seller=sides[None, 1].copy(),
+        finish=np.array([finish]),
+        n_pairs=np.array([len(pairs)], np.int32),
+        area=np.array([area], np.int32),
+        n_areas=np.array([max(area) + 1], np.int32),
     )
-    posted, outcome, room = np.array([0.4, 0.5, 0.6]), new_outcome(n), new_room(n, 16)
+
+
+def test_the_posted_price_follows_demand() -> None:
+    book = book_of([0.9, 0.8, 0.0], [0.0, 0.0, 0.1], [(0, 2), (1, 2)], [1.0, 2.0], [0, 0, 0])
+    posted, outcome, room = np.array([[0.4, 0.5, 0.6]]), new_outcome(1, 3), new_room(1, 3, 2)
     clear_kernel(RULES.index("posted"), book, posted, outcome, room)
     assert outcome.price == pytest.approx(0.5)  # the mean of what was posted in the area
-    assert outcome.partner.tolist() == [2, -1, -1]  # the earlier finish comes first
-    assert outcome.pays[0] == pytest.approx(0.5)
+    assert outcome.partner.tolist() == [[2, -1, -1]]  # the earlier finish comes first
+    assert outcome.through.tolist() == [[True, True, True]]
+    assert outcome.pays[0, 0] == pytest.approx(0.5)
     assert posted == pytest.approx(0.5 * (1 + RESPONSE / 3))  # two want to buy, one to sell
-    book.bid[:2] = 0.0
+    book.bid[0, :2] = 0.0
     posted[:] = LOWEST
     clear_kernel(RULES.index("posted"), book, posted, outcome, room)
     assert (posted >= LOWEST).all()
@@ -215,30 +221,46 @@ def test_the_posted_price_follows_demand() -> None:
 
 
 def test_areas_are_what_links_hold_together() -> None:
-    neighbor = np.array([[1, -1], [0, 2], [1, -1], [4, -1], [3, -1]], np.int32)
-    works, area = np.ones(neighbor.shape, bool), np.zeros(5, np.int32)
-    assert areas_of(neighbor, works, area) == 2
-    assert area.tolist() == [0, 0, 0, 1, 1]
-    works[1, 1] = works[2, 0] = False
-    assert areas_of(neighbor, works, area) == 3
-    assert area.tolist() == [0, 0, 1, 2, 2]
+    neighbor = np.array([[[1, -1], [0, 2], [1, -1], [4, -1], [3, -1]]] * 2, np.int32)
+    works, area, n_areas = np.ones(neighbor.shape, bool), np.zeros((2, 5), np.int32), np.zeros(2, np.int32)
+    works[1, 1, 1] = works[1, 2, 0] = False  # in the second world only
+    find_areas(neighbor, works, area, n_areas, np.zeros(5, np.int32))
+    assert n_areas.tolist() == [2, 3]
+    assert area.tolist() == [[0, 0, 0, 1, 1], [0, 0, 1, 2, 2]]
 
 
 def test_areas_have_prices_of_their_own() -> None:
-    book = BookOf(
-        bid=np.array([0.9, 0.0, 0.6, 0.0]),
-        ask=np.array([0.0, 0.7, 0.0, 0.2]),
-        work=np.ones(4),
-        buyer=np.array([0, 2], np.int32),
-        seller=np.array([1, 3], np.int32),
-        finish=np.zeros(2),
-        n_pairs=np.array([2], np.int32),
-        area=np.array([0, 0, 1, 1], np.int32),
-        n_areas=np.array([2], np.int32),
-    )
-    outcome = new_outcome(4)
-    clear_kernel(RULES.index("uniform"), book, np.zeros(4), outcome, new_room(4, 16))
-    assert outcome.price == pytest.approx([0.8, 0.8, 0.4, 0.4])
+    book = book_of([0.9, 0.0, 0.6, 0.0], [0.0, 0.7, 0.0, 0.2], [(0, 1), (2, 3)], [0.0, 0.0], [0, 0, 1, 1])
+    outcome = new_outcome(1, 4)
+    clear_kernel(RULES.index("uniform"), book, np.zeros((1, 4)), outcome, new_room(1, 4, 2))
+    assert outcome.price == pytest.approx(np.array([[0.8, 0.8, 0.4, 0.4]]))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_worlds_are_cleared_apart(rule: str) -> None:
+    """Two worlds in one book end as each by itself, whichever comes first."""
+    ones = [market(seed) for seed in (3, 4)]
+    n, most = len(ones[0].worth), max(len(one.pairs) for one in ones)
+    for order in ((0, 1), (1, 0)):
+        book = BookOf(
+            *(np.zeros((2, n)) for _ in range(3)),
+            *(np.zeros((2, most), np.int32) for _ in range(2)),
+            np.zeros((2, most)),
+            np.zeros(2, np.int32),
+            np.zeros((2, n), np.int32),
+            np.ones(2, np.int32),
+        )
+        for b, which in enumerate(order):
+            one = ones[which]
+            book.bid[b], book.ask[b], book.work[b] = one.worth, one.cost, one.work
+            book.n_pairs[b] = len(one.pairs)
+            book.buyer[b, : len(one.pairs)], book.seller[b, : len(one.pairs)] = np.array(one.pairs).T
+            book.finish[b, : len(one.pairs)] = one.finish
+        outcome = new_outcome(2, n)
+        clear_kernel(RULES.index(rule), book, np.full((2, n), 0.6), outcome, new_room(2, n, most))
+        for b, which in enumerate(order):
+            alone = ones[which].clear(rule)
+            assert all((mine[b] == its).all() for mine, its in zip(outcome, alone, strict=True))
 
 
 def test_mistakes_are_told() -> None:

@@ -38,12 +38,12 @@ from .state import (
     WANTED,
     WORK,
     Array,
+    Rules,
     State,
     X,
     Y,
     empty,
     n_tasks,
-    rules_of,
 )
 
 MOST_ARRIVALS = 8
@@ -54,14 +54,14 @@ PER_NODE, PER_TASK = 2 * CANDIDATES + 4, 5
 """Uniform numbers for a node and for a task."""
 
 
-def start(config: Config, seeds: Sequence[int]) -> State:
-    """Worlds from their seeds, before anything has arrived."""
-    state = empty(config, len(seeds))
-    n, t, k, m = config.n_nodes, config.max_steps + 1, n_tasks(config), config.n_models
-    a_slot = 3 + (config.failures > 0) + (config.burst > 1)  # numbers for each node
+def start(config: Config, rules: Rules, seeds: Sequence[int]) -> State:
+    """Worlds from their seeds, before anything has arrived; `rules` are those of `config`."""
+    state = empty(config, rules, len(seeds))
+    n, t, k, m = config.n_nodes, config.max_steps + 1, n_tasks(config, rules), config.n_models
+    a_slot = 2 + (config.failures > 0) + (config.burst > 1)  # numbers for each node
     size = n * (PER_NODE + config.n_neighbors + m) + m + 1 + n * t * a_slot + PER_TASK * k
     chance = uniform([int(word) for word in _spread(seeds)], size)
-    draw(rules_of(config), chance, state)
+    draw(rules, chance, state)
     return state
 
 
@@ -215,11 +215,13 @@ def _draw_weather(rules, u, at, b, state):
     slots, n = energy.shape
     for i in range(n):
         for t in range(slots):
-            if t == 0 or u[at] < rules.energy_churn:
-                energy[t, i] = int((LEVELS + 1) * u[at + 1])
+            if t == 0:
+                energy[t, i] = int((LEVELS + 1) * u[at])
+            elif u[at] < rules.energy_churn:  # and where it is below, it is uniform there
+                energy[t, i] = int((LEVELS + 1) * (u[at] / rules.energy_churn))
             else:
                 energy[t, i] = energy[t - 1, i]
-            at += 2
+            at += 1
     if rules.failures > 0.0:
         falls, rises = rules.failures / rules.max_steps, min(1.0, 10.0 / rules.max_steps)
         for i in range(n):
@@ -240,16 +242,20 @@ def _draw_tasks(rules, u, at, b, state, popular):
     slots, n = state.energy[b].shape
     calm = 4.0 / (3.0 + rules.burst)  # a busy spell takes a quarter of the time, and the mean stays
     into, out = 1.0 / (3.0 * rules.burst_slots), 1.0 / rules.burst_slots
-    busy = np.zeros(n, np.bool_)
+    busy = np.zeros(n, np.int8)
+    rates, none = np.empty((n, 2)), np.empty((n, 2))  # when calm, when busy; none: chance of no arrival
+    for i in range(n):
+        for state_of in range(2):
+            pace = calm * (rules.burst if state_of else 1.0) if rules.burst > 1.0 else 1.0
+            rates[i, state_of] = rules.arrivals * node[i, SHARE] * pace
+            none[i, state_of] = math.exp(-rates[i, state_of])
     k = 0
     for t in range(slots):
         for i in range(n):
-            rate = rules.arrivals * node[i, SHARE]
             if rules.burst > 1.0:
                 busy[i] = u[at] >= min(out, 1.0) if busy[i] else u[at] < min(into, 1.0)
                 at += 1
-                rate *= calm * (rules.burst if busy[i] else 1.0)
-            chance, u_left = math.exp(-rate), u[at]
+            rate, chance, u_left = rates[i, busy[i]], none[i, busy[i]], u[at]
             at += 1
             arrivals = 0
             while u_left >= chance and arrivals < MOST_ARRIVALS:  # Poisson by inversion

@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..kernels import kernel
 from . import senses as sensing
 from . import work as working
 from .config import Config
@@ -51,13 +52,14 @@ class EdgeMarket:
         self.action_space: Box | Discrete = (
             Discrete(len(READY_MADE)) if config.discrete else Box(-1.0, 1.0, (self._width,), np.float32)
         )
-        table = np.zeros((len(READY_MADE), self._width))
-        table[:, :SCORES] = list(READY_MADE.values())
-        self._table = _meaning(table)  # (8, 4 + M)
+        table = np.zeros((1, len(READY_MADE), self._width))
+        table[0, :, :SCORES] = list(READY_MADE.values())
+        _read(table, table)
+        self._table = table[0]  # (8, 4 + M)
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
-        state = start(self.config, seeds)
+        state = start(self.config, self.rules, seeds)
         nothing = np.zeros(state.n_held.shape)
         working.begin(self.rules, state, nothing.copy(), nothing.copy())
         if self.config.bound:
@@ -121,13 +123,15 @@ class EdgeMarket:
                 f"actions are {action.dtype}{list(action.shape)}: give floats of shape "
                 f"[{n_worlds}, {n_nodes}, {self._width}]"
             )
-        if not (action.size == 0 or (action.min() >= -1.0 and action.max() <= 1.0)):  # False for NaN as well
-            outside = ~(np.abs(action) <= 1.0).all(axis=2)
+        action = np.ascontiguousarray(action, np.float32 if action.dtype == np.float32 else np.float64)
+        strategy = np.empty(action.shape)
+        if not _read(action, strategy):
+            outside = ~(np.abs(action) <= 1.0).all(axis=2)  # NaN as well
             raise ValueError(
                 f"action {action[outside][0].tolist()} is outside Box(-1, 1): give two markups, kept share, threshold "
                 "and a score a model, each from -1 to 1 and finite"
             )
-        return _meaning(action)
+        return strategy
 
     def _advance(self, state: State, strategy: Array, absent: Array | None) -> tuple[State, Array, Array, Array]:
         """The next state, (B, N) profit and cost, and (B,) the exchange's account."""
@@ -181,14 +185,21 @@ class EdgeMarket:
         return (team_reward[:, None] - (gained[:, None] - share)).astype(np.float32)
 
 
-def _meaning(action: Array) -> Array:
-    """(..., 4 + M) strategies of actions in [-1, 1]."""
-    strategy = np.array(action, np.float64)
-    strategy[..., KEEP] = 0.5 * (1.0 + strategy[..., KEEP])
-    strategy[..., THRESHOLD] += 1.0
-    scores = strategy[..., SCORES:]
-    strategy[..., SCORES:] = np.sign(scores) * (np.abs(scores) > DECIDED)
-    return strategy
+@kernel
+def _read(action, strategy):
+    """Writes what actions (B, N, 4 + M) mean into strategy, likewise; returns whether all are within -1 and 1."""
+    valid = True
+    for b in range(action.shape[0]):
+        for i in range(action.shape[1]):
+            for column in range(action.shape[2]):
+                valid &= abs(action[b, i, column]) <= 1.0
+            strategy[b, i, BID_MARKUP], strategy[b, i, ASK_MARKUP] = action[b, i, BID_MARKUP], action[b, i, ASK_MARKUP]
+            strategy[b, i, KEEP] = 0.5 * (1.0 + float(action[b, i, KEEP]))
+            strategy[b, i, THRESHOLD] = 1.0 + float(action[b, i, THRESHOLD])
+            for column in range(SCORES, action.shape[2]):
+                score = action[b, i, column]
+                strategy[b, i, column] = 1.0 if score > DECIDED else -1.0 if score < -DECIDED else 0.0
+    return valid
 
 
 assert (BID_MARKUP, ASK_MARKUP, KEEP, THRESHOLD, SCORES) == (0, 1, 2, 3, 4)  # the order of READY_MADE

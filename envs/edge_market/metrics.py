@@ -18,6 +18,7 @@ from .state import (
     DROPS,
     EARNED,
     FINISHED,
+    LATENCY_BINS,
     LATENCY_LOW,
     LATENCY_RATIO,
     MISSES,
@@ -35,6 +36,10 @@ from .state import (
     State,
 )
 
+SHARES = (0.5, 0.95, 0.99)
+"""Of the tasks done, whose latency is reported."""
+MIDDLES = LATENCY_LOW * LATENCY_RATIO ** (np.arange(LATENCY_BINS) + 0.5)
+"""(LATENCY_BINS,) geometric middles of the bins [s]."""
 METRICS: tuple[str, ...] = (
     "welfare",
     "completion_rate",
@@ -77,8 +82,9 @@ def _measure(step, totals, account, latency, out):
         out[1, b] = finished / arrived
         out[2, b] = total[MISSES] / arrived
         out[3, b] = total[DROPS] / arrived
-        for row, share in ((4, 0.5), (5, 0.95), (6, 0.99)):
-            out[row, b] = _quantile(latency[b], share * finished) if finished > 0 else 0.0
+        out[4, b] = out[5, b] = out[6, b] = 0.0
+        if finished > 0.0:
+            _find_quantiles(latency, finished, out, b)
         out[7, b] = total[CYCLES] / total[CAPACITY] if total[CAPACITY] > 0.0 else 0.0
         together, squares = 0.0, 0.0
         for i in range(n):
@@ -108,11 +114,11 @@ def _measure(step, totals, account, latency, out):
 
 
 @kernel
-def _quantile(counts, wanted):
-    """The geometric middle of the bin in which the `wanted`-th smallest lies [s]."""
-    seen = 0
-    for k in range(len(counts)):
-        seen += counts[k]
-        if seen >= wanted:
-            return LATENCY_LOW * LATENCY_RATIO ** (k + 0.5)
-    return 0.0
+def _find_quantiles(counts, finished, out, b):
+    """Writes the geometric middles of the bins in which the smallest 50, 95 and 99 % end [s] into rows 4 to 6."""
+    seen, row = 0, 0
+    for k in range(counts.shape[1]):
+        seen += counts[b, k]
+        while row < len(SHARES) and seen >= SHARES[row] * finished:
+            out[4 + row, b] = MIDDLES[k]
+            row += 1

@@ -62,9 +62,9 @@ def state_size(config: Config) -> int:
 
 
 @kernel
-def _squash(x):
-    """[0, inf] to [0, 1]: half at 1."""
-    return x / (1.0 + x) if x < 1e9 else 1.0
+def _squash(x, half):
+    """[0, inf] to [0, 1]: half at `half`."""
+    return x / (x + half) if x < 1e9 * half else 1.0
 
 
 @kernel
@@ -117,7 +117,7 @@ def sense(rules, state, obs, adjacency, overview):
                     obs[b, i, at] = 1.0 if own else -1.0
                     obs[b, i, at + 1] = left / (left + rules.work)
                     obs[b, i, at + 2] = patience / (patience + rules.deadline)
-                    obs[b, i, at + 3] = _squash(task[b, k, VALUE] / (task[b, k, WORK] * rules.price_scale))
+                    obs[b, i, at + 3] = _squash(task[b, k, VALUE], task[b, k, WORK] * rules.price_scale)
                     obs[b, i, at + 4] = 0.5 * min(need / patience, 2.0)
                     obs[b, i, at + 5] = 1.0 if there else 0.0
                     obs[b, i, at + 6] = 1.0 if queue[b, i, q, READY] <= now else 0.0
@@ -125,21 +125,21 @@ def sense(rules, state, obs, adjacency, overview):
             obs[b, i, 0] = speed / (2.0 * rules.cpu)
             obs[b, i, 1] = 1.0 if up[b, t_now, i] else 0.0
             obs[b, i, 2] = energy / rules.energy_high if rules.energy_high > 0.0 else 0.0
-            obs[b, i, 3] = _squash(load / rules.deadline)
-            obs[b, i, 4] = _squash(max(tally[b, i, SALES], 0.0) / (speed * rules.deadline))
+            obs[b, i, 3] = _squash(load, rules.deadline)
+            obs[b, i, 4] = _squash(max(tally[b, i, SALES], 0.0), speed * rules.deadline)
             obs[b, i, 5] = count[b, i] / QUEUE_SLOTS
             obs[b, i, 6] = min(tally[b, i, USED], 1.0)
-            obs[b, i, 7] = _squash(tally[b, i, DEMAND] / speed)
+            obs[b, i, 7] = _squash(tally[b, i, DEMAND], speed)
             obs[b, i, 8] = late / QUEUE_SLOTS
             if offered > 0.0:
-                obs[b, i, 9] = _squash(gain * (1.0 + rules.miss_penalty) / (offered * rules.price_scale))
+                obs[b, i, 9] = _squash(gain * (1.0 + rules.miss_penalty), offered * rules.price_scale)
                 obs[b, i, 10] = offered / (offered + rules.work)
-            obs[b, i, 11] = _squash(tally[b, i, PRICE] / rules.price_scale)
+            obs[b, i, 11] = _squash(tally[b, i, PRICE], rules.price_scale)
             obs[b, i, 12], obs[b, i, 13] = tally[b, i, BOUGHT], tally[b, i, SOLD]
-            obs[b, i, 14] = _squash(tally[b, i, BID] / rules.price_scale)
-            obs[b, i, 15] = _squash(tally[b, i, ASK] / rules.price_scale)
-            obs[b, i, 16] = _squash(tally[b, i, POSTED_PRICE] / rules.price_scale)
-            obs[b, i, 17] = _squash(loading[b, i, 1] / rules.deadline)
+            obs[b, i, 14] = _squash(tally[b, i, BID], rules.price_scale)
+            obs[b, i, 15] = _squash(tally[b, i, ASK], rules.price_scale)
+            obs[b, i, 16] = _squash(tally[b, i, POSTED_PRICE], rules.price_scale)
+            obs[b, i, 17] = _squash(loading[b, i, 1], rules.deadline)
             free = memory
             obs[b, i, 19] = tally[b, i, SLOT_PROFIT] / (1.0 + abs(tally[b, i, SLOT_PROFIT]))
             obs[b, i, 20], obs[b, i, 21] = node[b, i, BYZANTINE], node[b, i, CARTEL]
@@ -151,8 +151,8 @@ def sense(rules, state, obs, adjacency, overview):
                 if obs[b, i, at] + obs[b, i, at + 1] > 0.0:
                     free -= size[b, m]
                 obs[b, i, at + 2] = size[b, m] / memory
-                obs[b, i, at + 3] = _squash(model[b, i, m, WANTED] * m_all / max(rules.arrivals, 1e-9))
-                obs[b, i, at + 4] = _squash(waiting[m] / rules.deadline)
+                obs[b, i, at + 3] = _squash(model[b, i, m, WANTED] * m_all, max(rules.arrivals, 1e-9))
+                obs[b, i, at + 4] = _squash(waiting[m], rules.deadline)
                 at += OF_MODEL
             obs[b, i, 18] = max(free, 0.0) / memory
             for d in range(d_all):
@@ -165,17 +165,21 @@ def sense(rules, state, obs, adjacency, overview):
                 obs[b, i, at + 2] = link[b, i, d, 1] / (link[b, i, d, 1] + rules.slot)
                 age = now - heard[b, i, d, SAID_AT]
                 if heard[b, i, d, SAID_AT] >= 0.0:
-                    obs[b, i, at + 3] = _squash(heard[b, i, d, SAID_LOAD] / rules.deadline)
-                    obs[b, i, at + 4] = _squash(heard[b, i, d, SAID_PRICE] / rules.price_scale)
+                    obs[b, i, at + 3] = _squash(heard[b, i, d, SAID_LOAD], rules.deadline)
+                    obs[b, i, at + 4] = _squash(heard[b, i, d, SAID_PRICE], rules.price_scale)
                     obs[b, i, at + 5] = age / (age + rules.deadline)
                 else:
                     obs[b, i, at + 5] = 1.0
-                obs[b, i, at + 6] = _squash(max(free_at[b, i, d] - now, 0.0) / rules.slot)
+                obs[b, i, at + 6] = _squash(max(free_at[b, i, d] - now, 0.0), rules.slot)
                 at += OF_NEIGHBOR
             first = i * (IN_STATE + m_all)
             for entry in range(9):
                 overview[b, first + entry] = obs[b, i, entry]
-            overview[b, first + 9], overview[b, first + 10], overview[b, first + 11] = obs[b, i, 11], obs[b, i, 12], obs[b, i, 13]
+            overview[b, first + 9], overview[b, first + 10], overview[b, first + 11] = (
+                obs[b, i, 11],
+                obs[b, i, 12],
+                obs[b, i, 13],
+            )
             for m in range(m_all):
                 overview[b, first + IN_STATE + m] = model[b, i, m, LOADED]
         overview[b, last - 2] = min(t / rules.max_steps, 1.0)

@@ -185,18 +185,18 @@ def rules_of(config: Config) -> Rules:
     return Rules(**as_given, **derived)
 
 
-def n_tasks(config: Config) -> int:
+def n_tasks(config: Config, rules: Rules) -> int:
     """K: room for four standard deviations more arrivals than the mean of an episode (bursts count threefold)."""
-    mean = rules_of(config).arrivals * config.n_nodes * (config.max_steps + 1)
+    mean = rules.arrivals * config.n_nodes * (config.max_steps + 1)
     spread = math.sqrt(mean) if config.burst == 1.0 else math.sqrt(mean * (1.0 + config.burst * 3.0))
     return max(1, math.ceil(mean + 4.0 * spread))
 
 
-def empty(config: Config, n_worlds: int) -> State:
+def empty(config: Config, rules: Rules, n_worlds: int) -> State:
     """Worlds without a past or a schedule, for `draw` to fill in."""
     b, n, d, q, m = n_worlds, config.n_nodes, config.n_neighbors, QUEUE_SLOTS, config.n_models
-    k, t = n_tasks(config), config.max_steps + 1
-    t_fault = t if rules_of(config).faulty else 1
+    k, t = n_tasks(config, rules), config.max_steps + 1
+    t_fault = t if rules.faulty else 1
     heard = np.zeros((b, n, d, 3))
     heard[..., SAID_AT] = -1.0
     loading = np.zeros((b, n, 2))
