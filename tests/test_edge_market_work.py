@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -332,6 +333,40 @@ def test_profit_under_the_uniform_price_is_not() -> None:
         assert step.counterfactual is not None
         gap = max(gap, np.abs(step.team_reward[:, None] - step.counterfactual - step.reward).max())
     assert gap > 0.1
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_counterfactuals_are_factored(horizon: int) -> None:
+    """G - counterfactual changes with a node's own action exactly as welfare over the horizon does.
+
+    Over one slot the counterfactual itself does not depend on it, which is what the conformance checks ask for.
+    """
+    env, plain = make(counterfactual="absent", horizon=horizon, max_steps=40), make(max_steps=40)
+
+    def welfare(state: State, action: Any) -> Any:
+        total = np.zeros(len(action))
+        for _ in range(horizon):
+            state, step = plain.step(state, action)
+            total += step.team_reward
+        return total
+
+    rng, moved = np.random.default_rng(3), 0.0
+    for state, action, _, step in itertools.islice(play(env), 15, 25):
+        assert step.counterfactual is not None
+        for i in range(len(env.agents)):
+            other = action.copy()
+            other[:, i] = rng.uniform(-1.0, 1.0, other[:, i].shape)
+            again = env.step(state, other)[1]
+            assert again.counterfactual is not None
+            if horizon == 1:
+                assert again.counterfactual[:, i].tobytes() == step.counterfactual[:, i].tobytes()
+            change_of_d = (again.team_reward - again.counterfactual[:, i]) - (
+                step.team_reward - step.counterfactual[:, i]
+            )
+            change_of_g = welfare(state, other) - welfare(state, action)
+            assert change_of_d == pytest.approx(change_of_g, abs=1e-5)
+            moved += np.abs(change_of_g).sum()
+    assert moved > 0.1
 
 
 def test_over_a_longer_horizon_an_absent_node_leaves_the_others_alone() -> None:
