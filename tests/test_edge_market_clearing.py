@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from envs.edge_market.clearing import HIGHEST, LOWEST, RESPONSE, clear_market, new_outcome, new_room
-from envs.edge_market.clearing import Book as BookOf
+from envs.edge_market.book import Book, new_outcome, new_room
+from envs.edge_market.clearing import HIGHEST, LOWEST, RESPONSE, clear_market
 from envs.edge_market.clearing import clear as clear_kernel
 from envs.edge_market.market import find_areas
 
@@ -188,10 +188,10 @@ def test_vcg_in_the_smallest_market() -> None:
     assert outcome.earns[0] == pytest.approx(0.9)
 
 
-def book_of(bid: Any, ask: Any, pairs: Any, finish: Any, area: Any) -> BookOf:
+def book_of(bid: Any, ask: Any, pairs: Any, finish: Any, area: Any) -> Book:
     """One world's book of tasks of 1 Gcycle."""
     n, sides = len(bid), np.array(pairs, np.int32).T  # (2, P)
-    return BookOf(
+    return Book(
         bid=np.array([bid]),
         ask=np.array([ask]),
         work=np.ones((1, n)),
@@ -242,13 +242,16 @@ def test_worlds_are_cleared_apart(rule: str) -> None:
     ones = [market(seed) for seed in (3, 4)]
     n, most = len(ones[0].worth), max(len(one.pairs) for one in ones)
     for order in ((0, 1), (1, 0)):
-        book = BookOf(
-            *(np.zeros((2, n)) for _ in range(3)),
-            *(np.zeros((2, most), np.int32) for _ in range(2)),
-            np.zeros((2, most)),
-            np.zeros(2, np.int32),
-            np.zeros((2, n), np.int32),
-            np.ones(2, np.int32),
+        book = Book(
+            bid=np.zeros((2, n)),
+            ask=np.zeros((2, n)),
+            work=np.zeros((2, n)),
+            buyer=np.zeros((2, most), np.int32),
+            seller=np.zeros((2, most), np.int32),
+            finish=np.zeros((2, most)),
+            n_pairs=np.zeros(2, np.int32),
+            area=np.zeros((2, n), np.int32),
+            n_areas=np.ones(2, np.int32),
         )
         for b, which in enumerate(order):
             one = ones[which]

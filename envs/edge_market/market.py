@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels import kernel
-from .clearing import Book, clear, new_outcome, new_room
+from .book import Book, new_outcome, new_room
+from .clearing import clear
 from .models import wait_for_model
 from .queues import insert, take_out
 from .state import (
