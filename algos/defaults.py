@@ -33,8 +33,10 @@ _ON_POLICY, _OFF_POLICY = ("mappo", "ippo"), ("maddpg", "iddpg")
 _ROWS = {"log_every": 5_000}
 _WORLDS = {"n_worlds": 128, **_ROWS}
 
-# Welfare is what is asked for. Eight numbers an action: a bonus for entropy would keep all of them noisy.
-_MARKET = {"reward": "team", "ent_coef": 0.0, "init_std": 0.4}
+# Welfare is what is asked for. What a bid is good for shows within the ten slots that a task has; what other tasks
+# bring after that only adds noise.
+_MARKET = {"reward": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.0, "init_std": 0.4}
+_MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
 
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults

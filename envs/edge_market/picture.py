@@ -7,11 +7,11 @@ Nothing here needs a display. The plane is drawn at `SUPERSAMPLE` times its size
                           others
     number in it          tasks it holds
     squares below         models in memory, each of its colour; hollow: being read
-    number above          last price in its area [credits/Gcycle]
+    number above          last price in its area [credits/Gcycle], where there are at most `FEW` nodes
     line                  link; dotted: cut
     arrow, amount         task that was sold in the last slot, towards who takes it; money is paid when it is delivered
     dot on a line         task on its way
-    mask, crown           a byzantine node; a member of the cartel
+    diamond, crown        a byzantine node; a member of the cartel
 
 Axes: N nodes, M models.
 """
@@ -51,6 +51,8 @@ from .state import (
 SIDE, HEADER, FOOTER = 640, 58, 34
 """Of the square plane, the counters above it and the legend below [pixels]."""
 SUPERSAMPLE = 2
+FEW = 24
+"""Nodes that can each have a price above them without hiding one another."""
 RIM = 0.14
 """Room around the plane, over its side."""
 
@@ -75,7 +77,7 @@ def draw(env: EdgeMarket, state: State, world: int) -> NDArray[np.uint8]:
     pygame.transform.smoothscale(surface, (SIDE, SIDE), picture.subsurface((0, HEADER, SIDE, SIDE)))
     _write_names(picture, canvas, state, world, size, labels)
     _write_counters(picture, env, state, world)
-    _write_legend(picture)
+    _write_legend(picture, node)
     pixels = np.frombuffer(pygame.image.tobytes(picture, "RGB"), np.uint8)
     return pixels.reshape(HEADER + SIDE + FOOTER, SIDE, 3).copy()  # (height * width * 3,) -> (height, width, 3)
 
@@ -221,13 +223,16 @@ def _write_names(
         x, y = _at(state, world, i)
         ink = paint.readable_on(paint.agent_colour(i))
         paint.write(picture, str(int(state.n_held[world, i])), max(11, round(1.1 * small)), ink, *pixel(x, y))
-        price = f"{state.tally[world, i, PRICE]:.2f}"
-        paint.write(picture, price, min(small, 17), paint.INK, *pixel(x, y + 1.95 * radius))
+        if len(size) <= FEW:
+            price = f"{state.tally[world, i, PRICE]:.2f}"
+            paint.write(picture, price, min(small, 17), paint.INK, *pixel(x, y + 1.95 * radius))
     for (x, y), text in labels:
         right, down = pixel(x, y)
-        width = paint.text_width(text, 14)
-        pygame.draw.rect(picture, paint.WHITE, (round(right - width / 2) - 3, round(down) - 8, width + 6, 16), 0, 4)
-        paint.write(picture, text, 14, paint.OKABE_ITO[6], right, down)
+        height = 14 if len(size) <= FEW else 11
+        width = paint.text_width(text, height)
+        frame = (round(right - width / 2) - 3, round(down) - height // 2 - 1, width + 6, height + 2)
+        pygame.draw.rect(picture, paint.WHITE, frame, 0, 4)
+        paint.write(picture, text, height, paint.OKABE_ITO[6], right, down)
 
 
 def _write_counters(picture: pygame.Surface, env: EdgeMarket, state: State, world: int) -> None:
@@ -245,6 +250,12 @@ def _write_counters(picture: pygame.Surface, env: EdgeMarket, state: State, worl
         paint.write(picture, caption, 13, paint.MUTED, x, 0.8 * HEADER)
 
 
-def _write_legend(picture: pygame.Surface) -> None:
-    text = "ring: load, inner ring: taken from others    squares: models    arrow: sold, and its price    above: price"
-    paint.write(picture, text, 14, paint.MUTED, SIDE / 2, HEADER + SIDE + FOOTER / 2)
+def _write_legend(picture: pygame.Surface, node: NDArray[np.float64]) -> None:
+    parts = ["ring: load, inner: of others", "squares: models", "arrow: sold, and its price"]
+    if len(node) <= FEW:
+        parts.append("above: price")
+    if node[:, BYZANTINE].any():
+        parts.append("diamond: lies")
+    if node[:, CARTEL].any():
+        parts.append("crown: cartel")
+    paint.write(picture, "    ".join(parts), 14, paint.MUTED, SIDE / 2, HEADER + SIDE + FOOTER / 2)
