@@ -13,25 +13,31 @@ from envs.edge_market.senses import HEAD_TASKS, OF_MODEL, OF_NODE, OF_TASK
 from envs.edge_market.state import (
     ARRIVES,
     ASK,
+    BID,
     BYZANTINE,
     CARTEL,
     DEADLINE,
+    DEMAND,
     LEVELS,
     LOADED,
     MEMORY,
     MODEL,
     NOBODY,
     ORIGIN,
+    POSTED_PRICE,
     PRICE,
+    READY,
     SAID_AT,
     SAID_LOAD,
     SAID_PRICE,
     SHARE,
     SPEED,
+    USED,
     VALUE,
     WANTED,
     WORK,
     State,
+    X,
 )
 
 
@@ -248,6 +254,83 @@ def test_a_node_sees_its_own_queue_and_models() -> None:
             wanted = state.model[b, i, :, WANTED] * 4 / env.rules.arrivals
             assert models[:, 3] == pytest.approx(q(wanted), abs=1e-5)
     assert step.state[:, -2] == pytest.approx(60 / 200)
+
+
+def test_every_other_entry_of_an_observation() -> None:
+    """By the table in the manual: what `test_a_node_sees_its_own_queue_and_models` and the neighbours' test leave."""
+    env = make("byzantine-16", load=1.3, rule="posted", failures=4.0, partition=0.5)
+    seen: set[str] = set()
+    for steps in (25, 60, 110):
+        state, step = roll(env, range(3), steps)
+        now, q, mean_deadline = steps * env.step_seconds, lambda x: x / (1 + x), env.config.deadline
+        for b in range(3):
+            for i in range(16):
+                o, speed, tally = step.obs[b, i], state.node[b, i, SPEED], state.tally[b, i]
+                up = state.up[b, steps]
+                energy = 0.05 + 0.4 * state.energy[b, steps, i] / LEVELS
+                expected = {
+                    1: up[i],
+                    2: energy / 0.45,
+                    6: tally[USED],
+                    7: q(tally[DEMAND] / speed),
+                    12: state.partner[b, i] != NOBODY,
+                    13: (state.partner[b] == i).any(),
+                    14: q(tally[BID]),
+                    15: q(tally[ASK]),
+                    16: q(tally[POSTED_PRICE]),
+                    17: q(state.loading[b, i, 1] / mean_deadline),
+                    19: step.reward[b, i] / (1 + abs(step.reward[b, i])),
+                    20: state.node[b, i, BYZANTINE],
+                    21: state.node[b, i, CARTEL],
+                }
+                reading = state.loading[b, i, 0]
+                inside = [m for m in range(4) if state.model[b, i, m, LOADED] or m == reading]
+                expected[18] = 1 - state.model_size[b, inside].sum() / 6.0
+                ahead, late, best = 0.0, 0, (0.0, 0.0)
+                waiting = np.zeros(4)
+                for h, k in enumerate(state.held[b, i, : state.n_held[b, i]]):
+                    left, m = state.queue[b, i, h, 0], state.task_int[b, k, MODEL]
+                    alone, patience = left / speed, state.task[b, k, DEADLINE] - now
+                    there = state.model[b, i, m, LOADED] > 0
+                    wait = state.loading[b, i, 1] + (0.0 if reading == m else state.model_size[b, m] / 4.0)
+                    need = alone + (ahead if there else max(ahead, wait))
+                    waiting[m] += alone
+                    ahead += alone * (alone <= patience)
+                    if need > patience:
+                        late += 1
+                        fresh = state.task_int[b, k, ORIGIN] == i and left == state.task[b, k, WORK]
+                        best = max(best, (float(state.task[b, k, VALUE]), left)) if fresh else best
+                    if h < HEAD_TASKS:
+                        expected[OF_NODE + OF_TASK * h + 4] = 0.5 * min(need / patience, 2.0)
+                        expected[OF_NODE + OF_TASK * h + 6] = state.queue[b, i, h, READY] <= now
+                        seen.add("on its way" if state.queue[b, i, h, READY] > now else "there")
+                expected[8] = late / 12
+                expected[9] = q(best[0] * 1.3 / best[1]) if best[1] else 0.0
+                expected[10] = best[1] / (best[1] + 1.0)
+                for m in range(4):
+                    at = OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * m
+                    expected |= {
+                        at + 1: m == reading,
+                        at + 2: state.model_size[b, m] / 6.0,
+                        at + 4: q(waiting[m] / 2.0),
+                    }
+                for d, j in enumerate(state.neighbor[b, i].tolist()):
+                    at = OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * 4 + 7 * d
+                    if j == NOBODY:
+                        continue
+                    side = (state.node[b, [i, j], X] < 0.5 * env.rules.side).tolist()
+                    works = up[i] and up[j] and not (state.cut[b, steps] and side[0] != side[1])
+                    assert step.adjacency[b, i, j] == works
+                    bandwidth, latency = state.link[b, i, d]
+                    free = max(state.link_free[b, i, d] - now, 0.0)
+                    expected |= {at: 1.0 if works else -1.0, at + 1: bandwidth / 7.5, at + 2: latency / (latency + 0.2)}
+                    expected |= {at + 4: q(state.heard[b, i, d, SAID_PRICE]), at + 6: free / (free + 0.2)}
+                    seen |= {"works" if works else "cut", "busy" if free else "free"}
+                assert {k: float(o[k]) for k in expected} == pytest.approx(
+                    {k: float(v) for k, v in expected.items()}, abs=2e-6
+                ), (b, i)
+                seen |= {f"{k}" for k in (9, 12, 13, 17) if expected[k] > 0}
+    assert seen == {"on its way", "there", "works", "cut", "busy", "free", "9", "12", "13", "17"}
 
 
 def test_a_worlds_end_is_no_edge_to_fall_from() -> None:
