@@ -34,8 +34,8 @@ _ROWS = {"log_every": 5_000}
 _WORLDS = {"n_worlds": 128, **_ROWS}
 
 # Welfare is what is asked for. What a bid is good for shows within the ten slots that a task has; what other tasks
-# bring after that only adds noise. Eight numbers an action: the usual bonus for entropy keeps all of them noisy, without
-# one bids stay where they were when the noise was gone.
+# bring after that only adds noise. Eight numbers an action: the usual bonus for entropy keeps all of them noisy; with
+# none, bids stay where they were when the noise was gone.
 _MARKET = {"reward": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.002, "init_std": 0.4}
 _MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
 

@@ -1,7 +1,8 @@
 """Does MAPPO make more welfare than every heuristic, and does it find the equilibrium of a bargain?
 
     python benchmarks/edge_market_learning.py --tasks village-8 --seeds 5     # the real command, shipped defaults
-    python benchmarks/edge_market_learning.py --tasks duopoly-2 --seeds 3
+    python benchmarks/edge_market_learning.py --tasks duopoly-2 --seeds 3 -- --algo.reward individual
+    python benchmarks/edge_market_learning.py --algo maddpg --seeds 1
     python benchmarks/edge_market_learning.py --heuristics                    # heuristics and the bound only
     python benchmarks/edge_market_learning.py --table                         # only prints what the results hold
 
@@ -50,10 +51,16 @@ CURVES = {"step": "step", "seconds": "time/training_seconds", "welfare": "env/we
 """What is kept of a run's curve: name in results/edge_market_learning_curves.jsonl, and in metrics.jsonl."""
 
 
-def training(task: str, seed: int, minutes: float, episodes: int, passed: tuple[str, ...], work: Path) -> Training:
-    """The command of one task and seed."""
-    options = ("--env", "edge_market", "--env.task", task, "--algo", "mappo", *passed)
-    return Training(" ".join(["edge_market", task, *passed]), options, seed, minutes, episodes, work, CURVES)
+def training(task: str, algo: str, seed: int, passed: tuple[str, ...], given: argparse.Namespace) -> Training:
+    """The command of one task, algorithm and seed."""
+    options = ("--env", "edge_market", "--env.task", task, "--algo", algo, *passed)
+    name = " ".join(["edge_market", key_of(task, algo, passed)])
+    return Training(name, options, seed, given.minutes, given.episodes, given.work, CURVES)
+
+
+def key_of(task: str, algo: str, passed: tuple[str, ...]) -> str:
+    """How results are named."""
+    return " ".join([task, *([] if algo == "mappo" else [algo]), *passed])
 
 
 def market(task: str, worlds: int) -> tuple[EdgeMarket, VectorView]:
@@ -180,6 +187,7 @@ def main() -> int:
     passed = tuple(words[cut + 1 :])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=["village-8"])
+    parser.add_argument("--algo", default="mappo")
     parser.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, ...")
     parser.add_argument("--minutes", type=float, default=10.0, help="longest time of a command; 0: none")
     parser.add_argument("--episodes", type=int, default=50, help="of each policy")
@@ -198,7 +206,7 @@ def main() -> int:
 
     failed, data = 0, given.out.with_name(given.out.stem + "_curves.jsonl")
     for task in given.tasks:
-        key = " ".join([task, *passed])
+        key = key_of(task, given.algo, passed)
         row: dict[str, Any] = {"baselines": baselines(task, given.episodes, bound=not given.no_bound)}
         results[key] = row
         if task == "duopoly-2":
@@ -206,7 +214,7 @@ def main() -> int:
         report.write(given.out, {"rows": results}, quiet=True)
         if given.heuristics:
             continue
-        jobs = [training(task, seed, given.minutes, given.episodes, passed, given.work) for seed in range(given.seeds)]
+        jobs = [training(task, given.algo, seed, passed, given) for seed in range(given.seeds)]
         row["learned"], row["runs"], curves = {}, [], {}
         for one, run in trainings.results(jobs, jobs=given.jobs, fresh=given.fresh):
             folder = report.ROOT / one.folder / f"seed-{one.seed}"
