@@ -38,6 +38,7 @@ _WORLDS = {"n_worlds": 128, **_ROWS}
 # none, bids stay where they were when the noise was gone.
 _MARKET = {"reward": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.002, "init_std": 0.4}
 _MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
+_MARKET_OFF_POLICY = {name: _MARKET[name] for name in ("reward", "gamma")}
 
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
@@ -46,6 +47,7 @@ OURS: dict[tuple[str, str], Defaults] = {
         (_ON_POLICY, "edge_market", Defaults({"total_steps": 5_000_000}, _MARKET)),
         (_ON_POLICY, "spread", Defaults(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE)),
         (_OFF_POLICY, "warehouse", Defaults({"total_steps": 1_000_000, **_WORLDS}, _WAREHOUSE_OFF_POLICY)),
+        (_OFF_POLICY, "edge_market", Defaults({"total_steps": 300_000, **_WORLDS}, _MARKET_OFF_POLICY)),
         (_OFF_POLICY, "spread", Defaults({"total_steps": 400_000, **_WORLDS}, _MPE_OFF_POLICY)),
     )
     for algo in algos
