@@ -43,8 +43,12 @@ def vector(task: str, worlds: int = 64, *, name: str = "warehouse", parts: bool 
     clock = _parts() if parts else None
     env = importlib.import_module("envs").vector(name, worlds, task, stagger=True)
     env.reset(0)
-    agents = len(env.agents)
-    drawn = np.random.default_rng(0).integers(env.action_space.n, size=(PREPARED, worlds, agents))
+    agents, chance = len(env.agents), np.random.default_rng(0)
+    if hasattr(env.action_space, "n"):
+        drawn = chance.integers(env.action_space.n, size=(PREPARED, worlds, agents))
+    else:
+        size = (PREPARED, worlds, agents, *env.action_space.shape)
+        drawn = chance.uniform(env.action_space.low, env.action_space.high, size).astype(np.float32)
     actions = itertools.cycle(list(drawn))
     return Case(lambda: env.step(next(actions)), worlds, agents, clock)
 
@@ -120,6 +124,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "intersection busy-16": partial(vector, "busy-16", name="intersection"),
     "signals grid-2x2": partial(vector, "grid-2x2", name="signals"),
     "signals grid-4x4": partial(vector, "grid-4x4", name="signals"),
+    **{f"edge_market {task}": partial(vector, task, name="edge_market") for task in ("village-8", "city-50")},
     "dict medium-8": partial(dicts, "medium-8"),
     "dict intersection cross-8": partial(dicts, "cross-8", name="intersection"),
     "dict intersection busy-16": partial(dicts, "busy-16", name="intersection"),

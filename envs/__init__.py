@@ -46,6 +46,7 @@ ENVS: dict[str, str] = {
     "spread": "coterie/spread_v0",
     "intersection": "coterie/intersection_v0",
     "signals": "coterie/signals_v0",
+    "edge_market": "coterie/edge_market_v0",
 }
 """Name, which is also the module's name, and the versioned name in PettingZoo's registry."""
 

@@ -1,7 +1,9 @@
 """How kernels are compiled: scalar loops over arrays, by numba, cached on disk.
 
 A loop that reads `state.field[b, i]` may count references to `field`, atomically, at every read: bind the arrays of a
-named tuple to names before the loop wherever a profile shows it. It has made loops ten times as fast.
+named tuple to names before the loop wherever a profile shows it. It has made loops ten times as fast. Bind them once
+for all worlds, not in each: a kernel that takes one world's rows counts them again for every world, which was half of
+the time of the edge market's slot.
 """
 
 from __future__ import annotations

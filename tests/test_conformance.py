@@ -17,7 +17,9 @@ from envs.conformance import PARALLEL_CHECKS, VECTOR_CHECKS
 from envs.core import Step
 from envs.parallel import ParallelView
 
-SMALL: dict[str, dict[str, Any]] = {name: {"max_steps": 60} for name in ("warehouse", "intersection", "signals")}
+SMALL: dict[str, dict[str, Any]] = {
+    name: {"max_steps": 60} for name in ("warehouse", "intersection", "signals", "edge_market")
+}
 """Shorter episodes, so that the checks see whole ones in little time."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "intersection": [
@@ -35,6 +37,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {},
         {"continuous": True, "battery": True, "battery_capacity": 0.05, "counterfactual": "stop", "comm_blocked": True},
         {"task": "tiny-2", "dispatch": "claim", "counterfactual": "absent", "route_hint": False},
+    ],
+    "edge_market": [
+        {},
+        {"discrete": True, "rule": "vcg", "counterfactual": "absent", "failures": 2.0, "partition": 0.5},
+        {"task": "duopoly-2", "rule": "posted", "bound": True},
     ],
 }
 """Arguments worth the whole set of checks, by environment."""

@@ -1,0 +1,179 @@
+"""Edge resource market: edge nodes with scarce compute, memory and bandwidth trade work with their neighbours.
+
+| property      | value                                                                                          |
+|---------------|------------------------------------------------------------------------------------------------|
+| import        | `from envs import edge_market` (clone), `from coterie.envs import edge_market` (installed)     |
+| PettingZoo    | `pettingzoo.make("parallel", "coterie/edge_market_v0", task="village-8")`, also `"aec"`        |
+| agents        | `node_0` ... `node_{N-1}`; N = `n_nodes`                                                       |
+| actions       | `Box(-1, 1, (4 + M,))`, M = `n_models`, or `Discrete(8)` with `discrete=True`                  |
+| observations  | `Box(-1, 1, (O,))`, O = 43 + 5 M + 7 D, D = `n_neighbors`                                      |
+| state         | `Box(-1, 1, (S,))`, S = N (12 + M) + 2                                                         |
+| control step  | a slot of `slot_seconds` (0.2 s); the time limit is `max_steps` (200: 40 s)                    |
+| agents die    | never; a failed node stays an agent whose actions do nothing                                   |
+
+Interests are mixed: each node has its own profit, together they have a welfare. Money is in credits, work in Gcycles,
+prices in credits/Gcycle; the *price scale* is the mean value of a Gcycle of users' work (1 credit).
+
+**The world.** Nodes lie in a plane with 8 of them a square kilometre, linked to near ones (a spanning tree, then the
+shortest others within `radio_range`; at most D links each). A node has a processor [Gcycles/s], memory for models [GB]
+and an energy price that jumps now and then; a link has a bandwidth [MB/s] each way and a latency [s]. Users give nodes
+tasks by a schedule drawn at reset, Poisson or bursty (a busy and a calm state, node by node): work, input size,
+deadline, value, and which of M models it needs. A node holds at most 12 tasks, those on their way to it included; an
+arrival that finds no room is dropped. Results are small; their way back is not simulated. What a node remembers of
+demand are running means over about 20 slots.
+
+**A slot**, in this order. *Offers*: of its own tasks that have not begun and are projected to need at least
+`threshold` times the time left to their deadline (work ahead of it, loading of its model and its own work; infinite
+without hope), a node offers the one whose leaving is worth most to it: the energy it saves if the task could be done at
+home, else its value and the penalty saved. With such a task a node is a buyer of computing and bids; otherwise it is a
+seller and asks. *Pairs*: a task may go to a linked neighbour that sells, has room for its work and, by the load it
+reports, would do it in time. *Clearing* by the chosen rule; one task of a buyer and one of a seller a slot.
+*Transport*: a link sends one input after the other. *Models*: one that a waiting task needs is read into memory, or
+else one to keep; models of no higher (of lower) score make room, the lowest first, then the least recently used.
+*Processors* run tasks of loaded models, earliest deadline first: own ones within the kept share of the slot, sold ones
+within the rest, then any; a task that cannot be done in time any more is left alone. *Deadlines*: what is late is
+missed and leaves. Then nodes fail or come back, links are cut, new tasks arrive, and nodes whose turn it is talk to
+their neighbours.
+
+Payments are made on delivery in time, so they bind both sides: who took a task and misses it is not paid and is charged
+the penalty. Every task is at every moment exactly one of queued, running, in transit, done, missed or dropped (or not
+yet there): `State.status`.
+
+**Clearing rules** (`rule`): `posted` price, which follows demand; `uniform`-price double auction (default); `mcafee`;
+`vcg`. Their claims and sources stand in `clearing`, which can be used by itself (`clear_market`): nobody who reports
+truly loses under any of them; payments balance under `posted` and `uniform`, leave a surplus under `mcafee` and need a
+deficit under `vcg`, reported as `payments_balance`; the truth is best for all under `posted`, `mcafee` and `vcg`,
+within a slot. Every part of the net that holds together is a market area with a price of its own.
+
+**Actions**, a Box of numbers from -1 to 1:
+
+| index   | meaning                                                                                            |
+|---------|----------------------------------------------------------------------------------------------------|
+| 0       | bid markup: the bid is what leaving is worth plus this times the price scale, at least 0           |
+| 1       | ask markup: the ask is the energy price plus this times the price scale, at least 0                |
+| 2       | kept share of the processor, -1 none, 1 all: sold work waits for its share, and a node takes no    |
+|         | more of it than what is not kept does in `sale_seconds`                                            |
+| 3       | threshold, -1: 0, offer anything; 0: 1, what would be late; 1: offer nothing                       |
+| 4 ...   | for each model: above 2/3 keep it (it is read ahead of need, and gives way only to another such),  |
+|         | below -2/3 let it go (it gives way to all others, and to read it for a task none of them does);    |
+|         | between, models come as tasks need them and the least recently used goes                           |
+
+Discrete, with scores of 0: 0 alone (offer nothing, keep all), 1 truthful (markups 0, keep half, offer what would be
+late), 2 truthful and early (threshold 0.6), 3 bid low (markup -0.3), 4 ask high (markup 0.3), 5 generous (keep
+nothing), 6 reserved (keep 0.8, ask markup 0.3), 7 hand on (threshold 0.2, bid markup 0.3, keep nothing).
+
+**Observation**, per node; q(x) = x / (1 + x); D-bar is the mean deadline `deadline` [s], p the price scale:
+
+| index    | meaning                                                                                  | range    |
+|----------|------------------------------------------------------------------------------------------|----------|
+| 0        | speed over twice the mean                                                                | [0, 1]   |
+| 1        | it works                                                                                 | 0, 1     |
+| 2        | energy price over `energy_high`                                                          | [0, 1]   |
+| 3        | its work L [s] that can still be done in time, q(L / D-bar)                              | [0, 1)   |
+| 4        | of others' work it took [s], likewise                                                    | [0, 1)   |
+| 5        | share of its queue slots in use                                                          | [0, 1]   |
+| 6        | share of the processor used in the last slot                                             | [0, 1]   |
+| 7        | running mean of arriving work over its speed, q                                          | [0, 1)   |
+| 8        | tasks projected to be late over 12                                                       | [0, 1]   |
+| 9        | worth per Gcycle of the most valuable own task among them that has not begun, q(. / p)   | [0, 1)   |
+| 10       | the work w of that task over w + `work`                                                  | [0, 1)   |
+| 11       | last price in its area, q(. / p)                                                         | [0, 1)   |
+| 12, 13   | it sold a task on in the last slot; it took one                                          | 0, 1     |
+| 14, 15   | its last bid (0 if none); what it would ask or asked, q(. / p)                           | [0, 1)   |
+| 16       | its posted price, q(. / p)                                                               | [0, 1)   |
+| 17       | time left for the model being read, q(. / D-bar)                                         | [0, 1)   |
+| 18       | free share of its memory                                                                 | [0, 1]   |
+| 19       | profit x in the last slot, x / (1 + abs(x))                                              | (-1, 1)  |
+| 20, 21   | it is one of the byzantine nodes; it is in the cartel                                    | 0, 1     |
+| 22 ...   | for each of its 3 tasks of earliest deadline:                                            |          |
+|   +0     | 1 its own, -1 taken from a neighbour, 0 none (then all seven are 0)                      | -1, 0, 1 |
+|   +1     | work left w over w + `work`                                                              | (0, 1)   |
+|   +2     | time to its deadline t over t + D-bar                                                    | [0, 1)   |
+|   +3     | value per Gcycle, q(. / p)                                                               | [0, 1)   |
+|   +4     | time it is projected to need over twice that to its deadline, at most 1                  | [0, 1]   |
+|   +5, 6  | its model is loaded; its input is there                                                  | 0, 1     |
+| 43 ...   | for each model:                                                                          |          |
+|   +0, 1  | loaded; being read                                                                       | 0, 1     |
+|   +2     | size over the node's memory                                                              | [0, 1]   |
+|   +3     | running mean of own arrivals that need it over an equal share of a mean node's, q        | [0, 1)   |
+|   +4     | work held that needs it [s], q(. / D-bar)                                                | [0, 1)   |
+| then     | for each of the D links, shortest first:                                                 |          |
+|   +0     | 1 works, -1 cut or the neighbour is down, 0 no link (then all seven are 0)               | -1, 0, 1 |
+|   +1     | bandwidth over 1.5 times the mean                                                        | [0, 1]   |
+|   +2     | latency l over l + `slot_seconds`                                                        | [0, 1)   |
+|   +3, 4  | what the neighbour last said: its load [s], q(. / D-bar); its ask, q(. / p)              | [0, 1)   |
+|   +5     | how long ago that was: t over t + D-bar; 1 if it never spoke                             | [0, 1]   |
+|   +6     | time until the link is free, q(. / `slot_seconds`)                                       | [0, 1)   |
+
+**State** for centralised critics: of each node entries 0 to 8, 11, 12 and 13 of its observation and which models are
+loaded; time over the time limit; whether the middle is cut.
+
+**Reward** of a node, its profit: the value of its own tasks done in time less what it pays for those done elsewhere,
+what it earns for others' tasks done in time, minus the energy of all it ran, minus `miss_penalty` times the value of
+each task that was missed or dropped in its hands. The team reward G, welfare, is the sum of profits and of the
+exchange's account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed
+or dropped in the node's hands, 1 for a slot that ends with more work than it does in D-bar. **Counterfactual**
+(`counterfactual="absent"`): the others' welfare had the node not been there; see `EdgeMarket.counterfactual` for
+`horizon`. Where all that is sold in a slot is done in it and reports are true, G less that is under `vcg` exactly the
+node's profit, and a buyer pays Clarke's externality (a test holds it to that).
+
+**Faults and malice**, all in the schedule. Nodes fail (`failures`) and lose what they hold, memory included. A
+partition cuts all links across the middle for a share of the episode, and what is on its way there is dropped.
+`byzantine` nodes tell neighbours and the market that they have no load, and ask half of what their action says. A
+`cartel` never asks less than `cartel_price`. Their actions are theirs otherwise.
+
+**Communication**: neighbours over links that work hear each other, `adjacency`; within the world a node speaks every
+`gossip_every` slots.
+
+**Heuristics** (`heuristic`, the policy `envs.heuristic` gives; all in `heuristic.py`): `truthful` (default),
+`proportional`, `greedy`, `local`. **The bound** (`bound=True`): a linear programme that knows everything, see
+`bound`; it takes seconds a world, so it is for evaluations.
+
+**Metrics**, over the episode so far: `welfare` [credits]; `bound_share`, welfare so far over the bound of the whole
+episode (only with `bound=True`); `completion_rate`, `miss_rate` and `drop_rate`, tasks done in time, missed at their
+deadline, and dropped (no room, or a failure) over tasks arrived; `latency_p50`, `latency_p95`, `latency_p99`, from
+arrival to the end of tasks done in time [s], to within 8 %; `utilisation` of processors; `fairness`, Jain's index of
+nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`, Gini's coefficient of profits, losses
+counted as 0 (0 equal); `price`, mean over slots that had one, and `price_volatility`, their standard deviation over
+it; `offloaded_share`, trades over arrivals; `cold_starts`, models read because a task waited; `payments_balance`, what
+buyers paid less what sellers got [credits], a deficit if negative; `overload_share` of nodes and slots.
+
+**Tasks**: `duopoly-2`: two nodes, each the other's only market, draw new private costs in every slot and can do half of
+their tasks only at the other's: a bargain with private information, see `bargain`; `village-8` (default); `city-50`;
+`bursty-8`; `partition-16`: a partition for two fifths of the episode, and failing nodes; `byzantine-16`: a quarter
+lie, a quarter are a cartel; `serving-12`: 8 models, of which a node holds about 3.
+
+**Arguments** are the fields of `Config`, documented there.
+
+**Versions.** 0: first.
+"""
+
+from functools import partial
+
+from .. import aec_env, parallel_env
+from .config import DEFAULT_TASK, TASKS, Config
+from .env import VERSION, EdgeMarket
+from .heuristic import HEURISTICS, heuristic
+
+__all__ = [
+    "DEFAULT_TASK",
+    "HEURISTICS",
+    "TASKS",
+    "VERSION",
+    "Config",
+    "EdgeMarket",
+    "build",
+    "env",
+    "heuristic",
+    "parallel_env",
+    "raw_env",
+]
+
+
+def build(config: Config) -> EdgeMarket:
+    """The environment of a configuration."""
+    return EdgeMarket(config)
+
+
+parallel_env = partial(parallel_env, "edge_market")
+env = raw_env = partial(aec_env, "edge_market")

@@ -1,0 +1,225 @@
+"""What can be set on an edge market, and the named tasks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Config:
+    """One edge market. Every field is an argument of `envs.make("edge_market", ...)` and an option `--env.FIELD`."""
+
+    n_nodes: int = 8
+    """Edge nodes: the agents."""
+    rule: Literal["posted", "uniform", "mcafee", "vcg"] = "uniform"
+    """How the market clears: posted price, uniform-price double auction, McAfee's double auction, VCG."""
+    discrete: bool = False
+    """Discrete(8) ready-made strategies instead of the Box of markups, shares and scores."""
+    max_steps: int = 200
+    """Time limit [slots]."""
+    slot_seconds: float = 0.2
+    """Length of a slot [s]."""
+    n_neighbors: int = 4
+    """Most links a node has; at least 2."""
+    radio_range: float = 0.55
+    """Nodes nearer than this are linked, nearest first [km]; the plane has 8 nodes a square kilometre."""
+    cpu: float = 2.0
+    """Mean processor speed of a node [Gcycles/s]."""
+    cpu_spread: float = 0.5
+    """Speeds are uniform within this share of the mean."""
+    memory: float = 6.0
+    """Memory of a node for models [GB]."""
+    n_models: int = 4
+    """K: models that tasks need."""
+    model_size: float = 2.0
+    """Mean size of a model [GB] ..."""
+    model_spread: float = 0.5
+    """... uniform within this share of it."""
+    load_rate: float = 4.0
+    """How fast a model is read into memory [GB/s]; 0: models stay where they start."""
+    popularity: float = 1.0
+    """Exponent of Zipf's law by which a node's users prefer models, in an order of their own; 0: all alike."""
+    strangers: bool = False
+    """A node's users need only models that it does not start with, where there are any."""
+    bandwidth: float = 5.0
+    """Mean bandwidth of a link in each direction [MB/s], uniform within half of it."""
+    latency: float = 0.01
+    """Latency of a link: this [s] and as much again for each kilometre."""
+    energy_low: float = 0.05
+    """Least energy price of a node's computing [credits/Gcycle]."""
+    energy_high: float = 0.45
+    """Highest, likewise; prices are uniform between the two ..."""
+    energy_churn: float = 0.02
+    """... and drawn anew with this probability a slot, node by node."""
+    load: float = 0.85
+    """Mean work that arrives over what all nodes together can do."""
+    imbalance: float = 0.8
+    """Nodes' shares of the arrivals are uniform within this share of an equal one."""
+    burst: float = 1.0
+    """Arrival rate in the busy state over that in the calm one; 1: plain Poisson arrivals."""
+    burst_seconds: float = 3.0
+    """Mean length of a busy spell [s]; a calm one lasts three times as long."""
+    work: float = 1.0
+    """Mean work of a task [Gcycles] ..."""
+    work_spread: float = 0.75
+    """... uniform within this share of it."""
+    size: float = 1.0
+    """Mean input of a task [MB], uniform within half of it."""
+    deadline: float = 2.0
+    """Mean time to a task's deadline [s] ..."""
+    deadline_spread: float = 0.5
+    """... uniform within this share of it."""
+    value_low: float = 0.5
+    """Least value of work done in time [credits/Gcycle] ..."""
+    value_high: float = 1.5
+    """... and highest; uniform between the two."""
+    miss_penalty: float = 0.3
+    """Charged to who holds a task when it is missed or dropped, over the task's value."""
+    sale_seconds: float = 2.0
+    """What is not kept of so many seconds of a node's processor is the most sold work it holds [s]."""
+    gossip_every: int = 3
+    """Slots between a node's words to its neighbours."""
+    failures: float = 0.0
+    """Mean number of failures of a node in an episode; each lasts a tenth of the episode on average."""
+    partition: float = 0.0
+    """Share of the episode in which no link crosses the middle of the plane."""
+    byzantine: float = 0.0
+    """Share of nodes, drawn at reset, that report no load and half their price, to neighbours and to the market."""
+    cartel: float = 0.0
+    """Share of nodes, drawn at reset, that never ask less than `cartel_price`."""
+    cartel_price: float = 1.0
+    """What a cartel asks at least [credits/Gcycle]."""
+    counterfactual: Literal["none", "absent"] = "none"
+    """Fill `Step.counterfactual`: the others' welfare had the node not been there."""
+    horizon: int = 1
+    """Slots over which a counterfactual is rolled out, all others' actions held."""
+    heuristic: Literal["truthful", "proportional", "greedy", "local"] = "truthful"
+    """Which hand-written policy `envs.heuristic` gives."""
+    bound: bool = False
+    """Solve the linear programme of the bound at every reset (seconds a world) and report `bound_share`."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for values that make no market."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kinds = _KINDS.get(str(field.type))
+            if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+                raise ValueError(
+                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
+                )
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        for low, high in (("energy_low", "energy_high"), ("value_low", "value_high")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(
+                    f"{low}={getattr(self, low)!r} is above {high}={getattr(self, high)!r}: give {low} no more than it"
+                )
+        largest = (1.0 + self.model_spread) * self.model_size
+        if self.memory < largest:
+            raise ValueError(
+                f"memory={self.memory!r} may not hold the largest model, {largest:g} GB: give as much memory, or "
+                "smaller models (model_size)"
+            )
+
+
+_KINDS = {
+    "int": (int, np.integer),
+    "float": (int, float, np.integer, np.floating),
+    "bool": (bool, np.bool_),
+}
+_RANGES = (
+    ("n_nodes", 2, 1024),
+    ("max_steps", 1, 30_000),
+    ("slot_seconds", 0.001, 60),
+    ("n_neighbors", 2, 16),
+    ("radio_range", 0, 1000),
+    ("cpu", 0.01, 1e4),
+    ("cpu_spread", 0, 0.9),
+    ("memory", 0.01, 1e4),
+    ("n_models", 1, 32),
+    ("model_size", 0.01, 1e4),
+    ("model_spread", 0, 0.95),
+    ("load_rate", 0, 1e6),
+    ("popularity", 0, 5),
+    ("bandwidth", 0.01, 1e6),
+    ("latency", 0, 60),
+    ("energy_low", 0, 100),
+    ("energy_high", 0, 100),
+    ("energy_churn", 0, 1),
+    ("load", 0, 20),
+    ("imbalance", 0, 1),
+    ("burst", 1, 20),
+    ("burst_seconds", 0.01, 1e4),
+    ("work", 0.001, 1e4),
+    ("work_spread", 0, 0.95),
+    ("size", 0, 1e5),
+    ("deadline", 0.01, 1e4),
+    ("deadline_spread", 0, 0.95),
+    ("value_low", 0, 100),
+    ("value_high", 0.001, 100),
+    ("miss_penalty", 0, 10),
+    ("sale_seconds", 0.01, 1e4),
+    ("gossip_every", 1, 1000),
+    ("failures", 0, 20),
+    ("partition", 0, 1),
+    ("byzantine", 0, 1),
+    ("cartel", 0, 1),
+    ("cartel_price", 0, 100),
+    ("horizon", 1, 1000),
+)
+_CHOICES = {
+    "rule": ("posted", "uniform", "mcafee", "vcg"),
+    "counterfactual": ("none", "absent"),
+    "heuristic": ("truthful", "proportional", "greedy", "local"),
+}
+
+DEFAULT_TASK = "village-8"
+_VILLAGE = Config()
+TASKS: dict[str, Config] = {
+    "duopoly-2": Config(
+        n_nodes=2,
+        n_neighbors=2,
+        max_steps=100,
+        slot_seconds=1.0,
+        cpu=8.0,
+        cpu_spread=0.0,
+        n_models=2,
+        model_size=1.0,
+        memory=1.5,
+        load_rate=0.0,
+        model_spread=0.0,
+        popularity=0.0,
+        strangers=True,
+        bandwidth=100.0,
+        latency=0.0,
+        energy_low=0.0,
+        energy_high=1.0,
+        energy_churn=1.0,
+        load=0.0875,
+        imbalance=0.0,
+        work=1.0,
+        work_spread=0.0,
+        deadline=1.0,
+        deadline_spread=0.0,
+        value_low=0.0,
+        value_high=1.0,
+        miss_penalty=0.0,
+        sale_seconds=4.0,
+        gossip_every=1,
+    ),
+    "village-8": _VILLAGE,
+    "city-50": replace(_VILLAGE, n_nodes=50),
+    "bursty-8": replace(_VILLAGE, burst=6.0, load=0.75),
+    "partition-16": replace(_VILLAGE, n_nodes=16, partition=0.4, failures=0.5),
+    "byzantine-16": replace(_VILLAGE, n_nodes=16, byzantine=0.25, cartel=0.25),
+    "serving-12": replace(_VILLAGE, n_nodes=12, n_models=8, load=0.7),
+}

@@ -1,0 +1,282 @@
+"""How a world is drawn: the plane, its nodes and links, who asks for what and when, tariffs and faults.
+
+All of it comes from one row of uniform numbers a world, so the same seed gives the same world in any batch.
+
+Axes: B worlds, N nodes, D link slots, M models, K tasks, T slots.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..kernels import kernel
+from ..seeding import seed_words, uniform
+from .config import Config
+from .state import (
+    ARRIVES,
+    BYZANTINE,
+    CARTEL,
+    DEADLINE,
+    DEMAND,
+    LAST_USE,
+    LEVELS,
+    LOADED,
+    MEMORY,
+    MODEL,
+    NOBODY,
+    ORIGIN,
+    POSTED_PRICE,
+    PRICE,
+    REACH,
+    SHARE,
+    SIZE,
+    SPEED,
+    VALUE,
+    WANTED,
+    WORK,
+    Array,
+    Rules,
+    State,
+    X,
+    Y,
+    empty,
+    n_tasks,
+)
+
+MOST_ARRIVALS = 8
+"""Tasks that one node gets in one slot at most."""
+CANDIDATES = 5
+"""A node takes the place farthest from all others of so many (Mitchell's best candidate): nobody builds two in one."""
+PER_NODE, PER_TASK = 2 * CANDIDATES + 4, 5
+"""Uniform numbers for a node and for a task."""
+
+
+def start(config: Config, rules: Rules, seeds: Sequence[int]) -> State:
+    """Worlds from their seeds, before anything has arrived; `rules` are those of `config`."""
+    state = empty(config, rules, len(seeds))
+    n, t, k, m = config.n_nodes, config.max_steps + 1, n_tasks(config, rules), config.n_models
+    a_slot = 2 + (config.failures > 0) + (config.burst > 1)  # numbers for each node
+    size = n * (PER_NODE + config.n_neighbors + m) + m + 1 + n * t * a_slot + PER_TASK * k
+    chance = uniform([int(word) for word in _spread(seeds)], size)
+    draw(rules, chance, state)
+    return state
+
+
+def _spread(seeds: Sequence[int]) -> Array:
+    """(B,) uint64: `seeds` stirred, so that worlds here share nothing with others' that count from zero as well."""
+    try:
+        whole = np.array(seeds, np.uint64)
+    except OverflowError:
+        words = [np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] for seed in seeds]
+        return np.array(words, np.uint64)
+    return seed_words(np.stack([whole & np.uint64(0xFFFFFFFF), whole >> np.uint64(32)], axis=1))
+
+
+@kernel
+def draw(rules, chance, state):
+    """Fills in everything of the schedule and what nodes start with, from chance (B, U) in [0, 1)."""
+    for b in range(len(chance)):
+        u = chance[b]
+        at = _draw_nodes(rules, u, 0, b, state)
+        at = _draw_links(rules, u, at, b, state)
+        at, popular = _draw_models(rules, u, at, b, state)
+        at = _draw_weather(rules, u, at, b, state)
+        _draw_tasks(rules, u, at, b, state, popular)
+
+
+@kernel
+def _draw_nodes(rules, u, at, b, state):
+    node, tally = state.node[b], state.tally[b]
+    n = len(node)
+    shares = 0.0
+    for i in range(n):
+        farthest = -1.0
+        for _ in range(CANDIDATES):
+            x, y, nearest = rules.side * u[at], rules.side * u[at + 1], math.inf
+            for j in range(i):
+                nearest = min(nearest, (node[j, X] - x) ** 2 + (node[j, Y] - y) ** 2)
+            if nearest > farthest:
+                farthest, node[i, X], node[i, Y] = nearest, x, y
+            at += 2
+        node[i, SPEED] = rules.cpu * (1.0 + rules.cpu_spread * (2.0 * u[at] - 1.0))
+        node[i, MEMORY] = rules.memory
+        node[i, SHARE] = 1.0 + rules.imbalance * (2.0 * u[at + 1] - 1.0)
+        shares += node[i, SHARE]
+        at += 2
+    for i in range(n):
+        node[i, SHARE] *= n / max(shares, 1e-9)
+        tally[i, PRICE] = tally[i, POSTED_PRICE] = 0.5 * (rules.energy_high + rules.price_scale)
+        tally[i, DEMAND] = rules.arrivals * rules.work / rules.slot
+    # Liars and the cartel: the nodes with the least of two further numbers each; nobody is both while there are enough.
+    for which, members in ((BYZANTINE, rules.n_byzantine), (CARTEL, rules.n_cartel)):
+        for _ in range(members):
+            best, least = NOBODY, math.inf
+            for i in range(n):
+                rank = u[at + i] + 2.0 * (node[i, BYZANTINE] + node[i, CARTEL])
+                if node[i, which] == 0.0 and rank < least:
+                    best, least = i, rank
+            if best != NOBODY:
+                node[best, which] = 1.0
+        at += n
+    return at
+
+
+@kernel
+def _apart(node, i, j):
+    return math.sqrt((node[i, X] - node[j, X]) ** 2 + (node[i, Y] - node[j, Y]) ** 2)
+
+
+@kernel
+def _draw_links(rules, u, at, b, state):
+    """A spanning tree of short links, so that all is connected, then the shortest within range; at most D each."""
+    node, neighbor, link, free = state.node[b], state.neighbor[b], state.link[b], rules.bandwidth
+    n, slots = neighbor.shape
+    pairs = n * (n - 1) // 2
+    length, first, second = np.empty(pairs), np.empty(pairs, np.int32), np.empty(pairs, np.int32)
+    at_pair = 0
+    for i in range(n):
+        for j in range(i + 1, n):
+            length[at_pair], first[at_pair], second[at_pair] = _apart(node, i, j), i, j
+            at_pair += 1
+    order = np.argsort(length, kind="mergesort")
+    degree, part = np.zeros(n, np.int32), np.arange(n)
+    linked = np.zeros((n, n), np.bool_)
+    for tree in (True, False):  # Kruskal's algorithm with a bound on the degrees, then the rest
+        for k in order:
+            i, j = first[k], second[k]
+            if degree[i] == slots or degree[j] == slots or linked[i, j]:
+                continue
+            if tree:
+                if part[i] == part[j]:
+                    continue
+                old, new = part[j], part[i]
+                for other in range(n):
+                    if part[other] == old:
+                        part[other] = new
+            elif length[k] > rules.radio_range:
+                break
+            linked[i, j] = linked[j, i] = True
+            degree[i] += 1
+            degree[j] += 1
+    degree[:] = 0
+    for k in order:  # once more, shortest first, so that every node's links are in order of length
+        i, j = first[k], second[k]
+        if linked[i, j]:
+            speed = free * (0.5 + u[at + (i * slots + degree[i])])
+            for one, other in ((i, j), (j, i)):
+                neighbor[one, degree[one]] = other
+                link[one, degree[one], 0] = speed
+                link[one, degree[one], 1] = rules.latency * (1.0 + length[k])
+                node[one, REACH] = max(node[one, REACH], node[other, SPEED])
+                degree[one] += 1
+    return at + n * slots
+
+
+@kernel
+def _draw_models(rules, u, at, b, state):
+    """Sizes, what is loaded at the start, and (N, M): the share of node i's tasks that need model m, cumulated."""
+    size, model, node = state.model_size[b], state.model[b], state.node[b]
+    n, m = model.shape[:2]
+    for k in range(m):
+        size[k] = rules.model_size * (1.0 + rules.model_spread * (2.0 * u[at + k] - 1.0))
+    at += m
+    popular = np.empty((n, m))
+    for i in range(n):
+        taste = np.argsort(u[at : at + m])  # in this order its users like the models
+        at += m
+        room, missing = node[i, MEMORY], m
+        for rank in range(m):  # in turn, so that together the nodes start with everything
+            k = (i + rank) % m
+            if size[k] <= room:
+                room -= size[k]
+                model[i, k, LOADED] = 1.0
+                missing -= 1
+        total = 0.0
+        for rank in range(m):
+            k = taste[rank]
+            popular[i, k] = (1.0 + rank) ** -rules.popularity
+            if rules.strangers and missing > 0 and model[i, k, LOADED] > 0.0:
+                popular[i, k] = 0.0
+            total += popular[i, k]
+        for k in range(m):
+            model[i, k, WANTED] = rules.arrivals / m
+            model[i, k, LAST_USE] = 0.0
+            popular[i, k] = popular[i, k] / total + (popular[i, k - 1] if k > 0 else 0.0)
+    return at, popular
+
+
+@kernel
+def _draw_weather(rules, u, at, b, state):
+    """Energy prices, failing nodes and the partition."""
+    energy, up, cut = state.energy[b], state.up[b], state.cut[b]
+    slots, n = energy.shape
+    for i in range(n):
+        for t in range(slots):
+            if t == 0:
+                energy[t, i] = int((LEVELS + 1) * u[at])
+            elif u[at] < rules.energy_churn:  # and where it is below, it is uniform there
+                energy[t, i] = int((LEVELS + 1) * (u[at] / rules.energy_churn))
+            else:
+                energy[t, i] = energy[t - 1, i]
+            at += 1
+    if rules.failures > 0.0:
+        falls, rises = rules.failures / rules.max_steps, min(1.0, 10.0 / rules.max_steps)
+        for i in range(n):
+            for t in range(1, slots):
+                up[t, i] = u[at] >= falls if up[t - 1, i] else u[at] < rises
+                at += 1
+    if rules.partition > 0.0:
+        begin = (1.0 - rules.partition) * u[at] * rules.max_steps
+        for t in range(1, slots):
+            cut[t] = begin <= t - 1 < begin + rules.partition * rules.max_steps
+    return at + 1
+
+
+@kernel
+def _draw_tasks(rules, u, at, b, state, popular):
+    """Arrivals slot by slot and node by node until the schedule is full, then what each asks for."""
+    task_int, task, node = state.task_int[b], state.task[b], state.node[b]
+    slots, n = state.energy[b].shape
+    calm = 4.0 / (3.0 + rules.burst)  # a busy spell takes a quarter of the time, and the mean stays
+    into, out = 1.0 / (3.0 * rules.burst_slots), 1.0 / rules.burst_slots
+    busy = np.zeros(n, np.int8)
+    rates, none = np.empty((n, 2)), np.empty((n, 2))  # when calm, when busy; none: chance of no arrival
+    for i in range(n):
+        for state_of in range(2):
+            pace = calm * (rules.burst if state_of else 1.0) if rules.burst > 1.0 else 1.0
+            rates[i, state_of] = rules.arrivals * node[i, SHARE] * pace
+            none[i, state_of] = math.exp(-rates[i, state_of])
+    k = 0
+    for t in range(slots):
+        for i in range(n):
+            if rules.burst > 1.0:
+                busy[i] = u[at] >= min(out, 1.0) if busy[i] else u[at] < min(into, 1.0)
+                at += 1
+            rate, chance, u_left = rates[i, busy[i]], none[i, busy[i]], u[at]
+            at += 1
+            arrivals = 0
+            while u_left >= chance and arrivals < MOST_ARRIVALS:  # Poisson by inversion
+                u_left -= chance
+                arrivals += 1
+                chance *= rate / arrivals
+            for _ in range(arrivals):
+                if k < len(task):
+                    task_int[k, ARRIVES], task_int[k, ORIGIN] = t, i
+                    k += 1
+    for rest in range(k, len(task)):
+        task_int[rest, ARRIVES] = 32_767  # never seen
+    for j in range(k):
+        origin = task_int[j, ORIGIN]
+        model = 0
+        while model < popular.shape[1] - 1 and u[at] >= popular[origin, model]:
+            model += 1
+        task_int[j, MODEL] = model
+        task[j, WORK] = rules.work * (1.0 + rules.work_spread * (2.0 * u[at + 1] - 1.0))
+        task[j, SIZE] = rules.size * (0.5 + u[at + 2])
+        patience = rules.deadline * (1.0 + rules.deadline_spread * (2.0 * u[at + 3] - 1.0))
+        task[j, DEADLINE] = task_int[j, ARRIVES] * rules.slot + patience
+        task[j, VALUE] = task[j, WORK] * (rules.value_low + (rules.value_high - rules.value_low) * u[at + 4])
+        at += PER_TASK

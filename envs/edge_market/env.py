@@ -1,0 +1,205 @@
+"""The edge market as a `BatchEnv`: a market, then work, then senses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from .. import core
+from ..kernels import kernel
+from . import senses as sensing
+from . import work as working
+from .config import Config
+from .draw import start
+from .metrics import metrics_of
+from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied, rules_of
+
+VERSION = 0
+DECIDED = 2.0 / 3.0
+"""A score speaks beyond this only: a memory that follows every tremor of a policy does nothing but load."""
+READY_MADE = {
+    "alone": (0.0, 0.0, 1.0, 1.0),
+    "truthful": (0.0, 0.0, 0.0, 0.0),
+    "truthful, early": (0.0, 0.0, 0.0, -0.4),
+    "bid low": (-0.3, 0.0, 0.0, 0.0),
+    "ask high": (0.0, 0.3, 0.0, 0.0),
+    "generous": (0.0, 0.0, -1.0, 0.0),
+    "reserved": (0.0, 0.3, 0.6, 0.0),
+    "hand on": (0.3, 0.0, -1.0, -0.8),
+}
+"""The eight discrete actions, in order: bid markup, ask markup, kept share and threshold as in the Box, scores 0."""
+
+
+class EdgeMarket:
+    """B edge markets of N nodes. See the package's docstring for everything a user needs to know."""
+
+    name = f"edge_market_v{VERSION}"
+    headline_metrics = ("welfare", "completion_rate", "miss_rate")
+
+    def __init__(self, config: Config) -> None:
+        """Fixes the spaces."""
+        self.config = config
+        self.rules = rules_of(config)
+        self.agents = tuple(f"node_{i}" for i in range(config.n_nodes))
+        self.max_steps = int(config.max_steps)
+        self.step_seconds = float(config.slot_seconds)
+        self.observation_space = Box(-1.0, 1.0, (sensing.obs_size(config),), np.float32)
+        self.state_space = Box(-1.0, 1.0, (sensing.state_size(config),), np.float32)
+        self._width = SCORES + config.n_models
+        self.action_space: Box | Discrete = (
+            Discrete(len(READY_MADE)) if config.discrete else Box(-1.0, 1.0, (self._width,), np.float32)
+        )
+        table = np.zeros((1, len(READY_MADE), self._width))
+        table[0, :, :SCORES] = list(READY_MADE.values())
+        _read(table, table)
+        self._table = table[0]  # (8, 4 + M)
+
+    def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
+        """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
+        state = start(self.config, self.rules, seeds)
+        nothing = np.zeros(state.n_held.shape)
+        working.begin(self.rules, state, nothing.copy(), nothing.copy())
+        if self.config.bound:
+            from .bound import welfare_bound  # scipy is needed for the bound only
+
+            state = state._replace(bound=welfare_bound(self.config, state))
+        step = self._show(state, nothing, nothing, np.zeros(len(state.step)))
+        if self.config.counterfactual != "none":
+            step = step._replace(counterfactual=np.zeros(nothing.shape, np.float32))
+        return state, step
+
+    def step(self, state: State, action: Array) -> tuple[State, core.Step]:
+        """Advances every world by one slot; see `envs.core.BatchEnv.step`."""
+        strategy = self.strategy(state, action)
+        after, reward, cost, exchange = self._advance(state, strategy, None)
+        step = self._show(after, reward, cost, exchange)
+        if self.config.counterfactual != "none":
+            step = step._replace(counterfactual=self._counterfactual(state, strategy, step.team_reward))
+        return after, step
+
+    def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
+        """Welfare of the others and of the exchange, had node i not been there, for every i: (B, N).
+
+        An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
+        h > 1 it is G - D_i, where D_i sums over h slots what welfare is more with node i than without, actions held.
+        """
+        strategy = self.strategy(state, action)
+        _, reward, _, exchange = self._advance(state, strategy, None)
+        team_reward = np.empty(len(state.step))
+        sensing.sum_of(reward, exchange, team_reward)
+        return self._counterfactual(state, strategy, team_reward.astype(np.float32))
+
+    def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
+        """Draws one world; see `envs.edge_market.picture`."""
+        from .picture import draw  # pygame is needed for pictures only
+
+        return draw(self, state, world)
+
+    def strategy(self, state: State, action: Array) -> Array:
+        """(B, N, 4 + M) what actions mean: markups, kept share in [0, 1], threshold in [0, 2], scores -1, 0 or 1.
+
+        Raises:
+            ValueError: The action has the wrong shape, lies outside its space or is not finite.
+        """
+        n_worlds, n_nodes = state.n_held.shape
+        action = np.asarray(action)
+        if isinstance(self.action_space, Discrete):
+            if action.shape != (n_worlds, n_nodes) or action.dtype.kind not in "iu":
+                raise ValueError(
+                    f"actions are {action.dtype}{list(action.shape)}: give integers of shape [{n_worlds}, {n_nodes}]"
+                )
+            valid = (action >= 0) & (action < len(READY_MADE))
+            if not valid.all():
+                raise ValueError(
+                    f"action {action[~valid][0]} is outside Discrete({len(READY_MADE)}): give 0 to "
+                    f"{len(READY_MADE) - 1} ({'; '.join(READY_MADE)})"
+                )
+            return self._table[action]
+        if action.shape != (n_worlds, n_nodes, self._width) or action.dtype.kind not in "fiu":
+            raise ValueError(
+                f"actions are {action.dtype}{list(action.shape)}: give floats of shape "
+                f"[{n_worlds}, {n_nodes}, {self._width}]"
+            )
+        action = np.ascontiguousarray(action, np.float32 if action.dtype == np.float32 else np.float64)
+        strategy = np.empty(action.shape)
+        if not _read(action, strategy):
+            outside = ~(np.abs(action) <= 1.0).all(axis=2)  # NaN as well
+            raise ValueError(
+                f"action {action[outside][0].tolist()} is outside Box(-1, 1): give two markups, kept share, threshold "
+                "and a score a model, each from -1 to 1 and finite"
+            )
+        return strategy
+
+    def _advance(self, state: State, strategy: Array, absent: Array | None) -> tuple[State, Array, Array, Array]:
+        """The next state, (B, N) profit and cost, and (B,) the exchange's account."""
+        after = copied(state)
+        reward, cost, exchange = np.zeros(state.n_held.shape), np.zeros(state.n_held.shape), np.zeros(len(state.step))
+        if absent is None:
+            absent = np.full(len(state.step), NOBODY, np.int32)
+        working.advance(self.rules, after, strategy, absent, reward, cost, exchange)
+        return after, reward, cost, exchange
+
+    def _show(self, state: State, reward: Array, cost: Array, exchange: Array) -> core.Step:
+        n_worlds, n_nodes = state.n_held.shape
+        obs = np.zeros((n_worlds, n_nodes, *self.observation_space.shape), np.float32)
+        overview = np.zeros((n_worlds, *self.state_space.shape), np.float32)
+        adjacency = np.zeros((n_worlds, n_nodes, n_nodes), np.bool_)
+        sensing.sense(self.rules, state, obs, adjacency, overview)
+        team_reward = np.empty(n_worlds)
+        sensing.sum_of(reward, exchange, team_reward)
+        return core.Step(
+            obs=obs,
+            state=overview,
+            adjacency=adjacency,
+            alive=np.ones((n_worlds, n_nodes), np.bool_),
+            action_mask=None,
+            reward=reward.astype(np.float32),
+            team_reward=team_reward.astype(np.float32),
+            counterfactual=None,
+            cost=cost.astype(np.float32),
+            terminated=np.zeros((n_worlds, n_nodes), np.bool_),
+            truncated=state.step >= self.max_steps,
+            metrics=metrics_of(state, bound=self.config.bound),
+        )
+
+    def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
+        n_worlds, n_nodes = state.n_held.shape
+        rows = np.repeat(np.arange(n_worlds), n_nodes)  # world of each counterfactual, (B * N,)
+        absent = np.tile(np.arange(n_nodes, dtype=np.int32), n_worlds)  # and who is missing in it
+        other, other_strategy = core.take_worlds(state, rows), strategy[rows]
+        without, gained = np.zeros(len(rows)), np.zeros(n_worlds)
+        slot = np.empty(n_worlds)
+        for _ in range(self.config.horizon):
+            other, reward, _, exchange = self._advance(other, other_strategy, absent)
+            sensing.others_of(reward, exchange, absent, without)
+            if self.config.horizon > 1:
+                state, reward, _, exchange = self._advance(state, strategy, None)
+                sensing.sum_of(reward, exchange, slot)
+                gained += slot
+        share = without.reshape(n_worlds, n_nodes)  # (B * N,) -> (B, N)
+        if self.config.horizon == 1:
+            return share.astype(np.float32)
+        return (team_reward[:, None] - (gained[:, None] - share)).astype(np.float32)
+
+
+@kernel
+def _read(action, strategy):
+    """Writes what actions (B, N, 4 + M) mean into strategy, likewise; returns whether all are within -1 and 1."""
+    valid = True
+    for b in range(action.shape[0]):
+        for i in range(action.shape[1]):
+            for column in range(action.shape[2]):
+                valid &= abs(action[b, i, column]) <= 1.0
+            strategy[b, i, BID_MARKUP], strategy[b, i, ASK_MARKUP] = action[b, i, BID_MARKUP], action[b, i, ASK_MARKUP]
+            strategy[b, i, KEEP] = 0.5 * (1.0 + float(action[b, i, KEEP]))
+            strategy[b, i, THRESHOLD] = 1.0 + float(action[b, i, THRESHOLD])
+            for column in range(SCORES, action.shape[2]):
+                score = action[b, i, column]
+                strategy[b, i, column] = 1.0 if score > DECIDED else -1.0 if score < -DECIDED else 0.0
+    return valid
+
+
+assert (BID_MARKUP, ASK_MARKUP, KEEP, THRESHOLD, SCORES) == (0, 1, 2, 3, 4)  # the order of READY_MADE

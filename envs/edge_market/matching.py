@@ -1,0 +1,114 @@
+"""The matching of buyers and sellers of most worth, and what it would be worth without one of them.
+
+A pair p joins `buyer[p]` and `seller[p]` and is worth `worth[p]` > 0. Nobody is both. Kernels over plain arrays, by
+augmenting paths of largest gain (Bellman and Ford): the k-th path makes a matching of k pairs that no other of k pairs
+exceeds, and the worth is concave in k, so the first path without a gain ends the search (Kuhn 1955; Ahuja, Magnanti and
+Orlin 1993, ch. 12).
+
+Axes: N traders, P pairs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..kernels import kernel
+from .state import NOBODY
+
+TINY = 1e-12
+"""Gains up to this are rounding."""
+
+
+@kernel
+def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
+    """The matching of most worth.
+
+    Args:
+        buyer: (P,) indices of traders.
+        seller: Likewise.
+        worth: (P,) of the pairs.
+        n_pairs: How many of the P are meant.
+        of_buyer: (N,) int32, written: the pair of each buyer, or NOBODY.
+        of_seller: Likewise of each seller.
+        gain: (N,) to work in.
+        by: (N,) int32 to work in.
+    """
+    of_buyer[:] = NOBODY
+    of_seller[:] = NOBODY
+    while True:
+        gain[:] = -math.inf  # of the best path to each seller; its last pair stands in `by`
+        changed = True
+        while changed:
+            changed = False
+            for p in range(n_pairs):
+                b, s = buyer[p], seller[p]
+                mine = of_buyer[b]
+                if mine == p:
+                    continue
+                reached = worth[p]
+                if mine != NOBODY:
+                    reached += gain[seller[mine]] - worth[mine]
+                if reached > gain[s] + TINY:
+                    gain[s], by[s] = reached, p
+                    changed = True
+        best, end = TINY, NOBODY
+        for s in range(len(gain)):
+            if of_seller[s] == NOBODY and gain[s] > best:
+                best, end = gain[s], s
+        if end == NOBODY:
+            return
+        while end != NOBODY:
+            p = by[end]
+            before = of_buyer[buyer[p]]
+            of_buyer[buyer[p]], of_seller[end] = p, p
+            end = NOBODY if before == NOBODY else seller[before]
+
+
+@kernel
+def added_by_buyer(i, buyer, seller, worth, n_pairs, of_buyer, gain):
+    """What buyer i of the matching adds to its worth: the whole, less the best matching without i.
+
+    Without i the best matching differs from this one along one path that starts at the seller whom i leaves free.
+    `gain` (N,) is to work in.
+    """
+    gain[:] = -math.inf  # of freeing each seller
+    gain[seller[of_buyer[i]]] = 0.0
+    best, changed = 0.0, True
+    while changed:
+        changed = False
+        for p in range(n_pairs):
+            b, s = buyer[p], seller[p]
+            mine = of_buyer[b]
+            if b == i or mine == p or gain[s] == -math.inf:
+                continue
+            reached = gain[s] + worth[p]
+            if mine == NOBODY:
+                best = max(best, reached)
+            elif reached - worth[mine] > gain[seller[mine]] + TINY:
+                gain[seller[mine]] = reached - worth[mine]
+                best = max(best, gain[seller[mine]])
+                changed = True
+    return worth[of_buyer[i]] - best
+
+
+@kernel
+def added_by_seller(j, buyer, seller, worth, n_pairs, of_seller, gain):
+    """What seller j of the matching adds to its worth; see `added_by_buyer`."""
+    gain[:] = -math.inf  # of freeing each buyer
+    gain[buyer[of_seller[j]]] = 0.0
+    best, changed = 0.0, True
+    while changed:
+        changed = False
+        for p in range(n_pairs):
+            b, s = buyer[p], seller[p]
+            its = of_seller[s]
+            if s == j or its == p or gain[b] == -math.inf:
+                continue
+            reached = gain[b] + worth[p]
+            if its == NOBODY:
+                best = max(best, reached)
+            elif reached - worth[its] > gain[buyer[its]] + TINY:
+                gain[buyer[its]] = reached - worth[its]
+                best = max(best, gain[buyer[its]])
+                changed = True
+    return worth[of_seller[j]] - best
