@@ -51,6 +51,7 @@ def arrange(state: State, cars: Sequence[tuple[int, int, float, float]]) -> None
     lanes, vehicles = [z for z, *_ in cars], [i for _, i, *_ in cars]
     n, others = len(cars), np.setdiff1d(np.arange(state.who.shape[1]), vehicles)
     state.who[0] = np.concatenate([np.array(vehicles, int), others])
+    state.used[0] = state.who.shape[1]
     state.lane[0] = np.searchsorted(lanes, np.arange(state.lane.shape[1]))
     state.position[0, :n], state.speed[0, :n] = [s for *_, s, _ in cars], [v for *_, v in cars]
     state.position[0, n:], state.speed[0, n:] = 0.0, 0.0
@@ -67,7 +68,9 @@ def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, flo
     lane = state.lane[b].astype(int)
     assert lane[0] == 0, "the lanes do not begin with the first place"
     assert (np.diff(lane) >= 0).all(), "lanes overlap"
-    assert sorted(state.who[b].tolist()) == list(range(state.who.shape[1])), "vehicles are lost or doubled"
+    assert lane[-1] <= state.used[b]
+    who = state.who[b, : state.used[b]]
+    assert sorted(who.tolist()) == list(range(len(who))), "vehicles are lost or doubled"
     return [
         (int(state.who[b, p]), z, float(state.position[b, p]), float(state.speed[b, p]))
         for z in range(len(lane) - 1)

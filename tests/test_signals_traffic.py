@@ -28,6 +28,7 @@ from signal_scenes import (
 from envs.core import ended
 from envs.intersection.roads import CROSS, MERGE, conflicts, movements
 from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, idm
+from envs.signals.lights import show_lights
 from envs.signals.network import PHASES, network_of, used
 from envs.signals.senses import BEYOND
 from envs.signals.state import (
@@ -114,6 +115,33 @@ def test_a_change_takes_yellow_and_all_red():
     assert not allowed(step)[0, 0, NS]
     state, step = go(env, state, EW, 1)
     assert allowed(step)[0, 0].all()
+
+
+def test_lights_are_yellow_and_red_for_as_long_as_they_should():
+    env = town(yellow=3.0, all_red=2.0)
+    signal = scene(env).signal.copy()
+    signal[0, 0, [PHASE, PREVIOUS, SINCE]] = EW, NS, 0.0
+    go, amber = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    shown = []
+    for _ in range(12):
+        show_lights(env._driving, env.network.green, signal, np.full((1, 1, 2), np.inf), 0, 0.0, go, amber)
+        shown.append("y" if amber[0] == env.network.green[NS] else "g" if go[0] == env.network.green[EW] else "r")
+    assert "".join(shown) == "yyyyyyrrrrgg"
+
+
+def test_whoever_finds_room_at_an_entry_is_let_in():
+    """However many are on the roads elsewhere: all arms but one are full."""
+    env = town(task="single", flow=3600.0, peak=1.0, imbalance=0.0, max_steps=120)
+    state, _ = env.reset([0])
+    for _ in range(120):
+        state, _ = env.step(state, np.full((1, 1), EW))
+    waiting = state.entered[0, :, 0] - state.entered[0, :, 1]  # (E,)
+    found = vehicles(env, state)
+    lanes = {z: min(s for _, at, s, _ in found if at == z) for z in {z for _, z, _, _ in found}}
+    assert len(found) > 80
+    for e, link in enumerate(env.network.entry.tolist()):
+        free = [z for z in range(link * env.config.lanes, (link + 1) * env.config.lanes) if lanes.get(z, 1e9) > 40.0]
+        assert len(free) < env.config.lanes or waiting[e] == 0
 
 
 def test_yellow_stops_who_can_stop_and_not_who_cannot():

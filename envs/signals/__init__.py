@@ -45,7 +45,7 @@ turn: h the heading (0 to 3: east, north, west, south), turn 0 left, 1 straight 
 | 0 .. 11     | by movement: queue, vehicles on its approach slower than 5 km/h                                 |
 | 12 .. 23    | by movement: arrivals, vehicles that roll towards the line                                      |
 | 24 .. 27    | the phase, one-hot                                                                              |
-| 28          | yellow or all-red                                                                               |
+| 28          | yellow or all-red; by default they are over when the next action is due, and this is 0          |
 | 29          | time since the phase was ordered                                                                |
 | 30          | dark                                                                                            |
 | 31 .. 34    | by heading: how full the road out is                                                            |

@@ -45,8 +45,8 @@ class Signals:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
         traffic.begin(
-            self._driving, self.network, state.position, state.speed, state.who, state.lane, state.trip, state.turns,
-            state.came, state.entered, state.due, state.route,
+            self._driving, self.network, state.position, state.speed, state.who, state.lane, state.used, state.trip,
+            state.turns, state.came, state.entered, state.due, state.route,
         )  # fmt: skip
         nothing = np.zeros((len(seeds), len(self.agents)))
         shown = self._blank(len(seeds))

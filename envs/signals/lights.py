@@ -47,8 +47,8 @@ def show_lights(driving, green, signal, dark, b, now, go, amber):
     """
     stops = False
     for c in range(len(go)):
-        since = signal[b, c, SINCE] + SUBSTEP
-        signal[b, c, SINCE] = since
+        since = signal[b, c, SINCE]
+        signal[b, c, SINCE] = since + SUBSTEP
         go[c] = green[int(signal[b, c, PHASE])] if since >= driving.change else 0
         amber[c] = green[int(signal[b, c, PREVIOUS])] if since < driving.yellow else 0
         stops |= dark[b, c, 0] <= now < dark[b, c, 1] or signal[b, c, GRANTED] != NOBODY

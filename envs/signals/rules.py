@@ -5,7 +5,8 @@
 | `fixed`            | a fixed cycle, Webster's for the rush hour (`greens`), begun everywhere at the same time    |
 | `actuated`         | the present one while vehicles are within 40 m of its lines, at most `LONGEST_GREEN`; then  |
 |                    | the next of the cycle that anybody waits for                                                |
-| `max-pressure`     | the one with the most vehicles before its lines less those beyond (Varaiya 2013)            |
+| `max-pressure`     | the one with the most vehicles before its lines less those beyond (Varaiya 2013, which      |
+|                    | counts those that queue; here all on the road count)                                        |
 | `neighbour-demand` | the one with the most vehicles at all crossings, those d crossings away weighted 1 / (d + 1)|
 """
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from .config import CONTROL_STEP, Config
 from .network import N_MOVEMENTS, PHASES, Network
-from .senses import ARRIVING, BEYOND, NEARBY, QUEUE
+from .senses import ARRIVING, NEARBY, QUEUE
 from .state import PHASE, SINCE
 
 Array = NDArray[Any]
@@ -88,11 +89,16 @@ def actuated(config: Config, network: Network, counts: Array, signal: Array, tim
 
 
 def max_pressure(config: Config, network: Network, counts: Array, signal: Array, time: Array) -> Array:
-    """By what stands before and beyond: each road out counts with the share of it that a movement may fill."""
-    del network, time
-    share = np.tile((config.left_share, 1.0 - config.left_share - config.right_share, config.right_share), 4)  # (12,)
-    pressure = counts[:, :, QUEUE] + counts[:, :, ARRIVING] - share * counts[:, :, BEYOND]
-    return _best(pressure @ IN_PHASE, signal)
+    """By a movement's vehicles less those on the road it leads to, each times the share that turns as it does."""
+    del time
+    share = np.array((config.left_share, 1.0 - config.left_share - config.right_share, config.right_share))
+    before = counts[:, :, QUEUE] + counts[:, :, ARRIVING]  # (B, N, 12)
+    approach = before.reshape(*before.shape[:2], 4, 3) @ share  # (B, N, 12) -> (B, N, 4), by heading
+    movement = np.arange(N_MOVEMENTS)
+    heading = (movement // 3 + 1 - movement % 3) % 4  # (12,) on leaving
+    following = network.near[:, heading]  # (N, 12) the next crossing; out of the network nothing is beyond
+    beyond = np.where(following < 0, 0.0, approach[:, following, heading])  # (B, N, 12)
+    return _best((before - beyond) @ IN_PHASE, signal)
 
 
 def neighbour_demand(config: Config, network: Network, counts: Array, signal: Array, time: Array) -> Array:

@@ -17,7 +17,8 @@ from ..intersection.roads import LEFT, RIGHT, STRAIGHT
 from ..kernels import kernel
 from ..seeding import uniform
 from .config import CONTROL_STEP, Config
-from .network import Network
+from .following import CAR
+from .network import LENGTH, PATH, Network
 
 Array = NDArray[Any]
 
@@ -43,8 +44,9 @@ class State(NamedTuple):
     # By place, see `lanes`.
     position: Array  # (B, V) float64: of front bumpers from the beginning of the lane [m], negative in the box before
     speed: Array  # (B, V) float64 [m/s]
-    who: Array  # (B, V) uint16: the vehicle there
-    lane: Array  # (B, Z + 1) uint16: the place of a lane's first vehicle; the last entry: how many places are in use
+    who: Array  # (B, V) int32: the vehicle there, or beyond the places in use a number that nobody has
+    lane: Array  # (B, Z + 1) int32: the place of a lane's first vehicle; the last entry: how many places are in use
+    used: Array  # (B,) int32: the most places that have ever been; beyond, all arrays are 0 and numbers are new
     # By vehicle.
     trip: Array  # (B, V, 2) float32
     turns: Array  # (B, V) int32: two bits a turn, the next one lowest
@@ -58,18 +60,36 @@ class State(NamedTuple):
     dark: Array  # (B, N, 2) float32: from, to [s]; infinity where a signal never fails
 
 
-N_CHANGING = 11
+N_CHANGING = 12
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
 def copied(state: State) -> State:
     """A copy of everything but the schedule, for kernels to write into."""
-    return State(*[part.copy() for part in state[:N_CHANGING]] + list(state[N_CHANGING:]))
+    names = ("position", "speed", "who", "trip", "turns", "came")
+    old = [getattr(state, name) for name in names]
+    new = [np.zeros_like(part) for part in old]
+    _copy_used(state.used, *old, *new)
+    whole = {name: getattr(state, name).copy() for name in State._fields[:N_CHANGING] if name not in names}
+    return state._replace(**whole, **dict(zip(names, new, strict=True)))
 
 
-def places(config: Config) -> int:
-    """V: 32 vehicles a crossing and 16 more. Who finds no place waits outside."""
-    return 32 * config.rows * config.columns + 16
+@kernel
+def _copy_used(
+    used, position, speed, who, trip, turns, came, to_position, to_speed, to_who, to_trip, to_turns, to_came
+):
+    """As far as places have been in use: most never are."""
+    for b in range(len(used)):
+        for i in range(used[b]):
+            to_position[b, i], to_speed[b, i], to_who[b, i] = position[b, i], speed[b, i], who[b, i]
+            to_turns[b, i], to_came[b, i] = turns[b, i], came[b, i]
+            to_trip[b, i, 0], to_trip[b, i, 1] = trip[b, i, 0], trip[b, i, 1]
+
+
+def places(config: Config, network: Network) -> int:
+    """V: no more vehicles than this find room on all roads and in all boxes, bumper to bumper."""
+    lanes = network.link[:, LENGTH] + network.turn[:, PATH].max()  # a vehicle in a box is in the lane that it goes to
+    return int(config.lanes * np.ceil(lanes / CAR).sum())
 
 
 def lead(config: Config) -> float:
@@ -85,7 +105,7 @@ def most_arrivals(config: Config) -> int:
 
 def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     """Empty roads, the first phase green everywhere, and all that is left to chance; `traffic.begin` goes on."""
-    b, n, v, e = len(seeds), len(network.target), places(config), len(network.entry)
+    b, n, v, e = len(seeds), len(network.target), places(config, network), len(network.entry)
     d = most_arrivals(config)
     signal = np.zeros((b, n, 6))
     signal[:, :, SINCE] = config.yellow + config.all_red
@@ -94,11 +114,12 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
         step=np.zeros(b, np.int32),
         position=np.zeros((b, v)),
         speed=np.zeros((b, v)),
-        who=np.tile(np.arange(v, dtype=np.uint16), (b, 1)),
-        lane=np.zeros((b, len(network.link) * config.lanes + 1), np.uint16),
+        who=np.zeros((b, v), np.int32),
+        lane=np.zeros((b, len(network.link) * config.lanes + 1), np.int32),
+        used=np.zeros(b, np.int32),
         trip=np.zeros((b, v, 2), np.float32),
         turns=np.zeros((b, v), np.int32),
-        came=np.full((b, v), -1, np.int8),
+        came=np.zeros((b, v), np.int8),
         signal=signal,
         entered=np.zeros((b, e, 2), np.int32),
         totals=np.zeros((b, N_TOTALS)),

@@ -77,13 +77,13 @@ def _appear(trip, turns, came, vehicle, due, route):
 
 
 @kernel
-def begin(driving, net, position, speed, who, lane, trip, turns, came, entered, due, route):
+def begin(driving, net, position, speed, who, lane, used, trip, turns, came, entered, due, route):
     """Puts those on the approaches who came before the start, at the speed limit and a safe distance."""
     straight = np.empty(len(net.link), np.int64)
     for b in range(len(position)):
         for e in range(len(net.entry)):
             k, link, limit = 0, net.entry[e], driving.speed_limit
-            while k < due.shape[2] and due[b, e, k] < 0.0 and lane[b, -1] < who.shape[1]:
+            while k < due.shape[2] and due[b, e, k] < 0.0:
                 choose_lanes(lane[b], driving.lanes, straight)
                 turn = route[b, e, k] & 3
                 z = straight[link] if turn == STRAIGHT else link * driving.lanes + (turn != LEFT) * (driving.lanes - 1)
@@ -93,7 +93,7 @@ def begin(driving, net, position, speed, who, lane, trip, turns, came, entered, 
                 if s < 0.0:
                     break
                 at, n = lane[b, z + 1], lane[b, -1]
-                vehicle = who[b, n]
+                vehicle = n
                 make_room(position[b], at, n, s)
                 make_room(speed[b], at, n, limit)
                 make_room(who[b], at, n, vehicle)
@@ -104,6 +104,7 @@ def begin(driving, net, position, speed, who, lane, trip, turns, came, entered, 
             while k < due.shape[2] and due[b, e, k] <= 0.0:
                 k += 1
             entered[b, e, COME] = k
+        used[b] = lane[b, -1]
 
 
 class Desk(NamedTuple):
@@ -145,7 +146,7 @@ def desk_for(lanes, net, places):
 def _prepare(source, position, lane, lost, boxed, is_boxed, signal, granted, due, entered, come, let_in, next_due, b):
     """Fills a desk with what is known at the beginning of a control step. Returns how many lanes are `boxed`."""
     n_boxed = 0
-    for i in range(len(lost)):
+    for i in range(lane[-1]):
         lost[i] = 0.0
     for z in range(len(source)):
         i = lane[z + 1] - 1
@@ -203,7 +204,7 @@ def drive(driving, net, new, desk, b, begin, lost_to, full):
     passing, towards, boxed, is_boxed = desk.passing, desk.towards, desk.boxed, desk.is_boxed
     straight, inside, go, amber, granted = desk.straight, desk.inside, desk.go, desk.amber, desk.granted
     come, entered, next_due = desk.come, desk.entered, desk.next_due
-    n_lanes, n_signal_lanes, standing, stops = len(line), 4 * len(target) * lanes, 0, 0
+    n_lanes, n_signal_lanes, standing, stops, used = len(line), 4 * len(target) * lanes, 0, 0, int(new.used[b])
     n_boxed = _prepare(
         source, position, lane, lost, boxed, is_boxed, signal, granted, due, new.entered, come, entered, next_due, b
     )
@@ -273,12 +274,12 @@ def drive(driving, net, new, desk, b, begin, lost_to, full):
                 last, gap, v = lane[z + 1] - 1, FAR, 0.0
                 if last >= lane[z]:
                     gap, v = position[last] - CAR - JAM_GAP, speed[last]
-                if gap <= 0.0 or lane[-1] == len(who):
+                if gap <= 0.0:
                     lost_to[link // 4] += come[e] - k  # they wait outside
                     break
                 v = min(limit, gap / HEADWAY, math.sqrt(v * v + 2.0 * DECELERATION * gap))
                 at, to = int(lane[z + 1]), int(lane[-1])
-                vehicle = who[to]
+                vehicle, used = who[to] if to < used else to, max(used, to + 1)
                 make_room(position, at, to, 0.0)
                 make_room(speed, at, to, v)
                 make_room(lost, at, to, 0.0)
@@ -287,6 +288,7 @@ def drive(driving, net, new, desk, b, begin, lost_to, full):
                 _appear(trip, turns, came, vehicle, due[b, e, k], route[b, e, k])
                 entered[e] = k + 1
                 signal[b, link // 4, ARRIVED] += 1.0
+    new.used[b] = used
     totals[STANDING] += SUBSTEP * standing
     totals[STOPS] += stops
     _sum_up(lanes, position, speed, lane, lost, totals, come, entered, new.entered, b, lost_to, full)
