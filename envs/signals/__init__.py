@@ -20,7 +20,7 @@ lanes.
 times a factor of the entry, uniform from 1 - `imbalance` to 1 + `imbalance`, and whose rate rises as a sine's square
 to `peak` times its first value in the middle of the episode, and falls again. Every vehicle's turns are drawn with
 it, by `left_share` and `right_share`. Who came before the start and would still be on its approach is there already.
-Who finds no room at an entry waits outside; that time counts as lost.
+Who finds no room on the lane at an entry waits outside; that time counts as lost.
 
 **Vehicles** (4.8 m) follow the Intelligent Driver Model (Treiber, Hennecke and Helbing 2000), a = 1.8 m/s^2, b = 2
 m/s^2, T = 1.2 s, s0 = 2 m, at most `speed_limit`, in curves what 3 m/s^2 sideways allow. They stop for red, and for
