@@ -212,6 +212,23 @@ def test_post_encroachment_time_is_from_leaving_to_entering():
     assert step.metrics["min_pet"][0] == pytest.approx(enters - leaves, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    ("other", "pet"),
+    [((NORTH, STRAIGHT, 8.5, 10.0), 0.0), ((EAST, STRAIGHT, 11.0, 13.0), 10.0)],
+    ids=["crossing", "rear"],
+)
+def test_a_crash_costs_and_leaves_no_time_to_collision(other, pet):
+    env = crossing(3)
+    state = scene(env, (EAST, STRAIGHT, 5.0, 10.0), other, (WEST, STRAIGHT, 45.0, 5.0))
+    state, step = env.step(state, act(KEEP, KEEP, KEEP))
+    while not step.terminated.any():
+        state, step = env.step(state, act(KEEP, KEEP, KEEP))
+    assert (state.status[0] == CRASHED).tolist() == [True, True, False]
+    assert step.cost[0].tolist() == [1.0, 1.0, 0.0]
+    assert step.metrics["min_ttc"][0] == 0.0
+    assert step.metrics["min_pet"][0] == pet
+
+
 def test_announcements_are_kept_or_broken():
     env = crossing(2, intent="declared")
     state = scene(env, (EAST, STRAIGHT, 20.0, 10.0), (WEST, STRAIGHT, 20.0, 10.0))

@@ -90,7 +90,8 @@ bid; scripted), scaled as above; time over the time limit.
 **Reward** of a vehicle: `progress_reward` times the share of its route driven in the step; minus `time_charge` a second
 (`emergency_weight` times that for an emergency vehicle); minus `comfort_charge` (a / 4.5 m/s^2)^2; plus `exit_reward`
 for leaving; minus `crash_charge` for crashing. The team reward G is the sum over agents. **Cost**: 1 for a time to
-collision below 1.5 s (see `judge`), 1 for passing the stop line more than 0.5 s outside the announced window.
+collision below 1.5 s (see `judge`) or for crashing, 1 for passing the stop line more than 0.5 s outside the announced
+window.
 **Counterfactual** (`counterfactual="stop" | "absent"`): G had the vehicle braked as hard as it can, or not been there.
 
 **Communication**: `adjacency` holds two agents on the road within `comm_range` whose paths have a zone to share ahead.
@@ -98,7 +99,8 @@ collision below 1.5 s (see `judge`), 1 for passing the stop line more than 0.5 s
 **Metrics**, over the episode so far: `success`, share of agents that arrived without a crash, which standing still does
 not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time
 since they were due beyond that of a free drive so far [s]; `throughput` [veh/h]; `min_ttc`, least time to collision
-[s], 3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 10 if never less; `longest_wait`
+[s], 0 after a crash, 3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 0 after a crash on
+such, 10 if never less; `longest_wait`
 standing or queueing to enter [s]; `fairness`, Jain's index of free over actual travel times of those who arrived (1
 equal; 1 before the first); `honesty`, share of passed stop lines that were passed as announced (1 where nothing is);
 `emergency_delay` [s], 0 without emergency vehicles. Scripted vehicles count in none, except as others' danger.

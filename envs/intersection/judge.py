@@ -3,7 +3,7 @@
 *Time to collision* [s] is what is left until two boxes touch if both go on along their paths at their present speeds,
 looked for every 0.1 s up to `TTC_HORIZON`; behind another car on the same lane it is the gap over the closing speed.
 *Post-encroachment time* [s] is from one car's leaving the zone that two crossing paths share to the other's entering
-it (Allen, Shin and Cooper 1978); 0 when one enters before the other has left.
+it (Allen, Shin and Cooper 1978); 0 when one enters before the other has left. A crash is 0 of both.
 
 Axes: B worlds, V vehicles. Arrays are those of `State` and `Roads`.
 """
@@ -160,6 +160,27 @@ def watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost
 
 
 @kernel
+def count_crashes(n_agents, segment, leg, zone, car, status_before, status, legs_before, route, b, cost, totals):
+    """Adds 1 to cost (B, V) of those who crashed: no time was left to them."""
+    for i in range(status.shape[1]):
+        if status_before[b, i] != DRIVING or status[b, i] != CRASHED:
+            continue
+        cost[b, i] += 1.0
+        if i < n_agents:
+            totals[b, LEAST_TTC] = 0.0
+        p, q = route[b, i], legs_before[b, i]
+        x, y, c, s = pose_at(segment, p, car[b, i, POSITION])
+        for j in range(min(i, n_agents)):
+            o, k = route[b, j], legs_before[b, j]
+            if status_before[b, j] != DRIVING or status[b, j] != CRASHED or leg[p, q, CROSSING] != leg[o, k, CROSSING]:
+                continue
+            kind = zone[int(leg[p, q, MOVEMENT]), int(leg[o, k, MOVEMENT]), KIND]
+            its_x, its_y, its_c, its_s = pose_at(segment, o, car[b, j, POSITION])
+            if kind == CROSS and touch(x, y, c, s, its_x, its_y, its_c, its_s):
+                totals[b, LEAST_PET] = 0.0
+
+
+@kernel
 def encroach(n_agents, n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals):
     """Keeps who left a shared zone when, and the least time until another came in."""
     n = status.shape[1]
@@ -233,6 +254,9 @@ def judge(
             prices.n_agents, roads.n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b,
             left, totals,
         )  # fmt: skip
+        count_crashes(
+            prices.n_agents, segment, leg, zone, car, status_before, status, legs_before, route, b, cost, totals
+        )
         there = locate(leg, stretch, car, status, legs, route, b, spot, road)
         watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals)
         for i in range(prices.n_agents):
