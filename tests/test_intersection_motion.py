@@ -27,7 +27,7 @@ import envs
 from envs.core import ended
 from envs.intersection import Intersection
 from envs.intersection.arcs import overlap
-from envs.intersection.roads import half_side, movements
+from envs.intersection.roads import CROSS, conflicts, half_side, movements
 from envs.intersection.state import (
     ARRIVED,
     BID,
@@ -210,6 +210,60 @@ def test_post_encroachment_time_is_from_leaving_to_entering():
     leaves = (2.0 + 2.4 + h + 1.75 + half) / 10.0
     enters = (25.0 + 2.4 + h - 1.75 - half) / 10.0
     assert step.metrics["min_pet"][0] == pytest.approx(enters - leaves, abs=0.03)
+
+
+def test_post_encroachment_time_counts_who_is_still_to_come():
+    env = crossing(3, flow=100_000.0)
+    state = scene(env, (EAST, STRAIGHT, -14.0, 13.0), (NORTH, STRAIGHT, 0.0, 0.0), (WEST, STRAIGHT, 45.0, 1.0))
+    state.status[0, 1], state.car[0, 1, DUE] = PENDING, 0.4
+    state, passed = env.step(state, act(KEEP, KEEP, KEEP))
+    assert state.status[0, 1] == DRIVING  # it came after the first had left the zone
+    zone, positions = conflicts(1), []
+    one, other = (next(m for m, w in enumerate(movements(1)) if (w.heading, w.turn) == (h, STRAIGHT)) for h in (0, 1))
+    leaves = (zone.leave[one, other] - (14.0 - 2.4)) / 13.0
+    assert 0.0 < leaves < 0.5
+    while passed.metrics["min_pet"][0] == 10.0 and state.step[0] < 40:
+        positions.append((0.5 * state.step[0], state.car[0, 1, POSITION] - 50.0))
+        state, passed = env.step(state, act(KEEP, SPEED_UP, BRAKE))
+    positions.append((0.5 * state.step[0], state.car[0, 1, POSITION] - 50.0))
+    times, places = zip(*positions, strict=True)
+    pet = float(np.interp(zone.enter[other, one], places, times)) - leaves
+    assert passed.metrics["min_pet"][0] == pytest.approx(pet, abs=0.02)
+
+
+@pytest.mark.parametrize("task", ["busy-16", "grid-2x2-24", "liar-8"])
+def test_post_encroachment_times_are_those_of_all_pairs_in_hindsight(task):
+    env, policy, worlds = envs.make("intersection", task), envs.heuristic("intersection", task), 8
+    assert isinstance(env, Intersection)
+    state, step = env.reset(range(worlds))
+    trace = [state.car[:, :, POSITION]]
+    while not ended(step).all():
+        state, step = env.step(state, policy(state))
+        trace.append(state.car[:, :, POSITION])
+    clash, leg, places = conflicts(1), env.roads.leg, np.stack(trace)  # (T, B, V)
+
+    def passed(b: int, i: int, mark: float) -> float:
+        k = int(np.argmax(places[:, b, i] >= mark))
+        if k == 0:
+            return np.inf
+        before, after = places[k - 1 : k + 1, b, i]
+        return 0.5 * (k - 1 + (mark - before) / (after - before))
+
+    compared = 0
+    for b in np.flatnonzero(~(state.status == CRASHED).any(axis=1)):
+        least = 10.0
+        for i, j in itertools.permutations(range(env.n_cars), 2):
+            for (c, mine, line, _), (d, its, its_line, _) in itertools.product(
+                leg[state.route[b, i]], leg[state.route[b, j]]
+            ):
+                m, o = int(mine), int(its)
+                if c == d >= 0 and clash.kind[m, o] == CROSS and min(i, j) < env.n_agents:
+                    came, comes = passed(b, i, line + clash.enter[m, o]), passed(b, j, its_line + clash.enter[o, m])
+                    if came < comes < np.inf:
+                        least = min(least, max(comes - passed(b, i, line + clash.leave[m, o]), 0.0))
+        assert step.metrics["min_pet"][b] == pytest.approx(least, abs=1e-4)
+        compared += least < 10.0
+    assert compared >= 3
 
 
 @pytest.mark.parametrize(
