@@ -15,8 +15,8 @@
 traffic lights. Paths are lines and quarter circles; left turns leave the innermost lane, right turns the outermost, all
 lanes go straight on, nobody changes lanes. `roads` lays them out and computes from their geometry where each two
 movements conflict: the zone on either within which cars could overlap, and the point where the centre lines cross or
-meet. A vehicle's route is drawn at reset, by `left_share` and `right_share` at each crossing; it visits no crossing
-twice and at most `rows` + `columns` of them.
+meet. A vehicle's route is drawn at reset, by `left_share` and `right_share` at each crossing (after the first
+among the turns open to its lane); it visits no crossing twice and at most `rows` + `columns` of them.
 
 **Vehicles** are boxes of 4.8 x 1.9 m that follow their paths, with the limits of SUMO's default passenger car: at most
 2.6 m/s^2 of acceleration and 4.5 m/s^2 of braking. They never roll back, and keep to the speed limit (13.9 m/s;
