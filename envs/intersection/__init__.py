@@ -53,7 +53,7 @@ not on the road:
 | 4, 5, 6  | it turns left there, goes straight on, turns right                                    | 0, 1     |
 | 7        | it has passed the line                                                                | 0, 1     |
 | 8        | distance to the exit                                                                  | [0, 1]   |
-| 9        | gap to the car ahead on its path; 1 without one                                       | [0, 1]   |
+| 9        | gap to the car ahead on its path; 1 without one within `sensing_range` (of centres)   | [0, 1]   |
 | 10       | that car's speed less its own, over `speed_limit`                                     | [-1, 1]  |
 | 11       | there is one                                                                          | 0, 1     |
 | 12       | time it has been standing                                                             | [0, 1)   |

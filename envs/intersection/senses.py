@@ -167,7 +167,7 @@ def _observe_own(
     out[at + 8] = _soft(length[p] - s, NEAR)
     out[at + 9] = 1.0
     j, far = leader_of(where, zone, spot, there, p, s, i)
-    if j >= 0:
+    if j >= 0 and far <= senses.sensing_range:
         out[at + 9] = _soft(far - LENGTH, NEAR)
         out[at + 10] = _clip((car[b, j, SPEED] - v) / senses.speed_limit)
         out[at + 11] = 1.0
