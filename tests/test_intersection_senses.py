@@ -114,6 +114,13 @@ def test_without_intent_a_turn_is_hidden_until_it_shows():
             assert not seen[0][11:].any()
 
 
+def test_without_intent_who_is_heard_does_not_tell_the_turn():
+    for intent, heard in (("none", [True, True]), ("shared", [True, False])):
+        env = crossing(2, intent=intent)
+        scenes = [scene(env, (EAST, STRAIGHT, 10.0, 8.0), (WEST, turn, 5.0, 3.0)) for turn in (LEFT, RIGHT)]
+        assert [bool(env.adjacency(state)[0, 0, 1]) for state in scenes] == heard
+
+
 def test_ranges_bound_what_is_heard_and_sensed():
     cars = ((EAST, STRAIGHT, 30.0, 8.0), (SOUTH, STRAIGHT, 30.0, 8.0))
     for options, seen, told, hears in (

@@ -94,7 +94,8 @@ collision below 1.5 s (see `judge`) or for crashing, 1 for passing the stop line
 window.
 **Counterfactual** (`counterfactual="stop" | "absent"`): G had the vehicle braked as hard as it can, or not been there.
 
-**Communication**: `adjacency` holds two agents on the road within `comm_range` whose paths have a zone to share ahead.
+**Communication**: an agent on the road hears those within `comm_range` whose paths have a zone to share with its own
+ahead (`adjacency`); with `intent="none"`, those that may have one for all it knows, so hearing need not be mutual.
 
 **Metrics**, over the episode so far: `success`, share of agents that arrived without a crash, which standing still does
 not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time
