@@ -25,7 +25,8 @@ themselves. Boxes that overlap at a substep have crashed: both agents are termin
 is. Who comes when (Poisson, `flow`), from where and where to is drawn at reset, the first vehicle at time 0. One enters
 at `entry_speed`, as soon as it could stop behind the last car on its lane even if that braked as hard as it can;
 until then it waits outside, in a queue, and its delay counts. Should no agent be on the road while others are still to
-come, the next one comes at once: by PettingZoo's rules an episode without live agents is over. Leaving by the exit and
+come, the next one comes at once: by PettingZoo's rules an episode without live agents is over. A scripted car in its
+way turns off, and counts as arrived. Leaving by the exit and
 crashing both terminate an agent; the time limit truncates.
 
 **Actions**, discrete: 0 brake (-4.5 m/s^2), 1 slow down (-2), 2 hold, 3 speed up gently (+1.3), 4 speed up (+2.6).
@@ -39,7 +40,8 @@ after that the next action's replaces it, until the line is passed.
 passed the stop line a car is taken to do what is most in one's way: to go straight on, else left, else right.
 `shared`: those within `comm_range` know its path, and from its last message (every `intent_period` steps: position,
 speed, acceleration) when it enters and leaves the shared zone if it goes on so. `declared`: they know its path and the
-window and bid it announces, true or not.
+window and bid it announces, true or not. A message stays: it is known to whoever is within `comm_range` now, wherever
+both were when it was sent.
 
 **Observation**, per vehicle; distances d [m] as d / (|d| + 10), times t [s] as t / (|t| + 3), signed; zeros when it is
 not on the road:
@@ -61,7 +63,7 @@ not on the road:
 | 14       | room to the line that braking as hard as possible would need, as a share; 1 beyond    | [0, 1]   |
 | 15       | it comes from the south or north (the minor road of the priority rule)                | 0, 1     |
 | 16       | there is another crossing after this one                                              | 0, 1     |
-| 17, 18   | `declared`: time until its announced window opens, closes                             | [-1, 1]  |
+| 17, 18   | `declared`: time until its announced window opens, closes; 0 before it announces one  | [-1, 1]  |
 | 19       | `declared`: its bid                                                                   | [0, 1]   |
 | 20 .. 23 | distance to each of the next 4 conflict points on its path; 1 where there is none     | [0, 1]   |
 | then     | for each of `n_conflicts` vehicles within `sensing_range` at the same crossing that   |          |
@@ -78,7 +80,7 @@ not on the road:
 |   +10    | it is an emergency vehicle                                                            | 0, 1     |
 |   +11    | its intent is known                                                                   | 0, 1     |
 |   +12,13 | `shared`: time until it enters, leaves the zone; `declared`: until its window opens,  | [-1, 1]  |
-|          | closes                                                                                |          |
+|          | closes; 0 before it announces one                                                     |          |
 |   +14    | age of that message over 5 s, clipped                                                 | [0, 1]   |
 |   +15    | `declared`: its bid                                                                   | [0, 1]   |
 
