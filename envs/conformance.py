@@ -183,7 +183,7 @@ def check_max_cycles(make_parallel: MakeParallel, make_aec: MakeParallel) -> Non
 
     That test wants half of all agents to act in every step, so where some are born later the cycles are counted here.
     """
-    env = make_parallel(max_cycles=MAX_CYCLES)
+    env = _sampling(make_parallel(max_cycles=MAX_CYCLES))
     first, _ = env.reset(seed=0)
     if len(first) == len(env.possible_agents):
         with _strict() as tests:
@@ -194,7 +194,7 @@ def check_max_cycles(make_parallel: MakeParallel, make_aec: MakeParallel) -> Non
         env.step({agent: env.action_space(agent).sample() for agent in env.agents})
         cycles += 1
     assert cycles == MAX_CYCLES, f"the parallel view makes {cycles} steps with max_cycles={MAX_CYCLES}"
-    aec = make_aec(max_cycles=MAX_CYCLES)
+    aec = _sampling(make_aec(max_cycles=MAX_CYCLES))
     aec.reset(seed=0)
     turns = dict.fromkeys(aec.possible_agents, 0)
     for agent in aec.agent_iter():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,10 +26,12 @@ from intersection_scenes import (
 )
 
 import envs
+from envs import intersection
+from envs.conformance import check_max_cycles
 from envs.core import ended
 from envs.intersection import Intersection
 from envs.intersection.arcs import overlap
-from envs.intersection.roads import half_side, movements
+from envs.intersection.roads import CROSS, conflicts, half_side, movements
 from envs.intersection.state import (
     ARRIVED,
     BID,
@@ -212,6 +216,77 @@ def test_post_encroachment_time_is_from_leaving_to_entering():
     assert step.metrics["min_pet"][0] == pytest.approx(enters - leaves, abs=0.03)
 
 
+def test_post_encroachment_time_counts_who_is_still_to_come():
+    env = crossing(3, flow=100_000.0)
+    state = scene(env, (EAST, STRAIGHT, -14.0, 13.0), (NORTH, STRAIGHT, 0.0, 0.0), (WEST, STRAIGHT, 45.0, 1.0))
+    state.status[0, 1], state.car[0, 1, DUE] = PENDING, 0.4
+    state, passed = env.step(state, act(KEEP, KEEP, KEEP))
+    assert state.status[0, 1] == DRIVING  # it came after the first had left the zone
+    zone, positions = conflicts(1), []
+    one, other = (next(m for m, w in enumerate(movements(1)) if (w.heading, w.turn) == (h, STRAIGHT)) for h in (0, 1))
+    leaves = (zone.leave[one, other] - (14.0 - 2.4)) / 13.0
+    assert 0.0 < leaves < 0.5
+    while passed.metrics["min_pet"][0] == 10.0 and state.step[0] < 40:
+        positions.append((0.5 * state.step[0], state.car[0, 1, POSITION] - 50.0))
+        state, passed = env.step(state, act(KEEP, SPEED_UP, BRAKE))
+    positions.append((0.5 * state.step[0], state.car[0, 1, POSITION] - 50.0))
+    times, places = zip(*positions, strict=True)
+    pet = float(np.interp(zone.enter[other, one], places, times)) - leaves
+    assert passed.metrics["min_pet"][0] == pytest.approx(pet, abs=0.02)
+
+
+@pytest.mark.parametrize("task", ["busy-16", "grid-2x2-24", "liar-8"])
+def test_post_encroachment_times_are_those_of_all_pairs_in_hindsight(task):
+    env, policy, worlds = envs.make("intersection", task), envs.heuristic("intersection", task), 8
+    assert isinstance(env, Intersection)
+    state, step = env.reset(range(worlds))
+    trace = [state.car[:, :, POSITION]]
+    while not ended(step).all():
+        state, step = env.step(state, policy(state))
+        trace.append(state.car[:, :, POSITION])
+    clash, leg, places = conflicts(1), env.roads.leg, np.stack(trace)  # (T, B, V)
+
+    def passed(b: int, i: int, mark: float) -> float:
+        k = int(np.argmax(places[:, b, i] >= mark))
+        if k == 0:
+            return np.inf
+        before, after = places[k - 1 : k + 1, b, i]
+        return 0.5 * (k - 1 + (mark - before) / (after - before))
+
+    compared = 0
+    for b in np.flatnonzero(~(state.status == CRASHED).any(axis=1)):
+        least = 10.0
+        for i, j in itertools.permutations(range(env.n_cars), 2):
+            for (c, mine, line, _), (d, its, its_line, _) in itertools.product(
+                leg[state.route[b, i]], leg[state.route[b, j]]
+            ):
+                m, o = int(mine), int(its)
+                if c == d >= 0 and clash.kind[m, o] == CROSS and min(i, j) < env.n_agents:
+                    came, comes = passed(b, i, line + clash.enter[m, o]), passed(b, j, its_line + clash.enter[o, m])
+                    if came < comes < np.inf:
+                        least = min(least, max(comes - passed(b, i, line + clash.leave[m, o]), 0.0))
+        assert step.metrics["min_pet"][b] == pytest.approx(least, abs=1e-4)
+        compared += least < 10.0
+    assert compared >= 3
+
+
+@pytest.mark.parametrize(
+    ("other", "pet"),
+    [((NORTH, STRAIGHT, 8.5, 10.0), 0.0), ((EAST, STRAIGHT, 11.0, 13.0), 10.0)],
+    ids=["crossing", "rear"],
+)
+def test_a_crash_costs_and_leaves_no_time_to_collision(other, pet):
+    env = crossing(3)
+    state = scene(env, (EAST, STRAIGHT, 5.0, 10.0), other, (WEST, STRAIGHT, 45.0, 5.0))
+    state, step = env.step(state, act(KEEP, KEEP, KEEP))
+    while not step.terminated.any():
+        state, step = env.step(state, act(KEEP, KEEP, KEEP))
+    assert (state.status[0] == CRASHED).tolist() == [True, True, False]
+    assert step.cost[0].tolist() == [1.0, 1.0, 0.0]
+    assert step.metrics["min_ttc"][0] == 0.0
+    assert step.metrics["min_pet"][0] == pet
+
+
 def test_announcements_are_kept_or_broken():
     env = crossing(2, intent="declared")
     state = scene(env, (EAST, STRAIGHT, 20.0, 10.0), (WEST, STRAIGHT, 20.0, 10.0))
@@ -229,25 +304,38 @@ def test_announcements_are_kept_or_broken():
     assert step.metrics["honesty"][0] == 0.5
 
 
-def test_counterfactuals_take_one_car_out_or_stop_it():
-    cars = ((EAST, STRAIGHT, 1.0, 10.0), (NORTH, STRAIGHT, 4.5, 10.0), (SOUTH, LEFT, 40.0, 8.0))
-    for kind, crash_without in (("absent", False), ("none", True)):
-        env = crossing(3, counterfactual=kind)
-        before = scene(env, *cars)
-        state, step = env.step(before, act(KEEP, KEEP, KEEP))
-        while not step.terminated.any():
-            before, (state, step) = state, env.step(state, act(KEEP, KEEP, KEEP))
-        assert step.terminated[0, :2].all()
-        without = env.counterfactual(before, act(KEEP, KEEP, KEEP))[0]
-        again, alone = copied(before), 0.0
-        if kind == "absent":
-            again.status[0, 0] = ARRIVED
-            _, shown = env.step(again, act(KEEP, KEEP, KEEP))
-        else:
-            _, shown = env.step(again, act(BRAKE, KEEP, KEEP))
-        alone = shown.team_reward[0]
-        assert without[0] == pytest.approx(alone)
-        assert without[2] < without[0] or crash_without
+@pytest.mark.parametrize("kind", ["absent", "stop"])
+def test_counterfactuals_take_one_car_out_or_stop_it(kind):
+    env = crossing(3, counterfactual=kind)
+    # The first creeps into the second, which passes before it: it would stop in time.
+    state = scene(env, (EAST, STRAIGHT, -8.1, 2.0), (NORTH, STRAIGHT, -7.65, 4.0), (SOUTH, LEFT, 40.0, 8.0))
+    action = act(KEEP, KEEP, KEEP)
+    _, step = env.step(state, action)
+    assert step.terminated[0].tolist() == [True, True, False]
+    again = copied(state)
+    if kind == "absent":
+        again.status[0, 0] = ARRIVED
+    _, shown = env.step(again, act(KEEP if kind == "absent" else BRAKE, KEEP, KEEP))
+    assert not shown.terminated.any()
+    assert step.counterfactual is not None
+    without = step.counterfactual[0]
+    assert without == pytest.approx(env.counterfactual(state, action)[0])
+    assert without[0] == pytest.approx(shown.team_reward[0])
+    assert without[0] > without[2] + 3.0  # the third has no part in the crash
+
+
+def test_checking_the_time_limit_plays_the_same_actions_each_time():
+    played: list[list[Any]] = [[], []]
+    for actions in played:
+
+        def recorded(make: Any, seen: list[Any] = actions, **kwargs: Any) -> Any:
+            env = make(task="quiet-4", **kwargs)
+            step = env.step
+            env.step = lambda action: (seen.append(action), step(action))[1]
+            return env
+
+        check_max_cycles(partial(recorded, intersection.parallel_env), partial(recorded, intersection.env))
+    assert played[0] == played[1]
 
 
 def test_emergency_vehicles_pay_more_for_their_time():

@@ -12,6 +12,7 @@ from envs.intersection import TASKS, Config
 from envs.intersection.config import LENGTH, WIDTH
 from envs.intersection.roads import (
     CROSS,
+    CROSSING,
     CURVATURE,
     DIVERGE,
     ENTER,
@@ -22,6 +23,7 @@ from envs.intersection.roads import (
     LEFT,
     LIMIT,
     MERGE,
+    MOVEMENT,
     NONE,
     RIGHT,
     S0,
@@ -142,6 +144,28 @@ def test_routes_of_one_crossing_are_its_movements():
     assert sorted(set(np.round(roads.share, 9).tolist())) == [0.0625, 0.125]
     h = half_side(1)
     assert roads.length.max() == pytest.approx(50 + 2 * h + 25)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_turns_have_their_shares_whatever_the_lanes(lanes):
+    roads = roads_of(Config(lanes=lanes, left_share=0.25, right_share=0.15))
+    turns = np.array([movements(lanes)[int(m)].turn for m in roads.leg[:, 0, MOVEMENT]])
+    shares = [roads.share[turns == turn].sum() for turn in (LEFT, STRAIGHT, RIGHT)]
+    assert shares == pytest.approx([0.25, 0.6, 0.15])
+
+
+def test_after_the_first_crossing_the_turns_of_a_lane_share_what_they_have():
+    roads = roads_of(Config(lanes=2, rows=1, columns=2, left_share=0.25, right_share=0.15))
+    ways = movements(2)
+    first, second = (np.array([ways[int(m)][:3] for m in roads.leg[:, q, MOVEMENT]]) for q in (0, 1))
+    both, totals = roads.n_legs == 2, []
+    for lane, shares in ((0, {LEFT: 0.25, STRAIGHT: 0.6}), (1, {STRAIGHT: 0.6, RIGHT: 0.15})):
+        east = both & (first == (EAST, lane, STRAIGHT)).all(axis=1) & (roads.leg[:, 0, CROSSING] == 0)
+        totals.append(roads.share[east].sum())
+        for turn, share in shares.items():
+            part = roads.share[east & (second[:, 2] == turn)].sum() / roads.share[east].sum()
+            assert part == pytest.approx(share / sum(shares.values()))
+    assert totals[0] == pytest.approx(totals[1])
 
 
 @pytest.mark.parametrize("config", [Config(), TASKS["grid-2x2-24"], Config(lanes=2, rows=1, columns=2)], ids=str)

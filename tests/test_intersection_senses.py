@@ -66,6 +66,14 @@ def test_a_car_knows_itself_and_the_one_ahead():
     assert not obs[0, :, FIRST:].any()  # from one lane: nothing to negotiate
 
 
+def test_the_car_ahead_is_seen_within_sensing_range():
+    for reach, seen in ((12.5, 1.0), (11.5, 0.0)):
+        env = crossing(2, sensing_range=reach)
+        state = scene(env, (EAST, STRAIGHT, 10.0, 4.0), (EAST, STRAIGHT, 22.0, 8.0))
+        assert env._sensed(state)[0][0, 1, 11] == seen
+        assert (env._sensed(state)[0][0, 1, 9] == 1.0) == (not seen)
+
+
 def test_a_conflict_is_told_in_its_own_terms():
     env = crossing(2)
     state = scene(env, (EAST, STRAIGHT, 12.0, 6.0), (NORTH, STRAIGHT, 20.0, 10.0))
@@ -104,6 +112,13 @@ def test_without_intent_a_turn_is_hidden_until_it_shows():
         if intent == "none" and before > 0:
             assert seen[0][0] == 1.0  # it might turn left
             assert not seen[0][11:].any()
+
+
+def test_without_intent_who_is_heard_does_not_tell_the_turn():
+    for intent, heard in (("none", [True, True]), ("shared", [True, False])):
+        env = crossing(2, intent=intent)
+        scenes = [scene(env, (EAST, STRAIGHT, 10.0, 8.0), (WEST, turn, 5.0, 3.0)) for turn in (LEFT, RIGHT)]
+        assert [bool(env.adjacency(state)[0, 0, 1]) for state in scenes] == heard
 
 
 def test_ranges_bound_what_is_heard_and_sensed():

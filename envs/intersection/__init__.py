@@ -15,8 +15,8 @@
 traffic lights. Paths are lines and quarter circles; left turns leave the innermost lane, right turns the outermost, all
 lanes go straight on, nobody changes lanes. `roads` lays them out and computes from their geometry where each two
 movements conflict: the zone on either within which cars could overlap, and the point where the centre lines cross or
-meet. A vehicle's route is drawn at reset, by `left_share` and `right_share` at each crossing; it visits no crossing
-twice and at most `rows` + `columns` of them.
+meet. A vehicle's route is drawn at reset, by `left_share` and `right_share` at each crossing (after the first
+among the turns open to its lane); it visits no crossing twice and at most `rows` + `columns` of them.
 
 **Vehicles** are boxes of 4.8 x 1.9 m that follow their paths, with the limits of SUMO's default passenger car: at most
 2.6 m/s^2 of acceleration and 4.5 m/s^2 of braking. They never roll back, and keep to the speed limit (13.9 m/s;
@@ -25,7 +25,8 @@ themselves. Boxes that overlap at a substep have crashed: both agents are termin
 is. Who comes when (Poisson, `flow`), from where and where to is drawn at reset, the first vehicle at time 0. One enters
 at `entry_speed`, as soon as it could stop behind the last car on its lane even if that braked as hard as it can;
 until then it waits outside, in a queue, and its delay counts. Should no agent be on the road while others are still to
-come, the next one comes at once: by PettingZoo's rules an episode without live agents is over. Leaving by the exit and
+come, the next one comes at once: by PettingZoo's rules an episode without live agents is over. A scripted car in its
+way turns off, and counts as arrived. Leaving by the exit and
 crashing both terminate an agent; the time limit truncates.
 
 **Actions**, discrete: 0 brake (-4.5 m/s^2), 1 slow down (-2), 2 hold, 3 speed up gently (+1.3), 4 speed up (+2.6).
@@ -39,7 +40,8 @@ after that the next action's replaces it, until the line is passed.
 passed the stop line a car is taken to do what is most in one's way: to go straight on, else left, else right.
 `shared`: those within `comm_range` know its path, and from its last message (every `intent_period` steps: position,
 speed, acceleration) when it enters and leaves the shared zone if it goes on so. `declared`: they know its path and the
-window and bid it announces, true or not.
+window and bid it announces, true or not. A message stays: it is known to whoever is within `comm_range` now, wherever
+both were when it was sent.
 
 **Observation**, per vehicle; distances d [m] as d / (|d| + 10), times t [s] as t / (|t| + 3), signed; zeros when it is
 not on the road:
@@ -53,7 +55,7 @@ not on the road:
 | 4, 5, 6  | it turns left there, goes straight on, turns right                                    | 0, 1     |
 | 7        | it has passed the line                                                                | 0, 1     |
 | 8        | distance to the exit                                                                  | [0, 1]   |
-| 9        | gap to the car ahead on its path; 1 without one                                       | [0, 1]   |
+| 9        | gap to the car ahead on its path; 1 without one within `sensing_range` (of centres)   | [0, 1]   |
 | 10       | that car's speed less its own, over `speed_limit`                                     | [-1, 1]  |
 | 11       | there is one                                                                          | 0, 1     |
 | 12       | time it has been standing                                                             | [0, 1)   |
@@ -61,7 +63,7 @@ not on the road:
 | 14       | room to the line that braking as hard as possible would need, as a share; 1 beyond    | [0, 1]   |
 | 15       | it comes from the south or north (the minor road of the priority rule)                | 0, 1     |
 | 16       | there is another crossing after this one                                              | 0, 1     |
-| 17, 18   | `declared`: time until its announced window opens, closes                             | [-1, 1]  |
+| 17, 18   | `declared`: time until its announced window opens, closes; 0 before it announces one  | [-1, 1]  |
 | 19       | `declared`: its bid                                                                   | [0, 1]   |
 | 20 .. 23 | distance to each of the next 4 conflict points on its path; 1 where there is none     | [0, 1]   |
 | then     | for each of `n_conflicts` vehicles within `sensing_range` at the same crossing that   |          |
@@ -78,7 +80,7 @@ not on the road:
 |   +10    | it is an emergency vehicle                                                            | 0, 1     |
 |   +11    | its intent is known                                                                   | 0, 1     |
 |   +12,13 | `shared`: time until it enters, leaves the zone; `declared`: until its window opens,  | [-1, 1]  |
-|          | closes                                                                                |          |
+|          | closes; 0 before it announces one                                                     |          |
 |   +14    | age of that message over 5 s, clipped                                                 | [0, 1]   |
 |   +15    | `declared`: its bid                                                                   | [0, 1]   |
 
@@ -90,15 +92,18 @@ bid; scripted), scaled as above; time over the time limit.
 **Reward** of a vehicle: `progress_reward` times the share of its route driven in the step; minus `time_charge` a second
 (`emergency_weight` times that for an emergency vehicle); minus `comfort_charge` (a / 4.5 m/s^2)^2; plus `exit_reward`
 for leaving; minus `crash_charge` for crashing. The team reward G is the sum over agents. **Cost**: 1 for a time to
-collision below 1.5 s (see `judge`), 1 for passing the stop line more than 0.5 s outside the announced window.
+collision below 1.5 s (see `judge`) or for crashing, 1 for passing the stop line more than 0.5 s outside the announced
+window.
 **Counterfactual** (`counterfactual="stop" | "absent"`): G had the vehicle braked as hard as it can, or not been there.
 
-**Communication**: `adjacency` holds two agents on the road within `comm_range` whose paths have a zone to share ahead.
+**Communication**: an agent on the road hears those within `comm_range` whose paths have a zone to share with its own
+ahead (`adjacency`); with `intent="none"`, those that may have one for all it knows, so hearing need not be mutual.
 
 **Metrics**, over the episode so far: `success`, share of agents that arrived without a crash, which standing still does
 not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time
 since they were due beyond that of a free drive so far [s]; `throughput` [veh/h]; `min_ttc`, least time to collision
-[s], 3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 10 if never less; `longest_wait`
+[s], 0 after a crash, 3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 0 after a crash on
+such, 10 if never less; `longest_wait`
 standing or queueing to enter [s]; `fairness`, Jain's index of free over actual travel times of those who arrived (1
 equal; 1 before the first); `honesty`, share of passed stop lines that were passed as announced (1 where nothing is);
 `emergency_delay` [s], 0 without emergency vehicles. Scripted vehicles count in none, except as others' danger.

@@ -3,9 +3,9 @@
 *Time to collision* [s] is what is left until two boxes touch if both go on along their paths at their present speeds,
 looked for every 0.1 s up to `TTC_HORIZON`; behind another car on the same lane it is the gap over the closing speed.
 *Post-encroachment time* [s] is from one car's leaving the zone that two crossing paths share to the other's entering
-it (Allen, Shin and Cooper 1978); 0 when one enters before the other has left.
+it (Allen, Shin and Cooper 1978); 0 when one enters before the other has left. A crash is 0 of both.
 
-Axes: B worlds, V vehicles. Arrays are those of `State` and `Roads`.
+Axes: B worlds, V vehicles, X crossings, M movements. Arrays are those of `State` and `Roads`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from .state import (
     LONGEST_WAIT,
     NOTHING,
     OPENS,
-    PENDING,
     POSITION,
     SPEED,
     STOOD,
@@ -160,41 +159,69 @@ def watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost
 
 
 @kernel
-def encroach(n_agents, n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals):
-    """Keeps who left a shared zone when, and the least time until another came in."""
-    n = status.shape[1]
-    for j in range(n):
-        if status_before[b, j] != DRIVING or status[b, j] == CRASHED:
+def count_crashes(n_agents, segment, leg, zone, car, status_before, status, legs_before, route, b, cost, totals):
+    """Adds 1 to cost (B, V) of those who crashed: no time was left to them."""
+    for i in range(status.shape[1]):
+        if status_before[b, i] != DRIVING or status[b, i] != CRASHED:
             continue
-        op, oq = route[b, j], legs_before[b, j]
-        crossing, its, its_line = leg[op, oq, CROSSING], int(leg[op, oq, MOVEMENT]), leg[op, oq, LINE]
-        o, o_after = old[b, j, POSITION] - its_line, car[b, j, POSITION] - its_line
-        for i in range(n):
-            if i == j or status[b, i] == PENDING or status[b, i] == CRASHED or (i >= n_agents and j >= n_agents):
+        cost[b, i] += 1.0
+        if i < n_agents:
+            totals[b, LEAST_TTC] = 0.0
+        p, q = route[b, i], legs_before[b, i]
+        x, y, c, s = pose_at(segment, p, car[b, i, POSITION])
+        for j in range(min(i, n_agents)):
+            o, k = route[b, j], legs_before[b, j]
+            if status_before[b, j] != DRIVING or status[b, j] != CRASHED or leg[p, q, CROSSING] != leg[o, k, CROSSING]:
                 continue
-            p, q = route[b, i], 0
-            while q < n_legs[p] and leg[p, q, CROSSING] != crossing:
-                q += 1
-            if q == n_legs[p]:
-                continue
-            mine = int(leg[p, q, MOVEMENT])
-            if zone[mine, its, KIND] != CROSS:
-                continue
-            if status_before[b, i] == DRIVING and o < zone[its, mine, ENTER]:
-                r, r_after = old[b, i, POSITION] - leg[p, q, LINE], car[b, i, POSITION] - leg[p, q, LINE]
+            kind = zone[int(leg[p, q, MOVEMENT]), int(leg[o, k, MOVEMENT]), KIND]
+            its_x, its_y, its_c, its_s = pose_at(segment, o, car[b, j, POSITION])
+            if kind == CROSS and touch(x, y, c, s, its_x, its_y, its_c, its_s):
+                totals[b, LEAST_PET] = 0.0
+
+
+@kernel
+def encroach(n_agents, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals):
+    """Keeps when shared zones were left, and the least time until another came in."""
+    n, n_ways = status.shape[1], len(zone)
+    for i in range(n):
+        p, q = route[b, i], legs_before[b, i]
+        r_after = car[b, i, POSITION] - leg[p, q, LINE]
+        # All zones lie beyond where fronts pass the line.
+        if status_before[b, i] != DRIVING or status[b, i] == CRASHED or r_after <= -0.5 * LENGTH:
+            continue
+        r, mine, crossing = old[b, i, POSITION] - leg[p, q, LINE], int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING])
+        for its in range(n_ways):
+            if zone[mine, its, KIND] == CROSS:
                 after = _passes(zone[mine, its, LEAVE], r, r_after)
                 if after >= 0.0:
-                    left[b, i, j] = clock + after
+                    left[b, 0 if i < n_agents else 1, crossing, mine, its] = clock + after
+    for j in range(n):
+        op, oq = route[b, j], legs_before[b, j]
+        o_after = car[b, j, POSITION] - leg[op, oq, LINE]
+        if status_before[b, j] != DRIVING or status[b, j] == CRASHED or o_after <= -0.5 * LENGTH:
+            continue
+        o, its, crossing = (
+            old[b, j, POSITION] - leg[op, oq, LINE],
+            int(leg[op, oq, MOVEMENT]),
+            int(leg[op, oq, CROSSING]),
+        )
+        for mine in range(n_ways):
+            if zone[mine, its, KIND] != CROSS:
+                continue
             coming = _passes(zone[its, mine, ENTER], o, o_after)
             if coming < 0.0:
                 continue
-            if left[b, i, j] != NOTHING:
-                totals[b, LEAST_PET] = min(totals[b, LEAST_PET], max(clock + coming - left[b, i, j], 0.0))
-                left[b, i, j] = NOTHING
-            elif status_before[b, i] == DRIVING:
-                r = old[b, i, POSITION] - leg[p, q, LINE]
-                if zone[mine, its, ENTER] <= r < zone[mine, its, LEAVE]:
-                    totals[b, LEAST_PET] = 0.0
+            for who in range(left.shape[1] if j < n_agents else 1):  # of two scripted cars none is told
+                since = clock + coming - left[b, who, crossing, mine, its]
+                totals[b, LEAST_PET] = min(totals[b, LEAST_PET], max(since, 0.0))
+            for i in range(n if j < n_agents else n_agents):
+                p, q = route[b, i], legs_before[b, i]
+                if status_before[b, i] != DRIVING or status[b, i] == CRASHED:
+                    continue
+                if leg[p, q, CROSSING] == crossing and leg[p, q, MOVEMENT] == mine:
+                    r = old[b, i, POSITION] - leg[p, q, LINE]
+                    if zone[mine, its, ENTER] <= r < zone[mine, its, LEAVE]:
+                        totals[b, LEAST_PET] = 0.0
 
 
 @kernel
@@ -213,7 +240,7 @@ def judge(
         car: (B, V, N_CAR) after it, as are the next two.
         status: (B, V).
         legs: (B, V).
-        left: (B, V, V), written.
+        left: (B, 1 or 2, X, M, M), written.
         totals: (B, N_TOTALS), written.
         step: (B,) after it.
         route: (B, V).
@@ -230,9 +257,11 @@ def judge(
         if prices.declared:
             keep_words(prices, leg, old, car, status_before, legs_before, route, clock, b, cost, totals)
         encroach(
-            prices.n_agents, roads.n_legs, leg, zone, old, car, status_before, status, legs_before, route, clock, b,
-            left, totals,
+            prices.n_agents, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals
         )  # fmt: skip
+        count_crashes(
+            prices.n_agents, segment, leg, zone, car, status_before, status, legs_before, route, b, cost, totals
+        )
         there = locate(leg, stretch, car, status, legs, route, b, spot, road)
         watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals)
         for i in range(prices.n_agents):

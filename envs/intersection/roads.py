@@ -176,7 +176,11 @@ class _Route(NamedTuple):
 
 
 def _routes(config: Config) -> list[_Route]:
-    """All ways from an entry to an exit that visit no crossing twice and at most rows + columns of them."""
+    """All ways from an entry to an exit that visit no crossing twice and at most rows + columns of them.
+
+    At the first crossing a turn's share is split between the lanes that it may be made from; from there on the lane is
+    given, and its turns share what they have.
+    """
     ways = movements(config.lanes)
     step = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (row, column) by heading; rows count northwards
     take = {LEFT: config.left_share, RIGHT: config.right_share}
@@ -190,18 +194,21 @@ def _routes(config: Config) -> list[_Route]:
         crossing = row * config.columns + column
         if crossing in [visited for visited, _ in legs] or len(legs) >= config.rows + config.columns:
             return
-        for index, way in enumerate(ways):
-            if (way.heading, way.lane) == (heading, lane):
+        open_to = [(index, way) for index, way in enumerate(ways) if (way.heading, way.lane) == (heading, lane)]
+        whole = sum(take[way.turn] for _, way in open_to)
+        for index, way in open_to:
+            among = whole if legs else config.lanes if way.turn == STRAIGHT else 1
+            if take[way.turn] > 0.0:
                 up, right = step[way.exit_heading]
                 following = (*legs, (crossing, index))
-                go(row + up, column + right, way.exit_heading, way.exit_lane, following, share * take[way.turn])
+                part = share * take[way.turn] / among
+                go(row + up, column + right, way.exit_heading, way.exit_lane, following, part)
 
     entries = [(row, 0, 0) for row in range(config.rows)] + [(0, column, 1) for column in range(config.columns)]
     entries += [(row, config.columns - 1, 2) for row in range(config.rows)]
     entries += [(config.rows - 1, column, 3) for column in range(config.columns)]
     for (row, column, heading), lane in itertools.product(entries, range(config.lanes)):
         go(row, column, heading, lane, (), 1.0)
-    found = [route for route in found if route.share > 0.0]
     total = sum(route.share for route in found)
     return [route._replace(share=route.share / total) for route in found]
 

@@ -15,8 +15,9 @@ before the line any more plans first, always; among those, who has been so for l
 | `auction`     | who bids most                                    | likewise                                        |
 
 `reservation` is Dresner and Stone's AIM (JAIR 2008) with zones instead of tiles, made anew in every step; its
-reservations hold because nobody's plan depends on those made after it. In `auction` a car bids what it announces with
-`intent="declared"`, else its delay, and an emergency vehicle more than all.
+reservations hold because nobody's plan depends on those made after it. In `auction` a car bids what it announced with
+`intent="declared"`, emergency or not, ties going to the longer delay; before it has announced anything, and with other
+intents, it bids its delay, and an emergency vehicle more than all.
 
 Axes: B worlds, V vehicles, T steps of a plan.
 """

@@ -167,7 +167,7 @@ def _observe_own(
     out[at + 8] = _soft(length[p] - s, NEAR)
     out[at + 9] = 1.0
     j, far = leader_of(where, zone, spot, there, p, s, i)
-    if j >= 0:
+    if j >= 0 and far <= senses.sensing_range:
         out[at + 9] = _soft(far - LENGTH, NEAR)
         out[at + 10] = _clip((car[b, j, SPEED] - v) / senses.speed_limit)
         out[at + 11] = 1.0
@@ -264,7 +264,7 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
         emergency: (B, V).
         step: (B,).
         obs: (B, N, O) float32 zeros, written; those of who is not on the road stay zero.
-        adjacency: (B, N, N) False, written: in range of each other, with a shared zone ahead of both.
+        adjacency: (B, N, N) False, written: in range, with a zone to share ahead of both as far as i knows.
         overview: (B, S) float32 zeros, written.
     """
     length, n_legs, profile, leg, stretch = roads.length, roads.n_legs, roads.profile, roads.leg, roads.stretch
@@ -290,11 +290,12 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
                 if j == i or spot[j, AT] != spot[i, AT]:
                     continue
                 far = (x[j, 0] - x[i, 0]) ** 2 + (x[j, 1] - x[i, 1]) ** 2
-                if far <= hearing and j < senses.n_agents and expected(zone, spot, i, j, True) >= 0:
-                    adjacency[b, i, j] = True
                 told = far <= hearing and senses.intent != UNKNOWN
                 its = expected(zone, spot, i, j, told)
-                if its < 0 or far > seeing:
+                if its < 0:
+                    continue
+                adjacency[b, i, j] = far <= hearing and j < senses.n_agents
+                if far > seeing:
                     continue
                 to_zone = zone[its, int(spot[i, WAY]), ENTER] - spot[j, REST]
                 t, k = to_zone / max(car[b, j, SPEED], CREEP), found  # the first to arrive first

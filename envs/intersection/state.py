@@ -1,6 +1,6 @@
 """The state of a batch of road networks, and how a world begins.
 
-Axes: B worlds, V vehicles: the N agents, then the scripted ones.
+Axes: B worlds, V vehicles: the N agents, then the scripted ones; X crossings, M movements through each.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class State(NamedTuple):
     car: Array  # (B, V, N_CAR) float64, by the columns above
     status: Array  # (B, V) int8: PENDING, DRIVING, ARRIVED, CRASHED
     leg: Array  # (B, V) int32: which crossing of its route a vehicle is at or heads for
-    left: Array  # (B, V, V) float32: when i left the zone that it shared with j [s]; NOTHING if it has not
+    left: Array  # (B, 1 or 2, X, M, M) float32: when an agent (0), a scripted car (1) last left the zone that its
+    # movement through a crossing shares with another movement [s]; NOTHING if none has
     totals: Array  # (B, N_TOTALS) float64, behind the metrics
     # The schedule, drawn at reset and read-only.
     route: Array  # (B, V) int32
@@ -97,7 +98,9 @@ def start(config: Config, roads: Roads, seeds: Sequence[int]) -> State:
         car=car,
         status=np.zeros((n_worlds, n), dtype=np.int8),
         leg=np.zeros((n_worlds, n), dtype=np.int32),
-        left=np.full((n_worlds, n, n), NOTHING, dtype=np.float32),
+        left=np.full(
+            (n_worlds, 1 + (n > n_agents), len(roads.centre), *roads.zone.shape[:2]), NOTHING, dtype=np.float32
+        ),
         totals=totals,
         route=route,
         emergency=emergency,
