@@ -254,7 +254,7 @@ def test_post_encroachment_times_are_those_of_all_pairs_in_hindsight(task):
         return 0.5 * (k - 1 + (mark - before) / (after - before))
 
     compared = 0
-    for b in np.flatnonzero(~(state.status == CRASHED).any(axis=1)):
+    for b in np.flatnonzero(~(state.status == CRASHED).any(axis=1)).tolist():
         least = 10.0
         for i, j in itertools.permutations(range(env.n_cars), 2):
             for (c, mine, line, _), (d, its, its_line, _) in itertools.product(
