@@ -132,16 +132,17 @@ partition cuts all links across the middle for a share of the episode, and what 
 **Metrics**, over the episode so far: `welfare` [credits]; `bound_share`, welfare so far over the bound of the whole
 episode (only with `bound=True`); `completion_rate`, `miss_rate` and `drop_rate`, tasks done in time, missed at their
 deadline, and dropped (no room, or a failure) over tasks arrived; `latency_p50`, `latency_p95`, `latency_p99`, from
-arrival to the end of tasks done in time [s], to within 8 % up to 18 s; `utilisation` of processors; `fairness`, Jain's index of
-nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`, Gini's coefficient of profits, losses
-counted as 0 (0 equal); `price`, mean over slots that had one, and `price_volatility`, their standard deviation over
-it; `offloaded_share`, trades over arrivals; `cold_starts`, models read because a task waited; `payments_balance`, what
-buyers paid less what sellers got [credits], a deficit if negative; `overload_share` of nodes and slots.
+arrival to the end of tasks done in time [s], to within 8 % up to 18 s; `utilisation` of processors; `fairness`,
+Jain's index of nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`, Gini's coefficient of
+profits, losses counted as 0 (0 equal); `price`, mean over slots that had one, and `price_volatility`, their standard
+deviation over it; `offloaded_share`, trades over arrivals; `cold_starts`, models read because a task waited;
+`payments_balance`, what buyers paid less what sellers got [credits], a deficit if negative; `overload_share` of nodes
+and slots.
 
 **Tasks**: `duopoly-2`: two nodes, each the other's only market, draw new private values and costs in every slot and
-can do none of their own tasks, for want of the model: a bargain with private information, see `bargain`; `village-8` (default); `city-50`;
-`bursty-8`; `partition-16`: a partition for two fifths of the episode, and failing nodes; `byzantine-16`: a quarter
-lie, a quarter are a cartel; `serving-12`: 8 models, of which a node holds about 3.
+can do none of their own tasks, for want of the model: a bargain with private information, see `bargain`; `village-8`
+(default); `city-50`; `bursty-8`; `partition-16`: a partition for two fifths of the episode, and failing nodes;
+`byzantine-16`: a quarter lie, a quarter are a cartel; `serving-12`: 8 models, of which a node holds about 3.
 
 **Arguments** are the fields of `Config`, documented there.
 
