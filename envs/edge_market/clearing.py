@@ -29,7 +29,7 @@ import numpy as np
 
 from ..kernels import kernel
 from .book import Book, Outcome, new_outcome, new_room
-from .matching import added_by_buyer, added_by_seller, match
+from .matching import added_by, match
 from .state import MCAFEE, NOBODY, POSTED, RULES, UNIFORM, Array
 
 RESPONSE = 0.1
@@ -165,8 +165,8 @@ def clear_vcg(book, outcome, room):
             if of_buyer[i] == NOBODY:
                 continue
             j, work, area = seller[of_buyer[i]], works[b, i], areas[b, i]
-            mine = added_by_buyer(i, buyer, seller, worth, kept, of_buyer, reached)
-            its = added_by_seller(j, buyer, seller, worth, kept, of_seller, reached)
+            mine = added_by(i, buyer, seller, worth, kept, of_buyer, reached)
+            its = added_by(j, seller, buyer, worth, kept, of_seller, reached)
             partner[b, i] = j
             pays[b, i] = work * bid[b, i] - mine
             earns[b, i] = work * ask[b, j] + its

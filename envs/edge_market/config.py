@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
+from ..fields import check_fields
 
 
 @dataclass(frozen=True)
@@ -104,20 +103,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no market."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kinds = _KINDS.get(str(field.type))
-            if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-                raise ValueError(
-                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
-                )
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        check_fields(self, _RANGES)
         for low, high in (("energy_low", "energy_high"), ("value_low", "value_high")):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(
@@ -131,11 +117,6 @@ class Config:
             )
 
 
-_KINDS = {
-    "int": (int, np.integer),
-    "float": (int, float, np.integer, np.floating),
-    "bool": (bool, np.bool_),
-}
 _RANGES = (
     ("n_nodes", 2, 1024),
     ("max_steps", 1, 30_000),
@@ -176,11 +157,6 @@ _RANGES = (
     ("cartel_price", 0, 100),
     ("horizon", 1, 1000),
 )
-_CHOICES = {
-    "rule": ("posted", "uniform", "mcafee", "vcg"),
-    "counterfactual": ("none", "absent"),
-    "heuristic": ("truthful", "proportional", "greedy", "local"),
-}
 
 DEFAULT_TASK = "village-8"
 _VILLAGE = Config()

@@ -65,50 +65,35 @@ def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
 
 
 @kernel
-def added_by_buyer(i, buyer, seller, worth, n_pairs, of_buyer, gain):
-    """What buyer i of the matching adds to its worth: the whole, less the best matching without i.
+def added_by(i, own, other, worth, n_pairs, matched, gain):
+    """What trader i of the matching adds to its worth: the whole, less the best matching without i.
 
-    Without i the best matching differs from this one along one path that starts at the seller whom i leaves free.
-    `gain` (N,) is to work in.
+    Without i the best matching differs from this one along one path that starts at the partner whom i leaves free.
+
+    Args:
+        i: A buyer or a seller that has a partner.
+        own: (P,) of each pair, who stands on the side of i.
+        other: (P,) who stands on the other.
+        worth: (P,) of each pair.
+        n_pairs: So many of the P are meant.
+        matched: (N,) the pair of each trader on the side of i, or NOBODY.
+        gain: (N,) to work in: of freeing each trader on the other side.
     """
-    gain[:] = -math.inf  # of freeing each seller
-    gain[seller[of_buyer[i]]] = 0.0
+    gain[:] = -math.inf
+    gain[other[matched[i]]] = 0.0
     best, changed = 0.0, True
     while changed:
         changed = False
         for p in range(n_pairs):
-            b, s = buyer[p], seller[p]
-            mine = of_buyer[b]
-            if b == i or mine == p or gain[s] == -math.inf:
-                continue
-            reached = gain[s] + worth[p]
-            if mine == NOBODY:
-                best = max(best, reached)
-            elif reached - worth[mine] > gain[seller[mine]] + TINY:
-                gain[seller[mine]] = reached - worth[mine]
-                best = max(best, gain[seller[mine]])
-                changed = True
-    return worth[of_buyer[i]] - best
-
-
-@kernel
-def added_by_seller(j, buyer, seller, worth, n_pairs, of_seller, gain):
-    """What seller j of the matching adds to its worth; see `added_by_buyer`."""
-    gain[:] = -math.inf  # of freeing each buyer
-    gain[buyer[of_seller[j]]] = 0.0
-    best, changed = 0.0, True
-    while changed:
-        changed = False
-        for p in range(n_pairs):
-            b, s = buyer[p], seller[p]
-            its = of_seller[s]
-            if s == j or its == p or gain[b] == -math.inf:
+            a, b = own[p], other[p]
+            its = matched[a]
+            if a == i or its == p or gain[b] == -math.inf:
                 continue
             reached = gain[b] + worth[p]
             if its == NOBODY:
                 best = max(best, reached)
-            elif reached - worth[its] > gain[buyer[its]] + TINY:
-                gain[buyer[its]] = reached - worth[its]
-                best = max(best, gain[buyer[its]])
+            elif reached - worth[its] > gain[other[its]] + TINY:
+                gain[other[its]] = reached - worth[its]
+                best = max(best, gain[other[its]])
                 changed = True
-    return worth[of_seller[j]] - best
+    return worth[matched[i]] - best

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
+from ..fields import check_fields
 
 DECELERATION = 4.5
 """Hardest braking of a car [m/s^2]; SUMO's default for passenger cars, as is the acceleration."""
@@ -81,20 +80,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no traffic."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kinds = _KINDS.get(str(field.type))
-            if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-                raise ValueError(
-                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
-                )
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        check_fields(self, _RANGES)
         if self.rows * self.columns > 16:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 16 in all")
         if self.left_share + self.right_share > 1.0:
@@ -123,12 +109,6 @@ class Config:
             )
 
 
-_KINDS = {
-    "int": (int, np.integer),
-    "float": (int, float, np.integer, np.floating),
-    "bool": (bool, np.bool_),
-    "str": (str,),
-}
 _RANGES = (
     ("rows", 1, 16),
     ("columns", 1, 16),
@@ -156,11 +136,6 @@ _RANGES = (
     ("crash_charge", 0, 1000),
     ("emergency_weight", 0, 1000),
 )
-_CHOICES = {
-    "intent": ("none", "shared", "declared"),
-    "rule": ("priority", "first-come", "reservation", "auction"),
-    "counterfactual": ("none", "stop", "absent"),
-}
 
 DEFAULT_TASK = "cross-8"
 _CROSS = Config()

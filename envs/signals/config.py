@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
+from ..fields import check_fields
 
 CONTROL_STEP = 5.0
 """Between two decisions [s]."""
@@ -63,19 +62,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no network."""
-        for field in fields(self):
-            value, kinds = getattr(self, field.name), _KINDS.get(str(field.type))
-            if kinds and (not isinstance(value, kinds) or isinstance(value, bool)):
-                raise ValueError(
-                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
-                )
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        check_fields(self, _RANGES)
         if self.rows * self.columns > 64:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 64 in all")
         if self.left_share + self.right_share > 1.0:
@@ -88,7 +75,6 @@ class Config:
             )
 
 
-_KINDS = {"int": (int, np.integer), "float": (int, float, np.integer, np.floating)}
 _RANGES = (
     ("rows", 1, 64),
     ("columns", 1, 64),
@@ -109,11 +95,6 @@ _RANGES = (
     ("blackout_seconds", 5, 100_000),
     ("max_steps", 1, 10_000),
 )
-_CHOICES = {
-    "reward_kind": ("delay", "pressure"),
-    "rule": ("fixed", "actuated", "max-pressure", "neighbour-demand"),
-    "counterfactual": ("none", "hold"),
-}
 
 DEFAULT_TASK = "grid-2x2"
 _GRID = Config()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
+from ..fields import check_fields
 from . import layout as maps
 
 
@@ -70,20 +68,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no warehouse."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kinds = _KINDS.get(str(field.type))
-            if kinds and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-                raise ValueError(
-                    f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}"
-                )
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise ValueError(f"{name}={value!r} is out of range: give a value from {low} to {high}")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not known: give one of {', '.join(allowed)}")
+        check_fields(self, _RANGES)
         layout = maps.load(self.layout)
         room = len(layout.floor)
         if self.n_robots > room // 2:
@@ -95,12 +80,6 @@ class Config:
             raise ValueError(f"battery=True needs a charger C on the map; layout {self.layout!r} has none")
 
 
-_KINDS = {
-    "int": (int, np.integer),
-    "float": (int, float, np.integer, np.floating),
-    "bool": (bool, np.bool_),
-    "str": (str,),
-}
 _INF = 1e9
 _RANGES = (
     ("n_robots", 1, 1024),
@@ -123,10 +102,6 @@ _RANGES = (
     ("comm_range", 0, 1000),
     ("horizon", 1, 1000),
 )
-_CHOICES = {
-    "dispatch": ("nearest", "fifo", "claim"),
-    "counterfactual": ("none", "stop", "absent"),
-}
 
 DEFAULT_TASK = "small-4"
 _SMALL = Config()
