@@ -23,6 +23,7 @@ HOUSE = {
     "batch_checks",
     "conformance",
     "core",
+    "fields",
     "foreign",
     "kernels",
     "paint",
