@@ -5,13 +5,15 @@ Axes: B worlds, N agents. No logic of its own: it only decides when a world begi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .core import Array, BatchEnv, Step, ended, put_worlds
+from .core import Array, BatchEnv, Step, ended
 
+_LARGE = 1 << 20
+"""From this size on a state's array is written in place where nobody else has it [bytes]."""
 FORMAT = 1  # of state_dict
 
 
@@ -90,7 +92,8 @@ class VectorView:
             same object when no world ended; otherwise the rows of worlds that go on are equal.
         """
         self._running()
-        self._state, final = self.env.step(self._state, action)
+        before = self._state
+        self._state, final = self.env.step(before, action)
         self._elapsed = self._elapsed + 1
         early = self._limit < self.max_steps  # (B,) worlds in an episode that `stagger` cuts short
         over = ended(final)  # (B,)
@@ -101,7 +104,7 @@ class VectorView:
                 over = over | cut
         self.full_episodes = over & ~early
         rows = np.flatnonzero(over)
-        self._step = self._restart(final, rows) if rows.size else final
+        self._step = self._restart(before, final, rows) if rows.size else final
         return final, self._step
 
     def render(self, world: int = 0) -> Array:
@@ -155,8 +158,8 @@ class VectorView:
             raise RuntimeError("no worlds are running: call reset(seed) first")
         return self._step
 
-    def _restart(self, final: Step, rows: Array) -> Step:
-        """Begins the next episode of the worlds in `rows` (R,)."""
+    def _restart(self, before: Any, final: Step, rows: Array) -> Step:
+        """Begins the next episode of the worlds in `rows` (R,), `before` being the state before the last step."""
         self._episode = self._episode.copy()
         self._episode[rows] += 1
         self._elapsed[rows] = 0  # made anew in `step`, nobody else has it
@@ -166,7 +169,10 @@ class VectorView:
         if rows.size == self.n_worlds:
             self._state = state
             return fresh
-        self._state = put_worlds(self._state, rows, state)
+        seen = [*before, *(part for part in final if isinstance(part, np.ndarray))]
+        self._state = type(state)(
+            *(_put(value, rows, new, seen) for value, new in zip(self._state, state, strict=True))
+        )
         merged: dict[str, Any] = {
             field: None if value is None else _put(value, rows, getattr(fresh, field))
             for field, value in final._asdict().items()
@@ -183,10 +189,13 @@ class VectorView:
         return seed_words(entropy).tolist()
 
 
-def _put(value: Any, rows: Array, new: Any) -> Any:
+def _put(value: Any, rows: Array, new: Any, seen: Sequence[Array] = ()) -> Any:
+    """`value` with other `rows`: a copy, unless it is large and shares no memory with what others may have `seen`."""
     if isinstance(value, dict):
         return {key: _put(part, rows, new[key]) for key, part in value.items()}
-    value = value.copy()
+    mine = bool(seen) and value.nbytes >= _LARGE and value.flags.writeable
+    if not mine or any(np.may_share_memory(value, other) for other in seen):
+        value = value.copy()
     value[rows] = new
     return value
 

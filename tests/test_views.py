@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from counting import Counting
 
+import envs
 from algos.core import VectorEnv, spec_of
 from envs.batch_checks import differences, random_actions
-from envs.core import ended
+from envs.core import ended, take_worlds
 from envs.parallel import ParallelView
 from envs.vector import VectorView
 
@@ -250,6 +251,29 @@ def test_only_worlds_that_ended_begin_anew() -> None:
             assert not following.metrics["total"][over].any()
             return
     pytest.fail("no step in which only some worlds ended")
+
+
+def test_worlds_with_large_states_begin_anew_where_nobody_else_looks() -> None:
+    """Arrays of a megabyte are written in place: what others hold stays, and what comes is what copies would be."""
+    view = envs.vector("signals", 64, "grid-4x4", stagger=True)
+    shown = view.reset(0)
+    rng, restarted = np.random.default_rng(0), 0
+    assert max(part.nbytes for part in view.batch_state) > 1 << 20
+    for _ in range(12):
+        before, saved = view.batch_state, view.state_dict()
+        kept = type(before)(*(part.copy() for part in before))
+        action = random_actions(view.env, shown, rng)
+        final, shown = view.step(action)
+        after, again = view.env.step(before, action)
+        assert not differences(before, kept)
+        assert not differences(kept, saved["state"].values())
+        over = final.truncated
+        restarted += int(over.sum())
+        assert not differences(again._replace(truncated=over), final)
+        assert not differences(take_worlds(view.batch_state, ~over), take_worlds(after, ~over))
+        assert (view.batch_state.step[over] == 0).all()
+        assert not shown.truncated.any()
+    assert restarted > 1
 
 
 def test_a_world_does_not_depend_on_how_many_there_are() -> None:
