@@ -124,6 +124,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "intersection busy-16": partial(vector, "busy-16", name="intersection"),
     "signals grid-2x2": partial(vector, "grid-2x2", name="signals"),
     "signals grid-4x4": partial(vector, "grid-4x4", name="signals"),
+    "signals grid-4x4, 32 worlds": partial(vector, "grid-4x4", 32, name="signals"),  # the caches hold no more
     **{f"edge_market {task}": partial(vector, task, name="edge_market") for task in ("village-8", "city-50")},
     "dict medium-8": partial(dicts, "medium-8"),
     "dict intersection cross-8": partial(dicts, "cross-8", name="intersection"),

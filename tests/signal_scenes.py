@@ -10,7 +10,9 @@ import numpy as np
 import envs
 from envs.core import Array, Step
 from envs.signals import Signals
-from envs.signals.state import DUE, State
+from envs.signals.lanes import join
+from envs.signals.picture import came_by
+from envs.signals.state import COUNT, DUE, FOLLOWER, LANE, LEADER, TURNS, State
 
 EAST, NORTH, WEST, SOUTH = range(4)
 """Headings."""
@@ -23,6 +25,10 @@ def town(**kwargs: Any) -> Signals:
     env = envs.make("signals", kwargs.pop("task", "single"), **kwargs)
     assert isinstance(env, Signals)
     return env
+
+
+GONE = 12
+"""Instead of a movement: the vehicle has left."""
 
 
 def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None = None) -> State:
@@ -38,44 +44,68 @@ def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None =
         k = heading if link is None else link
         z = k * env.config.lanes + (0 if turn == LEFT else env.config.lanes - 1)
         found.append((z, i, env.network.link[k, 0] - to_line, speed))
-        state.turns[0, i] = turn | 0b0101010101 << 2  # straight on ever after
-        state.trip[0, i, DUE] = 0.0
-    arrange(state, found)
+    arrange(env, state, found, [turn for _, turn, *_ in cars])
     state.entered[0, 0] = len(cars)
     return state
 
 
-def arrange(state: State, cars: Sequence[tuple[int, int, float, float]]) -> None:
-    """Puts vehicles where they are to be, from the front of a lane: (lane, vehicle, position, speed). No others are."""
-    cars = sorted(cars, key=lambda car: car[0])
-    lanes, vehicles = [z for z, *_ in cars], [i for _, i, *_ in cars]
-    n, others = len(cars), np.setdiff1d(np.arange(state.who.shape[1]), vehicles)
-    state.who[0] = np.concatenate([np.array(vehicles, int), others])
-    state.used[0] = state.who.shape[1]
-    state.lane[0] = np.searchsorted(lanes, np.arange(state.lane.shape[1]))
-    state.position[0, :n], state.speed[0, :n] = [s for *_, s, _ in cars], [v for *_, v in cars]
-    state.position[0, n:], state.speed[0, n:] = 0.0, 0.0
-    state.came[0] = -1
+def arrange(env: Signals, state: State, cars: Sequence[tuple[int, int, float, float]], turns: Sequence[int]) -> None:
+    """Puts vehicles where they are to be, from the front of a lane: (lane, vehicle, position, speed). No others are.
 
-
-def at(state: State, i: int) -> int:
-    """The place of a vehicle."""
-    return int(np.flatnonzero(state.who[0] == i)[0])
+    They are known by when they came: vehicle i so many tenths of milliseconds after the start. After the turn given
+    they go straight on.
+    """
+    begin = len(env.network.line)
+    for part in (state.position, state.speed, state.trip, state.chain):
+        part[0, begin:] = 0
+    for column in (LEADER, FOLLOWER):
+        state.chain[0, :begin, column] = np.arange(begin)
+    state.chain[0, :begin, COUNT] = 0
+    state.n_vehicles[0] = len(cars)
+    for place, ((z, i, position, speed), turn) in enumerate(zip(cars, turns, strict=True), begin):
+        state.position[0, place], state.speed[0, place] = position, speed
+        state.trip[0, place, DUE], state.chain[0, place, TURNS] = 1e-4 * i, turn | 0b0101010101 << 2
+        join(state.chain[0], place, z)
 
 
 def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, float, float]]:
-    """(vehicle, lane, position, speed) of all on the roads, lane by lane, from the front."""
-    lane = state.lane[b].astype(int)
-    assert lane[0] == 0, "the lanes do not begin with the first place"
-    assert (np.diff(lane) >= 0).all(), "lanes overlap"
-    assert lane[-1] <= state.used[b]
-    who = state.who[b, : state.used[b]]
-    assert sorted(who.tolist()) == list(range(len(who))), "vehicles are lost or doubled"
+    """(vehicle, lane, position, speed) of all on the roads, lane by lane, from the front. A vehicle is when it came."""
+    begin, chain, found = len(env.network.line), state.chain[b].astype(int), []
+    for z in range(begin):
+        ahead, i = z, chain[z, FOLLOWER]
+        while i != z:
+            assert chain[i, LEADER] == ahead, "a vehicle follows another one than the one ahead"
+            assert chain[i, LANE] == z, "a vehicle is in another lane than it says"
+            assert begin <= i < begin + state.n_vehicles[b], "a vehicle is where none should be"
+            found.append(i)
+            ahead, i = i, chain[i, FOLLOWER]
+        assert chain[z, LEADER] == ahead, "somebody else is at a lane's end"
+    assert chain[:begin, COUNT].sum() == len(found) == len(set(found)) == state.n_vehicles[b], "vehicles are lost"
+    for part in (state.position, state.speed, state.trip, state.chain):
+        assert not part[b, begin + len(found) :].any(), "what is gone has left a trace"
     return [
-        (int(state.who[b, p]), z, float(state.position[b, p]), float(state.speed[b, p]))
-        for z in range(len(lane) - 1)
-        for p in range(lane[z], lane[z + 1])
+        (
+            round(1e4 * float(state.trip[b, i, DUE])),
+            int(chain[i, LANE]),
+            float(state.position[b, i]),
+            float(state.speed[b, i]),
+        )
+        for i in found
     ]
+
+
+def seen(env: Signals, state: State, i: int) -> tuple[float, float]:
+    """Position and speed of a vehicle of a scene."""
+    return next((s, v) for who, _, s, v in vehicles(env, state) if who == i)
+
+
+def came(env: Signals, state: State, i: int) -> int:
+    """The movement by which a vehicle of a scene came to where it is, -1 if it has passed no line yet, or `GONE`."""
+    begin = len(env.network.line)
+    for place in range(begin, begin + int(state.n_vehicles[0])):
+        if round(1e4 * float(state.trip[0, place, DUE])) == i:
+            return came_by(env, int(state.chain[0, place, LANE]), int(state.chain[0, place, TURNS]))
+    return GONE
 
 
 def go(env: Signals, state: State, phase: int, steps: int) -> tuple[State, Step]:

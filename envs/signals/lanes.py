@@ -1,49 +1,55 @@
-"""Kernels for lanes: vehicles lie in memory lane by lane, and in a lane from the first to the last.
+"""Kernels for lanes: rings of vehicles.
 
-So whom a vehicle follows is its neighbour in memory. `lane` says where each lane begins; one ends where the next
-begins. Who changes lanes, enters or leaves makes those between move by one.
+Every lane has a *phantom*, a vehicle that stands just beyond its line, or wherever else what its first vehicle must not
+pass is. It closes a ring: the first vehicle follows the phantom, each the one ahead, and the phantom the last vehicle,
+or itself in an empty lane. So whom one follows is an index, nobody moves in memory when another one changes lanes,
+enters or leaves, and no lane is a special case. Lane z's phantom is at place z.
 
-They call no others: numba would count references to every array that they pass on, atomically, at every call.
+Indices are unsigned, here and in `sight` and `traffic`: of signed ones numba asks at every access whether they are
+negative.
 
-`who` says which vehicle lies at a place; beyond the last lane it holds the numbers that nobody has.
-
-Axes: V places, Z lanes; all arrays are those of one world.
+Axes: V places, those of the Z phantoms first; all arrays are those of one world.
 """
 
 from __future__ import annotations
 
-from ..kernels import kernel
+from ..intersection.roads import STRAIGHT
+from ..kernels import borrowing
+from .state import COUNT, FOLLOWER, LANE, LEADER
 
 
-@kernel
-def choose_lanes(lane, lanes, straight):
-    """Fills each link's lane for who goes straight on next: the one that the fewest vehicles are in."""
-    for link in range(len(straight)):
-        best, fewest = link * lanes + lanes - 1, 1 << 30
-        for z in range(link * lanes + 1, (link + 1) * lanes):
-            if lane[z + 1] - lane[z] < fewest:
-                best, fewest = z, lane[z + 1] - lane[z]
-        straight[link] = best
+@borrowing
+def join(chain, i, z):
+    """Vehicle i becomes the last of lane z."""
+    last = chain[z, LEADER]
+    chain[i, LEADER], chain[i, FOLLOWER], chain[i, LANE] = last, z, z
+    chain[last, FOLLOWER] = chain[z, LEADER] = i
+    chain[z, COUNT] += 1
 
 
-@kernel
-def close_up(values, begin, end, value):
-    """Those behind `begin` up to `end` move up by one place, and a value takes the last."""
-    for i in range(max(begin, 0), end):  # `max` tells LLVM that no index is negative: it moves many at a time
-        values[i] = values[i + 1]
-    values[end] = value
+@borrowing
+def leave(chain, z):
+    """The first vehicle leaves lane z."""
+    first = chain[z, FOLLOWER]
+    behind = chain[first, FOLLOWER]
+    chain[z, FOLLOWER], chain[behind, LEADER] = behind, z
+    chain[z, COUNT] -= 1
 
 
-@kernel
-def make_room(values, begin, end, value):
-    """Those from `begin` to before `end` move back by one place, and a value takes the first."""
-    for i in range(end, max(begin, 0), -1):
-        values[i] = values[i - 1]
-    values[begin] = value
+@borrowing
+def change_place(chain, i, to):
+    """The vehicle at a place is at another from now on, and the place is empty."""
+    chain[chain[i, LEADER], FOLLOWER] = chain[chain[i, FOLLOWER], LEADER] = to
+    for k in range(chain.shape[1]):
+        chain[to, k], chain[i, k] = chain[i, k], 0
 
 
-@kernel
-def begin_later(lane, begin, end, by):
-    """The lanes from `begin` to before `end` begin so many places later."""
-    for z in range(max(begin, 0), end):
-        lane[z] += by
+@borrowing
+def choose_lanes(chain, lanes, after):
+    """Puts each link's lane for who goes straight on next into (K, 3): the one that the fewest vehicles are in."""
+    for link in range(len(after)):
+        best = link * lanes + 1
+        for z in range(link * lanes + 2, (link + 1) * lanes):
+            if chain[z, COUNT] < chain[best, COUNT]:
+                best = z
+        after[link, STRAIGHT] = best

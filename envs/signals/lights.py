@@ -9,25 +9,26 @@ Axes: B worlds, N crossings, V places, Z lanes.
 
 from __future__ import annotations
 
-from ..kernels import kernel
+from ..kernels import borrowing
 from .config import SUBSTEP
 from .following import SLOW
-from .state import GRANTED, PHASE, PREVIOUS, SERVED, SINCE
+from .state import BEFORE_LINE, FOLLOWER, GRANTED, NONE, PHASE, PREVIOUS, SERVED, SINCE
 
 STOPPABLE = 3.0
 """Deceleration with which drivers still stop at a yellow light [m/s^2]."""
 AT_LINE = 5.0
 """Who stands so near to a dark signal's line may be let in [m]."""
-NOBODY = -1.0
+ANYBODY = -1
+"""No lane's first vehicle goes alone."""
 
 
-@kernel
+@borrowing
 def is_dark(dark, b, c, now):
     """Whether a signal has failed."""
     return dark[b, c, 0] <= now < dark[b, c, 1]
 
 
-@kernel
+@borrowing
 def order_phases(driving, min_green, signal, dark, action, b, now):
     """Takes the agents' choices: a phase other than the present one begins with the yellow light of that."""
     for c in range(signal.shape[1]):
@@ -38,7 +39,7 @@ def order_phases(driving, min_green, signal, dark, action, b, now):
             signal[b, c, SINCE] = 0.0
 
 
-@kernel
+@borrowing
 def show_lights(driving, green, signal, dark, b, now, go, amber):
     """Lets the clocks go on, and fills the movements that may go, and may if it is too late to stop: (N,) bits.
 
@@ -51,35 +52,39 @@ def show_lights(driving, green, signal, dark, b, now, go, amber):
         signal[b, c, SINCE] = since + SUBSTEP
         go[c] = green[int(signal[b, c, PHASE])] if since >= driving.change else 0
         amber[c] = green[int(signal[b, c, PREVIOUS])] if since < driving.yellow else 0
-        stops |= dark[b, c, 0] <= now < dark[b, c, 1] or signal[b, c, GRANTED] != NOBODY
+        stops |= dark[b, c, 0] <= now < dark[b, c, 1] or signal[b, c, GRANTED] != NONE
     return stops
 
 
-@kernel
-def all_way_stops(driving, line, position, speed, who, lane, signal, dark, inside, b, now, go, amber):
-    """Changes what lights show to what drivers do at a signal that is dark, or was when they were let in."""
+@borrowing
+def all_way_stops(driving, line, position, speed, chain, signal, dark, inside, b, now, go, amber, alone):
+    """Changes what lights show to what drivers do at a signal that is dark, or was when they were let in.
+
+    Who is let in goes alone: fills the lane (N,), or `ANYBODY`.
+    """
     for c in range(len(go)):
+        alone[c] = ANYBODY
         failed = is_dark(dark, b, c, now)
-        if failed or signal[b, c, GRANTED] != NOBODY:
-            go[c], amber[c] = _all_way_stop(
-                driving, line, position, speed, who, lane, signal, b, c, now - dark[b, c, 0], failed,
-                inside[c] == 0, go[c], amber[c],
-            )  # fmt: skip
+        if not failed and signal[b, c, GRANTED] == NONE:
+            continue
+        go[c], amber[c] = _all_way_stop(
+            driving, line, position, speed, chain, signal, b, c, now - dark[b, c, 0], failed, inside[c] == 0, go[c],
+            amber[c],
+        )  # fmt: skip
+        if signal[b, c, GRANTED] != NONE:
+            alone[c] = 4 * c * driving.lanes + int(signal[b, c, SERVED])
 
 
-@kernel
-def _all_way_stop(
-    driving, line, position, speed, who, lane, signal, b, c, since, failed, empty, go, amber
-):  # fmt: skip
+@borrowing
+def _all_way_stop(driving, line, position, speed, chain, signal, b, c, since, failed, empty, go, amber):
     """The movements that may go, and may if it is too late to stop, at a signal that failed some time ago [s].
 
     Args:
         driving: The `Driving`.
         line: (Z,) where the lanes' lines are [m].
-        position: (V,), as are the next two.
+        position: (V,), as is the next.
         speed: (V,).
-        who: (V,).
-        lane: (Z + 1,).
+        chain: (V, 4).
         signal: (B, N, 6), written: who is let in.
         b: Which world.
         c: Which crossing.
@@ -90,28 +95,27 @@ def _all_way_stop(
         amber: Likewise.
     """
     lanes = driving.lanes
-    z, granted = 4 * c * lanes + int(signal[b, c, SERVED]), signal[b, c, GRANTED]
-    waits = granted != NOBODY and lane[z] < lane[z + 1] and who[lane[z]] == granted
+    waits = signal[b, c, GRANTED] == BEFORE_LINE
     if not failed:
-        if waits and speed[lane[z]] > 0.0:
+        if waits and speed[chain[4 * c * lanes + int(signal[b, c, SERVED]), FOLLOWER]] > 0.0:
             return _served(lanes, signal, b, c), 0
-        signal[b, c, GRANTED] = NOBODY
+        signal[b, c, GRANTED] = NONE
         return go, amber
     if since < driving.change:
         return 0, amber | (go if since < driving.yellow else 0)
     if empty and not waits:
-        signal[b, c, GRANTED] = NOBODY
+        signal[b, c, GRANTED] = NONE
         for k in range(1, 4 * lanes + 1):
             at = (int(signal[b, c, SERVED]) + k) % (4 * lanes)
             z = 4 * c * lanes + at
-            i = lane[z]
-            if i < lane[z + 1] and speed[i] < SLOW and line[z] - position[i] < AT_LINE:
-                signal[b, c, SERVED], signal[b, c, GRANTED] = at, who[i]
+            i = chain[z, FOLLOWER]
+            if i != z and speed[i] < SLOW and line[z] - position[i] < AT_LINE:
+                signal[b, c, SERVED], signal[b, c, GRANTED] = at, BEFORE_LINE
                 break
-    return _served(lanes, signal, b, c) if signal[b, c, GRANTED] != NOBODY else 0, 0
+    return _served(lanes, signal, b, c) if signal[b, c, GRANTED] == BEFORE_LINE else 0, 0
 
 
-@kernel
+@borrowing
 def _served(lanes, signal, b, c):
     """All movements from the road whose lane may go."""
     return 7 << 3 * (int(signal[b, c, SERVED]) // lanes)

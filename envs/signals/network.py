@@ -42,14 +42,18 @@ STEP = ((0, 1), (1, 0), (0, -1), (-1, 0))
 class Network(NamedTuple):
     """What kernels need of the roads. Read-only."""
 
-    link: Array  # (K, 2): length [m]; the crossing that it comes from, -1 for entries
-    target: Array  # (N, 4) int32: the link that leaves a crossing with a heading
-    turn: Array  # (3, 3), by turn: length of the path through the box [m], speed in it [m/s], time at that speed [s]
+    link: Array  # (K, 2): length [m]; the crossing that it comes from, N for entries
+    target: Array  # (N, 4) uint32: the link that leaves a crossing with a heading
+    turn: Array  # (3, 3) float32, by turn: length of the path through the box [m], speed in it [m/s], time at it [s]
     green: Array  # (4,) int32: a phase's movements as bits
     clash: Array  # (12,) int32: movements that must not be in the box together with one's own, as bits
-    entry: Array  # (E,) int32: links that lead in
-    line: Array  # (Z,) where a lane's stop line is [m]; `FAR` on roads out of the network
-    source: Array  # (Z,) int32: the crossing that a lane comes from, -1 for entries
+    entry: Array  # (E,) uint32: links that lead in
+    line: Array  # (Z,) float32: where a lane's stop line is [m]; `FAR` on roads out of the network
+    road: Array  # (Z,) uint32: the link that a lane is of
+    made: Array  # (Z,) int32: the movements made from a lane, as bits
+    after: Array  # (K, 3) uint32: the lane of a link for those who turn so next; straight on, one of several
+    source: Array  # (Z,) uint32: the crossing that a lane comes from; N for entries
+    heading: Array  # (Z,) uint32: of a lane, 0 to 3
     near: Array  # (N, 4) int32: the next crossing by heading, -1 at the rim
     distance: Array  # (N, N) crossings on the shortest way
     centre: Array  # (N, 2) [m]
@@ -60,10 +64,10 @@ def network_of(config: Config) -> Network:
     """Lays out a configuration."""
     rows, columns = config.rows, config.columns
     n, h = rows * columns, half_side(config.lanes)
-    link = [[config.block, -1.0] for _ in range(4 * n)]
-    target = np.zeros((n, 4), np.int32)
+    link = [[config.block, float(n)] for _ in range(4 * n)]
+    target = np.zeros((n, 4), np.uint32)
     near = np.full((n, 4), -1, np.int32)
-    entry = []
+    entry, headings = [], [k % 4 for k in range(4 * n)]
     for c in range(n):
         row, column = divmod(c, columns)
         for heading, (up, right) in enumerate(STEP):
@@ -75,10 +79,11 @@ def network_of(config: Config) -> Network:
             else:
                 target[c, heading] = len(link)
                 link.append([config.exit_length, c])
+                headings.append(heading)
             if not (0 <= row - up < rows and 0 <= column - right < columns):
                 link[4 * c + heading][LENGTH] = config.approach
                 entry.append(4 * c + heading)
-    turn = np.zeros((3, 3))
+    turn = np.zeros((3, 3), np.float32)
     for way in movements(config.lanes):
         if way.heading == 0:
             speed = config.speed_limit
@@ -87,15 +92,22 @@ def network_of(config: Config) -> Network:
             turn[way.turn] = way.path.length, speed, way.path.length / speed
     place = np.array([divmod(c, columns) for c in range(n)])
     pitch = config.block + 2 * h
+    lane = np.arange(len(link) * config.lanes)
+    road = (lane // config.lanes).astype(np.uint32)
+    lengths, sources = np.array(link).T
     network = Network(
         link=np.array(link),
         target=target,
         turn=turn,
         green=np.array([sum(1 << m for m in phase) for phase in PHASES], np.int32),
         clash=_clashes(config.lanes),
-        entry=np.array(entry, np.int32),
-        line=np.repeat([length if k < 4 * n else FAR for k, (length, _) in enumerate(link)], config.lanes),
-        source=np.repeat(np.array(link)[:, SOURCE].astype(np.int32), config.lanes),
+        entry=np.array(entry, np.uint32),
+        line=np.where(lane < 4 * n * config.lanes, lengths[road], FAR).astype(np.float32),
+        road=road,
+        made=np.where(lane % config.lanes == 0, 1, 6) << 3 * np.array(headings)[road],
+        after=road[:: config.lanes, None] * config.lanes + np.array([0, 1, 1], np.uint32) * (config.lanes - 1),
+        source=sources[road].astype(np.uint32),
+        heading=np.array(headings, np.uint32)[road],
         near=near,
         distance=np.abs(place[:, None] - place[None]).sum(axis=2).astype(np.float64),
         centre=place[:, ::-1] * pitch,

@@ -28,7 +28,8 @@ from .config import CONTROL_STEP, Config
 from .env import Signals
 from .lights import is_dark
 from .network import LENGTH, N_MOVEMENTS, SOURCE, network_of, used
-from .state import COME, ENTERED, GONE, PHASE, PREVIOUS, SINCE, State
+from .state import COME, ENTERED, GONE, LAST_TURN, PHASE, PREVIOUS, SINCE, TURNS, State
+from .state import LANE as LANE_OF
 
 SUPERSAMPLE = 2
 BLEND = 25.0
@@ -104,7 +105,7 @@ def pose(env: Signals, lane: int, position: float, came: int) -> tuple[float, fl
     link, inner = divmod(lane, env.config.lanes)
     source, length = int(env.network.link[link, SOURCE]), env.network.link[link, LENGTH]
     h = half_side(env.config.lanes)
-    if source < 0:
+    if came < 0:
         cx, cy = env.network.centre[link // 4].tolist()
         x, y = paint.ahead_of(cx, cy, _angle(link), -h - length + position, -(inner + 0.5) * LANE)
         return x, y, _angle(link)
@@ -135,26 +136,34 @@ def _way(config: Config, movement: int) -> Movement:
     ][-1]
 
 
+def came_by(env: Signals, lane: int, turns: int) -> int:
+    """The movement by which a vehicle with such turns came to a lane, -1 to one of an entry."""
+    if env.network.source[lane] == len(env.network.target):
+        return -1
+    turn = turns >> LAST_TURN & 3
+    return 3 * ((int(env.network.heading[lane]) + turn - 1) % 4) + turn
+
+
 def _draw_vehicles(canvas: Canvas, env: Signals, state: State) -> None:
-    lane = state.lane[0].astype(int)
-    for z in range(len(lane) - 1):
-        for i in range(lane[z], lane[z + 1]):
-            speed, came = float(state.speed[0, i]), int(state.came[0, state.who[0, i]])
-            x, y, angle = pose(env, z, float(state.position[0, i]), came)
-            at = functools.partial(paint.ahead_of, x, y, angle)
-            half = canvas.at_least(0.5 * WIDTH, 1.0)
-            colour = paint.mix(SLOW, FAST, min(speed / env.config.speed_limit, 1.0))
-            for shade, back, front, side in (
-                (paint.INK, -CAR_LENGTH, 0.0, half),
-                (colour, 0.25 - CAR_LENGTH, -0.25, half - 0.25),
-            ):
-                canvas.polygon(shade, [at(back, -side), at(front, -side), at(front, side), at(back, side)])
-            if speed < 0.5:
-                canvas.polygon(
-                    paint.ALARM,
-                    [at(-CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, half),
-                     at(-CAR_LENGTH, half)],
-                )  # fmt: skip
+    first = len(env.network.line)
+    for i in range(first, first + int(state.n_vehicles[0])):
+        lane, speed = int(state.chain[0, i, LANE_OF]), float(state.speed[0, i])
+        came = came_by(env, lane, int(state.chain[0, i, TURNS]))
+        x, y, angle = pose(env, lane, float(state.position[0, i]), came)
+        at = functools.partial(paint.ahead_of, x, y, angle)
+        half = canvas.at_least(0.5 * WIDTH, 1.0)
+        colour = paint.mix(SLOW, FAST, min(speed / env.config.speed_limit, 1.0))
+        for shade, back, front, side in (
+            (paint.INK, -CAR_LENGTH, 0.0, half),
+            (colour, 0.25 - CAR_LENGTH, -0.25, half - 0.25),
+        ):
+            canvas.polygon(shade, [at(back, -side), at(front, -side), at(front, side), at(back, side)])
+        if speed < 0.5:
+            canvas.polygon(
+                paint.ALARM,
+                [at(-CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, -half), at(0.7 - CAR_LENGTH, half),
+                 at(-CAR_LENGTH, half)],
+            )  # fmt: skip
 
 
 def _draw_lights(canvas: Canvas, env: Signals, state: State) -> None:

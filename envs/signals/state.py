@@ -1,6 +1,6 @@
 """The state of a batch of signal networks, and how a world begins: its demand and its faults.
 
-Axes: B worlds, N crossings, V places for vehicles, Z lanes, E entries, D vehicles an entry.
+Axes: B worlds, N crossings, V places, Z lanes, E entries, D vehicles an entry.
 """
 
 from __future__ import annotations
@@ -17,79 +17,84 @@ from ..intersection.roads import LEFT, RIGHT, STRAIGHT
 from ..kernels import kernel
 from ..seeding import uniform
 from .config import CONTROL_STEP, Config
-from .following import CAR
-from .network import LENGTH, PATH, Network
+from .following import CAR, JAM_GAP
+from .network import LENGTH, Network
 
 Array = NDArray[Any]
 
 DUE, FREE = range(2)
 """Columns of `State.trip`: when it came to its entry [s]; how long its way so far takes without any delay [s]."""
+TURNS, LEADER, FOLLOWER, LANE = range(4)
+"""Columns of `State.chain`, see `lanes`: turns, two bits each, the next one lowest and the last one made highest; who
+is ahead in the lane and who behind; the lane."""
+COUNT = TURNS
+"""Of a lane's phantom: how many vehicles are in it."""
+N_TURNS = 15
+"""Turns drawn for each vehicle; should one make more, they begin anew."""
+LAST_TURN = 2 * (N_TURNS - 1)
+"""Where in its turns the last one made is [bit]."""
 PHASE, PREVIOUS, SINCE, SERVED, GRANTED, ARRIVED = range(6)
-"""Columns of `State.signal`: the phase ordered, the one before, for how long [s]; at a dark signal, which lane may go
-and which vehicle in it; vehicles that came to it in the last control step."""
+"""Columns of `State.signal`: the phase ordered, the one before, for how long [s]; at a dark signal, from which lane one
+is let in (0 to 4 lanes - 1) and where that one is; vehicles that came to it in the last control step."""
+NONE, BEFORE_LINE, IN_BOX = -1.0, 0.0, 1.0
+"""Where the one is that a dark signal has let in: there is none; it is the first of its lane; it has passed the line.
+"""
 COME, ENTERED = range(2)
 """Columns of `State.entered`: vehicles that have come to an entry, and of those how many were let in."""
 LOST, STANDING, STOPS, GONE, SHARE, SHARE2, FULL = range(7)
 """Columns of `State.totals`: time lost [s]; time stood in queues [s]; stops; vehicles that left; their free over their
 actual times, summed and squared; full lanes, summed over steps."""
 N_TOTALS = 7
-TURNS = 15
-"""Turns drawn for each vehicle; should one make more, they begin anew."""
 
 
 class State(NamedTuple):
     """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
 
     step: Array  # (B,) int32 control steps since the start
-    # By place, see `lanes`.
-    position: Array  # (B, V) float64: of front bumpers from the beginning of the lane [m], negative in the box before
-    speed: Array  # (B, V) float64 [m/s]
-    who: Array  # (B, V) int32: the vehicle there, or beyond the places in use a number that nobody has
-    lane: Array  # (B, Z + 1) int32: the place of a lane's first vehicle; the last entry: how many places are in use
-    used: Array  # (B,) int32: the most places that have ever been; beyond, all arrays are 0 and numbers are new
-    # By vehicle.
+    n_vehicles: Array  # (B,) int32 on the roads
+    # By place: the phantoms of the Z lanes (see `lanes`), then vehicles in no order, then zeros.
+    position: Array  # (B, V) float32: of front bumpers from the beginning of the lane [m], negative in the box before
+    speed: Array  # (B, V) float32 [m/s]
     trip: Array  # (B, V, 2) float32
-    turns: Array  # (B, V) int32: two bits a turn, the next one lowest
-    came: Array  # (B, V) int8: the movement it came by, -1 for an entry
+    chain: Array  # (B, V, 4) uint32
+    # And all others.
     signal: Array  # (B, N, 6) float64
     entered: Array  # (B, E, 2) int32
     totals: Array  # (B, 7) float64
     # The schedule, drawn at reset and read-only.
     due: Array  # (B, E, D) float32 [s], ascending, infinity beyond the last
-    route: Array  # (B, E, D) int32, as `turns`
+    route: Array  # (B, E, D) int32, turns as in `chain`
     dark: Array  # (B, N, 2) float32: from, to [s]; infinity where a signal never fails
 
 
-N_CHANGING = 12
+N_CHANGING = 9
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
-def copied(state: State) -> State:
-    """A copy of everything but the schedule, for kernels to write into."""
-    names = ("position", "speed", "who", "trip", "turns", "came")
-    old = [getattr(state, name) for name in names]
-    new = [np.zeros_like(part) for part in old]
-    _copy_used(state.used, *old, *new)
-    whole = {name: getattr(state, name).copy() for name in State._fields[:N_CHANGING] if name not in names}
-    return state._replace(**whole, **dict(zip(names, new, strict=True)))
+def successor(state: State) -> State:
+    """What the kernels make the next state of: a copy that has the same schedule, and no vehicles yet."""
+    names = ("step", "n_vehicles", "signal", "entered", "totals")
+    return state._replace(**_places(*state.position.shape), **{name: getattr(state, name).copy() for name in names})
 
 
-@kernel
-def _copy_used(
-    used, position, speed, who, trip, turns, came, to_position, to_speed, to_who, to_trip, to_turns, to_came
-):
-    """As far as places have been in use: most never are."""
-    for b in range(len(used)):
-        for i in range(used[b]):
-            to_position[b, i], to_speed[b, i], to_who[b, i] = position[b, i], speed[b, i], who[b, i]
-            to_turns[b, i], to_came[b, i] = turns[b, i], came[b, i]
-            to_trip[b, i, 0], to_trip[b, i, 1] = trip[b, i, 0], trip[b, i, 1]
+def _places(worlds: int, places: int) -> dict[str, Array]:
+    """The fields by place, zeros.
+
+    They are of one array: several would, by glibc's rules, go back to the system at every step, and cost more than it
+    to get again.
+    """
+    room = np.zeros((8, worlds, places), np.uint32)
+    return {
+        "position": room[0].view(np.float32),
+        "speed": room[1].view(np.float32),
+        "trip": room[2:4].view(np.float32).reshape(worlds, places, 2),
+        "chain": room[4:].reshape(worlds, places, 4),
+    }
 
 
 def places(config: Config, network: Network) -> int:
-    """V: no more vehicles than this find room on all roads and in all boxes, bumper to bumper."""
-    lanes = network.link[:, LENGTH] + network.turn[:, PATH].max()  # a vehicle in a box is in the lane that it goes to
-    return int(config.lanes * np.ceil(lanes / CAR).sum())
+    """V: a phantom for every lane, and as many vehicles as all roads hold where all stand."""
+    return len(network.line) + int(config.lanes * np.ceil(network.link[:, LENGTH] / (CAR + JAM_GAP)).sum())
 
 
 def lead(config: Config) -> float:
@@ -109,17 +114,11 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     d = most_arrivals(config)
     signal = np.zeros((b, n, 6))
     signal[:, :, SINCE] = config.yellow + config.all_red
-    signal[:, :, GRANTED] = -1.0
+    signal[:, :, GRANTED] = NONE
     state = State(
         step=np.zeros(b, np.int32),
-        position=np.zeros((b, v)),
-        speed=np.zeros((b, v)),
-        who=np.zeros((b, v), np.int32),
-        lane=np.zeros((b, len(network.link) * config.lanes + 1), np.int32),
-        used=np.zeros(b, np.int32),
-        trip=np.zeros((b, v, 2), np.float32),
-        turns=np.zeros((b, v), np.int32),
-        came=np.zeros((b, v), np.int8),
+        n_vehicles=np.zeros(b, np.int32),
+        **_places(b, v),
         signal=signal,
         entered=np.zeros((b, e, 2), np.int32),
         totals=np.zeros((b, N_TOTALS)),
@@ -127,6 +126,9 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
         route=np.zeros((b, e, d), np.int32),
         dark=np.full((b, n, 2), np.inf, np.float32),
     )
+    lanes = np.arange(len(network.line))
+    state.position[:, lanes] = network.line + CAR
+    state.chain[:, lanes, LEADER] = state.chain[:, lanes, FOLLOWER] = state.chain[:, lanes, LANE] = lanes
     chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
     horizon = config.max_steps * CONTROL_STEP
     _draw(
@@ -162,7 +164,7 @@ def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, black
         for e in range(n_entries):
             pace = rate * (1.0 + imbalance * (2.0 * chance[b, at] - 1.0))
             at += 1
-            passed, t = count[0], 0
+            passed, t, n_come = count[0], 0, 0
             for k in range(n_due):
                 passed -= math.log(1.0 - chance[b, at + k]) / pace  # Poisson: in a time that runs with the rate
                 while t + 1 < len(count) and count[t + 1] < passed:
@@ -170,13 +172,14 @@ def _draw(chance, count, begin, rate, imbalance, left, right, n_blackouts, black
                 if t + 1 == len(count):
                     break
                 due[b, e, k] = begin + t + (passed - count[t]) / (count[t + 1] - count[t])
-                rest, turns = chance[b, at + n_due + k], 0
-                for q in range(TURNS):  # what is left of a uniform number is again one; without branches
-                    goes_left, goes_on = rest < left, rest >= left + right
-                    turns |= (LEFT if goes_left else STRAIGHT if goes_on else RIGHT) << (2 * q)
+                n_come = k + 1
+            rest, turns = chance[b, at + n_due : at + n_due + n_come], route[b, e, :n_come]
+            for q in range(N_TURNS):
+                for k in range(n_come):  # what is left of a uniform number is again one; without branches
+                    goes_left, goes_on = rest[k] < left, rest[k] >= left + right
+                    turns[k] |= (LEFT if goes_left else STRAIGHT if goes_on else RIGHT) << (2 * q)
                     below = 0.0 if goes_left else left + right if goes_on else left
-                    rest = (rest - below) * (per_left if goes_left else per_straight if goes_on else per_right)
-                route[b, e, k] = turns
+                    rest[k] = (rest[k] - below) * (per_left if goes_left else per_straight if goes_on else per_right)
             at += 2 * n_due
         for _ in range(n_blackouts):
             best = -1

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels import kernel
-from .config import CONTROL_STEP
+from ..kernels import borrowing, kernel
+from .config import CONTROL_STEP, SUBSTEP
 from .lights import order_phases
-from .network import N_MOVEMENTS
-from .senses import pressure_of, sense, survey
+from .senses import counts_for, loss_of, pressure_of, sense, survey, survey_nearby
 from .state import COME, FULL, GONE, LOST, SHARE, SHARE2, STANDING, STOPS
 from .traffic import desk_for, drive
 
@@ -21,7 +20,7 @@ METRICS = ("delay", "queue", "stops", "throughput", "fairness", "spillback")
 
 
 @kernel
-def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adjacency, overview, mask, metrics):
+def advance(driving, senses, net, pressure, old, new, action, reward, cost, obs, adjacency, overview, mask, metrics):
     """A control step of every world.
 
     Args:
@@ -29,7 +28,8 @@ def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adja
         senses: The `Senses`.
         net: The `Network`.
         pressure: Whether that is what rewards count, instead of delay.
-        new: The `State` before, copied, written.
+        old: The `State` before.
+        new: Its `state.successor`, written.
         action: (B, N) phases.
         reward: (B, N), written.
         cost: (B, N) zeros, written.
@@ -40,17 +40,21 @@ def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adja
         metrics: (M, B), written.
     """
     n = len(net.target)
-    counts, desk = np.empty((n, 4, N_MOVEMENTS)), desk_for(driving.lanes, net, new.who.shape[1])
+    counts, desk = counts_for(net), desk_for(net, new.position.shape[1])
     for b in range(len(new.step)):
-        begin = new.step[b] * CONTROL_STEP
+        since = new.step[b] * CONTROL_STEP
         new.step[b] += 1
-        order_phases(driving, senses.min_green, new.signal, new.dark, action, b, begin)
+        order_phases(driving, senses.min_green, new.signal, new.dark, action, b, since)
         reward[b, :] = 0.0
-        drive(driving, net, new, desk, b, begin, reward[b], cost[b])
+        drive(driving, net, old, new, desk, b, since, reward[b], cost[b])
         counts[:] = 0.0
-        survey(driving.lanes, net, new.position, new.speed, new.who, new.lane, new.turns, b, counts)
-        for c in range(n):
-            reward[b, c] = -abs(pressure_of(counts, c)) / FEW if pressure else -reward[b, c] / (FEW * CONTROL_STEP)
+        survey(driving.lanes, net, new.n_vehicles, new.speed, new.chain, desk.lost, b, counts)
+        for c in range(len(counts)):
+            loss = SUBSTEP * loss_of(counts, c)
+            new.totals[b, LOST] += loss
+            if c < n:
+                loss += reward[b, c]
+                reward[b, c] = -abs(pressure_of(counts, c)) / FEW if pressure else -loss / (FEW * CONTROL_STEP)
         sense(senses, net, counts, new.signal, new.entered, new.dark, new.step, b, obs, adjacency, overview, mask)
         measure(new.step, new.entered, new.totals, n, b, metrics)
 
@@ -59,10 +63,10 @@ def advance(driving, senses, net, pressure, new, action, reward, cost, obs, adja
 def show(driving, senses, net, state, obs, adjacency, overview, mask, metrics):
     """What `advance` shows, of a state as it is."""
     n = len(net.target)
-    counts = np.empty((n, 4, N_MOVEMENTS))
+    counts, none = counts_for(net), np.zeros(state.position.shape[1], np.float32)
     for b in range(len(state.step)):
         counts[:] = 0.0
-        survey(driving.lanes, net, state.position, state.speed, state.who, state.lane, state.turns, b, counts)
+        survey(driving.lanes, net, state.n_vehicles, state.speed, state.chain, none, b, counts)
         sense(
             senses, net, counts, state.signal, state.entered, state.dark, state.step, b, obs, adjacency, overview, mask
         )
@@ -70,13 +74,17 @@ def show(driving, senses, net, state, obs, adjacency, overview, mask, metrics):
 
 
 @kernel
-def survey_all(lanes, net, state, counts):
-    """(B, N, 4, 12) zeros, written: see `senses.survey`."""
-    for b in range(len(state.step)):
-        survey(lanes, net, state.position, state.speed, state.who, state.lane, state.turns, b, counts[b])
+def survey_all(lanes, net, state, out):
+    """(B, N, 4, 12), written: see `senses.survey`."""
+    counts, none = counts_for(net), np.zeros(state.position.shape[1], np.float32)
+    for b in range(len(out)):
+        counts[:] = 0.0
+        survey(lanes, net, state.n_vehicles, state.speed, state.chain, none, b, counts)
+        survey_nearby(net, state.n_vehicles, state.position, state.chain, b, counts)
+        out[b] = counts[: len(net.target), :4]
 
 
-@kernel
+@borrowing
 def measure(step, entered, totals, n, b, out):
     """Fills column b of (M, B), in the order of `METRICS`."""
     come = 0

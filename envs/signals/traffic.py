@@ -4,9 +4,9 @@ Vehicles follow the one ahead (`following`), and stand before a red light (`ligh
 Nobody enters a box in which somebody on a path that conflicts still is, nor one beyond which there is no room, unless
 it is too late to stop.
 
-A vehicle in a box is already in the lane that it goes to (`lanes`), at a negative position.
+A vehicle in a box is already in the lane that it goes to, at a negative position.
 
-Axes: B worlds, N crossings, V places, Z lanes, E entries.
+Axes: B worlds, N crossings, V places, Z lanes, E entries, K links.
 """
 
 from __future__ import annotations
@@ -17,15 +17,33 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..intersection.roads import LEFT, STRAIGHT
-from ..kernels import kernel
+from ..kernels import borrowing, kernel
 from .config import CONTROL_STEP, SUBSTEP
-from .following import CAR, DECELERATION, HEADWAY, JAM_GAP, SLOW, follow
-from .lanes import begin_later, choose_lanes, close_up, make_room
-from .lights import all_way_stops, show_lights
-from .network import CURVE_TIME, FAR, LENGTH, PATH
-from .sight import look_ahead, look_at_lines, look_into_boxes
-from .state import ARRIVED, COME, DUE, ENTERED, FREE, FULL, GONE, GRANTED, LOST, SHARE, SHARE2, STANDING, STOPS, TURNS
+from .following import CAR, DECELERATION, HEADWAY, JAM_GAP, SLOW, count_stops, follow
+from .lanes import change_place, choose_lanes, join, leave
+from .lights import ANYBODY, all_way_stops, show_lights
+from .network import CURVE_TIME, LENGTH, PATH
+from .sight import keep_limit, look_ahead, look_at_lines, look_into_boxes
+from .state import (
+    ARRIVED,
+    COME,
+    DUE,
+    ENTERED,
+    FOLLOWER,
+    FREE,
+    FULL,
+    GONE,
+    GRANTED,
+    IN_BOX,
+    LAST_TURN,
+    LEADER,
+    LOST,
+    SHARE,
+    SHARE2,
+    STANDING,
+    STOPS,
+    TURNS,
+)
 
 Array = NDArray[Any]
 
@@ -41,254 +59,263 @@ class Driving(NamedTuple):
     change: float  # yellow and all-red [s]
 
 
-@kernel
-def _pass_line(limit, lanes, links, turning, position, lost, who, lane, trip, turns, came, lost_to, z, into):
-    """The first vehicle of a lane enters the box, which is the beginning of the lane that it goes to. Returns where."""
-    i, k = lane[z], z // lanes
-    vehicle = who[i]
-    turn = turns[vehicle] & 3
-    trip[vehicle, FREE] += links[k, LENGTH] / limit + turning[turn, CURVE_TIME]
-    came[vehicle] = 3 * (k % 4) + turn
-    turns[vehicle] = turns[vehicle] >> 2 | turn << 2 * (TURNS - 1)
-    lost_to[k // 4] += lost[i]
-    there, last = position[i] - links[k, LENGTH] - turning[turn, PATH], lane[into + 1] - 1
-    if last >= lane[into]:  # who comes by another path may be nearer: it queues up behind
-        there = min(there, position[last] - CAR)
-    return there
+class Desk(NamedTuple):
+    """Room for what is known for a substep or a control step only. It is made once for a batch of worlds."""
+
+    position: Array  # (V,) float32: as in the state, as is the next
+    speed: Array
+    lost: Array  # (V,) float32: time that each has lost in this control step [substeps]
+    rear: Array  # (V,) float32, as the next three: of `following.follow`
+    ahead: Array
+    slowness: Array
+    free: Array
+    passing: Array  # (Z,) uint32, as the next two: lanes whose first vehicle may pass its line
+    towards: Array  # lanes that they go to
+    boxed: Array  # lanes whose last vehicle is in the box, or just out of it
+    is_boxed: Array  # (Z,) bool
+    after: Array  # (K, 3) uint32: of `lanes.choose_lanes`
+    inside: Array  # (N,) int64, as the next three: movements of those in the box, as bits
+    go: Array  # movements that may go
+    amber: Array  # movements that may go if it is too late to stop
+    alone: Array  # lanes from which alone one may go, where a dark signal has let it in
+    come: Array  # (E,) int64, as the next: vehicles that have come
+    entered: Array  # and of those how many were let in
+    next_due: Array  # (E,) float64: when the next one comes [s]
+    next_turns: Array  # (E,) int64: of the next one that is let in
 
 
 @kernel
-def _reach_exit(free_rest, who, lane, trip, totals, lost, z, now):
-    """Counts the first vehicle of a lane out of the network."""
-    i = lane[z]
-    vehicle = who[i]
-    share = min((trip[vehicle, FREE] + free_rest) / max(now - trip[vehicle, DUE], 1e-9), 1.0)
-    totals[GONE] += 1.0
-    totals[SHARE] += share
-    totals[SHARE2] += share * share
-    totals[LOST] += SUBSTEP * lost[i]
+def desk_for(net, places):
+    """A `Desk` for so many places."""
+    n, z, e = len(net.target), len(net.line), len(net.entry)
+    return Desk(
+        np.zeros(places, np.float32), np.zeros(places, np.float32), np.zeros(places, np.float32),
+        np.zeros(places, np.float32), np.zeros(places, np.float32), np.zeros(places, np.float32),
+        np.zeros(places, np.float32),
+        np.zeros(z, np.uint32), np.zeros(z, np.uint32), np.zeros(z, np.uint32), np.zeros(z, np.bool_), net.after.copy(),
+        np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64),
+        np.zeros(e, np.int64), np.zeros(e, np.int64), np.zeros(e), np.zeros(e, np.int64),
+    )  # fmt: skip
 
 
 @kernel
-def _appear(trip, turns, came, vehicle, due, route):
-    """A vehicle is on the road that comes to its entry at a time and has a route."""
-    trip[vehicle, DUE], trip[vehicle, FREE] = due, 0.0
-    turns[vehicle], came[vehicle] = route, -1
-
-
-@kernel
-def begin(driving, net, position, speed, who, lane, used, trip, turns, came, entered, due, route):
+def begin(driving, net, state):
     """Puts those on the approaches who came before the start, at the speed limit and a safe distance."""
-    straight = np.empty(len(net.link), np.int64)
+    lanes, limit, after = driving.lanes, driving.speed_limit, net.after.copy()
+    position, speed, trip, chain = state.position, state.speed, state.trip, state.chain
+    entered, due, route = state.entered, state.due, state.route
     for b in range(len(position)):
+        i = len(net.line)
         for e in range(len(net.entry)):
-            k, link, limit = 0, net.entry[e], driving.speed_limit
+            k, link = 0, net.entry[e]
             while k < due.shape[2] and due[b, e, k] < 0.0:
-                choose_lanes(lane[b], driving.lanes, straight)
-                turn = route[b, e, k] & 3
-                z = straight[link] if turn == STRAIGHT else link * driving.lanes + (turn != LEFT) * (driving.lanes - 1)
-                s, last = min(-due[b, e, k] * limit, net.link[link, LENGTH] - JAM_GAP), lane[b, z + 1] - 1
-                if last >= lane[b, z]:
+                choose_lanes(chain[b], lanes, after)
+                z = after[link, route[b, e, k] & 3]
+                last = chain[b, z, LEADER]
+                s = min(-due[b, e, k] * limit, net.line[z] - JAM_GAP)
+                if last != z:
                     s = min(s, position[b, last] - CAR - JAM_GAP - HEADWAY * limit)
                 if s < 0.0:
                     break
-                at, n = lane[b, z + 1], lane[b, -1]
-                vehicle = n
-                make_room(position[b], at, n, s)
-                make_room(speed[b], at, n, limit)
-                make_room(who[b], at, n, vehicle)
-                begin_later(lane[b], z + 1, lane.shape[1], 1)
-                _appear(trip[b], turns[b], came[b], vehicle, due[b, e, k], route[b, e, k])
+                position[b, i], speed[b, i] = s, limit
+                trip[b, i, DUE], chain[b, i, TURNS] = due[b, e, k], route[b, e, k]
+                join(chain[b], i, z)
+                i += 1
                 k += 1
             entered[b, e, ENTERED] = k
             while k < due.shape[2] and due[b, e, k] <= 0.0:
                 k += 1
             entered[b, e, COME] = k
-        used[b] = lane[b, -1]
+        state.n_vehicles[b] = i - len(net.line)
 
 
-class Desk(NamedTuple):
-    """Room for what is known for a substep or a control step only. It is made once for a batch of worlds."""
-
-    rear: Array  # (V,) float64, as the next four: of `following.follow`
-    ahead: Array
-    slowness: Array
-    free: Array
-    lost: Array
-    passing: Array  # (Z,) int64, as the next two: lanes whose first vehicle may pass its line
-    towards: Array  # lanes that they go to
-    boxed: Array  # lanes whose last vehicle is in the box, or just out of it
-    is_boxed: Array  # (Z,) bool
-    straight: Array  # (K,) int64: of `lanes.choose_lanes`
-    inside: Array  # (N,) int64, as the next two: movements of those in the box, as bits
-    go: Array  # movements that may go
-    amber: Array  # movements that may go if it is too late to stop
-    granted: Array  # (N,) float64: who may go at a dark signal
-    come: Array  # (E,) int64, as the next: vehicles that have come
-    entered: Array  # and of those how many were let in
-    next_due: Array  # (E,) float64: when the next one comes [s]
-
-
-@kernel
-def desk_for(lanes, net, places):
-    """A `Desk`."""
-    n, z, e = len(net.target), len(net.line), len(net.entry)
-    links = np.arange(1, len(net.link) + 1)
-    return Desk(
-        np.zeros(places), np.zeros(places), np.zeros(places), np.zeros(places), np.zeros(places),
-        np.zeros(z, np.int64), np.zeros(z, np.int64), np.zeros(z, np.int64), np.zeros(z, np.bool_), links * lanes - 1,
-        np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n),
-        np.zeros(e, np.int64), np.zeros(e, np.int64), np.zeros(e),
-    )  # fmt: skip
-
-
-@kernel
-def _prepare(source, position, lane, lost, boxed, is_boxed, signal, granted, due, entered, come, let_in, next_due, b):
-    """Fills a desk with what is known at the beginning of a control step. Returns how many lanes are `boxed`."""
+@borrowing
+def _prepare(net, end, old, b, trip, chain, desk):
+    """Takes what is at the places up to `end` from the state before. Returns how many lanes are `boxed`."""
+    old_position, old_speed, old_trip, old_chain = old.position, old.speed, old.trip, old.chain
+    position, speed, lost, boxed, is_boxed = desk.position, desk.speed, desk.lost, desk.boxed, desk.is_boxed
+    for i in range(end):
+        position[i], speed[i], lost[i] = old_position[b, i], old_speed[b, i], 0.0
+    for i in range(end):
+        trip[i, DUE], trip[i, FREE] = old_trip[b, i, DUE], old_trip[b, i, FREE]
+    for i in range(end):
+        for k in range(4):
+            chain[i, k] = old_chain[b, i, k]
     n_boxed = 0
-    for i in range(lane[-1]):
-        lost[i] = 0.0
-    for z in range(len(source)):
-        i = lane[z + 1] - 1
-        is_boxed[z] = i >= lane[z] and source[z] >= 0 and position[i] < CAR
+    for z in range(len(net.line)):
+        is_boxed[z] = (position[chain[z, LEADER]] < CAR) & (net.source[z] < len(net.target))
         boxed[n_boxed] = z
         n_boxed += is_boxed[z]
-    for c in range(len(granted)):
-        granted[c], signal[b, c, ARRIVED] = signal[b, c, GRANTED], 0.0
-    for e in range(len(come)):
-        come[e], let_in[e] = entered[b, e, COME], entered[b, e, ENTERED]
-        next_due[e] = due[b, e, come[e]] if come[e] < due.shape[2] else math.inf
     return n_boxed
 
 
-@kernel
-def _sum_up(lanes, position, speed, lane, lost, totals, come, let_in, entered, b, lost_to, full):
-    """What a control step leaves behind: time lost, full lanes, who has come."""
-    for c in range(len(lost_to)):
-        for i in range(max(lane[4 * c * lanes], 0), lane[4 * (c + 1) * lanes]):
-            lost_to[c] += lost[i]
-        lost_to[c] *= SUBSTEP
-        totals[LOST] += lost_to[c]
-        for z in range(4 * c * lanes, 4 * (c + 1) * lanes):
-            i = lane[z + 1] - 1
-            if i >= lane[z] and position[i] < 2.0 * CAR and speed[i] < SLOW:
-                full[c] += 1.0
-                totals[FULL] += 1.0
-    for i in range(max(lane[4 * len(lost_to) * lanes], 0), lane[-1]):
+@borrowing
+def _prepare_entries(entry, due, route, entered, b, desk):
+    """Who comes next to every entry, and who is let in next."""
+    come, let_in, next_due, next_turns = desk.come, desk.entered, desk.next_due, desk.next_turns
+    for e in range(len(entry)):
+        come[e], let_in[e] = entered[b, e, COME], entered[b, e, ENTERED]
+        next_due[e] = due[b, e, come[e]] if come[e] < due.shape[2] else math.inf
+        next_turns[e] = route[b, e, let_in[e]] if let_in[e] < route.shape[2] else 0
+
+
+@borrowing
+def _pass_lines(net, limit, desk, trip, chain, signal, b, n_passing, n_boxed, lost_to):
+    """Who has passed the line is in the lane that it goes to; phantoms return. Returns how many lanes are `boxed`."""
+    links, line, road, turning = net.link, net.line, net.road, net.turn
+    position, speed, lost, alone = desk.position, desk.speed, desk.lost, desk.alone
+    passing, towards, boxed, is_boxed = desk.passing, desk.towards, desk.boxed, desk.is_boxed
+    n_passed = 0
+    for m in range(n_passing):
+        z = passing[m]
+        position[z], speed[z] = line[z] + CAR, 0.0
+        passing[n_passed], towards[n_passed] = z, towards[m]
+        n_passed += position[chain[z, FOLLOWER]] >= line[z]
+    for m in range(n_passed):
+        z, into = passing[m], towards[m]
+        i, k, last = chain[z, FOLLOWER], road[z], chain[into, LEADER]
+        c, to, turn = np.uint32(k >> 2), np.uint32(road[into] >> 2), np.uint32(chain[i, TURNS] & 3)
+        trip[i, FREE] += links[k, LENGTH] / limit + turning[turn, CURVE_TIME]
+        chain[i, TURNS] = chain[i, TURNS] >> 2 | np.int64(turn) << LAST_TURN
+        lost_to[c] += SUBSTEP * lost[i]
+        lost[i] = 0.0
+        if z == alone[c]:
+            signal[b, c, GRANTED] = IN_BOX
+        # Who comes by another path may be nearer: it queues up behind.
+        position[i] = min(position[i] - links[k, LENGTH] - turning[turn, PATH], position[last] - CAR)
+        leave(chain, z)
+        join(chain, i, into)
+        boxed[n_boxed] = into
+        n_boxed += not is_boxed[into]
+        is_boxed[into] = True
+        if to < len(alone):
+            signal[b, to, ARRIVED] += 1.0
+    return n_boxed
+
+
+@borrowing
+def _leave_network(net, limit, desk, trip, chain, totals, now, end):
+    """Who has come to the end of a road out of the network is gone. Returns the place after the last vehicle."""
+    position, speed, lost, leaving = desk.position, desk.speed, desk.lost, desk.passing
+    n_leaving, n_lanes, way = 0, len(net.line), net.link[-1, LENGTH]  # all roads out are as long
+    for z in range(n_lanes - len(net.entry) * (n_lanes // len(net.link)), n_lanes):
+        i = chain[z, FOLLOWER]
+        leaving[n_leaving] = z
+        n_leaving += (i != z) & (position[i] >= way)
+    for m in range(n_leaving):
+        i = chain[leaving[m], FOLLOWER]
+        share = min((trip[i, FREE] + way / limit) / max(now + SUBSTEP - trip[i, DUE], 1e-9), 1.0)
+        totals[GONE] += 1.0
+        totals[SHARE] += share
+        totals[SHARE2] += share * share
         totals[LOST] += SUBSTEP * lost[i]
+        leave(chain, leaving[m])
+        end -= 1
+        if i < end:  # the last one gets its place
+            change_place(chain, end, i)
+            position[i], speed[i], lost[i] = position[end], speed[end], lost[end]
+            trip[i, DUE], trip[i, FREE] = trip[end, DUE], trip[end, FREE]
+        trip[end, :], chain[end, :] = 0.0, 0
+    return end
+
+
+@borrowing
+def _enter_network(net, limit, desk, trip, chain, signal, due, route, b, now, end, lost_to):
+    """Who comes to an entry and finds room is on the road; others wait. Returns the place after the last vehicle."""
+    position, speed, lost, after, waiting = desk.position, desk.speed, desk.lost, desk.after, desk.passing
+    come, entered, next_due, next_turns = desk.come, desk.entered, desk.next_due, desk.next_turns
+    n_waiting = 0
+    for e in range(len(net.entry)):
+        waiting[n_waiting] = e
+        n_waiting += (next_due[e] <= now + SUBSTEP) | (entered[e] < come[e])
+    for m in range(n_waiting):
+        e = waiting[m]
+        link = net.entry[e]
+        c = np.uint32(link >> 2)
+        while next_due[e] <= now + SUBSTEP:
+            come[e] += 1
+            next_due[e] = due[b, e, come[e]] if come[e] < due.shape[2] else math.inf
+        while entered[e] < come[e]:
+            k, z = entered[e], after[link, np.uint32(next_turns[e] & 3)]
+            last = chain[z, LEADER]
+            gap, v = position[last] - CAR - JAM_GAP, speed[last]
+            if gap <= 0.0 or end == len(chain):
+                lost_to[c] += SUBSTEP * (come[e] - k)
+                break
+            position[end], lost[end] = 0.0, 0.0
+            speed[end] = min(limit, gap / HEADWAY, math.sqrt(v * v + 2.0 * DECELERATION * gap))
+            trip[end, DUE], chain[end, TURNS] = due[b, e, k], next_turns[e]
+            join(chain, end, z)
+            signal[b, c, ARRIVED] += 1.0
+            end += 1
+            entered[e] = k + 1
+            next_turns[e] = route[b, e, k + 1] if k + 1 < route.shape[2] else 0
+    return end
+
+
+@borrowing
+def _sum_up(net, lanes, desk, end, new, b, chain, totals, lost_to, full):
+    """What a control step leaves behind: where all are, who has come, time lost by those who are gone, full lanes."""
+    position, speed, come, let_in = desk.position, desk.speed, desk.come, desk.entered
+    new_position, new_speed, entered = new.position, new.speed, new.entered
+    for i in range(end):
+        new_position[b, i], new_speed[b, i] = position[i], speed[i]
+    for c in range(len(full)):
+        for z in range(4 * c * lanes, 4 * (c + 1) * lanes):
+            last = chain[z, LEADER]
+            full[c] += (position[last] < 2.0 * CAR) & (speed[last] < SLOW)
+        totals[LOST] += lost_to[c]
+        totals[FULL] += full[c]
     for e in range(len(come)):
         entered[b, e, COME], entered[b, e, ENTERED] = come[e], let_in[e]
+    new.n_vehicles[b] = end - len(net.line)
 
 
-@kernel
-def drive(driving, net, new, desk, b, begin, lost_to, full):
+@borrowing
+def drive(driving, net, old, new, desk, b, since, lost_to, full):
     """One control step of all vehicles and lights of world b, from a time on.
 
     Args:
         driving: The `Driving`.
         net: The `Network`.
-        new: The `State`, whose rows b are written.
+        old: The `State` before.
+        new: Its `state.successor`, whose rows b are written.
         desk: A `Desk`.
         b: Which world.
-        begin: [s].
-        lost_to: (N,) zeros, written: time lost on the way to each crossing's stop lines [s].
+        since: [s].
+        lost_to: (N,) zeros, written: time lost on the way to each crossing's stop lines and outside its entries [s],
+            but for what `desk.lost` says of those who are still on the way.
         full: (N,) zeros, written: lanes to each crossing that stand full to their beginning.
     """
     lanes, limit = driving.lanes, driving.speed_limit
-    links, target, turning, green, clash, entry = net.link, net.target, net.turn, net.green, net.clash, net.entry
-    line, source = net.line, net.source
-    position, speed, who, lane = new.position[b], new.speed[b], new.who[b], new.lane[b]
-    trip, turns, came, totals = new.trip[b], new.turns[b], new.came[b], new.totals[b]
-    signal, dark, due, route = new.signal, new.dark, new.due, new.route
-    rear, ahead, slowness, free, lost = desk.rear, desk.ahead, desk.slowness, desk.free, desk.lost
-    passing, towards, boxed, is_boxed = desk.passing, desk.towards, desk.boxed, desk.is_boxed
-    straight, inside, go, amber, granted = desk.straight, desk.inside, desk.go, desk.amber, desk.granted
-    come, entered, next_due = desk.come, desk.entered, desk.next_due
-    n_lanes, n_signal_lanes, standing, stops, used = len(line), 4 * len(target) * lanes, 0, 0, int(new.used[b])
-    n_boxed = _prepare(
-        source, position, lane, lost, boxed, is_boxed, signal, granted, due, new.entered, come, entered, next_due, b
-    )
+    trip, chain, totals, signal, dark = new.trip[b], new.chain[b], new.totals[b], new.signal, new.dark
+    position, speed, boxed, is_boxed = desk.position, desk.speed, desk.boxed, desk.is_boxed
+    after, inside, go, amber, alone = desk.after, desk.inside, desk.go, desk.amber, desk.alone
+    begin = len(net.line)
+    end = begin + int(new.n_vehicles[b])  # vehicles are at the places from `begin` to `end`
+    where, fast, links, lost = position[begin:], speed[begin:], chain[begin:], desk.lost[begin:]
+    rear, ahead, slow, free = desk.rear[begin:], desk.ahead[begin:], desk.slowness[begin:], desk.free[begin:]
+    n_boxed = _prepare(net, end, old, b, trip, chain, desk)
+    _prepare_entries(net.entry, new.due, new.route, new.entered, b, desk)
+    alone[:] = ANYBODY
     for sub in range(N_SUBSTEPS):
-        now, n = begin + sub * SUBSTEP, int(lane[-1])
+        n, now = end - begin, since + sub * SUBSTEP
         if lanes > 2:
-            choose_lanes(lane, lanes, straight)
-        look_ahead(n, position, speed, limit, rear, ahead, slowness, free)
-        n_boxed = look_into_boxes(
-            source, turning, position, who, came, lane, boxed, is_boxed, n_boxed, inside, slowness, free
-        )
-        if show_lights(driving, green, signal, dark, b, now, go, amber):
-            all_way_stops(driving, line, position, speed, who, lane, signal, dark, inside, b, now, go, amber)
-            granted[:] = signal[b, :, GRANTED]
+            choose_lanes(chain, lanes, after)
+        keep_limit(n, limit, slow, free)
+        n_boxed = look_into_boxes(net, position, chain, boxed, is_boxed, n_boxed, inside, desk.slowness, desk.free)
+        if show_lights(driving, net.green, signal, dark, b, now, go, amber):
+            all_way_stops(driving, net.line, position, speed, chain, signal, dark, inside, b, now, go, amber, alone)
         n_passing = look_at_lines(
-            lanes, line, target, turning, clash, position, speed, who, turns, lane, straight, granted, go, amber,
-            inside, rear, ahead, slowness, passing, towards,
+            net, lanes, after, position, speed, chain, alone, go, amber, inside, desk.slowness, desk.passing,
+            desk.towards,
         )  # fmt: skip
-        stand, stop = follow(n, position, speed, rear, ahead, slowness, free, lost)
-        standing, stops = standing + stand, stops + stop
-        for m in range(n_passing):
-            z, into = passing[m], towards[m]
-            if position[lane[z]] < line[z]:
-                continue
-            there = _pass_line(
-                limit, lanes, links, turning, position, lost, who, lane, trip, turns, came, lost_to, z, into
-            )
-            if not is_boxed[into]:
-                boxed[n_boxed], is_boxed[into] = into, True
-                n_boxed += 1
-            at, v, vehicle = int(lane[z]), speed[lane[z]], who[lane[z]]
-            if into > z:
-                to = lane[into + 1] - 1
-                close_up(position, at, to, there)
-                close_up(speed, at, to, v)
-                close_up(lost, at, to, 0.0)
-                close_up(who, at, to, vehicle)
-                begin_later(lane, z + 1, into + 1, -1)
-            else:
-                to = int(lane[into + 1])
-                make_room(position, to, at, there)
-                make_room(speed, to, at, v)
-                make_room(lost, to, at, 0.0)
-                make_room(who, to, at, vehicle)
-                begin_later(lane, into + 1, z + 1, 1)
-            if into < n_signal_lanes:
-                signal[b, into // lanes // 4, ARRIVED] += 1.0
-        for z in range(n_signal_lanes, n_lanes):
-            length = links[4 * len(target), LENGTH]  # all roads out are as long
-            if lane[z] < lane[z + 1] and position[lane[z]] >= length:
-                _reach_exit(length / limit, who, lane, trip, totals, lost, z, now + SUBSTEP)
-                at, to = int(lane[z]), lane[-1] - 1
-                vehicle = who[at]
-                close_up(position, at, to, 0.0)
-                close_up(speed, at, to, 0.0)
-                close_up(lost, at, to, 0.0)
-                close_up(who, at, to, vehicle)
-                begin_later(lane, z + 1, n_lanes + 1, -1)
-        for e in range(len(entry)):
-            while next_due[e] <= now + SUBSTEP:
-                come[e] += 1
-                next_due[e] = due[b, e, come[e]] if come[e] < due.shape[2] else math.inf
-            while entered[e] < come[e]:
-                k, link = entered[e], entry[e]
-                after = route[b, e, k] & 3
-                z = straight[link] if after == STRAIGHT else link * lanes + (0 if after == LEFT else lanes - 1)
-                last, gap, v = lane[z + 1] - 1, FAR, 0.0
-                if last >= lane[z]:
-                    gap, v = position[last] - CAR - JAM_GAP, speed[last]
-                if gap <= 0.0:
-                    lost_to[link // 4] += come[e] - k  # they wait outside
-                    break
-                v = min(limit, gap / HEADWAY, math.sqrt(v * v + 2.0 * DECELERATION * gap))
-                at, to = int(lane[z + 1]), int(lane[-1])
-                vehicle, used = who[to] if to < used else to, max(used, to + 1)
-                make_room(position, at, to, 0.0)
-                make_room(speed, at, to, v)
-                make_room(lost, at, to, 0.0)
-                make_room(who, at, to, vehicle)
-                begin_later(lane, z + 1, n_lanes + 1, 1)
-                _appear(trip, turns, came, vehicle, due[b, e, k], route[b, e, k])
-                entered[e] = k + 1
-                signal[b, link // 4, ARRIVED] += 1.0
-    new.used[b] = used
-    totals[STANDING] += SUBSTEP * standing
-    totals[STOPS] += stops
-    _sum_up(lanes, position, speed, lane, lost, totals, come, entered, new.entered, b, lost_to, full)
+        look_ahead(n, links, position, speed, rear, ahead)
+        follow(n, where, fast, rear, ahead, slow, free, lost)
+        standing, stops = count_stops(n, fast, ahead)
+        totals[STANDING] += SUBSTEP * standing
+        totals[STOPS] += stops
+        n_boxed = _pass_lines(net, limit, desk, trip, chain, signal, b, n_passing, n_boxed, lost_to)
+        end = _leave_network(net, limit, desk, trip, chain, totals, now, end)
+        end = _enter_network(net, limit, desk, trip, chain, signal, new.due, new.route, b, now, end, lost_to)
+    _sum_up(net, lanes, desk, end, new, b, chain, totals, lost_to, full)
