@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -84,6 +85,19 @@ def test_kernels_are_compiled_so_that_both_spellings_can_cache_them() -> None:
         if path.name != "kernels.py":
             text = path.read_text(encoding="utf-8")
             assert "njit" not in text, f"{path.relative_to(ROOT)}: use envs.kernels.kernel, which says why"
+
+
+def test_a_change_of_any_module_compiles_kernels_anew(tmp_path: Path) -> None:
+    """Numba looks at a kernel's own file only, not at those of the kernels that it calls."""
+    shutil.copytree(ROOT / "envs", tmp_path / "envs", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "from envs.signals import traffic; print(traffic.drive.py_func.__qualname__)"
+    names = set()
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        names.add(done.stdout)
+        with (tmp_path / "envs" / "signals" / "following.py").open("a", encoding="utf-8") as called:
+            called.write("# changed\n")
+    assert len(names) == 2
 
 
 def test_the_folder_equals_the_table() -> None:
