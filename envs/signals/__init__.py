@@ -23,9 +23,10 @@ it, by `left_share` and `right_share`. Who came before the start and would still
 Who finds no room on the lane at an entry waits outside; that time counts as lost.
 
 **Vehicles** (4.8 m) follow the Intelligent Driver Model (Treiber, Hennecke and Helbing 2000), a = 1.8 m/s^2, b = 2
-m/s^2, T = 1.2 s, s0 = 2 m, at most `speed_limit`, in curves what 3 m/s^2 sideways allow. They stop for red, and for
-yellow if they can at 3 m/s^2. Nobody enters a box while somebody is in it on a path that conflicts, or when there is
-no room behind it; so boxes stay free, and nobody collides.
+m/s^2, T = 1.2 s, s0 = 2 m, at most `speed_limit`, in curves what 3 m/s^2 sideways allow, in linearly implicit steps of
+1 s (`following`). They stop for red as behind a standing vehicle, and for yellow if they can at 3 m/s^2. Nobody enters
+a box while somebody is in it on a path that conflicts, or when there is no room behind it; so boxes stay free, and
+nobody collides.
 
 **Actions**: 0 north and south, straight on and right; 1 their left turns; 2 east and west, straight on and right; 3
 their left turns. Another phase than the present one begins with `yellow` and `all_red` (together 5 s: one control

@@ -56,8 +56,8 @@ def look_into_boxes(net, position, chain, boxed, is_boxed, n_boxed, inside, slow
 def look_at_lines(net, lanes, after, position, speed, chain, alone, go, amber, inside, slowness, passing, towards):
     """What the first vehicles of lanes that are not red have before them: the line, or what is beyond it.
 
-    The phantoms of lanes whose first vehicle may pass are put there. These lanes, and the ones that it goes to, are
-    filled into (Z,) and (Z,); returns how many.
+    Puts there the phantoms of lanes whose first vehicle may pass. Fills these lanes, and those that it goes on to, into
+    (Z,) and (Z,), and returns how many there are.
     """
     line, road, made, target, turning, clash = net.line, net.road, net.made, net.target, net.turn, net.clash
     n_lit, n_passing = 0, 0
