@@ -68,6 +68,8 @@ class BatchEnv(Protocol):
     def step(self, state: Any, action: Array) -> tuple[Any, Step]:
         """Advances every world by one control step without touching `state` or `action`.
 
+        What is returned belongs to the caller, but for arrays that are those of `state` still.
+
         Args:
             state: What `reset` or `step` returned.
             action: (B, N) integers for `Discrete`, (B, N, A) floats for `Box`. Rows of dead agents are ignored.

@@ -169,7 +169,7 @@ class VectorView:
         if rows.size == self.n_worlds:
             self._state = state
             return fresh
-        seen = [*before, *(part for part in final if isinstance(part, np.ndarray))]
+        seen = [*before, *final.metrics.values(), *(part for part in final if isinstance(part, np.ndarray))]
         self._state = type(state)(
             *(_put(value, rows, new, seen) for value, new in zip(self._state, state, strict=True))
         )

@@ -52,6 +52,17 @@ def test_counts_are_of_each_movement():
     assert obs[0, 24:31] == pytest.approx([1, 0, 0, 0, 0, 5 / 25, 0])
 
 
+def test_arrivals_are_those_of_the_last_step():
+    env = town(task="arterial-5")
+    state = scene(env, (EAST, STRAIGHT, 5.0, 10.0), (EAST, STRAIGHT, 25.0, 10.0))
+    state.signal[0, 0, PHASE] = EW
+    shown = []
+    for _ in range(3):
+        state, step = env.step(state, np.array([[EW, NS, NS, NS, NS]]))
+        shown.append(float(step.obs[0, 1, 35]))
+    assert shown == pytest.approx([2 / 25, 0.0, 0.0])
+
+
 def test_neighbours_are_shown_by_heading_and_heard():
     env = town(task="grid-2x2")
     state = scene(env, (EAST, STRAIGHT, 2.0, 0.0), link=4 * 1 + NORTH)  # it stands before crossing 1, heading north

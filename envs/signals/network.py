@@ -50,7 +50,7 @@ class Network(NamedTuple):
     entry: Array  # (E,) uint32: links that lead in
     line: Array  # (Z,) float32: where a lane's stop line is [m]; `FAR` on roads out of the network
     road: Array  # (Z,) uint32: the link that a lane is of
-    made: Array  # (Z,) int32: the movements made from a lane, as bits
+    made: Array  # (Z,) int64: the movements made from a lane, as bits
     after: Array  # (K, 3) uint32: the lane of a link for those who turn so next; straight on, one of several
     source: Array  # (Z,) uint32: the crossing that a lane comes from; N for entries
     heading: Array  # (Z,) uint32: of a lane, 0 to 3

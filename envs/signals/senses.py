@@ -42,7 +42,7 @@ class Senses(NamedTuple):
 
 @borrowing
 def survey(lanes, net, n_vehicles, speed, chain, lost, b, out):
-    """Counts the vehicles of world b into out (N + X, 5, 12), zeros before: the planes above but for `NEARBY`.
+    """Counts the vehicles of world b into `counts_for`'s out, zeros before: the planes above but for `NEARBY`.
 
     Those on roads out of the network are counted beyond the first N. What they have lost is given by place, (V,).
     """
@@ -74,7 +74,7 @@ def survey_nearby(net, n_vehicles, position, chain, b, out):
 
 @kernel
 def counts_for(net):
-    """Room for a `survey`."""
+    """Room for a `survey`: (K // 4 + 1, 5, 12) for K links, of which the first 4 N lead to crossings."""
     return np.zeros((len(net.link) // 4 + 1, 5, N_MOVEMENTS))
 
 

@@ -1,6 +1,6 @@
 """Kernels for what drivers see before all move at once: the boxes, what is at and beyond the lines, whom they follow.
 
-Axes: N crossings, V places, Z lanes; all arrays are those of one world.
+Axes: N crossings, V places, Z lanes, K links; all arrays are those of one world.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from ..intersection.roads import EASE
 from ..kernels import borrowing
 from .following import CAR, JAM_GAP
 from .lights import ANYBODY, STOPPABLE
-from .network import CURVE_SPEED, PATH
+from .network import CURVE_SPEED, FAR, PATH
 from .state import FOLLOWER, LAST_TURN, LEADER, TURNS
 
 _EASE, _STOPPING, _ROLLING = np.float32(2.0 * EASE), np.float32(0.5 / STOPPABLE), np.float32(2.0)
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_ZERO, _ONE, _FAR = np.float32(0.0), np.float32(1.0), np.float32(FAR)
 
 
 @borrowing
@@ -79,7 +79,7 @@ def look_at_lines(net, lanes, after, position, speed, chain, alone, go, amber, i
         full = (position[last] < CAR + JAM_GAP) & (speed[last] < _ROLLING)  # the box must stay free
         free = (inside[c] & clash[movement] == 0) & ((alone[c] == ANYBODY) | (alone[c] == z))
         may_pass = free & (late | (go[c] >> movement & 1 != 0) & (not full))
-        there = line[z] + turning[turn, PATH] + position[last]
+        there = line[z] + turning[turn, PATH] + position[last] if last != into else _FAR
         position[z] = there if may_pass else position[z]
         speed[z] = speed[last] if may_pass else speed[z]
         passing[n_passing], towards[n_passing] = z, into

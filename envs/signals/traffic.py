@@ -22,7 +22,7 @@ from .config import CONTROL_STEP, SUBSTEP
 from .following import CAR, DECELERATION, HEADWAY, JAM_GAP, SLOW, count_stops, follow
 from .lanes import change_place, choose_lanes, join, leave
 from .lights import ANYBODY, all_way_stops, show_lights
-from .network import CURVE_TIME, LENGTH, PATH
+from .network import CURVE_TIME, FAR, LENGTH, PATH
 from .sight import keep_limit, look_ahead, look_at_lines, look_into_boxes
 from .state import (
     ARRIVED,
@@ -238,7 +238,9 @@ def _enter_network(net, limit, desk, trip, chain, signal, due, route, b, now, en
         while entered[e] < come[e]:
             k, z = entered[e], after[link, np.uint32(next_turns[e] & 3)]
             last = chain[z, LEADER]
-            gap, v = position[last] - CAR - JAM_GAP, speed[last]
+            gap, v = FAR, 0.0
+            if last != z:
+                gap, v = position[last] - CAR - JAM_GAP, speed[last]
             if gap <= 0.0 or end == len(chain):
                 lost_to[c] += SUBSTEP * (come[e] - k)
                 break
@@ -297,7 +299,7 @@ def drive(driving, net, old, new, desk, b, since, lost_to, full):
     rear, ahead, slow, free = desk.rear[begin:], desk.ahead[begin:], desk.slowness[begin:], desk.free[begin:]
     n_boxed = _prepare(net, end, old, b, trip, chain, desk)
     _prepare_entries(net.entry, new.due, new.route, new.entered, b, desk)
-    alone[:] = ANYBODY
+    alone[:], signal[b, :, ARRIVED] = ANYBODY, 0.0
     for sub in range(N_SUBSTEPS):
         n, now = end - begin, since + sub * SUBSTEP
         if lanes > 2:
