@@ -29,7 +29,7 @@ from signal_scenes import (
 from envs.core import ended
 from envs.intersection.roads import CROSS, MERGE, conflicts, movements
 from envs.signals.config import SUBSTEP
-from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, idm
+from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, follow, idm
 from envs.signals.lights import show_lights
 from envs.signals.network import PHASES, network_of, used
 from envs.signals.picture import came_by
@@ -67,16 +67,19 @@ def test_the_models_terms_are_those_of_the_paper():
     assert idm(5.0 / 13.9, 5.0, 1e9, 0.0) == pytest.approx(ACCELERATION * (1.0 - (5.0 / 13.9) ** 4))
 
 
-def test_a_platoon_settles_at_the_equilibrium_gap():
-    env = town(block=1000.0, approach=1000.0, task="arterial-5")
-    state = scene(env, (EAST, STRAIGHT, 950.0, 10.0), (EAST, STRAIGHT, 990.0, 10.0))
-    for _ in range(12):  # the first drives at 8 m/s
-        state.speed[0, len(env.network.line)] = 8.0
-        state, _ = env.step(state, np.full((1, 5), NS))
-    # Within a control step the first speeds up again, so the gap is that of its mean speed, roughly.
-    gap = seen(env, state, 0)[0] - CAR - seen(env, state, 1)[0]
-    low, high = ((JAM_GAP + v * HEADWAY) / math.sqrt(1.0 - (v / 13.9) ** 4) for v in (7.5, 12.9))
-    assert low < gap < high
+@pytest.mark.parametrize("speed", [2.0, 8.0, 12.0])
+def test_a_follower_settles_at_the_equilibrium_gap(speed):
+    """Behind one of constant speed, in steps of a second, from too near and from too far."""
+    equilibrium = (JAM_GAP + speed * HEADWAY) / math.sqrt(1.0 - (speed / 13.9) ** 4)
+    for gap in (0.5 * equilibrium, 3.0 * equilibrium):
+        position, own, lost = (np.zeros(1, np.float32) for _ in range(3))
+        own[0], slowness = speed, np.full(1, 1.0 / 13.9, np.float32)
+        rear = np.full(1, gap, np.float32)
+        for _ in range(200):
+            follow(1, position, own, rear, np.full(1, speed, np.float32), slowness, slowness, lost)
+            rear += np.float32(SUBSTEP * speed)
+        assert own[0] == pytest.approx(speed, abs=0.01)
+        assert rear[0] - position[0] == pytest.approx(equilibrium, abs=0.05)
 
 
 def test_steps_of_a_second_are_those_of_the_model():
