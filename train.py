@@ -31,7 +31,8 @@ import torch
 import envs
 from algos import ALGOS, checkpoint, evaluation, options, runfolder, video
 from algos.core import spec_of
-from algos.defaults import defaults_of
+from algos.defaults import defaults_of, settled_obs_norm
+from algos.finite import NonFiniteError
 from algos.interrupts import Interrupts
 from algos.options import UsageError
 from algos.policy import load_policy
@@ -125,6 +126,9 @@ def main(argv: list[str]) -> int:
     except (UsageError, runfolder.RunFolderError, checkpoint.CheckpointError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
+    except NonFiniteError as error:
+        _warn(f"{error}; nothing was saved over the last good checkpoint")
+        return 1
     except (OSError, adapters.ForeignError) as error:  # a full disk, a folder that may not be written; a dead worker
         _warn(str(error))
         return 1
@@ -178,6 +182,10 @@ def train(argv: list[str]) -> int:
         config["run"]["n_worlds"] = chosen.n_worlds or suitable
         env = make_env(config["run"]["n_worlds"], stagger=True)
         spec = spec_of(env)
+        options_of_algo = config["algo"]["options"]
+        options_of_algo["obs_norm"], notes = settled_obs_norm(
+            options_of_algo["obs_norm"], foreign=foreign, space=env.observation_space
+        )
         algo = _algorithm(config, spec)
         config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
         names = [re.sub(r"[/:]", "-", env_name), *([] if task is None else [task]), algo_name, str(chosen.seed)]
@@ -188,7 +196,7 @@ def train(argv: list[str]) -> int:
             raise UsageError(f"no run folder can be made in {chosen.log_dir}: {error.strerror or error}") from None
         if not chosen.quiet:
             print(f"run folder: {folder}", file=sys.stderr)
-            for note in getattr(env, "notes", ()):
+            for note in (*getattr(env, "notes", ()), *notes):
                 _warn(note)
         hparams = _flat({part: config[part] for part in ("env", "algo", "run")})
         try:

@@ -15,7 +15,11 @@ from torch import Tensor, nn
 
 from .core import Spec
 from .nets import ACTIVATIONS, Activation, Memory, Share, Trunk, parameter_sets, with_leading
+from .obs_norm import RunningNorm
 from .vision import Encoder, is_image
+
+SMALLEST = 2.0**-25
+"""Stands for a uniform number of exactly 0, which `torch.rand` gives once in 2^24 draws: half its smallest step."""
 
 
 class Actor(nn.Module):
@@ -49,6 +53,7 @@ class Actor(nn.Module):
         gru: int = 0,
         init_std: float = 0.6,
         bounded: bool = False,
+        obs_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         """Builds it.
@@ -62,6 +67,7 @@ class Actor(nn.Module):
             gru: H of the recurrent layer, 0 for none.
             init_std: Of a Gaussian policy, in units of half the Box.
             bounded: Means of a Gaussian policy stay within the Box, and its deviation is a constant.
+            obs_norm: Normalise observations by their running statistics (`RunningNorm`); images never are.
             generator: Where the initial weights come from; None when they are about to be loaded.
 
         Raises:
@@ -97,6 +103,7 @@ class Actor(nn.Module):
             outputs = int(space.n)
         self.register_buffer("ids", torch.eye(spec.n_agents) if agent_id else None, persistent=False)  # (N, N)
         self.encoder, features = None, spec.obs_dim
+        self.obs_norm = RunningNorm(features, sets) if obs_norm and not is_image(spec.obs_shape) else None
         if is_image(spec.obs_shape):
             self.encoder = Encoder(spec.obs_shape, sets, activation=ACTIVATIONS[activation], generator=generator)
             features = self.encoder.n_features
@@ -111,19 +118,33 @@ class Actor(nn.Module):
             generator=generator,
         )
 
-    def forward(self, obs: Tensor, memory: Memory | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, obs: Tensor, memory: Memory | None = None, *, normalized: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """The parameters of the distributions.
 
         Args:
             obs: (..., N, O); (T, B, N, O) when recurrent.
             memory: Needed when recurrent, ignored otherwise.
+            normalized: `obs` has been through `normalize`, as whoever trains the policy does once for all networks.
 
         Returns:
             Logits or means, (..., N, A), and hidden states (T, B, N, H) or None.
         """
+        if self.obs_norm is not None and not normalized:
+            obs = self.obs_norm(obs)
         seen = obs if self.encoder is None else self.encoder(obs)  # (..., N, O or F)
         inputs = [seen] if self.ids is None else [seen, with_leading(self.ids, seen)]
         return self.trunk(inputs, memory)
+
+    def normalize(self, obs: Tensor, seen: Tensor) -> Tensor:
+        """Observations as the networks read them; zeros stay zeros for agents that are not there.
+
+        Args:
+            obs: (..., N, O).
+            seen: (..., N) bool.
+        """
+        return obs if self.obs_norm is None else self.obs_norm(obs).masked_fill(~seen.unsqueeze(-1), 0.0)
 
     @property
     def alike(self) -> bool:
@@ -153,7 +174,8 @@ class Actor(nn.Module):
             if generator is None:
                 action = log_p.argmax(-1)
             else:  # the first of exponential clocks of rates p, as torch.multinomial does, but without its checks
-                clocks = torch.rand(log_p.shape, generator=generator, device=log_p.device).log_()  # negative
+                uniform = torch.rand(log_p.shape, generator=generator, device=log_p.device)
+                clocks = uniform.clamp_(min=SMALLEST).log_()  # negative and finite: rand may give 0
                 action = torch.div(log_p.exp(), clocks, out=clocks).argmin(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)
         log_std = self._log_std()  # (N or 1, A)

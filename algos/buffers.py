@@ -61,7 +61,7 @@ class Rollout:
             "team_reward": torch.zeros(t, b),  # (T, B)
             "alive": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N) before the action
             "terminated": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N)
-            "truncated": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
+            "survives": torch.zeros(t, b, dtype=torch.bool),  # (T, B) somebody is there to go on, before any reset
             "ended": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
             "started": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
         }
@@ -96,7 +96,7 @@ class Rollout:
             ("team_reward", transition.team_reward),
             ("alive", obs.alive),
             ("terminated", transition.terminated),
-            ("truncated", transition.truncated),
+            ("survives", ((obs.alive & ~transition.terminated) | final.alive).any(axis=1)),
             ("ended", transition.ended),
             ("started", obs.started),
         ):
@@ -134,12 +134,13 @@ class Rollout:
             whose: (B, N) bool: whose next value it is.
             of_world: It is also that of the whole world, as a team sees it.
         """
-        seen = (final.alive | left)[worlds, :, None]  # (k, N, 1)
+        seen = (final.alive | left)[worlds]  # (k, N)
         row = {
             "index": torch.from_numpy(self.t * self.n_worlds + worlds),  # (k,) into the flattened (T * B)
             "whose": torch.from_numpy(whose[worlds]),  # (k, N) bool; fancy indexing copied it
             "of_world": torch.full((len(worlds),), of_world),  # (k,) bool
-            "obs": torch.from_numpy(np.where(seen, final.obs[worlds], np.float32(0))),  # (k, N, O)
+            "seen": torch.from_numpy(seen),  # (k, N) bool
+            "obs": torch.from_numpy(np.where(seen[..., None], final.obs[worlds], np.float32(0))),  # (k, N, O)
         }
         if "state" in self._views:
             row["state"] = torch.from_numpy(final.state[worlds])  # (k, S)
@@ -171,9 +172,7 @@ class Rollout:
         for name, field in self.fields.items():
             field[: self.t] = state["fields"][name]
         self.finals = []
-        for row in state["finals"]:  # in older checkpoints all are of whole worlds and do not say so
-            everybody = torch.ones(row["obs"].shape[:2], dtype=torch.bool)  # (k, N)
-            row = {"whose": everybody, "of_world": everybody[:, 0], **row}
+        for row in state["finals"]:
             self.finals.append({name: value.clone() for name, value in row.items()})
 
 

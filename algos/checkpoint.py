@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 FORMAT = "coterie-checkpoint"
-VERSION = 3
+VERSION = 4
 KEEP = 2
 """Checkpoints kept besides `best`: the newest, and one more in case the disk damages it."""
 _NAME = re.compile(r"step-(\d{12})\.pt")

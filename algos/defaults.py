@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gymnasium.spaces import Box
+
+from .vision import is_image
+
 
 @dataclass(frozen=True)
 class Defaults:
@@ -66,7 +70,9 @@ OURS: dict[tuple[str, str], Defaults] = {
 """By environment and algorithm."""
 
 OTHERS: dict[tuple[str, str], Defaults] = {
-    (prefix, algo): Defaults(run, {**options, "share": "group"})
+    (prefix, algo): Defaults(
+        run, {**options, "share": "group", "obs_norm": "off"}
+    )  # they have no bounds, yet are near 1
     for prefix in ("mpe2.", "pettingzoo.mpe.", "mpe/")
     for algos, run, options in (
         (_ON_POLICY, {"total_steps": 600_000, "n_worlds": 128}, _MPE),
@@ -84,6 +90,10 @@ ANY_OTHER = Defaults(run={"n_worlds": 0, "save_every": 20_000}, algo={"share": "
 their groups of agents may be adversaries."""
 
 
+UNIT = 2.0
+"""Largest bound of observations that are taken as they are."""
+
+
 def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
     """What to start from.
 
@@ -97,3 +107,23 @@ def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
         return OURS.get((env, algo), some)
     fitting = (found for (prefix, name), found in OTHERS.items() if name == algo and env.startswith(prefix))
     return next(fitting, Defaults(run={**ANY_OTHER.run, **some.run}, algo=ANY_OTHER.algo))
+
+
+def settled_obs_norm(asked: str, *, foreign: bool, space: Box) -> tuple[str, tuple[str, ...]]:
+    """Whether observations are normalised: "auto" becomes "on" or "off".
+
+    Args:
+        asked: The option.
+        foreign: Whether the environment is somebody else's; ours give numbers of about one.
+        space: Of observations; an image is never normalised.
+
+    Returns:
+        "on" or "off", and notes for whoever runs it.
+    """
+    if asked != "auto":
+        return asked, ()
+    low, high = float(space.low.min(initial=0.0)), float(space.high.max(initial=0.0))
+    if not foreign or is_image(space.shape) or max(-low, high) <= UNIT:
+        return "off", ()
+    bounds = f"observations have bounds from {low:g} to {high:g}"
+    return "on", (f"{bounds}, so they are normalised; --algo.obs-norm off takes them as they are",)

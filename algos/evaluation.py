@@ -15,6 +15,7 @@ from gymnasium.spaces import Box
 
 from .core import Action, Array, Obs, StepLike, VectorEnv
 from .episodes import EpisodeStatistics, returns_of_groups
+from .finite import check_step
 
 Act = Callable[[Obs], Action]
 Policies = Mapping[str, Callable[[VectorEnv], Act]]
@@ -82,6 +83,7 @@ def evaluate(
 
     Raises:
         ValueError: `n_episodes` is less than one.
+        NonFiniteError: The environment gave NaN or infinity.
     """
     if n_episodes < 1:
         raise ValueError(f"n_episodes is {n_episodes}; at least 1 is needed")
@@ -95,7 +97,9 @@ def evaluate(
     while missing:
         if watch is not None:
             watch()
+        acted = step.alive
         final, step = env.step(act(to_obs(step, started)))
+        check_step(final, step, acted, env.agents)
         started = ended_worlds(final)
         finished = statistics.add(final, started)
         if finished is not None:

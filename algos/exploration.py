@@ -28,8 +28,11 @@ def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float, generator: to
 
 
 def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise of the shape of `like`: the argmax of log p + noise is a draw from p."""
-    return torch.empty_like(like).exponential_(generator=generator).log_().neg_()
+    """Standard Gumbel noise of the shape of `like`: the argmax of log p + noise is a draw from p.
+
+    It is finite: infinite noise, from an exponential draw of exactly 0, would choose a forbidden action.
+    """
+    return torch.empty_like(like).exponential_(generator=generator).clamp_(min=2.0**-60).log_().neg_()
 
 
 def straight_through(log_p: Tensor, noise: Tensor, temperature: float) -> Tensor:

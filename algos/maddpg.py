@@ -29,9 +29,10 @@ from .descent import Descent
 from .exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
 from .maddpg_config import MaddpgConfig
 from .nets import ValueNorm
+from .obs_norm import RunningNorm
 from .q_critic import QCritic
 from .replay import Replay
-from .returns import masked_mean, masked_var, n_step
+from .returns import constant_value, masked_mean, masked_var, n_step
 from .snapshot import copied
 from .targets import Target
 from .threads import one_thread
@@ -48,6 +49,7 @@ def build_actor(spec: Spec, config: MaddpgConfig, generator: torch.Generator | N
         activation=config.activation,
         init_std=max(config.noise_std, 1e-6),
         bounded=True,
+        obs_norm=config.obs_norm == "on",
         generator=generator,
     )
 
@@ -106,6 +108,8 @@ class Maddpg:
         ).to(self.device)
         self.kind = kind
         self.value_norm = ValueNorm(decay=0.999).to(self.device)
+        normalizes = self.policy.obs_norm is not None and config.critic == "state"
+        self.state_norm = RunningNorm(spec.state_dim, (0,)).to(self.device) if normalizes else None
         self.policy_descent, self.critic_descent = (
             Descent(network, lr=lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
             for network, lr in ((self.policy, config.policy_lr), (self.critics, config.critic_lr))
@@ -181,6 +185,7 @@ class Maddpg:
             self.begin(transition.obs)
         assert self.replay is not None
         self.replay.add(transition, self._pending)
+        self._count(transition.obs)
         self._pending = None
         self._since += 1
         self.steps += len(transition.ended)
@@ -202,9 +207,14 @@ class Maddpg:
         delay = config.policy_delay if config.twin else 1
         of_critics: list[dict[str, Tensor]] = []
         of_policy: list[dict[str, Tensor]] = []
+        if config.value_norm and not self.value_norm.begun:  # values find their offset before the policy learns
+            so_far = {name: field.to(self.device) for name, field in replay.rewards().items()}
+            alive = so_far["alive"].any(-1, keepdim=True) if self.kind == "team" else so_far["alive"]
+            self.value_norm.begin_at(constant_value(*self._rewards(so_far), alive, gamma=config.gamma))
         for _ in range(config.updates):
             index = replay.draw(config.batch, drawing)  # (R,)
             moments = {name: field.to(self.device) for name, field in replay.sample(index, config.n_step).items()}
+            self._normalize(moments)
             joint = self._joint(moments["action"], moments["alive"])  # (R, N, A)
             weight = None
             if replay.priorities is not None:
@@ -258,6 +268,24 @@ class Maddpg:
             stats |= {"value_loss": 0.5 * losses[0].detach(), "td_error": off.mean(), "critic_grad_norm": norm}
         return stats, off
 
+    def _count(self, obs: Obs) -> None:
+        """Adds what is acted on to the statistics of observations and states, where they are normalised."""
+        if self.policy.obs_norm is None:
+            return
+        alive = tensor_of(obs.alive, self.device)  # (B, N)
+        self.policy.obs_norm.update(tensor_of(obs.obs, self.device), alive)
+        if self.state_norm is not None:
+            self.state_norm.update(tensor_of(obs.state, self.device).unsqueeze(-2), alive.any(-1, keepdim=True))
+
+    @torch.no_grad()
+    def _normalize(self, moments: dict[str, Tensor]) -> None:
+        """Puts normalised observations and states in the place of those that the environment gave."""
+        moments["obs"] = self.policy.normalize(moments["obs"], moments["alive"])
+        moments["next_obs"] = self.policy.normalize(moments["next_obs"], moments["next_here"])
+        if self.state_norm is not None:
+            for name in ("state", "next_state"):
+                moments[name] = self.state_norm(moments[name].unsqueeze(-2)).squeeze(-2)
+
     @torch.no_grad()
     def _targets(self, moments: dict[str, Tensor]) -> Tensor:
         """(R, V) n-step targets in the reward's units.
@@ -265,7 +293,7 @@ class Maddpg:
         The dead bootstrap from nothing. Who leaves a world that goes on bootstraps from the moment it left, which it
         still saw; who stays, from a world without it. A team lives on until nobody is left.
         """
-        config, n_agents = self.config, self.spec.n_agents
+        config = self.config
         obs, state = moments["next_obs"], moments.get("next_state")
         here, left = moments["next_here"], moments["left"]  # (R, N)
         action = self._target_actions(obs, moments.get("next_action_mask"), here)  # (R, N, A)
@@ -277,20 +305,22 @@ class Maddpg:
             value = without if self.kind == "team" else torch.where(left, value, without)
         if config.value_norm:
             value = self.value_norm.denormalize(value)  # here and nowhere else
-        if self.kind == "team":
-            reward, terminated = moments["team_reward"].unsqueeze(-1), moments["team_over"].unsqueeze(-1)  # (R, K, 1)
-        elif config.reward == "team":  # a local critic cannot see the team live on after its agent's death
-            reward = moments["team_reward"].unsqueeze(-1).expand(-1, -1, n_agents)  # (R, K, N)
-            terminated = moments["terminated"]
-        else:
-            reward, terminated = moments["reward"], moments["terminated"]  # (R, K, N)
+        reward, terminated = self._rewards(moments)  # (R, K, V) each
         total, discount = n_step(reward, terminated, moments["stop"], gamma=config.gamma)  # (R, V) each
         return total + discount * value
+
+    def _rewards(self, steps: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What the values sum up and what ends them, (R, K, V) each, from the fields of (R, K) steps."""
+        if self.kind == "team":
+            return steps["team_reward"].unsqueeze(-1), steps["team_over"].unsqueeze(-1)
+        if self.config.reward == "team":  # a local critic cannot see the team live on after its agent's death
+            return steps["team_reward"].unsqueeze(-1).expand(-1, -1, self.spec.n_agents), steps["terminated"]
+        return steps["reward"], steps["terminated"]
 
     def _target_actions(self, obs: Tensor, mask: Tensor | None, here: Tensor) -> Tensor:
         """(R, N, A) what the target policies do: draws of discrete ones (as Lowe's code), noisy with `twin`."""
         config, generator = self.config, self._generators["learning"]
-        head, _ = self.target_policy.network(obs)  # (R, N, A)
+        head, _ = self.target_policy.network(obs, normalized=True)  # (R, N, A)
         if self.policy.discrete:
             log_p = categorical(head, mask)
             action = straight_through(log_p, gumbel(log_p, generator), 1.0)
@@ -314,7 +344,7 @@ class Maddpg:
         """
         config = self.config
         alive = moments["alive"].float()  # (R, N)
-        head, _ = self.policy(moments["obs"])  # (R, N, A)
+        head, _ = self.policy(moments["obs"], normalized=True)  # (R, N, A)
         log_p = None
         if self.policy.discrete:
             log_p = categorical(head, moments.get("action_mask"))
@@ -389,7 +419,9 @@ class Maddpg:
 
     def _parts(self) -> dict[str, Any]:
         """What has a state of its own, by its name in `state_dict`."""
+        of_state = {} if self.state_norm is None else {"state_norm": self.state_norm}
         return {
+            **of_state,
             "policy": self.policy,
             "critics": self.critics,
             "target_policy": self.target_policy.network,

@@ -80,6 +80,9 @@ class MaddpgConfig:
     """Append the agent's one-hot index to its observation."""
     reward: Literal["individual", "team"] = "individual"
     """Whose reward an agent learns from: its own, or the team's."""
+    obs_norm: Literal["auto", "on", "off"] = "auto"
+    """Normalise observations by their running mean and deviation, images never; auto: only in environments of others
+    whose observations are not bounded by about 1."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -117,6 +120,7 @@ class MaddpgConfig:
             ("critic", ("central", "state", "local")),
             ("share", ("all", "group", "none")),
             ("reward", ("individual", "team")),
+            ("obs_norm", ("auto", "on", "off")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}")

@@ -24,7 +24,8 @@ from .core import Action, Obs, Spec, Transition
 from .descent import Descent
 from .mappo_config import MappoConfig
 from .nets import Critic, Memory, ValueNorm
-from .returns import explained_variance, gae, masked_mean, masked_var
+from .obs_norm import RunningNorm
+from .returns import constant_value, explained_variance, gae, masked_mean, masked_var
 from .snapshot import copied
 from .threads import one_thread, side_by_side
 
@@ -39,6 +40,7 @@ def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | No
         activation=config.activation,
         gru=config.gru,
         init_std=config.init_std,
+        obs_norm=config.obs_norm == "on",
         generator=generator,
     )
 
@@ -73,6 +75,8 @@ class Mappo:
             generator=initial,
         ).to(self.device)
         self.value_norm = ValueNorm().to(self.device)
+        normalizes = self.policy.obs_norm is not None and spec.state_dim > 0
+        self.state_norm = RunningNorm(spec.state_dim, (0,)).to(self.device) if normalizes else None
         self.policy_descent, self.critic_descent = (
             Descent(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
             for network in (self.policy, self.critic)
@@ -137,12 +141,27 @@ class Mappo:
         data, finals = self.rollout.to(self.device)
         alive = data["alive"]  # (T, B, N)
         weight = alive.float()  # (T, B, N)
+        counted = self._normalize(data, finals)
+
+        # What is rewarded, and where it ends.
+        ended = data["ended"].unsqueeze(-1)  # (T, B, 1)
+        if self.critic.kind == "team":  # the team lives on when an agent dies or leaves; it ends when nobody is there
+            reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
+            terminated = ended & ~data["survives"].unsqueeze(-1)  # (T, B, 1)
+            value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
+        else:  # a local critic cannot see the team live on after its agent's death, so death cuts a team reward too
+            team = config.reward == "team"
+            reward = data["team_reward"].unsqueeze(-1).expand_as(weight) if team else data["reward"]  # (T, B, N)
+            terminated, value_weight = data["terminated"], weight  # (T, B, N)
+            ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N): absent at t + 1, the trace is cut
 
         # Values of the whole rollout in one pass, in the reward's units. This is the only place that de-normalises.
         with torch.no_grad():
             raw, raw_final, critic_hidden = self._critic_pass(data, finals)  # (T, B, V), (K, V)
             value, value_final = raw, raw_final
             if config.value_norm:
+                if not self.value_norm.begun:  # before the policy learns anything, values find their offset
+                    self.value_norm.begin_at(constant_value(reward, terminated, value_weight, gamma=config.gamma))
                 value, value_final = self.value_norm.denormalize(raw), self.value_norm.denormalize(raw_final)
             next_value = torch.cat([value[1:], torch.zeros_like(value[:1])])  # (T, B, V)
             whose = finals["of_world"].unsqueeze(-1) if self.critic.kind == "team" else finals["whose"]  # (K, V)
@@ -150,23 +169,13 @@ class Mappo:
             next_value.flatten(0, 1)[finals["index"][moment], who] = value_final[moment, who]
 
         # Advantages and value targets.
-        ended = data["ended"].unsqueeze(-1)  # (T, B, 1)
-        if self.critic.kind == "team":  # the team lives on when an agent dies or leaves; it ends when nobody is left
-            reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
-            survives = (alive & ~data["terminated"]).any(-1)  # (T, B)
-            terminated = ended & ~survives.unsqueeze(-1)  # (T, B, 1)
-            value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
-        else:  # a local critic cannot see the team live on after its agent's death, so death cuts a team reward too
-            team = config.reward == "team"
-            reward = data["team_reward"].unsqueeze(-1).expand_as(weight) if team else data["reward"]  # (T, B, N)
-            terminated, value_weight = data["terminated"], weight  # (T, B, N)
-            ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N): who is gone in the next row has no more
         advantage = gae(
             reward, value, next_value, terminated, ended, gamma=config.gamma, gae_lambda=config.gae_lambda
         )  # (T, B, V)
         target = advantage + value  # (T, B, V)
         advantage = advantage.expand_as(weight)  # (T, B, N)
         advantage = (advantage - masked_mean(advantage, weight)) / (masked_var(advantage, weight).sqrt() + 1e-8)
+        advantage = advantage.float()
         stats = {
             "value_mean": masked_mean(value, value_weight),
             "value_std": masked_var(value, value_weight).sqrt(),
@@ -174,7 +183,7 @@ class Mappo:
         }
         if config.value_norm:
             self.value_norm.update(target, value_weight)
-            target = self.value_norm.normalize(target)
+            target = self.value_norm.normalize(target)  # float32
 
         # Gradient steps. A minibatch is some steps of some worlds, or all steps of some worlds if there is memory.
         batch = {name: data[name] for name in ("obs", "action", "log_prob", "state", "action_mask") if name in data}
@@ -217,6 +226,8 @@ class Mappo:
 
         if critic_hidden is not None:
             self._critic_hidden = critic_hidden[1].clone()  # (B, V, H), not a view of all T
+        if not counted:
+            self._count(self.rollout.fields)
         self.rollout.clear()
         self.updates += 1
         stats |= {name: torch.stack([step[name] for step in history]).mean() for name in history[0]}
@@ -228,6 +239,7 @@ class Mappo:
             "policy": self.policy.state_dict(),
             "critic": self.critic.state_dict(),
             "value_norm": self.value_norm.state_dict(),
+            "state_norm": None if self.state_norm is None else self.state_norm.state_dict(),
             "policy_descent": self.policy_descent.state_dict(),
             "critic_descent": self.critic_descent.state_dict(),
             "device": self.device.type,
@@ -249,6 +261,8 @@ class Mappo:
         self.policy.load_state_dict(state["policy"])
         self.critic.load_state_dict(state["critic"])
         self.value_norm.load_state_dict(state["value_norm"])
+        if self.state_norm is not None:
+            self.state_norm.load_state_dict(state["state_norm"])
         self.policy_descent.load_state_dict(state["policy_descent"])
         self.critic_descent.load_state_dict(state["critic_descent"])
         if state["device"] == self.device.type:
@@ -279,7 +293,7 @@ class Mappo:
             assert self._first_hidden is not None
             mini |= self._minibatch(self.policy, batch, ("started", "alive"), rows)
             memory = Memory(self._first_hidden[rows], mini["started"], mini["alive"])
-        head, _ = self.policy(mini["obs"], memory)
+        head, _ = self.policy(mini["obs"], memory, normalized=True)
         log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
         log_ratio = log_prob - mini["log_prob"]
         ratio = log_ratio.exp()
@@ -341,6 +355,44 @@ class Mappo:
                 each = moment * self.spec.n_agents + who  # of (T * B * N, ...)
                 mini[name] = batch[name].flatten(0, 1).index_select(0, each).unsqueeze(1)
         return mini
+
+    @torch.no_grad()
+    def _normalize(self, data: dict[str, Tensor], finals: dict[str, Tensor]) -> bool:
+        """Puts normalised observations and states in the place of those that the environment gave.
+
+        The statistics are those the rollout was acted with, so that probability ratios start at 1. Only the first
+        rollout, acted without any, is counted before it is learned from: its probabilities are computed anew, which
+        hardly changes them, since the first policy is nearly uniform whatever it sees.
+
+        Returns:
+            Whether the rollout has been counted.
+        """
+        norm = self.policy.obs_norm
+        if norm is None:
+            return True
+        first = not norm.begun
+        if first:
+            self._count(data)
+            memory = None
+            if self.config.gru:
+                assert self._first_hidden is not None
+                memory = Memory(self._first_hidden, data["started"], data["alive"])
+            head, _ = self.policy(data["obs"], memory)
+            data["log_prob"], _ = self.policy.log_prob(head, data["action"], data.get("action_mask"))
+        data["obs"] = self.policy.normalize(data["obs"], data["alive"])
+        finals["obs"] = self.policy.normalize(finals["obs"], finals["seen"])
+        if self.state_norm is not None and "state" in data:
+            for fields in (data, finals):
+                fields["state"] = self.state_norm(fields["state"].unsqueeze(-2)).squeeze(-2)
+        return first
+
+    def _count(self, fields: dict[str, Tensor]) -> None:
+        """Adds a rollout to the statistics of observations and states."""
+        norm, alive = self.policy.obs_norm, fields["alive"].to(self.device)  # (T, B, N)
+        assert norm is not None
+        norm.update(fields["obs"].to(self.device), alive)
+        if self.state_norm is not None and "state" in fields:
+            self.state_norm.update(fields["state"].to(self.device).unsqueeze(-2), alive.any(-1, keepdim=True))
 
     def _new_rollout(self, n_worlds: int, action_mask: bool) -> Rollout:
         needs_state = self.critic.kind != "local" and self.spec.state_dim > 0

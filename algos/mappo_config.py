@@ -55,6 +55,9 @@ class MappoConfig:
     """Append the agent's one-hot index to its observation."""
     reward: Literal["individual", "team"] = "individual"
     """Whose reward an agent learns from: its own, or the team's."""
+    obs_norm: Literal["auto", "on", "off"] = "auto"
+    """Normalise observations by their running mean and deviation, images never; auto: only in environments of others
+    whose observations are not bounded by about 1."""
     init_std: float = 0.6
     """First deviation of a Gaussian policy, in units of half the action range."""
 
@@ -86,6 +89,7 @@ class MappoConfig:
             ("critic", ("central", "local")),
             ("share", ("all", "group", "none")),
             ("reward", ("individual", "team")),
+            ("obs_norm", ("auto", "on", "off")),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}")

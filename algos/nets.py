@@ -216,7 +216,7 @@ class Trunk(nn.Module):
             hidden: Sizes of the hidden layers, at least one.
             activation: Between layers.
             gru: H of the recurrent layer, 0 for none.
-            head_gain: 0.01 keeps the first policy near uniform; 1 for values.
+            head_gain: Of the head's first weights; 0.01: a first policy near uniform, first values near 0.
             generator: Where the initial weights come from.
         """
         super().__init__()
@@ -294,7 +294,7 @@ class Critic(nn.Module):
             hidden=hidden,
             activation=activation,
             gru=gru,
-            head_gain=1.0,
+            head_gain=0.01,
             generator=generator,
         )
 
@@ -337,7 +337,9 @@ class ValueNorm(nn.Module):
     """Running mean and standard deviation of value targets, so that the critic learns in units of about one.
 
     Exponential moving averages of x and x^2 without bias towards their zero start (as in Adam). The newest rollout
-    weighs at least 1 - `decay`, the first one everything.
+    weighs at least 1 - `decay`, the first one everything. Before the first one, values lie about the constant that was
+    given to `begin_at`. The averages and all that is computed with them are float64: in float32 a reward that is
+    always 10,000 and a bit would lose the bit.
 
     Source: Yu et al. 2022, section 5.1, "value normalization"; no rescaling of the last layer (no PopArt).
     """
@@ -345,12 +347,22 @@ class ValueNorm(nn.Module):
     mean_sum: Tensor
     square_sum: Tensor
     weight_sum: Tensor
+    first_mean: Tensor
 
     def __init__(self, decay: float = 0.99) -> None:
         super().__init__()
         self.decay = decay
-        for name in ("mean_sum", "square_sum", "weight_sum"):  # (), float64: x^2 - mean^2 cancels
+        for name in ("mean_sum", "square_sum", "weight_sum", "first_mean"):  # (), float64: x^2 - mean^2 cancels
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has taken in any targets."""
+        return bool(self.weight_sum > 0)
+
+    def begin_at(self, value: Tensor) -> None:
+        """Sets the () constant that values lie about until the first `update`; see `returns.constant_value`."""
+        self.first_mean.copy_(value)
 
     def update(self, target: Tensor, weight: Tensor) -> None:
         """Takes in one rollout's targets, any shape; entries of weight 0 are left out."""
@@ -366,19 +378,20 @@ class ValueNorm(nn.Module):
             getattr(self, name).mul_(self.decay).add_((1.0 - self.decay) * value)
 
     def mean_and_std(self) -> tuple[Tensor, Tensor]:
-        """() each, float32; 0 and 1 before the first update."""
+        """() each, float64; the constant of `begin_at` (0 without one) and 1 before the first update."""
         weight = self.weight_sum.clamp(min=1e-12)
         mean = self.mean_sum / weight
         variance = (self.square_sum / weight - mean.square()).clamp(min=1e-4)
-        std = torch.where(self.weight_sum > 0, variance.sqrt(), torch.ones_like(variance))
-        return mean.float(), std.float()
+        begun = self.weight_sum > 0
+        std = torch.where(begun, variance.sqrt(), torch.ones_like(variance))
+        return torch.where(begun, mean, self.first_mean), std
 
     def normalize(self, value: Tensor) -> Tensor:
-        """From the reward's units to about unit scale, any shape."""
+        """From the reward's units to about unit scale, any shape, float32."""
         mean, std = self.mean_and_std()
-        return (value - mean) / std
+        return ((value.double() - mean) / std).float()
 
     def denormalize(self, value: Tensor) -> Tensor:
-        """From about unit scale to the reward's units, any shape."""
+        """From about unit scale to the reward's units, any shape, float64."""
         mean, std = self.mean_and_std()
-        return value * std + mean
+        return value.double() * std + mean

@@ -91,7 +91,7 @@ class QCritic(nn.Module):
             hidden=hidden,
             activation=activation,
             gru=0,
-            head_gain=1.0,
+            head_gain=0.01,
             generator=generator,
         )
 

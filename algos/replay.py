@@ -179,6 +179,13 @@ class Replay:
         found["left"] = leaves.gather(1, of_last).squeeze(1)
         return found
 
+    def rewards(self) -> dict[str, Tensor]:
+        """All there are: `reward`, `terminated`, `alive` (rows, B, N) and `team_reward`, `team_over` (rows, B)."""
+        found = {name: self.fields[name][: self.rows] for name in ("reward", "team_reward", "terminated", "alive")}
+        survives = (found["alive"] & ~found["terminated"]) | self.fields["next_alive"][: self.rows]
+        found["team_over"] = self.fields["over"][: self.rows] & ~survives.any(-1)
+        return found
+
     def state_dict(self) -> dict[str, Any]:
         """What is there so far, copied into the machine's memory."""
         return {

@@ -89,6 +89,32 @@ def _earlier(flag: Tensor) -> Tensor:
     return before > 0
 
 
+def constant_value(reward: Tensor, terminated: Tensor, weight: Tensor, *, gamma: float) -> Tensor:
+    """The one value for all states that fits a batch of steps best: where values start before anything is learned.
+
+    b = sum_t w_t r_t / sum_t w_t (1 - gamma (1 - terminated_t))
+
+    It is the fixed point of temporal differences with a single feature that is 1 everywhere. If every reward is c and
+    nothing terminates, b = c / (1 - gamma), which is exact, so a constant in all rewards is gone from the first
+    advantages on. Time limits bootstrap and do not count as `terminated`.
+
+    Args:
+        reward: (T, B, V).
+        terminated: (T, B, V) bool.
+        weight: (T, B, V), 0 for entries to leave out.
+        gamma: Discount, in [0, 1].
+
+    Returns:
+        () float64; 0 where nothing counts. A horizon of more than 1,000 steps, as with gamma = 1, counts as 1,000.
+
+    Source: Bradtke & Barto 1996, "Linear least-squares algorithms for temporal difference learning" (LSTD), for one
+    constant feature.
+    """
+    weight = weight.double()
+    shrinks = (1.0 - gamma * (~terminated).double()).clamp(min=1e-3)  # what is left of b - gamma b' in a step
+    return (reward.double() * weight).sum() / (shrinks * weight).sum().clamp(min=1e-8)
+
+
 def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """1 - Var[target - value] / Var[target]: 1 is a perfect prediction, 0 no better than a constant.
 

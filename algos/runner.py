@@ -20,6 +20,7 @@ from . import checkpoint
 from .core import Algorithm, Array, Transition, VectorEnv
 from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
+from .finite import NonFiniteError, check_learning, check_saved, check_start, check_step
 from .heap import keep_freed_memory
 from .monitor import Monitor
 from .policy import Player
@@ -157,6 +158,7 @@ def run(
     if resume is None:
         keeper.save(started)  # a run killed before its first interval can be resumed too
 
+    check_start(step, env.agents)
     obs = to_obs(step, started)
     for note in algo.begin(obs):
         if not quiet:
@@ -184,6 +186,7 @@ def run(
         acted = now()
         try:
             final, step = env.step(action)
+            check_step(final, step, obs.alive, env.agents)
         except Exception:  # an environment that cannot go on: what was learned so far is saved
             keeper.save(started)
             monitor.flush()
@@ -206,6 +209,13 @@ def run(
         )
         algo.progress = state.steps / schedule.total_steps
         scalars = algo.update()
+        if scalars:
+            try:
+                check_learning(scalars, algo.policy)
+            except NonFiniteError as error:  # nothing is saved: the last good checkpoint stays the newest
+                monitor.flush()
+                progress.close(state.steps)
+                raise NonFiniteError(f"{error}, in the update after step {state.steps + env.n_worlds:,}") from None
         updated = now()
         episodes.add(final, started, getattr(env, "full_episodes", started))
         alive = obs.alive
@@ -285,8 +295,10 @@ class _Keeper:
 
     def save(self, started: Array, *, best: bool = False) -> bool:
         """Whether the checkpoint could be written."""
+        learned = self.algo.state_dict()
+        check_saved(learned)
         content = {
-            "algo": self.algo.state_dict(),
+            "algo": learned,
             "env": self.env.state_dict(),
             "episodes": self.episodes.state_dict(),
             "started": started,

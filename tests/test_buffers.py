@@ -64,7 +64,8 @@ def test_what_goes_in_comes_out():
         np.testing.assert_array_equal(fields["state"][t].numpy(), step.obs.state)
         np.testing.assert_array_equal(fields["reward"][t].numpy(), step.reward)
         np.testing.assert_array_equal(fields["team_reward"][t].numpy(), step.team_reward)
-        np.testing.assert_array_equal(fields["truncated"][t].numpy(), step.truncated)
+        survives = ((step.obs.alive & ~step.terminated) | step.final.alive).any(1)
+        np.testing.assert_array_equal(fields["survives"][t].numpy(), survives)
         assert torch.equal(fields["action"][t], action)
         assert torch.equal(fields["log_prob"][t], log_prob)
     # world 1 met its limit at step 1, and every world is bootstrapped at the last step
@@ -133,6 +134,7 @@ def test_who_leaves_a_world_that_goes_on_is_bootstrapped_alone():
             "index": [0, 2],
             "whose": [[False, True], [True, False]],
             "of_world": [False, False],
+            "seen": [[True, True], [True, True]],
             "obs": [saw[0], saw[2]],  # with those who stay, who were seen together with the leaver
         }
     ]
@@ -149,9 +151,10 @@ def test_at_the_last_step_who_stays_is_bootstrapped_without_who_left():
             "index": [0, 1, 2],
             "whose": [[True, True], [False, True], [True, True]],
             "of_world": [True, True, True],
+            "seen": [[True, True], [False, True], [True, True]],
             "obs": [saw[0], [nothing, saw[1][1]], saw[2]],
         },
-        {"index": [1], "whose": [[True, False]], "of_world": [False], "obs": [saw[1]]},
+        {"index": [1], "whose": [[True, False]], "of_world": [False], "seen": [[True, True]], "obs": [saw[1]]},
     ]
     fields, finals = rollout.to("cpu")
     np.testing.assert_array_equal(finals["state"][3].numpy(), step.final.state[1])
@@ -163,7 +166,7 @@ def test_a_world_whose_last_agents_leave_is_bootstrapped_whole():
     step = leaving(np.random.default_rng(0), (1, 0), (1, 1), over=[1])
     rows = added(Rollout(SPEC, 3, B, state=False, action_mask=False), step)
     saw = step.final.obs.tolist()
-    assert rows == [{"index": [1], "whose": [[True, True]], "of_world": [True], "obs": [saw[1]]}]
+    assert rows == [{"index": [1], "whose": [[True, True]], "of_world": [True], "seen": [[True, True]], "obs": [saw[1]]}]
 
 
 def test_nobody_leaves_by_dying_or_by_not_being_there():
@@ -173,17 +176,6 @@ def test_nobody_leaves_by_dying_or_by_not_being_there():
     steps.append(transition(np.random.default_rng(0), alive=alive))  # born in this step
     steps[1] = steps[1]._replace(final=steps[1].final._replace(alive=np.ones((B, N), bool)))
     assert not added(Rollout(SPEC, 3, B, state=False, action_mask=False), *steps)
-
-
-def test_rollouts_of_older_checkpoints_still_load():
-    """Their rows stand for whole worlds and do not say so."""
-    one, other = (Rollout(SPEC, 2, B, state=False, action_mask=False) for _ in range(2))
-    added(one, transition(np.random.default_rng(0), truncated=[1]))
-    state = one.state_dict()
-    for row in state["finals"]:
-        del row["whose"], row["of_world"]
-    other.load_state_dict(state)
-    assert added(other) == added(one)
 
 
 def test_goes_on_from_the_middle():

@@ -205,7 +205,7 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     algo = Maddpg(spec, config, seed=0)
     algo.progress = 1.0
     head = torch.zeros(1, 2, 1, requires_grad=True)
-    monkeypatch.setattr(algo.policy, "forward", lambda obs: (head, None))
+    monkeypatch.setattr(algo.policy, "forward", lambda obs, normalized: (head, None))
     monkeypatch.setattr(
         algo.critics[0], "forward", lambda obs, state, joint, own: (3 * own - 7 * joint.flip(1))[..., 0]
     )
@@ -232,7 +232,7 @@ def test_target_actions_are_smoothed_within_bounds(monkeypatch):
     spec = Spec(2, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
     algo = Maddpg(spec, MaddpgConfig(twin=True, target_noise=0.2, target_noise_clip=0.3, hidden=(4,)), seed=0)
     head = torch.atanh(torch.tensor([0.1, 0.9])).view(1, 2, 1).expand(20_000, 2, 1)
-    monkeypatch.setattr(algo.target_policy.network, "forward", lambda obs: (head, None))
+    monkeypatch.setattr(algo.target_policy.network, "forward", lambda obs, normalized: (head, None))
     action = algo._target_actions(head, None, torch.ones(20_000, 2, dtype=torch.bool))[..., 0]
     low, high = action.aminmax(dim=0)
     np.testing.assert_allclose(low, [-0.2, 0.6], atol=1e-5)
@@ -240,7 +240,7 @@ def test_target_actions_are_smoothed_within_bounds(monkeypatch):
     clipped = 0.1 + np.clip(0.2 * np.random.default_rng(0).standard_normal(10**6), -0.3, 0.3)
     assert action[:, 0].std() == pytest.approx(clipped.std(), rel=0.03)
     plain = Maddpg(spec, MaddpgConfig(hidden=(4,)), seed=0)
-    monkeypatch.setattr(plain.target_policy.network, "forward", lambda obs: (head, None))
+    monkeypatch.setattr(plain.target_policy.network, "forward", lambda obs, normalized: (head, None))
     assert torch.equal(plain._target_actions(head, None, torch.ones(20_000, 2, dtype=torch.bool)), torch.tanh(head))
 
 
