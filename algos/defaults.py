@@ -49,6 +49,9 @@ _MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
 # The lesser of two critics keeps it from running away.
 _MARKET_OFF_POLICY = {"reward": "team", "gamma": 0.9, "head_penalty": 0.02, "head_penalty_end": 0.02, "twin": True}
 
+# MPE declares no bounds, but its numbers are distances on a field that is two wide.
+_NEAR_ONE = {"obs_norm": "off"}
+
 OURS: dict[tuple[str, str], Defaults] = {
     (env, algo): defaults
     for algos, env, defaults in (
@@ -70,9 +73,7 @@ OURS: dict[tuple[str, str], Defaults] = {
 """By environment and algorithm."""
 
 OTHERS: dict[tuple[str, str], Defaults] = {
-    (prefix, algo): Defaults(
-        run, {**options, "share": "group", "obs_norm": "off"}
-    )  # they have no bounds, yet are near 1
+    (prefix, algo): Defaults(run, {**options, **_NEAR_ONE, "share": "group"})
     for prefix in ("mpe2.", "pettingzoo.mpe.", "mpe/")
     for algos, run, options in (
         (_ON_POLICY, {"total_steps": 600_000, "n_worlds": 128}, _MPE),
@@ -90,8 +91,9 @@ ANY_OTHER = Defaults(run={"n_worlds": 0, "save_every": 20_000}, algo={"share": "
 their groups of agents may be adversaries."""
 
 
-UNIT = 2.0
-"""Largest bound of observations that are taken as they are."""
+UNIT = 10.0
+"""Largest bound of observations that are taken as they are. On level-based foraging, whose numbers go from -1 to 7, three
+seeds of MAPPO reached 0.50, 0.50, 0.49 of 0.5 after 49,000 steps as they are and 0.47, 0.46, 0.42 normalised."""
 
 
 def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
