@@ -92,8 +92,8 @@ their groups of agents may be adversaries."""
 
 
 UNIT = 10.0
-"""Largest bound of observations that are taken as they are. On level-based foraging, whose numbers go from -1 to 7, three
-seeds of MAPPO reached 0.50, 0.50, 0.49 of 0.5 after 49,000 steps as they are and 0.47, 0.46, 0.42 normalised."""
+"""Largest bound of observations that are taken as they are. On level-based foraging, whose numbers go from -1 to 7,
+three seeds of MAPPO made 0.50, 0.50, 0.49 of 0.5 after 49,000 steps as they are, and 0.47, 0.46, 0.42 normalised."""
 
 
 def defaults_of(env: str, algo: str, *, foreign: bool) -> Defaults:
