@@ -44,7 +44,9 @@ def check_learning(scalars: Mapping[str, float], policy: nn.Module) -> None:
         raise NonFiniteError(f"learning has diverged: {', '.join(bad)}")
 
 
-def check_step(final: StepLike, following: StepLike, acted: Array, agents: Sequence[str]) -> None:
+def check_step(
+    final: StepLike, following: StepLike, acted: Array, agents: Sequence[str], *, at: int | None = None
+) -> None:
     """Looks at what an environment has answered; what it says of agents that are not there may be anything.
 
     Args:
@@ -52,6 +54,7 @@ def check_step(final: StepLike, following: StepLike, acted: Array, agents: Seque
         following: The one to act on next; the same where no world was reset.
         acted: (B, N) bool, the agents that were alive before the step.
         agents: Their names.
+        at: Environment steps before this one, for the message.
 
     Raises:
         NonFiniteError: Names world, agent and field of the first number that is not finite.
@@ -59,22 +62,22 @@ def check_step(final: StepLike, following: StepLike, acted: Array, agents: Seque
     with np.errstate(over="ignore", invalid="ignore"):
         if _sums_are_finite(final) and (following is final or _sums_are_finite(following)):
             return
-    check_start(following, agents)
+    when = "" if at is None else f" at step {at:,}"
     seen = final.alive | (acted & ~final.terminated)  # (B, N) an agent that leaves still sees
-    going_on = seen.any(axis=1)  # (B,)
-    _refuse("observation", final.obs, seen, agents)
-    _refuse("state", final.state, going_on, agents)
+    for step, alive in ((final, seen), (following, following.alive)):
+        _refuse("observation", step.obs, alive, agents, when)
+        _refuse("state", step.state, alive.any(axis=1), agents, when)
     for name in ("reward", "cost", "counterfactual"):
         value = getattr(final, name)
         if value is not None:
-            _refuse(name, value, acted, agents)
-    _refuse("team reward", final.team_reward, acted.any(axis=1), agents)
+            _refuse(name, value, acted, agents, when)
+    _refuse("team reward", final.team_reward, acted.any(axis=1), agents, when)
 
 
 def check_start(step: StepLike, agents: Sequence[str]) -> None:
-    """Looks at what is acted on; see `check_step`."""
-    _refuse("observation", step.obs, step.alive, agents)
-    _refuse("state", step.state, step.alive.any(axis=1), agents)
+    """Looks at what the first action answers to; see `check_step`."""
+    _refuse("observation", step.obs, step.alive, agents, " after reset")
+    _refuse("state", step.state, step.alive.any(axis=1), agents, " after reset")
 
 
 def check_saved(content: Any) -> None:
@@ -96,7 +99,7 @@ def _sums_are_finite(step: StepLike) -> bool:
     return math.isfinite(total)
 
 
-def _refuse(field: str, value: Array, counts: Any, agents: Sequence[str]) -> None:
+def _refuse(field: str, value: Array, counts: Any, agents: Sequence[str], when: str) -> None:
     """Raises where an entry that `counts`, (B,) or (B, N), has numbers in `value`, (*counts.shape, ...), not finite."""
     finite = np.isfinite(value)
     finite = finite.reshape(*counts.shape, -1).all(axis=-1)
@@ -106,7 +109,7 @@ def _refuse(field: str, value: Array, counts: Any, agents: Sequence[str]) -> Non
         whose = f" of {agents[agent[0]]}" if agent else ""
         entry = value[tuple(bad[0])]
         shown = np.asarray(entry)[~np.isfinite(entry)].flat[0]
-        raise NonFiniteError(f"the environment gave {field} {shown}{whose} in world {world}")
+        raise NonFiniteError(f"the environment gave {field} {shown}{whose} in world {world}{when}")
 
 
 def _tensors(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Tensor]]:

@@ -186,7 +186,7 @@ def run(
         acted = now()
         try:
             final, step = env.step(action)
-            check_step(final, step, obs.alive, env.agents)
+            check_step(final, step, obs.alive, env.agents, at=state.steps)
         except Exception:  # an environment that cannot go on: what was learned so far is saved
             keeper.save(started)
             monitor.flush()

@@ -166,7 +166,9 @@ def test_a_world_whose_last_agents_leave_is_bootstrapped_whole():
     step = leaving(np.random.default_rng(0), (1, 0), (1, 1), over=[1])
     rows = added(Rollout(SPEC, 3, B, state=False, action_mask=False), step)
     saw = step.final.obs.tolist()
-    assert rows == [{"index": [1], "whose": [[True, True]], "of_world": [True], "seen": [[True, True]], "obs": [saw[1]]}]
+    assert rows == [
+        {"index": [1], "whose": [[True, True]], "of_world": [True], "seen": [[True, True]], "obs": [saw[1]]}
+    ]
 
 
 def test_nobody_leaves_by_dying_or_by_not_being_there():

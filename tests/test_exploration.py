@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from torch import nn
 
-from algos.actor import Actor
+from algos.actor import Actor, categorical
 from algos.core import Spec
 from algos.descent import Descent
 from algos.exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
@@ -42,6 +42,16 @@ def test_the_largest_of_gumbel_clocks_is_a_draw() -> None:
     shares = straight_through(log_p, gumbel(log_p, chance()), 1.0).mean(0)
     np.testing.assert_allclose(shares, p, atol=0.01)
     assert shares[1] == 0
+
+
+def test_gumbel_noise_is_finite_even_of_an_exponential_number_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Infinite noise would beat the mask and choose a forbidden action."""
+    monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, **_: self.zero_())
+    log_p = categorical(torch.zeros(2, 3), torch.tensor([[False, True, False], [False, False, True]]))
+    noise = gumbel(log_p, torch.Generator())
+    assert torch.isfinite(noise).all()
+    noise[:, 1] = torch.where(torch.arange(2) == 0, -5.0, 0.0)
+    assert straight_through(log_p, noise, 1.0).argmax(-1).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,22 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 from streams import SPECS, Stream, drive, same
-from toys import Carry, Departing, Endless, Leaving, Martyr, Match, Payoff, Quadrant, Reach, Roles, Toy, Weather, train
+from toys import (
+    Carry,
+    Departing,
+    Endless,
+    Leaving,
+    Martyr,
+    Match,
+    Offset,
+    Payoff,
+    Quadrant,
+    Reach,
+    Roles,
+    Toy,
+    Weather,
+    train,
+)
 
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.maddpg import Maddpg, build_actor
@@ -76,6 +91,21 @@ def greedy_return(algo: Maddpg, env: Toy, episodes: int = 20) -> float:
 def test_learns_what_can_be_known(env, updates, options, least):
     algo, _ = learn(env, updates, **options)
     assert greedy_return(algo, env) > least
+
+
+@pytest.mark.parametrize("reward", ["individual", "team"])
+def test_a_constant_in_every_reward_changes_nothing(reward):
+    """Values start at the constant that fits best; critics that must first climb to it learn no slopes meanwhile."""
+
+    def played(offset: float) -> float:
+        env = Offset(offset)
+        algo, _ = learn(env, 300, reward=reward, gamma=0.9)
+        return greedy_return(algo, env) - 10 * offset
+
+    without = played(0.0)
+    assert without > 7
+    for offset in (100.0, 1e4):
+        assert played(offset) == pytest.approx(without, abs=0.5)
 
 
 def test_what_cannot_be_known_is_not_learned():

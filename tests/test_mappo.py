@@ -11,7 +11,7 @@ import pytest
 import torch
 from gymnasium.spaces import Discrete
 from streams import SPECS, Stream, drive, same
-from toys import Departing, Endless, Leaving, Martyr, Match, Quadrant, Reach, Recall, Roles, Toy, Weather, train
+from toys import Departing, Endless, Leaving, Martyr, Match, Offset, Quadrant, Reach, Recall, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.mappo import Mappo, build_actor
@@ -166,6 +166,28 @@ def test_advantages_of_who_leaves_and_who_stays(reward, steps, gru, monkeypatch)
     want = np.array(ADVANTAGES[reward, steps])  # (T, V)
     got = seen["advantage"][:, 0].numpy()
     np.testing.assert_allclose(got[~np.isnan(want)], want[~np.isnan(want)], rtol=1e-6)
+
+
+def test_a_team_whose_last_agents_die_at_the_time_limit_lives_on_in_those_just_born(monkeypatch):
+    """Agent 0 dies as the limit is reached and agent 1 is born: r + gamma V(final) with V = 100 (the newborn's 8)."""
+    config = MappoConfig(gamma=0.5, gae_lambda=0.5, reward="team", rollout_steps=1, minibatches=1, value_norm=False)
+    algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), config, seed=0)
+    seen = linear(algo, monkeypatch)
+    adjacency, state, yes = np.ones((1, 2, 2), bool), np.zeros((1, 0), np.float32), np.ones(1, bool)
+    now = Obs(np.array([[[1.0], [0.0]]], np.float32), state, adjacency, np.array([[True, False]]), None, yes)
+    then = Obs(np.array([[[0.0], [8.0]]], np.float32), state, adjacency, np.array([[False, True]]), None, ~yes)
+    reward, team, dies = np.ones((1, 2), np.float32), np.array([3.0], np.float32), np.array([[True, False]])
+    algo.observe(Transition(now, algo.act(now), reward, team, None, dies, yes, then, yes))
+    algo.update()
+    assert seen["advantage"].item() == pytest.approx(3 + 0.5 * 800 - 100)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0, 1e4, -1e4])
+@pytest.mark.parametrize("reward", ["individual", "team"])
+def test_a_constant_in_every_reward_changes_nothing(offset, reward):
+    """Values start at the constant that fits best, so the first advantages already lack the offset."""
+    _, history = learn(Offset(offset), 40, reward=reward)
+    assert tail(history) - 10 * offset > 9.5
 
 
 def test_death_cuts_the_value():

@@ -223,6 +223,17 @@ def test_categorical_frequencies_and_masked_gradients():
     assert torch.equal(logits.grad, torch.zeros(1, 1, 3))
 
 
+@pytest.mark.parametrize("masked", [[True, True, False], [False, True, True]])
+def test_a_forbidden_action_is_never_drawn_not_even_of_a_uniform_number_of_zero(masked, monkeypatch):
+    """`torch.rand` is exactly 0 once in 2^24; with all of them 0, every clock is at its limit."""
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.zeros(shape))
+    actor = Actor(SPEC, generator=None)
+    mask = ~torch.tensor(masked).expand(4, SPEC.n_agents, 3)  # one action is allowed
+    action, log_prob = actor.sample(torch.randn(4, SPEC.n_agents, 3), mask, torch.Generator())
+    assert mask.gather(-1, action.unsqueeze(-1)).all()
+    assert (log_prob == 0).all()
+
+
 @pytest.mark.parametrize("share", SHARES)
 def test_gaussian_against_torch(share):
     actor = scrambled(Actor(BOX_SPEC, share=share))
@@ -266,3 +277,16 @@ def test_value_norm():
     np.testing.assert_allclose(norm.mean_and_std(), [mean, math.sqrt(square - mean**2)], rtol=1e-5)
     norm.update(x, torch.zeros(1000))
     np.testing.assert_allclose(norm.mean_and_std()[0], mean, rtol=1e-5)
+
+
+def test_values_lie_about_a_given_constant_until_the_first_targets():
+    norm = ValueNorm()
+    norm.begin_at(torch.tensor(1e6 + 0.125, dtype=torch.float64))
+    assert not norm.begun
+    assert norm.denormalize(torch.tensor([0.0, 1.0])).tolist() == [1e6 + 0.125, 1e6 + 1.125]  # float32 would round
+    norm.update(torch.tensor([2.0, 4.0]), torch.ones(2))
+    assert norm.begun
+    assert norm.denormalize(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([3.0, 4.0])
+    other = ValueNorm()
+    other.load_state_dict(norm.state_dict())
+    assert other.mean_and_std() == norm.mean_and_std()

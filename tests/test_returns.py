@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from algos.returns import explained_variance, gae, masked_mean, masked_var, n_step
+from algos.returns import constant_value, explained_variance, gae, masked_mean, masked_var, n_step
 
 
 def by_definition(reward, value, next_value, terminated, ended, gamma, lam):
@@ -143,3 +143,22 @@ def test_n_step_of_one_is_a_temporal_difference():
     total, discount = n_step(reward, terminated, torch.ones(7, 1) > 0, gamma=0.9)
     assert torch.equal(total, reward[:, 0])
     np.testing.assert_allclose(discount, 0.9 * ~terminated[:, 0].numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9, 0.99])
+def test_a_constant_value_is_the_fixed_point_of_temporal_differences(gamma):
+    generator = torch.Generator().manual_seed(0)
+    reward = torch.randn(5, 4, 3, generator=generator) + 100
+    terminated = torch.rand(5, 4, 3, generator=generator) < 0.2
+    weight = (torch.rand(5, 4, 3, generator=generator) < 0.7).float()
+    b = constant_value(reward, terminated, weight, gamma=gamma)
+    delta = reward.double() + gamma * b * ~terminated - b
+    assert float((delta * weight).sum()) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_constant_value_of_constant_rewards():
+    ones, never = torch.ones(3, 2, 1), torch.zeros(3, 2, 1, dtype=torch.bool)
+    assert float(constant_value(7 * ones, never, ones, gamma=0.9)) == pytest.approx(70)
+    assert float(constant_value(7 * ones, ~never, ones, gamma=0.9)) == pytest.approx(7)
+    assert float(constant_value(7 * ones, never, ones, gamma=1.0)) == pytest.approx(7000)  # at most 1,000 steps
+    assert float(constant_value(7 * ones, never, 0 * ones, gamma=0.9)) == 0

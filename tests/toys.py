@@ -6,6 +6,7 @@ Chance is a hash of (seed, world, episode, agent, step): nothing to store, nothi
 question:
 
     Match      can it learn at all: the action must equal what is seen
+    Offset     is a constant in every reward found before it drowns what matters
     Endless    does a time limit cut the value (it must not)
     Departing  does a time limit of one agent alone, in a world that goes on
     Leaving    does death cut the value (it must), does it do so for others
@@ -229,6 +230,25 @@ class Reach(Toy):
         """1 - mean squared error."""
         goal = self.observe() * np.array([1.0, 2.0])
         return 1.0 - np.square(action - goal).mean(-1), np.zeros_like(self.alive), None
+
+
+class Offset(Match):
+    """`Match` for ten steps, cut by a time limit, with a constant in every reward: best return 10 (1 + offset)."""
+
+    max_steps = 10
+    ends_in_death = False
+
+    def __init__(self, offset: float) -> None:
+        super().__init__()
+        self.offset = offset
+
+    def target(self) -> Array:
+        """(B, N) in 0..3, another one in every step."""
+        return (self.draw(0, self.clock) * 4).astype(np.int64)
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """See the class."""
+        return self.offset + (action == self.target()), np.zeros_like(self.alive), None
 
 
 class Endless(Toy):
