@@ -8,6 +8,8 @@ that comes after it, and never writes again. Therefore its bytes are collected, 
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import tempfile
 import threading
 import time
@@ -92,12 +94,22 @@ class EventFile:
             probe.write(bytes(PROBE))
             probe.flush()
         before = {path.name for path in self._folder.glob("*tfevents*")}
-        writer = SummaryWriter(str(self._folder), purge_step=self._purge_step)
-        writer.flush()
-        self._records = _WholeRecords.behind(writer)
-        if self._records is not None and before:
-            self._records.come_last(max(before))
+        with tempfile.TemporaryDirectory() as elsewhere:
+            log_dir = str(self._folder) if _is_text(self._folder) else elsewhere
+            writer = SummaryWriter(log_dir, purge_step=self._purge_step)
+            writer.flush()
+            self._records = _WholeRecords.behind(writer)
+            if self._records is not None:
+                self._records.settle(self._folder, max(before, default=""))
         self._writer = writer
+
+
+def _is_text(folder: Path) -> bool:
+    """Whether TensorBoard, which takes every path for UTF-8, finds the folder."""
+    try:
+        return os.fsencode(folder) == str(folder).encode()
+    except UnicodeEncodeError:
+        return False
 
 
 class _WholeRecords:
@@ -124,14 +136,15 @@ class _WholeRecords:
         records._writer = found = cls(path)
         return found
 
-    def come_last(self, name: str) -> None:
-        """Renames the file unless it sorts after `name`: TensorBoard reads in the order of names.
+    def settle(self, folder: Path, last: str) -> None:
+        """Puts the file into its folder, and gives it a name that sorts after `last`: TensorBoard reads in that order.
 
-        They hold the time in seconds and a counter without leading zeros; a run that goes on within the same second,
+        Names hold the time in seconds and a counter without leading zeros; a run that goes on within the same second,
         or on a machine whose clock is behind, would be read before what it continues.
         """
-        if self._path.name < name:
-            self._path = self._path.rename(self._path.with_name(f"{name}.1"))
+        name = self._path.name if self._path.name > last else f"{last}.1"
+        if self._path != folder / name:
+            self._path = Path(shutil.move(self._path, folder / name))
 
     def write(self, content: bytes) -> None:
         with self._lock:

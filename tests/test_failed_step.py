@@ -72,7 +72,7 @@ def test_a_failed_step_of_maddpg_is_as_if_never_asked(
 @pytest.mark.parametrize("algo", [Mappo, Maddpg])
 def test_taking_back_twice_or_what_was_observed_changes_nothing(algo: Any) -> None:
     env = CASES["memory"][0](4)
-    config = CASES["memory"][1] if algo is Mappo else MaddpgConfig(hidden=(8,), warm_up=24, replay_size=100)
+    config: Any = CASES["memory"][1] if algo is Mappo else MaddpgConfig(hidden=(8,), warm_up=24, replay_size=100)
     learner = algo(spec_of(env), config, seed=0)
     step = env.reset(0)
     obs = Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, np.ones(4, bool))
