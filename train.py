@@ -102,7 +102,7 @@ class EvaluateOptions:
     checkpoint: Literal["latest", "best"] = "latest"
     """Which checkpoint: the latest, or the best by the evaluations during training."""
     eval_steps: int = 0
-    """Longest episode [steps]: it is cut there, and a note says so; 0: 10,000, or the time limit."""
+    """Longest episode [steps]: it is cut there, and a note says so; 0: as in the run."""
     sampled: bool = False
     """Evaluate the same policy with actions drawn as in training, too."""
     seed: int = 0
@@ -121,7 +121,7 @@ class EvaluateOptions:
         if self.episodes < 1:
             raise ValueError(f"episodes is {self.episodes}; at least 1 is needed")
         if self.eval_steps < 0:
-            raise ValueError(f"eval_steps is {self.eval_steps}; it must not be negative (0 chooses)")
+            raise ValueError(f"eval_steps is {self.eval_steps}; it must not be negative (0: as in the run)")
         seeds = evaluation.CHOOSING_SEED - evaluation.FIRST_SEED
         if not 0 <= self.seed < seeds:
             raise ValueError(f"seed is {self.seed}; allowed are 0 to {seeds - 1}")
@@ -312,7 +312,7 @@ def evaluate(argv: list[str]) -> int:
             {**policies, **_baselines(heuristic)},
             given.episodes,
             seed=seed,
-            most_steps=given.eval_steps,
+            most_steps=given.eval_steps or config["run"].get("eval_steps", 0),
             stop=stop,
             tell=stage,
         )

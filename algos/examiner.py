@@ -68,9 +68,7 @@ class Examiner:
             frames = record_episode(env, Player(self.algo.policy), max_frames=MAX_FRAMES, stop=self.stop)
             height, width, _ = frames[0].shape
             self.monitor.video(steps, encode_gif(frames, env.step_seconds), height, width)
-        except (
-            Exception
-        ) as error:  # a missing package, a frame of another size, a world that dies: no picture is worth a run
+        except Exception as error:  # a missing package, frames of two sizes, a dead world: no picture is worth a run
             reason = " ".join(f"{error}".split()) or type(error).__name__
             self.monitor.say_once("video", f"no videos: {reason}")
 

@@ -45,7 +45,7 @@ class Schedule:
     eval_episodes: int = 20
     """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
     eval_steps: int = 0
-    """Longest episode of an evaluation [steps]: it is cut there, and a note says so; 0: 10,000, or the time limit."""
+    """Longest episode of an evaluation [steps]: it is cut there, and a note says so; 0: 10,000, or a longer limit."""
     video_every: int = 0
     """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
     save_replay: bool = False

@@ -151,6 +151,23 @@ def test_started_with_closed_streams_and_an_ascii_terminal(tmp_path: Path) -> No
     assert set(json.loads((folder / "evaluation.json").read_text())) >= {"learned", "random", "heuristic"}
 
 
+def test_what_is_opened_never_becomes_a_standard_stream(tmp_path: Path) -> None:
+    """And a child inherits all three: a worker's pipe on descriptor 0 would be closed under it."""
+    code = (
+        "import subprocess, sys; from importlib import util; found = util.spec_from_file_location('screen', sys.argv[1])\n"
+        "screen = util.module_from_spec(found); found.loader.exec_module(screen)\n"
+        "with screen.unbreakable_output():\n"
+        "    opened = open(sys.argv[1])\n"
+        "    child = subprocess.run([sys.executable, '-c', 'import os; print(*map(os.fstat, range(3)))'])\n"
+        "    open(sys.argv[2], 'w').write(f'{opened.fileno()} {child.returncode}')"
+    )
+    words = [sys.executable, "-c", code, str(ROOT / "algos" / "screen.py"), str(tmp_path / "found")]
+    subprocess.run(["bash", "-c", f"exec {shlex.join(words)} 0<&- 1>&- 2>&-"], check=True, timeout=60)
+    descriptor, child = (tmp_path / "found").read_text().split()
+    assert int(descriptor) > 2
+    assert child == "0"
+
+
 def test_what_environments_print_cannot_end_a_worker(stream: Any) -> None:
     guarded = Forgiving(stream)
     for _ in range(3):
