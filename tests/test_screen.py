@@ -154,7 +154,8 @@ def test_started_with_closed_streams_and_an_ascii_terminal(tmp_path: Path) -> No
 def test_what_is_opened_never_becomes_a_standard_stream(tmp_path: Path) -> None:
     """And a child inherits all three: a worker's pipe on descriptor 0 would be closed under it."""
     code = (
-        "import subprocess, sys; from importlib import util; found = util.spec_from_file_location('screen', sys.argv[1])\n"
+        "import subprocess, sys\nfrom importlib import util\n"
+        "found = util.spec_from_file_location('screen', sys.argv[1])\n"
         "screen = util.module_from_spec(found); found.loader.exec_module(screen)\n"
         "with screen.unbreakable_output():\n"
         "    opened = open(sys.argv[1])\n"
