@@ -16,6 +16,8 @@ SAMPLED = "sampled"
 """The name of the same policy where actions are drawn as in training."""
 SAMPLING_SEED = 0
 """Of those draws: the same policy gives the same numbers."""
+FEWEST = 10
+"""Episodes; bootstrap intervals of fewer are too narrow to go by."""
 FAR = 0.25
 """From this part of the way from random actions on, two returns are far apart."""
 
@@ -26,6 +28,8 @@ def far_apart(evaluations: Mapping[str, Evaluation]) -> bool:
     The yardstick is the larger of the two distances to the return of "random"; without that, the larger return. On it
     exploring usually costs a few parts in a hundred.
     """
+    if min(len(evaluations[name].values) for name in (LEARNED, SAMPLED)) < FEWEST:
+        return False
     intervals = {name: one.intervals()["return"] for name, one in evaluations.items()}
     greedy, sampled = intervals[LEARNED], intervals[SAMPLED]
     if not (greedy[2] < sampled[1] or sampled[2] < greedy[1]):  # also where one of them is NaN

@@ -322,5 +322,6 @@ def test_what_is_far_apart() -> None:
     assert not far_apart(evaluations(learned=[694.0, 690.0] * 9, sampled=[640.0, 645.0] * 9, random=[0.0, 1.0] * 9))
     assert far_apart(evaluations(learned=[694.0, 690.0] * 9, sampled=[640.0, 645.0] * 9, random=[600.0, 610.0] * 9))
     assert not far_apart(evaluations(learned=[0.0, 1.0] * 9, sampled=[0.3, 0.9] * 9)), "the intervals meet"
-    assert not far_apart(evaluations(learned=[float("nan")], sampled=wide))
+    assert not far_apart(evaluations(learned=[float("nan")] * 20, sampled=wide))
+    assert not far_apart(evaluations(learned=few[:3], sampled=wide[:3])), "too few to say"
     assert "a return of 1, taking the most likely ones 0.18:" in contrast_note(evaluations(learned=few, sampled=wide))
