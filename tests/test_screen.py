@@ -175,6 +175,39 @@ def test_what_environments_print_cannot_end_a_worker(stream: Any) -> None:
         print("x" * 10_000, file=guarded, flush=True)
 
 
+CHATTY = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import numpy as np
+from envs import adapters
+from foreign_toys import Scripted
+
+class Chatty(Scripted):
+    def step(self, actions):
+        print("x" * 100_000, flush=True)
+        sys.stderr.write("y" * 100_000)
+        return super().step(actions)
+
+told = []
+view = adapters.vector(Chatty, 2, 1, notify=told.append)
+view.reset(0)
+for _ in range(5):
+    view.step(np.zeros((2, 3), np.int64))
+view.close()
+print(told, flush=True)
+"""
+
+
+def test_a_worker_whose_environment_prints_outlives_its_reader() -> None:
+    """Workers print to standard error, here a pipe that nobody reads any more."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-c", CHATTY, str(ROOT), str(ROOT / "tests")]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=write, check=False, timeout=120, text=True)
+    os.close(write)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="terminals do not hang up here")
 def test_a_terminal_that_is_closed_stops_a_run_as_a_kill_does(tmp_path: Path) -> None:
     with Interrupts() as stop:
