@@ -22,8 +22,8 @@ HOLD = "import sys; from pathlib import Path; from algos.lock import RunLock; lo
 
 
 def holder(folder: Path, then: str = "") -> subprocess.Popen[str]:
-    """A process that holds the lock once its first line is here."""
-    code = f"{HOLD} {then} print('held', flush=True); sys.stdin.read()"
+    """A process that holds the lock once a line is here, which its child says where it has forked one."""
+    code = f"{HOLD} forked = 0; {then} forked or print('held', flush=True); sys.stdin.read()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
@@ -34,7 +34,7 @@ def holder(folder: Path, then: str = "") -> subprocess.Popen[str]:
 
 def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     """Ended by SIGKILL it leaves a file, but no lock; nor does a child that it had forked."""
-    process = holder(tmp_path, "import os; os.fork();")
+    process = holder(tmp_path, "import os; forked = os.fork();")
     with pytest.raises(RunFolderError, match=rf"is being trained by another process \({process.pid}\); wait") as caught:
         RunLock(tmp_path)
     assert "\n" not in str(caught.value)
