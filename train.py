@@ -13,6 +13,7 @@ This is the only file that knows both packages.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
@@ -29,14 +30,17 @@ from typing import Any, Literal
 import torch
 
 import envs
-from algos import ALGOS, checkpoint, evaluation, options, runfolder, video
+from algos import ALGOS, checkpoint, evaluation, options, runfolder, screen, video
+from algos.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
 from algos.core import spec_of
 from algos.defaults import defaults_of, settled_obs_norm
 from algos.finite import NonFiniteError
 from algos.interrupts import Interrupts
+from algos.lock import RunLock
 from algos.options import UsageError
 from algos.policy import load_policy
-from algos.runner import LEARNED, Outcome, Schedule, run
+from algos.runner import Outcome, Schedule, run
+from algos.stage import EvaluationProgress
 from envs import adapters
 from envs.vector import VectorView
 
@@ -98,25 +102,39 @@ class EvaluateOptions:
     """Episodes of each policy, the same for all."""
     checkpoint: Literal["latest", "best"] = "latest"
     """Which checkpoint: the latest, or the best by the evaluations during training."""
+    eval_steps: int = 0
+    """Longest episode [steps]: it is cut there, and a note says so; 0: as in the run."""
+    sampled: bool = False
+    """Evaluate the same policy with actions drawn as in training, too."""
     seed: int = 0
-    """Another seed is another set of episodes; never any that were trained on."""
+    """Another seed is another set of episodes; never any that were trained on, or that chose the best checkpoint."""
     video: str = ""
     """Film an episode of the learned policy into this file: .gif, .mp4, or .png for a series."""
     json: bool = False
     """Print JSON instead of the table."""
     device: str = "cpu"
     """Where networks compute."""
+    quiet: bool = False
+    """Show no progress."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
         if self.episodes < 1:
             raise ValueError(f"episodes is {self.episodes}; at least 1 is needed")
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"seed is {self.seed}; allowed are 0 to {2**31 - 1}")
+        if self.eval_steps < 0:
+            raise ValueError(f"eval_steps is {self.eval_steps}; it must not be negative (0: as in the run)")
+        seeds = evaluation.CHOOSING_SEED - evaluation.FIRST_SEED
+        if not 0 <= self.seed < seeds:
+            raise ValueError(f"seed is {self.seed}; allowed are 0 to {seeds - 1}")
 
 
 def main(argv: list[str]) -> int:
-    """Does what the command line says; returns the exit code."""
+    """Does what the command line says, whatever becomes of the screen; returns the exit code."""
+    with screen.unbreakable_output():
+        return _main(argv)
+
+
+def _main(argv: list[str]) -> int:
     try:
         if options.find(argv, "--resume") is not None:
             return resume(argv)
@@ -177,7 +195,7 @@ def train(argv: list[str]) -> int:
         "algo": {"name": algo_name, "options": _fields(given["algo"])},
         "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
     }
-    with Interrupts() as stop:
+    with Interrupts() as stop, contextlib.ExitStack() as held:
         make_env, heuristic, suitable = _environment(config)
         config["run"]["n_worlds"] = chosen.n_worlds or suitable
         env = make_env(config["run"]["n_worlds"], stagger=True)
@@ -194,6 +212,7 @@ def train(argv: list[str]) -> int:
             folder = runfolder.create(Path(chosen.log_dir), name, config)
         except OSError as error:
             raise UsageError(f"no run folder can be made in {chosen.log_dir}: {error.strerror or error}") from None
+        held.enter_context(RunLock(folder))
         if not chosen.quiet:
             print(f"run folder: {folder}", file=sys.stderr)
             for note in (*getattr(env, "notes", ()), *notes):
@@ -225,6 +244,12 @@ def resume(argv: list[str]) -> int:
     )["resume"]
     folder = Path(given.resume)
     config = runfolder.read_config(folder)
+    with RunLock(folder):
+        return _go_on(folder, config, given)
+
+
+def _go_on(folder: Path, config: dict[str, Any], given: ResumeOptions) -> int:
+    """See `resume`; the run folder is ours alone."""
     path, content = checkpoint.load_latest(folder / runfolder.CHECKPOINTS, warn=_warn)
     settings = config["run"]
     settings["total_steps"] = given.total_steps or settings["total_steps"]
@@ -284,26 +309,52 @@ def evaluate(argv: list[str]) -> int:
     torch.set_num_threads(config["run"]["threads"])
     make_env, heuristic, _ = _environment(config)
     seed = evaluation.FIRST_SEED + given.seed
+    policies: evaluation.Policies = {LEARNED: lambda _: policy.player()}
+    if given.sampled:
+        drawing = torch.Generator(given.device).manual_seed(SAMPLING_SEED)
+        policies |= {SAMPLED: lambda _: policy.player(generator=drawing)}
+    stage = EvaluationProgress(quiet=given.quiet)
     with Interrupts() as stop:
-        policies: evaluation.Policies = {LEARNED: lambda _: policy.player(), **_baselines(heuristic)}
-        found = evaluation.compare(make_env, policies, given.episodes, seed=seed, stop=stop)
+        found = evaluation.compare(
+            make_env,
+            {**policies, **_baselines(heuristic)},
+            given.episodes,
+            seed=seed,
+            most_steps=given.eval_steps or config["run"].get("eval_steps", 0),
+            stop=stop,
+            tell=stage,
+        )
+        stage.close()
         if found is None:
             print(f"{PROGRAM}: interrupted", file=sys.stderr)
             return stop.exit_code
+    notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
+    if given.sampled and far_apart(found):
+        notes.append(contrast_note(found))
     if given.json:
-        print(
-            json.dumps(
-                {"run": str(folder), "episodes": given.episodes, "policies": evaluation.summary(found)}, indent=2
-            )
-        )
+        plain: dict[str, Any] = {"run": str(folder), "episodes": given.episodes}
+        plain |= {"policies": evaluation.summary(found), **({"notes": notes} if notes else {})}
+        print(json.dumps(plain, indent=2))
     else:
-        print(f"{given.episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}")
+        print("\n".join([_table(found), *notes]))
     if given.video:
-        env = make_env(1)
-        frames = evaluation.record_episode(env, policy.player(), seed=seed)
-        video.write_video(Path(given.video), frames, env.step_seconds)
+        try:
+            env = make_env(1)
+            frames = evaluation.record_episode(env, policy.player(), seed=seed)
+            video.write_video(Path(given.video), frames, env.step_seconds)
+        except Exception as error:  # foreign code draws, and anything may go wrong
+            _warn(f"no video: {' '.join(f'{error}'.split()) or type(error).__name__}")
+            return 1
         print(f"video: {given.video}", file=sys.stderr)
+    if (fault := screen.fault_of(sys.stdout)) is not None:
+        _warn(f"the result cannot be printed: {fault.strerror or fault}")
+        return 1
     return 0
+
+
+def _table(found: dict[str, evaluation.Evaluation]) -> str:
+    episodes = len(found[LEARNED].values)
+    return f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
 
 
 def best_threads() -> int:
@@ -398,8 +449,7 @@ def _finish(folder: Path, outcome: Outcome, stop: Interrupts, quiet: bool) -> in
         )
     if outcome.comparison is not None:
         if not quiet:
-            episodes = len(outcome.comparison[LEARNED].values)
-            print(f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(outcome.comparison)}")
+            print("\n".join([_table(outcome.comparison), *outcome.notes]))
         plain = json.dumps(evaluation.summary(outcome.comparison), indent=2) + "\n"
         checkpoint.write_atomically(folder / "evaluation.json", plain.encode())
     if stop():

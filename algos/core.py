@@ -101,6 +101,10 @@ class Algorithm(Protocol):
         """Actions for all worlds and agents, from nothing an agent could not see or hear."""
         ...
 
+    def take_back(self) -> None:
+        """Makes the last `act` undone, draws and memory, where nothing came of it: the worlds could not step."""
+        ...
+
     def observe(self, transition: Transition) -> None:
         """Stores what came of the last `act`."""
         ...

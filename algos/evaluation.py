@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -23,6 +23,34 @@ Policies = Mapping[str, Callable[[VectorEnv], Act]]
 
 FIRST_SEED = 2**31
 """Training seeds lie below, evaluation seeds here and above: no policy is judged on an episode it has learned from."""
+CHOOSING_SEED = 3 * 2**30
+"""Seeds of evaluations during training, which choose `best.pt`, from here to 2^32 - 1; those below, from `FIRST_SEED`
+on, are for judging: `--evaluate` and the table at the end. So no checkpoint is judged on the episodes that chose it.
+
+All three ranges are within 32 bits. World w's e-th episode comes from `SeedSequence([seed, w, e])`, which is padded
+with zeros to four words: a seed of two words, 2^32 say, would give the episodes that seed 0 has in other worlds.
+"""
+MOST_STEPS = 10_000
+"""Steps after which an evaluation cuts an episode that no time limit has ended, unless told otherwise."""
+
+
+class Stand(NamedTuple):
+    """How far an evaluation is."""
+
+    policy: str
+    """Which policy plays."""
+    number: int
+    """Of the policy among those to be evaluated, from 1."""
+    policies: int
+    """How many there are."""
+    finished: int
+    """Episodes of this policy that are over."""
+    episodes: int
+    """Episodes of this policy."""
+    steps: int
+    """Steps made, of one world each."""
+    most: int
+    """Steps that this policy takes at most, as far as that is known."""
 
 
 def to_obs(step: StepLike, started: Array) -> Obs:
@@ -43,6 +71,8 @@ class Evaluation:
     """`return`, `team_return`, `length`, `cost`, returns of groups if any, then the environment's metrics."""
     values: Array
     """(E, K), one row an episode, in the order of the episodes' seeds."""
+    notes: tuple[str, ...] = ()
+    """What is to be known about these episodes, a line each: any that were cut, played again or left out."""
 
     def mean(self, column: str) -> float:
         """The mean over the episodes in which the column is defined."""
@@ -62,21 +92,31 @@ def evaluate(
     n_episodes: int,
     *,
     seed: int = FIRST_SEED,
+    most_steps: int = 0,
     stop: Callable[[], bool] | None = None,
     watch: Callable[[], None] | None = None,
+    tell: Callable[[Stand], None] | None = None,
+    stand: Stand | None = None,
 ) -> Evaluation | None:
     """Plays exactly `n_episodes` episodes and keeps every one.
 
     Which episodes count is fixed beforehand: episode e belongs to world e mod B, each world playing its own share from
     the reset on. Taking the first ones to finish instead would favour short episodes.
 
+    An episode that a fault cut short (`env.full_episodes`: its worker died, say) never counts; its world plays another
+    in its place. One that lasts longer than `most_steps` is cut there and counts as it stands, like one that met a time
+    limit; its world cannot begin the next, so what else it was to play is left out. `notes` says so.
+
     Args:
         env: B worlds; they are reset.
         act: The policy.
         n_episodes: E.
         seed: The worlds' seed; the same seed and B give every policy the same episodes.
+        most_steps: Longest episode [steps]; 0: `MOST_STEPS`, or `env.max_steps` where that is more.
         stop: Asked after every step; evaluation is given up once it says True.
         watch: Called before every step, for instance to take a picture.
+        tell: Told after every step how far it is.
+        stand: What to tell as the policy's name and number.
 
     Returns:
         The episodes, or None where `stop` ended it.
@@ -87,31 +127,60 @@ def evaluate(
     """
     if n_episodes < 1:
         raise ValueError(f"n_episodes is {n_episodes}; at least 1 is needed")
+    n_worlds = env.n_worlds
+    most_steps = most_steps or max(env.max_steps, MOST_STEPS)
+    share = (n_episodes - np.arange(n_worlds) + n_worlds - 1) // n_worlds  # (B,) episodes of each world
+    left = np.maximum(share, 0)  # (B,) that it still has to play
+    most = int(left.max()) * min(env.max_steps or most_steps, most_steps) * n_worlds
     step = env.reset(seed)
-    started = np.ones(env.n_worlds, dtype=bool)
+    started = np.ones(n_worlds, dtype=bool)
     groups = returns_of_groups(env.agents, env.groups)
-    statistics = EpisodeStatistics(env.n_worlds, len(env.agents), tuple(step.metrics), groups=groups, window=1)
+    statistics = EpisodeStatistics(n_worlds, len(env.agents), tuple(step.metrics), groups=groups, window=1)
     values = np.full((n_episodes, len(statistics.columns)), np.nan)
-    played = np.zeros(env.n_worlds, dtype=np.int64)
-    missing = n_episodes
-    while missing:
+    played = np.zeros(n_episodes, dtype=bool)
+    lasted = np.zeros(n_worlds, dtype=np.int64)  # (B,) steps of the running episodes
+    cuts = faults = iterations = 0
+    while left.any():
         if watch is not None:
             watch()
         acted = step.alive
         final, step = env.step(act(to_obs(step, started)))
         check_step(final, step, acted, env.agents)
+        iterations += 1
         started = ended_worlds(final)
-        finished = statistics.add(final, started)
+        whole = np.asarray(getattr(env, "full_episodes", started))
+        lasted += 1
+        cut = (lasted >= most_steps) & ~started & (left > 0)  # (B,)
+        lasted[started] = 0
+        faults += int((started & ~whole & (left > 0)).sum())
+        finished = statistics.add(final, started | cut, whole | cut)
         if finished is not None:
             worlds, rows = finished
-            episodes = played[worlds] * env.n_worlds + worlds
-            counted = episodes < n_episodes
-            values[episodes[counted]] = rows[counted]
-            played[worlds] += 1
-            missing -= int(counted.sum())
-        if missing and stop is not None and stop():
+            counted = left[worlds] > 0
+            episodes = ((share - left) * n_worlds + np.arange(n_worlds))[worlds[counted]]
+            values[episodes], played[episodes] = rows[counted], True
+            left[worlds[counted]] -= 1
+        cuts += int(cut.sum())
+        left[cut] = 0
+        if tell is not None:
+            named = stand or Stand("", 1, 1, 0, 0, 0, 0)
+            done = {"finished": int(played.sum()), "episodes": n_episodes}
+            tell(named._replace(**done, steps=iterations * n_worlds, most=most))
+        if left.any() and stop is not None and stop():
             return None
-    return Evaluation(statistics.columns, values)
+    notes = []
+    if cuts:
+        notes.append(
+            f"{cuts} of {n_episodes} episodes lasted longer than {most_steps:,} steps and count as they stood then "
+            "(--eval-steps)"
+        )
+    if faults:
+        notes.append(
+            f"{faults} episodes were cut by a fault of the environment and do not count; others took their place"
+        )
+    if not played.all():
+        notes.append(f"{int((~played).sum())} of {n_episodes} episodes were not played: those before did not end")
+    return Evaluation(statistics.columns, values[played], tuple(notes))
 
 
 def mean_interval(
@@ -150,7 +219,9 @@ def compare(
     *,
     seed: int = FIRST_SEED,
     max_worlds: int = 64,
+    most_steps: int = 0,
     stop: Callable[[], bool] | None = None,
+    tell: Callable[[Stand], None] | None = None,
 ) -> dict[str, Evaluation] | None:
     """Evaluates several policies on the same episodes.
 
@@ -160,15 +231,20 @@ def compare(
         n_episodes: E, of each.
         seed: See `evaluate`.
         max_worlds: Most worlds to step at once.
+        most_steps: See `evaluate`.
         stop: See `evaluate`.
+        tell: See `evaluate`.
 
     Returns:
         By name; None where `stop` ended it.
     """
     env = make_env(worlds_for(n_episodes, max_worlds))
     found: dict[str, Evaluation] = {}
-    for name, policy in policies.items():
-        evaluation = evaluate(env, policy(env), n_episodes, seed=seed, stop=stop)
+    for number, (name, policy) in enumerate(policies.items(), start=1):
+        stand = Stand(name, number, len(policies), 0, n_episodes, 0, 0)
+        evaluation = evaluate(
+            env, policy(env), n_episodes, seed=seed, most_steps=most_steps, stop=stop, tell=tell, stand=stand
+        )
         if evaluation is None:
             return None
         found[name] = evaluation

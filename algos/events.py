@@ -1,22 +1,25 @@
-"""Files of events for TensorBoard, and appending that leaves no half-written record behind.
+"""TensorBoard's events by torch's `SummaryWriter`, which others hook into, made fit for a disk that is full.
 
-Not `SummaryWriter` of torch: that writes in a thread, which dies with a traceback on a full disk and ends the file.
+`wandb.init(sync_tensorboard=True)` and its kind replace the class that `SummaryWriter` writes with, so that is what
+writes here. It does so in a thread, which dies with a traceback on a full disk, may leave half a record that hides all
+that comes after it, and never writes again. Therefore its bytes are collected, and appended all or not at all.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import socket
+import shutil
+import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto import event_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard import SummaryWriter
 
-Event: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]  (protobuf makes it at import)
-SessionLog: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+PROBE = 4096
+"""Room for the beginning of a file [bytes], which is written before we can look after it."""
 
 
 def append(path: Path, content: bytes) -> None:
@@ -37,45 +40,134 @@ def append(path: Path, content: bytes) -> None:
 
 
 class EventFile:
-    """One file of events in a run folder; records wait in memory until `flush`."""
+    """One file of events in a run folder; summaries wait in memory until `flush`."""
 
     def __init__(self, folder: Path, *, purge_step: int | None = None) -> None:
-        """Names the file; it is made by the first flush.
+        """Makes nothing yet; the first flush does.
 
         Args:
             folder: The run folder.
             purge_step: Events of earlier files from this step on are to be forgotten: the run was resumed before it.
         """
-        now = time.time()
-        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}"
-        self._path = folder / name
-        self._pending = io.BytesIO()
-        self._records = RecordWriter(self._pending)
-        self._add(Event(wall_time=now, file_version="brain.Event:2"))
-        if purge_step is not None:
-            start = SessionLog(status=SessionLog.START)
-            self._add(Event(wall_time=now, step=purge_step, session_log=start))
-        self._beginning = self._pending.getvalue()  # without it the file means nothing
+        self._folder = folder
+        self._purge_step = purge_step
+        self._waiting: list[tuple[Any, int, float]] = []
+        self._writer: SummaryWriter | None = None
+        self._records: _WholeRecords | None = None
 
     def add(self, summary: Any, steps: int = 0) -> None:
         """Adds a `Summary` at a step."""
-        self._add(Event(wall_time=time.time(), step=steps, summary=summary))
+        self._waiting.append((summary, steps, time.time()))
 
     def flush(self) -> None:
         """Writes what waits.
 
         Raises:
-            OSError: See `append`; what waited is dropped, but for the file's beginning.
+            OSError: The disk is full, or the folder is not writable; what waited is dropped. The next flush tries anew.
         """
-        content = self._pending.getvalue()
-        self._pending.seek(0)
-        self._pending.truncate()
-        try:
-            append(self._path, content)
-            self._beginning = b""
-        except OSError:
-            self._pending.write(self._beginning)
-            raise
+        waiting, self._waiting = self._waiting, []
+        if self._writer is None:
+            self._open()
+        writer: Any = self._writer
+        for summary, steps, when in waiting:
+            writer.file_writer.add_summary(summary, steps, when)
+        writer.flush()
+        if self._records is not None:
+            self._records.complain()
 
-    def _add(self, event: Any) -> None:
-        self._records.write(event.SerializeToString())
+    def close(self) -> None:
+        """Writes what waits and ends the writer's thread.
+
+        Raises:
+            OSError: See `flush`.
+        """
+        try:
+            if self._waiting:
+                self.flush()
+        finally:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+
+    def _open(self) -> None:
+        with tempfile.TemporaryFile(dir=self._folder) as probe:
+            probe.write(bytes(PROBE))
+            probe.flush()
+        before = {path.name for path in self._folder.glob("*tfevents*")}
+        with tempfile.TemporaryDirectory() as elsewhere:
+            log_dir = str(self._folder) if _is_text(self._folder) else elsewhere
+            writer = SummaryWriter(log_dir, purge_step=self._purge_step)
+            writer.flush()
+            self._records = _WholeRecords.behind(writer)
+            if self._records is not None:
+                self._records.settle(self._folder, max(before, default=""))
+        self._writer = writer
+
+
+def _is_text(folder: Path) -> bool:
+    """Whether TensorBoard, which takes every path for UTF-8, finds the folder."""
+    try:
+        return os.fsencode(folder) == str(folder).encode()
+    except UnicodeEncodeError:
+        return False
+
+
+class _WholeRecords:
+    """Takes the bytes of whole records from a `SummaryWriter`'s thread and appends them at once, or none of them."""
+
+    closed = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending = io.BytesIO()
+        self._lock = threading.Lock()  # the writer's thread flushes now and then too
+        self._error: OSError | None = None
+
+    @classmethod
+    def behind(cls, writer: Any) -> _WholeRecords | None:
+        """Puts one between a writer and its file; None where TensorBoard is built otherwise than it was in 2026."""
+        try:
+            events = writer.file_writer.event_writer
+            path, records = Path(events._file_name), events._async_writer._writer
+            assert path.exists()
+            assert hasattr(records, "_writer")
+        except (AttributeError, TypeError, AssertionError):
+            return None
+        records._writer = found = cls(path)
+        return found
+
+    def settle(self, folder: Path, last: str) -> None:
+        """Puts the file into its folder, and gives it a name that sorts after `last`: TensorBoard reads in that order.
+
+        Names hold the time in seconds and a counter without leading zeros; a run that goes on within the same second,
+        or on a machine whose clock is behind, would be read before what it continues.
+        """
+        name = self._path.name if self._path.name > last else f"{last}.1"
+        if self._path != folder / name:
+            self._path = Path(shutil.move(self._path, folder / name))
+
+    def write(self, content: bytes) -> None:
+        with self._lock:
+            self._pending.write(content)
+
+    def flush(self) -> None:
+        """Appends what is there; an error is kept for `complain`, since raising it would end the writer's thread."""
+        with self._lock:
+            content = self._pending.getvalue()
+            if not content:
+                return
+            self._pending = io.BytesIO()
+            try:
+                append(self._path, content)
+            except OSError as error:
+                self._error = error
+
+    def close(self) -> None:
+        self.flush()
+
+    def complain(self) -> None:
+        """Raises the error of the last appending, if it failed."""
+        with self._lock:
+            error, self._error = self._error, None
+        if error is not None:
+            raise error

@@ -22,12 +22,13 @@ class NonFiniteError(ArithmeticError):
     """NaN or infinity: from an environment, in a loss, a gradient or a parameter. The message is one line."""
 
 
-def check_learning(scalars: Mapping[str, float], policy: nn.Module) -> None:
+def check_learning(scalars: Mapping[str, float], policy: nn.Module, *, at: int | None = None) -> None:
     """Looks at what an update has come to.
 
     Args:
         scalars: The update's means of losses, norms of gradients and so on, by name.
         policy: What has learned.
+        at: Environment steps so far, for the message.
 
     Raises:
         NonFiniteError: Names the scalars or the parameter.
@@ -41,7 +42,8 @@ def check_learning(scalars: Mapping[str, float], policy: nn.Module) -> None:
             if not torch.isfinite(parameter).all()
         ][:1]
     if bad:
-        raise NonFiniteError(f"learning has diverged: {', '.join(bad)}")
+        when = "" if at is None else f" in the update at step {at:,}"
+        raise NonFiniteError(f"learning has diverged: {', '.join(bad)}{when}")
 
 
 def check_step(

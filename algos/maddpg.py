@@ -124,6 +124,7 @@ class Maddpg:
         self._since = 0  # steps of every world since the last update
         self._pending: Tensor | None = None  # the action of the last act, on the CPU
         self._wander: Tensor | None = None  # (B, N, A) of Ornstein-Uhlenbeck noise
+        self._before: tuple[Tensor, Tensor | None] | None = None  # generator and noise that `take_back` goes back to
 
     def begin(self, obs: Obs) -> tuple[str, ...]:
         """Makes room; see `Algorithm.begin`."""
@@ -151,6 +152,7 @@ class Maddpg:
             action, _ = self.policy.sample(head, mask)
             return self.policy.to_space(action).cpu().numpy()
         generator = self._generators["exploring"]
+        self._before = generator.get_state(), self._wander
         random = self.steps < self.config.warm_up
         if self.policy.discrete:
             action, _ = self.policy.sample(torch.zeros_like(head) if random else head, mask, generator)
@@ -172,6 +174,14 @@ class Maddpg:
         before = before.masked_fill(tensor_of(obs.started, self.device).view(-1, 1, 1), 0.0)
         self._wander = ornstein_uhlenbeck(before, theta=config.ou_theta, std=std, generator=generator)
         return self._wander
+
+    def take_back(self) -> None:
+        """Makes the last `act` that was not greedy undone, if it was not observed; see `Algorithm.take_back`."""
+        if self._pending is None or self._before is None:
+            return
+        exploring, self._wander = self._before
+        self._generators["exploring"].set_state(exploring)
+        self._pending = self._before = None
 
     def observe(self, transition: Transition) -> None:
         """Stores what came of the last `act` that was not greedy.

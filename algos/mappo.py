@@ -87,6 +87,7 @@ class Mappo:
         self.replay: None = None
         self.rollout: Rollout | None = None  # allocated when the number of worlds is known
         self._pending: tuple[Tensor, Tensor] | None = None  # action and log_prob of the last act, on the CPU
+        self._before: tuple[Tensor, Tensor | None, Tensor | None] | None = None  # what `take_back` goes back to
         self._hidden: dict[bool, Tensor] = {}  # (B, N, H) after the last act; greedy play does not disturb exploring
         self._first_hidden: Tensor | None = None  # (B, N, H) the actor's before the rollout's first step
         self._critic_hidden: Tensor | None = None  # (B, V, H) the critic's
@@ -103,6 +104,8 @@ class Mappo:
         mask = None
         if obs.action_mask is not None:
             mask = tensor_of(obs.action_mask, self.device)  # (B, N, A)
+        if not greedy:
+            self._before = self._sampling.get_state(), self._hidden.get(False), self._first_hidden
         if self.config.gru:
             hidden = self._hidden.get(greedy)
             if hidden is None or len(hidden) != len(x):
@@ -118,6 +121,17 @@ class Mappo:
         if not greedy:
             self._pending = action.cpu(), log_prob.cpu()
         return self.policy.to_space(action).cpu().numpy()
+
+    def take_back(self) -> None:
+        """Makes the last `act` that was not greedy undone, if it was not observed; see `Algorithm.take_back`."""
+        if self._pending is None or self._before is None:
+            return
+        sampling, hidden, self._first_hidden = self._before
+        self._sampling.set_state(sampling)
+        self._hidden.pop(False, None)
+        if hidden is not None:
+            self._hidden[False] = hidden
+        self._pending = self._before = None
 
     def observe(self, transition: Transition) -> None:
         """Stores what came of the last `act` that was not greedy.

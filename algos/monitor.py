@@ -22,23 +22,31 @@ from torch.utils.tensorboard.summary import custom_scalars, histogram, histogram
 from .checkpoint import write_atomically
 from .core import Array
 from .events import EventFile, append
+from .screen import unbreakable
 
 Summary: Any = summary_pb2.Summary  # pyright: ignore[reportAttributeAccessIssue]  (protobuf makes it at import)
 METRICS = "metrics.jsonl"
 
 
-def cut_rows(path: Path, steps: int) -> None:
-    """Drops the rows of metrics.jsonl after `steps`, and whatever a killed process left half written."""
+def cut_rows(path: Path, steps: int) -> int | None:
+    """Drops the rows of metrics.jsonl after `steps`, and whatever a killed process left half written.
+
+    Returns:
+        The step of the last evaluation that is kept, None where there is none.
+    """
     if not path.exists():
-        return
-    kept = []
+        return None
+    kept, evaluated = [], None
     for line in path.read_bytes().splitlines(keepends=True):
         try:
-            if json.loads(line)["step"] <= steps and line.endswith(b"\n"):
+            row = json.loads(line)
+            if row["step"] <= steps and line.endswith(b"\n"):
                 kept.append(line)
+                evaluated = row["step"] if "eval/length" in row else evaluated
         except (ValueError, KeyError, TypeError):
             continue
     write_atomically(path, b"".join(kept))
+    return evaluated
 
 
 class Monitor:
@@ -49,34 +57,44 @@ class Monitor:
         folder: Path,
         *,
         steps: int = 0,
+        resumed: bool = False,
         headline: tuple[str, ...] = (),
-        say: Callable[[str], object] = lambda line: sys.stderr.write(line + "\n"),
+        say: Callable[[str], object] = lambda line: unbreakable(sys.stderr).write(line + "\n"),
     ) -> None:
         """Cuts the rows back and lays out the first page.
 
         Args:
             folder: The run folder.
             steps: Environment steps already done; rows after it are removed.
+            resumed: The run goes on, if only from step 0: TensorBoard is told to forget what came after `steps`.
             headline: The metrics to show first in TensorBoard, after the return.
             say: Told, once each, about what could not be written.
         """
         self._say = say
         self._said: set[str] = set()
         self._rows = folder / METRICS
-        self._events = EventFile(folder, purge_step=steps + 1 if steps else None)
-        self._attempt(METRICS, lambda: cut_rows(self._rows, steps))
-        if not steps:
+        self._events = EventFile(folder, purge_step=steps + 1 if resumed else None)
+        self._evaluated: int | None = None
+        self._attempt(METRICS, lambda: self._cut(steps))
+        if not resumed:
             charts: dict[str, list[Any]] = {"return": ["Multiline", ["rollout/return", "eval/return"]]}
             for name in headline:
                 charts[name.replace("_", " ")] = ["Multiline", [f"env/{name}", f"eval/{name}"]]
             self._events.add(custom_scalars({"first look": charts}))
+        self.flush()  # a run that is killed before its first row keeps its layout
+
+    def _cut(self, steps: int) -> None:
+        self._evaluated = cut_rows(self._rows, steps)
 
     def _attempt(self, what: str, write: Callable[[], object]) -> None:
-        """Runs `write`; a failing disk costs what it would have written and one line on the screen, not the run."""
+        """Runs `write`; a failing disk costs what it would have written and one line on the screen, not the run.
+
+        TensorBoard raises `ValueError` on a name of a folder that is not text in this system's encoding.
+        """
         try:
             write()
-        except OSError as error:
-            reason = error.strerror or error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
             self.say_once(what, f"{what} cannot be written: {reason}; training goes on, rows are lost until it can")
 
     def say_once(self, what: str, line: str) -> None:
@@ -88,11 +106,12 @@ class Monitor:
     def hparams(self, options: Mapping[str, Any]) -> None:
         """Options for TensorBoard's HPARAMS page, with the returns; in this run, not in a folder below it."""
         plain = {
-            key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in options.items()
+            key: value if isinstance(value, (bool, int, float)) else _text(value) for key, value in options.items()
         }
 
         for part in hparams(plain, {"eval/return": 0.0, "rollout/return": 0.0}):
             self._events.add(part)
+        self.flush()
 
     def row(self, steps: int, scalars: Mapping[str, float]) -> None:
         """Writes scalars, named `group/name`, at `steps`. Those that are not finite are left out."""
@@ -103,6 +122,10 @@ class Monitor:
         values = [Summary.Value(tag=name, simple_value=value) for name, value in finite.items()]
         self._events.add(Summary(value=values), steps)
         self.flush()
+
+    def evaluated(self, steps: int) -> bool:
+        """Whether an earlier session has evaluated at this very step: the row is there, and is not to come twice."""
+        return self._evaluated == steps
 
     def actions(self, steps: int, action: Array, alive: Array, space: Box | Discrete) -> None:
         """Histograms of the actions of live agents: (B, N) or (B, N, A), `alive` (B, N)."""
@@ -138,3 +161,12 @@ class Monitor:
     def flush(self) -> None:
         """Hands everything so far to the system."""
         self._attempt("TensorBoard", self._events.flush)
+
+    def close(self) -> None:
+        """Hands over the rest and ends TensorBoard's writer."""
+        self._attempt("TensorBoard", self._events.close)
+
+
+def _text(value: Any) -> str:
+    """As text that can be encoded: a name that was not text in this system's encoding holds lone surrogates."""
+    return str(value).encode("utf-8", "backslashreplace").decode()

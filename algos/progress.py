@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
+
+from .screen import unbreakable
 
 BAR_SECONDS = 0.2
 """Time between two states of the bar [s]."""
@@ -29,7 +31,7 @@ class Progress:
         """
         self._total = total_steps
         self._first = steps
-        self._stream = stream or sys.stderr
+        self._stream: Any = unbreakable(stream or sys.stderr)
         self._quiet = quiet
         self._began = self._shown = time.perf_counter()
         self._bar: tqdm | None = None

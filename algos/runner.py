@@ -17,22 +17,18 @@ from typing import Any
 import numpy as np
 
 from . import checkpoint
+from .contrast import SAMPLED, contrast_note
 from .core import Algorithm, Array, Transition, VectorEnv
 from .episodes import EpisodeStatistics, returns_of_groups
-from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
+from .evaluation import Evaluation, Policies, ended_worlds, to_obs
+from .examiner import Examiner
 from .finite import NonFiniteError, check_learning, check_saved, check_start, check_step
 from .heap import keep_freed_memory
 from .monitor import Monitor
-from .policy import Player
 from .progress import Progress
 from .replay import Replay
 from .runfolder import CHECKPOINTS
-from .video import encode_gif
-
-LEARNED = "learned"
-"""The name of the policy in training among those it is compared with."""
-MAX_FRAMES = 300
-"""Longest video in TensorBoard [frames]."""
+from .stage import EvaluationProgress
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,8 @@ class Schedule:
     """Distance of evaluations of the greedy policy [steps], which also keep `best.pt`; 0: only at the end."""
     eval_episodes: int = 20
     """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
+    eval_steps: int = 0
+    """Longest episode of an evaluation [steps]: it is cut there, and a note says so; 0: 10,000, or a longer limit."""
     video_every: int = 0
     """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
     save_replay: bool = False
@@ -62,7 +60,7 @@ class Schedule:
         """
         if self.total_steps < 1:
             raise ValueError(f"total_steps is {self.total_steps}; it must be at least 1")
-        for name in ("log_every", "save_every", "eval_every", "eval_episodes", "video_every"):
+        for name in ("log_every", "save_every", "eval_every", "eval_episodes", "eval_steps", "video_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
 
@@ -77,6 +75,9 @@ class Outcome:
     saved: bool
     """The last checkpoint could be written."""
     comparison: dict[str, Evaluation] | None = None
+    """Evaluations by policy at the end."""
+    notes: tuple[str, ...] = ()
+    """What is to be known about the comparison, a line each."""
 
 
 @dataclass
@@ -93,7 +94,7 @@ class _Run:
     seconds: float = 0.0
     """Time spent training, over all resumes [s]."""
     best: float | None = None
-    """Highest mean return of an evaluation."""
+    """Highest mean return of an evaluation whose policy could be written to `best.pt`."""
 
     def due(self, what: str, every: int) -> bool:
         """Whether a multiple of `every` was reached or passed since `what` was last done."""
@@ -123,7 +124,7 @@ def run(
         folder: The run folder; `checkpoints` is in it.
         seed: Of the worlds.
         make_env: Makes worlds for evaluation and videos, given their number.
-        policies: What to compare the learned policy with at the end; `LEARNED` is added.
+        policies: What to compare the learned policy with at the end; `contrast.LEARNED` is added.
         resume: Content of a checkpoint to go on from.
         stop: Asked between two steps.
         hparams: Options for TensorBoard's HPARAMS page.
@@ -150,11 +151,12 @@ def run(
 
     progress = Progress(schedule.total_steps, steps=state.steps, quiet=quiet)
     headline = getattr(env, "headline_metrics", ()) or metrics[:2]
-    monitor = Monitor(folder, steps=state.steps, headline=headline, say=progress.say)
+    monitor = Monitor(folder, steps=state.steps, resumed=resume is not None, headline=headline, say=progress.say)
     if resume is None and hparams is not None:
         monitor.hparams(hparams)
     keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay)
-    examiner = _Examiner(algo, make_env, monitor, state, keeper, stop)
+    stage = EvaluationProgress(quiet=quiet)
+    examiner = Examiner(algo, make_env, monitor, stop, stage, schedule.eval_steps)
     if resume is None:
         keeper.save(started)  # a run killed before its first interval can be resumed too
 
@@ -171,11 +173,19 @@ def run(
     now = time.perf_counter
     while state.steps < schedule.total_steps and not stop():
         if schedule.eval_episodes and state.due("eval", schedule.eval_every):
-            if not examiner.evaluate(schedule.eval_episodes, started):
+            try:
+                evaluation = examiner.evaluate(schedule.eval_episodes, state.steps)
+            except Exception:  # as in a step of training, see below
+                keeper.save(started)
+                raise
+            finally:
+                stage.close()
+            if evaluation is None:
                 break  # not marked as done: a resume begins with it
+            keeper.save_best(started, evaluation.mean("return"))
             state.marks["eval"] = state.steps
         if state.due("video", schedule.video_every):
-            examiner.film()
+            examiner.film(state.steps)
             state.marks["video"] = state.steps
         if state.due("save", schedule.save_every):
             state.marks["save"] = state.steps
@@ -186,36 +196,37 @@ def run(
         acted = now()
         try:
             final, step = env.step(action)
-            check_step(final, step, obs.alive, env.agents, at=state.steps)
         except Exception:  # an environment that cannot go on: what was learned so far is saved
+            algo.take_back()  # a run that goes on from here acts on `obs` anew, with the same draws and memory
             keeper.save(started)
-            monitor.flush()
+            monitor.close()
             progress.close(state.steps)
             raise
         stepped = now()
         started = ended_worlds(final)
-        algo.observe(
-            Transition(
-                obs=obs,
-                action=action,
-                reward=final.reward,
-                team_reward=final.team_reward,
-                counterfactual=final.counterfactual,
-                terminated=final.terminated,
-                truncated=final.truncated,
-                final=to_obs(final, never),
-                ended=started,
-            )
-        )
         algo.progress = state.steps / schedule.total_steps
-        scalars = algo.update()
-        if scalars:
-            try:
-                check_learning(scalars, algo.policy)
-            except NonFiniteError as error:  # nothing is saved: the last good checkpoint stays the newest
-                monitor.flush()
-                progress.close(state.steps)
-                raise NonFiniteError(f"{error}, in the update after step {state.steps + env.n_worlds:,}") from None
+        try:
+            check_step(final, step, obs.alive, env.agents, at=state.steps)
+            algo.observe(
+                Transition(
+                    obs=obs,
+                    action=action,
+                    reward=final.reward,
+                    team_reward=final.team_reward,
+                    counterfactual=final.counterfactual,
+                    terminated=final.terminated,
+                    truncated=final.truncated,
+                    final=to_obs(final, never),
+                    ended=started,
+                )
+            )
+            scalars = algo.update()
+            if scalars:
+                check_learning(scalars, algo.policy, at=state.steps + env.n_worlds)
+        except NonFiniteError:  # nothing is saved: the last good checkpoint stays the newest
+            monitor.close()
+            progress.close(state.steps)
+            raise
         updated = now()
         episodes.add(final, started, getattr(env, "full_episodes", started))
         alive = obs.alive
@@ -241,8 +252,15 @@ def run(
     finished = state.steps >= schedule.total_steps
     outcome = Outcome(state.steps, finished, saved=keeper.save(started))
     if finished and schedule.eval_episodes and not stop():
-        outcome.comparison = examiner.compare(policies or {}, schedule.eval_episodes)
+        try:
+            outcome.comparison = found = examiner.compare(policies or {}, schedule.eval_episodes, state.steps)
+        finally:
+            stage.close()
+        if found is not None:
+            notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
+            outcome.notes = (*notes, *([contrast_note(found)] if SAMPLED in found else []))
     progress.close(state.steps)
+    monitor.close()
     return outcome
 
 
@@ -293,6 +311,17 @@ class _Keeper:
     say: Callable[[str], None]
     save_replay: bool
 
+    def save_best(self, started: Array, mean: float) -> None:
+        """Keeps the policy as `best.pt` if an evaluation's mean return is the highest so far.
+
+        One that could not be written does not count: a later one need not be better than what is not there.
+        """
+        before = self.state.best
+        if np.isfinite(mean) and (before is None or mean > before):
+            self.state.best = mean
+            if not self.save(started, best=True):
+                self.state.best = before
+
     def save(self, started: Array, *, best: bool = False) -> bool:
         """Whether the checkpoint could be written."""
         learned = self.algo.state_dict()
@@ -318,57 +347,3 @@ class _Keeper:
             )
             return False
         return True
-
-
-@dataclass
-class _Examiner:
-    """Evaluates and films the greedy policy, without touching the one in training."""
-
-    algo: Algorithm
-    make_env: Callable[[int], VectorEnv]
-    monitor: Monitor
-    state: _Run
-    keeper: _Keeper
-    stop: Callable[[], bool]
-
-    def evaluate(self, n_episodes: int, started: Array) -> bool:
-        """Writes an `eval/` row, and a `best` checkpoint where the return is the highest so far.
-
-        Returns:
-            False where `stop` came first, and nothing is written.
-        """
-        env = self.make_env(worlds_for(n_episodes))
-        try:
-            evaluation = evaluate(env, Player(self.algo.policy), n_episodes, stop=self.stop)
-        except Exception:  # see `run`
-            self.keeper.save(started)
-            raise
-        if evaluation is None:
-            return False
-        self._write(evaluation)
-        mean = evaluation.mean("return")
-        if self.state.best is None or mean > self.state.best:
-            self.state.best = mean
-            self.keeper.save(started, best=True)
-        return True
-
-    def compare(self, policies: Policies, n_episodes: int) -> dict[str, Evaluation] | None:
-        """The learned policy and the others on the same episodes; None where interrupted."""
-        every = {LEARNED: lambda _: Player(self.algo.policy), **policies}
-        evaluations = compare(self.make_env, every, n_episodes, stop=self.stop)
-        if evaluations is not None:
-            self._write(evaluations[LEARNED])
-        return evaluations
-
-    def film(self) -> None:
-        """Shows an episode in TensorBoard; where that cannot be drawn, says so once."""
-        env = self.make_env(1)
-        try:
-            frames = record_episode(env, Player(self.algo.policy), max_frames=MAX_FRAMES, stop=self.stop)
-            height, width, _ = frames[0].shape
-            self.monitor.video(self.state.steps, encode_gif(frames, env.step_seconds), height, width)
-        except (ImportError, NotImplementedError) as error:  # a missing package, or an environment that draws nothing
-            self.monitor.say_once("video", f"no videos: {error}")
-
-    def _write(self, evaluation: Evaluation) -> None:
-        self.monitor.row(self.state.steps, {f"eval/{name}": evaluation.mean(name) for name in evaluation.columns})

@@ -90,8 +90,18 @@ class VectorView:
         Returns:
             (final, next): the moment the action led to, from which to bootstrap, and the one to act on. They are the
             same object when no world ended; otherwise the rows of worlds that go on are equal.
+
+        Where the environment raises, also in beginning another episode, all is as it was before the call.
         """
         self._running()
+        kept = self._state, self._episode, self._elapsed, self._limit, self.full_episodes
+        try:
+            return self._advance(action)
+        except Exception:
+            self._state, self._episode, self._elapsed, self._limit, self.full_episodes = kept
+            raise
+
+    def _advance(self, action: Array) -> tuple[Step, Step]:
         before = self._state
         self._state, final = self.env.step(before, action)
         self._elapsed = self._elapsed + 1

@@ -63,11 +63,11 @@ def trained(env: Toy, folder: Path, **options: Any) -> Any:
 )
 def test_what_an_environment_says_that_is_not_finite_ends_the_run(field, value, said, tmp_path):
     with pytest.raises(NonFiniteError, match=said) as error:
-        trained(Broken(field, value), tmp_path)
+        trained(Broken(field, value), tmp_path, save_every=320)
     assert "step 624" in str(error.value)
     path, content = checkpoint.load_latest(tmp_path / "checkpoints")
-    check_saved(content["algo"])  # the policy so far is kept, and all of it is finite
-    assert content["run"]["steps"] == 624, path
+    check_saved(content["algo"])  # the last finite policy is kept
+    assert content["run"]["steps"] == 320, path
 
 
 def test_an_evaluation_does_not_count_what_is_not_finite(tmp_path):

@@ -18,13 +18,15 @@ from typing import Any
 import cloudpickle
 
 from .board import board_in, mapped, size_of
+from .output import forgive
 from .world import World
 
 
 def main() -> None:
     """Serves until told to end; the command line holds the descriptors of the connection and of the memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever trains, who then tells us
-    faulthandler.enable()  # a crash in C leaves at least a Python traceback on stderr
+    forgive()
+    faulthandler.enable(file=2)  # a crash in C leaves at least a Python traceback on stderr
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection, memory = Connection(int(sys.argv[1])), int(sys.argv[2])
     sys.argv = sys.argv[:1]
