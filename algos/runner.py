@@ -21,6 +21,7 @@ from .core import Algorithm, Array, Transition, VectorEnv
 from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
 from .heap import keep_freed_memory
+from .identity import WHOSE
 from .monitor import Monitor
 from .policy import Player
 from .progress import Progress
@@ -111,6 +112,7 @@ def run(
     resume: dict[str, Any] | None = None,
     stop: Callable[[], bool] = lambda: False,
     hparams: dict[str, Any] | None = None,
+    whose: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Trains until `schedule.total_steps`, or until `stop` says True.
@@ -126,6 +128,7 @@ def run(
         resume: Content of a checkpoint to go on from.
         stop: Asked between two steps.
         hparams: Options for TensorBoard's HPARAMS page.
+        whose: What checkpoints say of whose they are, see `identity`.
         quiet: Show no progress.
 
     Returns:
@@ -152,7 +155,7 @@ def run(
     monitor = Monitor(folder, steps=state.steps, headline=headline, say=progress.say)
     if resume is None and hparams is not None:
         monitor.hparams(hparams)
-    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay)
+    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay, whose)
     examiner = _Examiner(algo, make_env, monitor, state, keeper, stop)
     if resume is None:
         keeper.save(started)  # a run killed before its first interval can be resumed too
@@ -282,6 +285,7 @@ class _Keeper:
     state: _Run
     say: Callable[[str], None]
     save_replay: bool
+    whose: dict[str, Any] | None
 
     def save(self, started: Array, *, best: bool = False) -> bool:
         """Whether the checkpoint could be written."""
@@ -291,6 +295,7 @@ class _Keeper:
             "episodes": self.episodes.state_dict(),
             "started": started,
             "run": dict(vars(self.state)),
+            WHOSE: self.whose,
         }
         if self.save_replay and not best and self.algo.replay is not None:  # `best` is to be played, not gone on with
             content["replay"] = self.algo.replay.state_dict()

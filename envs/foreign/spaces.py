@@ -37,6 +37,8 @@ class Observations:
 
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]], *, pictures: bool = False) -> None:
         self._agents = tuple(agents)
+        self.given = tuple(spaces)
+        """(N,) the agents' spaces as they came."""
         self._spaces: list[Space[Any]] = []
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
         self._key: list[str | None] = []  # (N,) of the only other entry of that Dict
@@ -92,6 +94,10 @@ class Observations:
                 f"observation of {self._agents[agent]} has shape {flat.shape}, its space is {self._spaces[agent]}"
             )
         row[:size] = flat.reshape(-1)
+
+    def source(self, agent: int) -> tuple[Space[Any], str | None, str | None]:
+        """What an agent's row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
+        return self._spaces[agent], MASK if self._masked[agent] else None, self._key[agent]
 
     def mask(self, agent: int, observation: Any) -> Any:
         """The action mask inside an observation, None where there is none."""
@@ -172,6 +178,10 @@ class Actions:
         assert isinstance(space, MultiBinary)
         bits = np.array(np.unravel_index(number, (2,) * int(np.prod(space.shape))))
         return bits.astype(space.dtype).reshape(space.shape)
+
+    def source(self, agent: int) -> tuple[Space[Any], bool]:
+        """An agent's own space, and whether a row in [-1, 1] is stretched to its bounds."""
+        return self._spaces[agent], self._stretched
 
     def widen(self, agent: int, mask: Any) -> Array:
         """An agent's own mask as (A,) bool; one that allows nothing says nothing, and allows all that it has.
