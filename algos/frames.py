@@ -31,7 +31,7 @@ class Frames:
             self._chain.append((module.change_observation, space, argument))
             space = module.change_obs_space(space, argument)
         self._space, self._depth = space, stack
-        self._stack = stack_init(space, stack)
+        self._stack: Any = stack_init(space, stack)
 
     def __call__(self, frame: Array) -> Array:
         """Adds a frame, and gives all that are seen at once: (C, H, W) float32."""

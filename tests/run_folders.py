@@ -1,4 +1,4 @@
-"""Run folders for tests, made in a fraction of a second: policies that were never trained, as the command leaves them."""
+"""Run folders for tests, made in a fraction of a second: policies that were never trained."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def spread(log_dir: Path, algo: str = "mappo", **options: Any) -> Path:
     """A run on three agents of `spread`, whose episodes take four steps."""
     import envs
 
-    env = VectorView(envs.make("spread", max_steps=4), 2)
+    own = {key: options.pop(key) for key in ("continuous",) if key in options}
+    env = VectorView(envs.make("spread", max_steps=4, **own), 2)
     env.reset(0)
-    return untrained(log_dir, env, algo, name="spread", task=None, max_steps=4, **options)
+    return untrained(log_dir, env, algo, name="spread", max_steps=4, **own, **options)
 
 
 def change(folder: Path, *path: str | int, value: Any) -> None:

@@ -69,7 +69,7 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
 
         The names are modules of `supersuit.utils.basic_transforms`.
         """
-        space = self.env.observation_space(agent)
+        space: Any = self.env.observation_space(agent)
         if not is_picture(space):
             return None
         wanted: list[list[Any]] = []
