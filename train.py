@@ -293,7 +293,7 @@ def evaluate(argv: list[str]) -> int:
     _compare(config, make_env(evaluation.worlds_for(given.episodes)))
     seed = evaluation.FIRST_SEED + given.seed
     with Interrupts() as stop:
-        policies: evaluation.Policies = {LEARNED: lambda _: policy.player(), **_baselines(heuristic)}
+        policies: evaluation.Policies = {LEARNED: lambda env: policy.player(agents=env.agents), **_baselines(heuristic)}
         found = evaluation.compare(make_env, policies, given.episodes, seed=seed, stop=stop)
         if found is None:
             print(f"{PROGRAM}: interrupted", file=sys.stderr)

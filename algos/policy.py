@@ -15,7 +15,7 @@ Axes: B worlds, N agents, O observation, A actions, H hidden.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,21 @@ class Policy:
         """
         return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy)[agent]
 
-    def player(self, *, generator: torch.Generator | None = None) -> Player:
-        """The same policy for batches of worlds, with a memory of its own."""
+    def player(self, *, generator: torch.Generator | None = None, agents: Sequence[str] | None = None) -> Player:
+        """The same policy for batches of worlds, with a memory of its own.
+
+        Args:
+            generator: See `Player`.
+            agents: (N,) the worlds' agents by row, to be sure that they are the policy's; None: not looked at.
+
+        Raises:
+            ValueError: They are others, or in another order.
+        """
+        if agents is not None and tuple(agents) != self.agents:
+            raise ValueError(
+                f"the worlds' agents are {', '.join(agents)}; the policy's rows are {', '.join(self.agents)}: give the "
+                "worlds in that order"
+            )
         return Player(self._actor, generator=generator)
 
     @torch.inference_mode()

@@ -90,6 +90,9 @@ def test_agents_in_another_order_are_matched_by_name(tmp_path: Path, capsys: pyt
     env = Named(("right", "left"))
     observations, _ = env.reset()
     assert policy.act(observations) == {"right": 1, "left": 0}
+    policy.player(agents=("left", "right"))
+    with pytest.raises(ValueError, match="the worlds' agents are right, left; the policy's rows are left, right"):
+        policy.player(agents=("right", "left"))
 
 
 @pytest.mark.parametrize("order", ["('left', 'third')", "('left',)", "('left', 'right', 'third')"])

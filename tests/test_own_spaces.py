@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,10 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 from pettingzoo import ParallelEnv
+from run_folders import untrained
 
-from algos import checkpoint, load_policy, runfolder
+from algos import load_policy
 from algos.core import Obs, Spec, spec_of
-from algos.identity import identity_of
 from algos.mappo import Mappo
 from algos.mappo_config import MappoConfig
 from algos.own_spaces import OwnSpaces, space_from_plain
@@ -210,19 +213,8 @@ def taught(algo: Mappo) -> Mappo:
 
 def folder_of(tmp_path: Path, vector: Any) -> Path:
     """A run folder of an untrained policy."""
-    spec, config = spec_of(vector), MappoConfig(hidden=(16,))
-    plain: dict[str, Any] = {
-        "env": {"name": "none:Jumble", "task": None, "options": {}, "version": None},
-        "algo": {"name": "mappo", "options": json.loads(json.dumps(vars(config)))},
-        "run": {"seed": 0, "n_worlds": 1, "total_steps": 1, "device": "cpu", "threads": 1},
-        "spec": runfolder.spec_to_plain(spec),
-        "agents": list(vector.agents),
-        "own_spaces": vector.own_spaces,
-    }
-    folder = runfolder.create(tmp_path, "run", plain)
-    content = {"algo": decided(spec).state_dict(), "whose": identity_of(plain)}
-    checkpoint.save_latest(folder / runfolder.CHECKPOINTS, 0, content)
-    return folder
+    vector.reset(0)
+    return untrained(tmp_path, vector, name="nobody:Jumble")
 
 
 def test_a_run_folder_is_enough_for_other_peoples_spaces(tmp_path: Path) -> None:
@@ -306,6 +298,22 @@ def test_damaged_own_spaces_are_one_line() -> None:
                 refused.append(str(error))
     assert all(line.startswith("own_spaces ") and "\n" not in line for line in refused)
     assert len(refused) > 5 * len(paths)
+
+
+def test_the_example_drives_a_saved_policy(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[1] / "examples"
+    sys.path.insert(0, str(examples))
+    try:
+        vector = adapters.vector("rows_and_actions:Depot", 1, 0)
+        vector.reset(0)
+    finally:
+        sys.path.remove(str(examples))
+    folder = untrained(tmp_path, vector, name="rows_and_actions:Depot", n_workers=0)
+    command = [sys.executable, str(examples / "drive_foreign_policy.py"), str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # the script's own folder is on the path
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "crane: return 8.00\ncart: return 8.00\n", "every action is one of the agent's own space"
 
 
 def test_rows_and_actions_for_policies_of_ones_own() -> None:
