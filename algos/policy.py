@@ -285,6 +285,6 @@ def load_policy(
     try:
         actor = entry.algorithm(spec, options, seed=0, device=device).policy
         actor.load_state_dict(content["algo"]["policy"])
-    except (KeyError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
     return Policy(actor, spec, agents, own)

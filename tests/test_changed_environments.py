@@ -66,6 +66,8 @@ def taught(tmp_path: Path) -> Path:
     assert train.main([*words, "--eval-episodes", "0", "--quiet", "--log-dir", str(tmp_path), "--run-name", "run"]) == 0
     folder = tmp_path / "run"
     path, content = checkpoint.load_latest(folder / runfolder.CHECKPOINTS)
+    assert content["whose"]["algorithm"] == "mappo"
+    assert content["whose"]["network"]["share"] == "none"
     bias = content["algo"]["policy"]["trunk.head.bias"]  # (N, A)
     bias[0, 0] = bias[1, 1] = 9.0
     checkpoint.save(path, content)

@@ -272,6 +272,24 @@ def test_spaces_survive_the_way_through_json(kind: str) -> None:
         assert back == space
 
 
+def test_text_is_numbered_the_same_in_every_process() -> None:
+    """Its characters are a set, whose order changes with Python's hash seed: a policy would read other letters."""
+    code = (
+        "import json, numpy as np; from gymnasium.spaces import Dict, Text, Tuple; "
+        "from envs.foreign.spaces import Observations; "
+        "seen = Observations(['a'], [Dict(word=Tuple([Text(5)]))]); row = np.zeros(5); "
+        "seen.write(0, {'word': ('Zag7',)}, row); print(row)"
+    )
+    rows = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        root = Path(__file__).parents[1]
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=root)
+        rows.add(done.stdout)
+    assert len(rows) == 1
+
+
 def test_damaged_own_spaces_are_one_line() -> None:
     vector = adapters.vector(Jumble, 1, 0)
     spec, agents = spec_of(vector), vector.agents

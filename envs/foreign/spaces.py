@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, OneOf, Space, Text, Tuple
 from gymnasium.spaces.utils import flatten, flatten_space
 
 from ..core import Array
@@ -57,6 +57,7 @@ class Observations:
                     f"observation space of {agent} is {space}, which has no fixed length; allowed are Box, Discrete, "
                     "MultiDiscrete, MultiBinary, Text, and Tuple and Dict of them: wrap the environment"
                 )
+            space = settled(space)
             flat = space if isinstance(space, Box) else flatten_space(space)
             assert isinstance(flat, Box)
             self._spaces.append(space)
@@ -240,6 +241,19 @@ class Actions:
                 "are numbered through: wrap the environment so that an agent chooses fewer things at once"
             )
         return count
+
+
+def settled(space: Space[Any]) -> Space[Any]:
+    """A space that is flattened alike in every process: a `Text` numbers its characters in the order of a set."""
+    if isinstance(space, Text):
+        characters = "".join(sorted(space.character_set))
+        return Text(space.max_length, min_length=space.min_length, charset=characters)
+    if isinstance(space, (Tuple, OneOf)):
+        parts = [settled(part) for part in space.spaces]
+        return Tuple(parts) if isinstance(space, Tuple) else OneOf(parts)
+    if isinstance(space, Dict):
+        return Dict([(key, settled(part)) for key, part in space.spaces.items()])
+    return space
 
 
 def idle_action(space: Space[Any]) -> Any:
