@@ -265,8 +265,8 @@ def _count(space: Space[Any]) -> int:
 def _check(space: Space[Any], value: Any) -> None:
     """Raises where a part of an observation has another shape than its space: flattened, it would be scrambled."""
     if isinstance(space, Dict):
-        if set(value) != set(space.spaces):
-            raise ValueError(f"its keys are {sorted(map(str, value))}, not {sorted(map(str, space.spaces))}")
+        if missing := [str(key) for key in space.spaces if key not in value]:  # others may have been left out of rows
+            raise ValueError(f"it lacks {', '.join(missing)}")
         for key, part in space.spaces.items():
             _check(part, value[key])
     elif isinstance(space, Tuple):
@@ -276,9 +276,10 @@ def _check(space: Space[Any], value: Any) -> None:
             _check(part, own)
     elif isinstance(space, (Box, MultiBinary, MultiDiscrete)):
         shape = np.shape(value)
-        if shape != space.shape and shape != (math.prod(space.shape),) and not (shape == () and space.shape == (1,)):
+        flat = shape == (math.prod(space.shape),)
+        if not flat and [size for size in shape if size != 1] != [size for size in space.shape if size != 1]:
             raise ValueError(f"shape {shape}, not {space.shape}")
-    elif isinstance(space, Discrete) and not 0 <= int(value) - int(space.start) < int(space.n):
+    elif isinstance(space, Discrete) and not 0 <= np.asarray(value).item() - int(space.start) < int(space.n):
         raise ValueError(f"{value} is not in {space}")
 
 

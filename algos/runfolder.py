@@ -151,6 +151,7 @@ _TYPES: dict[str, Any] = {
         "action_space": dict[str, Any],
         "groups": list[list[int]],
         "obs_shape": list[int],
+        "pixels": bool,
     },
     "agents": list[str],
     "own_spaces": dict[str, Any] | None,

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .foreign import find
+from .foreign.as_rows import Rows
 from .foreign.find import is_foreign
 from .foreign.layout import Layout, probe
 from .foreign.parallel import as_parallel
 from .foreign.pictures import Pictures, is_picture
-from .foreign.rows import Rows
 from .foreign.vector import ForeignVector
 from .foreign.versions import version_of
 from .foreign.workers import ForeignError, PictureError, WorkerError, elsewhere, usable_cores

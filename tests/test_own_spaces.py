@@ -239,7 +239,7 @@ def test_what_does_not_fit_an_own_space_is_one_line(tmp_path: Path) -> None:
         ({**good, "place": good["place"].T}, r"shape \(3, 2\), not \(2, 3\)"),
         ({**good, "cargo": (1,)}, "it has 1 parts, not 2"),
         ({**good, "cargo": (7, good["cargo"][1])}, "7 is not in Discrete"),
-        ({"place": good["place"]}, "its keys are"),
+        ({"place": good["place"]}, "it lacks cargo, word"),
         (None, "observation of 0 is None"),
     ):
         with pytest.raises(ValueError, match=line) as caught:

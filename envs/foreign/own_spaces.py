@@ -43,7 +43,7 @@ def described(env: Any, keys: Sequence[Any], observations: Observations, actions
     kinds: list[dict[str, Any]] = []
     for i, key in enumerate(keys):
         picture = env.preparation(key) if isinstance(env, Pictures) else None
-        seen, mask, entry = observations.source(i)
+        seen, mask, entry = observations.sources[i]
         if picture is not None:
             seen = env.env.observation_space(key)
         action, stretched = actions.source(i)

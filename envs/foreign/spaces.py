@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, OneOf, Space, Text, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 from gymnasium.spaces.utils import flatten, flatten_space
 
 from ..core import Array
+from .settled import settled
 
 MASK = "action_mask"
 LARGEST_PRODUCT = 512
@@ -39,6 +40,8 @@ class Observations:
         self._agents = tuple(agents)
         self.given = tuple(spaces)
         """(N,) the agents' spaces as they came."""
+        self.sources: list[tuple[Space[Any], Any, Any]] = []
+        """(N,) what a row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
         self._spaces: list[Space[Any]] = []
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
         self._key: list[str | None] = []  # (N,) of the only other entry of that Dict
@@ -61,6 +64,7 @@ class Observations:
             flat = space if isinstance(space, Box) else flatten_space(space)
             assert isinstance(flat, Box)
             self._spaces.append(space)
+            self.sources.append((space, MASK if masked else None, key))
             self._masked.append(masked)
             self._key.append(key)
             with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
@@ -95,10 +99,6 @@ class Observations:
                 f"observation of {self._agents[agent]} has shape {flat.shape}, its space is {self._spaces[agent]}"
             )
         row[:size] = flat.reshape(-1)
-
-    def source(self, agent: int) -> tuple[Space[Any], str | None, str | None]:
-        """What an agent's row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
-        return self._spaces[agent], MASK if self._masked[agent] else None, self._key[agent]
 
     def mask(self, agent: int, observation: Any) -> Any:
         """The action mask inside an observation, None where there is none."""
@@ -241,19 +241,6 @@ class Actions:
                 "are numbered through: wrap the environment so that an agent chooses fewer things at once"
             )
         return count
-
-
-def settled(space: Space[Any]) -> Space[Any]:
-    """A space that is flattened alike in every process: a `Text` numbers its characters in the order of a set."""
-    if isinstance(space, Text):
-        characters = "".join(sorted(space.character_set))
-        return Text(space.max_length, min_length=space.min_length, charset=characters)
-    if isinstance(space, (Tuple, OneOf)):
-        parts = [settled(part) for part in space.spaces]
-        return Tuple(parts) if isinstance(space, Tuple) else OneOf(parts)
-    if isinstance(space, Dict):
-        return Dict([(key, settled(part)) for key, part in space.spaces.items()])
-    return space
 
 
 def idle_action(space: Space[Any]) -> Any:
