@@ -30,7 +30,7 @@ from typing import Any, Literal
 import torch
 
 import envs
-from algos import ALGOS, checkpoint, evaluation, options, runfolder, screen, video
+from algos import ALGOS, checkpoint, evaluation, identity, options, runfolder, screen, typed, video
 from algos.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
 from algos.core import spec_of
 from algos.defaults import defaults_of, settled_obs_norm
@@ -141,7 +141,7 @@ def _main(argv: list[str]) -> int:
         if options.find(argv, "--evaluate") is not None:
             return evaluate(argv)
         return train(argv)
-    except (UsageError, runfolder.RunFolderError, checkpoint.CheckpointError) as error:
+    except (UsageError, runfolder.RunFolderError, checkpoint.CheckpointError, checkpoint.MisfitError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 2
     except NonFiniteError as error:
@@ -191,7 +191,12 @@ def train(argv: list[str]) -> int:
     given = options.parse(parts, argv, flat=("choice", "run"), program=PROGRAM, about=about)
     chosen: RunOptions = given["run"]
     config: dict[str, Any] = {
-        "env": {"name": env_name, "task": task, "options": _changed(env_options, given["env"])},
+        "env": {
+            "name": env_name,
+            "task": task,
+            "options": _changed(env_options, given["env"]),
+            "version": _version_of(env_name),
+        },
         "algo": {"name": algo_name, "options": _fields(given["algo"])},
         "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
     }
@@ -206,6 +211,7 @@ def train(argv: list[str]) -> int:
         )
         algo = _algorithm(config, spec)
         config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
+        config["own_spaces"] = getattr(env, "own_spaces", None)
         names = [re.sub(r"[/:]", "-", env_name), *([] if task is None else [task]), algo_name, str(chosen.seed)]
         name = chosen.run_name or "-".join([*names, time.strftime("%Y%m%d-%H%M%S")])
         try:
@@ -229,6 +235,7 @@ def train(argv: list[str]) -> int:
                 policies=_baselines(heuristic),
                 stop=stop,
                 hparams=hparams,
+                whose=identity.identity_of(config),
                 quiet=chosen.quiet,
             )
         except adapters.ForeignError as error:
@@ -250,11 +257,16 @@ def resume(argv: list[str]) -> int:
 
 def _go_on(folder: Path, config: dict[str, Any], given: ResumeOptions) -> int:
     """See `resume`; the run folder is ours alone."""
+    settings = config["run"] = _run_settings(folder, config)
     path, content = checkpoint.load_latest(folder / runfolder.CHECKPOINTS, warn=_warn)
-    settings = config["run"]
+    identity.refuse_other(path, content, config)
     settings["total_steps"] = given.total_steps or settings["total_steps"]
     settings["device"] = given.device or settings["device"]
-    steps = content["run"]["steps"]
+    steps, n_worlds = identity.progress_of(path, content)
+    if n_worlds != settings["n_worlds"]:
+        raise UsageError(
+            f"{path} has {n_worlds} worlds; run.n_worlds of {folder / runfolder.CONFIG} is {settings['n_worlds']}"
+        )
     if steps >= settings["total_steps"]:
         print(
             f"{PROGRAM}: {folder} is finished: {steps:,} of {settings['total_steps']:,} steps are done; "
@@ -265,6 +277,7 @@ def _go_on(folder: Path, config: dict[str, Any], given: ResumeOptions) -> int:
     with Interrupts() as stop:
         make_env, heuristic, _ = _environment(config)
         env = make_env(settings["n_worlds"], stagger=True)
+        _compare(config, env)
         algo = _algorithm(config, runfolder.spec_from_plain(config["spec"]))
         history = [*config.pop("resumed", []), {"steps": steps, "code": runfolder.code_versions()}]
         runfolder.write_config(folder, {**config, "resumed": history})
@@ -283,6 +296,7 @@ def _go_on(folder: Path, config: dict[str, Any], given: ResumeOptions) -> int:
                 policies=_baselines(heuristic),
                 resume=content,
                 stop=stop,
+                whose=identity.identity_of(config),
                 quiet=given.quiet,
             )
         except checkpoint.MisfitError as error:
@@ -299,20 +313,22 @@ def evaluate(argv: list[str]) -> int:
         {"evaluate": EvaluateOptions(evaluate="")}, argv, flat=("evaluate",), program=PROGRAM, about=about
     )["evaluate"]
     folder = Path(given.evaluate)
-    config = runfolder.read_config(folder)
+    config = runfolder.read_config(folder, unknown=lambda _: None)  # `load_policy` says it
+    config["run"] = _run_settings(folder, config, unknown=_warn)
     try:
         if given.video:
             video.check_path(Path(given.video))
         policy = load_policy(folder, which=given.checkpoint, device=_device(given.device), warn=_warn)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    torch.set_num_threads(config["run"]["threads"])
+    _set_threads(config["run"]["threads"])
     make_env, heuristic, _ = _environment(config)
+    _compare(config, make_env(evaluation.worlds_for(given.episodes)))
     seed = evaluation.FIRST_SEED + given.seed
-    policies: evaluation.Policies = {LEARNED: lambda _: policy.player()}
+    policies: evaluation.Policies = {LEARNED: lambda env: policy.player(agents=env.agents)}
     if given.sampled:
         drawing = torch.Generator(given.device).manual_seed(SAMPLING_SEED)
-        policies |= {SAMPLED: lambda _: policy.player(generator=drawing)}
+        policies |= {SAMPLED: lambda env: policy.player(generator=drawing, agents=env.agents)}
     stage = EvaluationProgress(quiet=given.quiet)
     with Interrupts() as stop:
         found = evaluation.compare(
@@ -380,16 +396,25 @@ def _foreign_options(name: str, argv: list[str]) -> Any:
 
 
 def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any] | None, int]:
-    """A maker of worlds, given their number; the heuristic if there is one; and a number of worlds that suits."""
-    name, task = config["env"]["name"], config["env"]["task"]
-    arguments = runfolder.options_from_plain(config["env"]["options"])
+    """A maker of worlds, given their number; the heuristic if there is one; and a number of worlds that suits.
+
+    Agents of a run that there is already are in its order.
+    """
+    name, task, plain = config["env"]["name"], config["env"]["task"], config["env"]["options"]
     if adapters.is_foreign(name):
         try:
+            own = {key: value for key, value in plain.items() if key in adapters.RESERVED}
+            texts = {key: typed.typed(value, str, key) for key, value in plain.items() if key not in own}
+            arguments = typed.fields(adapters.Options, own, "options") | texts
             foreign = adapters.prepare(name, **adapters.parse(name, arguments))
+            if "agents" in config:
+                foreign = foreign.in_order(config["agents"])
         except ValueError as error:
             raise UsageError(f"--env {error}") from None
         return foreign.maker(), None, foreign.n_worlds
     try:
+        known = type(envs.config(name, task))
+        arguments = typed.fields(known, plain, "options")
         heuristic = envs.heuristic(name, task, **arguments)
         dynamics = envs.make(name, task, **arguments)
     except ValueError as error:
@@ -403,17 +428,65 @@ def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[
 
 def _algorithm(config: dict[str, Any], spec: Any) -> Any:
     """The algorithm with its device and threads set."""
-    torch.set_num_threads(config["run"]["threads"])
+    _set_threads(config["run"]["threads"])
     device = _device(config["run"]["device"])
     name = config["algo"]["name"]
     if name not in ALGOS:
         raise UsageError(f"{name!r} is no algorithm known here; known: {', '.join(ALGOS)}")
     entry = ALGOS[name]
     try:
-        algo_config = entry.config(**runfolder.options_from_plain(config["algo"]["options"]))
+        algo_config = entry.config(**typed.fields(entry.config, config["algo"]["options"], "options"))
         return entry.algorithm(spec, algo_config, seed=config["run"]["seed"], device=device)
     except (TypeError, ValueError) as error:
         raise UsageError(f"--algo {name}: {error}") from None
+
+
+def _version_of(name: str) -> str | None:
+    """The environment's version, as far as it is known."""
+    if adapters.is_foreign(name):
+        return adapters.version_of(name)
+    return f"{name}_v{importlib.import_module(f'envs.{name}').VERSION}"
+
+
+def _compare(config: dict[str, Any], env: Any) -> None:
+    """Refuses an environment that is not the run's any more, and says so where only its version differs.
+
+    Raises:
+        UsageError: Its agents, observations or actions are others.
+    """
+    name, before = config["env"]["name"], config["env"].get("version")
+    now = _version_of(name)
+    versions = f" (now {now}, then {before})" if before and now != before else ""
+    if differs := runfolder.misfit(config, spec_of(env), env.agents):
+        raise UsageError(f"--env {name}: the environment has changed{versions}: {differs}")
+    if versions:
+        _warn(f"the environment's version is not that of the run{versions}: results may differ")
+
+
+def _run_settings(folder: Path, config: dict[str, Any], unknown: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """The run's own options, checked; those that older folders lack have their defaults.
+
+    Raises:
+        UsageError: One is wrong, or, without `unknown` to tell, not known.
+    """
+    where = folder / runfolder.CONFIG
+    say = None if unknown is None else lambda line: unknown(f"{where}: {line}")
+    try:
+        return _fields(RunOptions(**typed.fields(RunOptions, config["run"], "run", unknown=say)))
+    except ValueError as error:
+        raise UsageError(f"{where} is damaged: {error}") from None
+
+
+def _set_threads(count: int) -> None:
+    """Threads of torch.
+
+    Raises:
+        UsageError: It refuses the number.
+    """
+    try:
+        torch.set_num_threads(count)
+    except (RuntimeError, OverflowError, TypeError, ValueError) as error:
+        raise UsageError(f"threads is {count}: {str(error).splitlines()[0]}") from None
 
 
 def _device(name: str) -> str:

@@ -91,7 +91,7 @@ class Actor(nn.Module):
             low, high = torch.from_numpy(space.low).float(), torch.from_numpy(space.high).float()  # (A,)
             self.register_buffer("low", low, persistent=False)
             self.register_buffer("high", high, persistent=False)
-            log_std = torch.full((max(sets) + 1, outputs), math.log(init_std))  # (P, A)
+            log_std = torch.full((max(sets) + 1, outputs), math.log(init_std), dtype=torch.float32)  # (P, A)
             if bounded:
                 self.register_buffer("log_std", log_std)
             else:
@@ -101,7 +101,8 @@ class Actor(nn.Module):
             if space.start != 0:
                 raise ValueError(f"action space is {space}; Discrete must start at 0: shift it in the environment")
             outputs = int(space.n)
-        self.register_buffer("ids", torch.eye(spec.n_agents) if agent_id else None, persistent=False)  # (N, N)
+        ids = torch.eye(spec.n_agents, dtype=torch.float32) if agent_id else None  # (N, N)
+        self.register_buffer("ids", ids, persistent=False)
         self.encoder, features = None, spec.obs_dim
         self.obs_norm = RunningNorm(features, sets) if obs_norm and not is_image(spec.obs_shape) else None
         if is_image(spec.obs_shape):
@@ -153,7 +154,8 @@ class Actor(nn.Module):
 
     def first_hidden(self, n_worlds: int) -> Tensor:
         """(B, N, H) zeros: nothing remembered yet."""
-        return torch.zeros(n_worlds, self.n_agents, self.hidden_size, device=self.trunk.head.bias.device)
+        bias = self.trunk.head.bias
+        return torch.zeros(n_worlds, self.n_agents, self.hidden_size, dtype=bias.dtype, device=bias.device)
 
     def sample(
         self, head: Tensor, action_mask: Tensor | None = None, generator: torch.Generator | None = None
@@ -174,7 +176,7 @@ class Actor(nn.Module):
             if generator is None:
                 action = log_p.argmax(-1)
             else:  # the first of exponential clocks of rates p, as torch.multinomial does, but without its checks
-                uniform = torch.rand(log_p.shape, generator=generator, device=log_p.device)
+                uniform = torch.rand(log_p.shape, generator=generator, dtype=log_p.dtype, device=log_p.device)
                 clocks = uniform.clamp_(min=SMALLEST).log_()  # negative and finite: rand may give 0
                 action = torch.div(log_p.exp(), clocks, out=clocks).argmin(-1)
             return action, log_p.gather(-1, action.unsqueeze(-1)).squeeze(-1)

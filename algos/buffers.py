@@ -51,14 +51,14 @@ class Rollout:
         """
         t, b, n = steps, n_worlds, spec.n_agents
         discrete = not isinstance(spec.action_space, Box)
-        action = torch.zeros(t, b, n, dtype=torch.int64) if discrete else torch.zeros(t, b, n, *_shape(spec))
+        action = torch.zeros(t, b, n, *_shape(spec), dtype=torch.int64 if discrete else torch.float32)
         self.steps, self.n_worlds, self.t = steps, n_worlds, 0
         self.fields: dict[str, Tensor] = {
-            "obs": torch.zeros(t, b, n, spec.obs_dim),  # (T, B, N, O)
+            "obs": torch.zeros(t, b, n, spec.obs_dim, dtype=torch.float32),  # (T, B, N, O)
             "action": action,  # (T, B, N) int64 or (T, B, N, A), before clipping to the Box
-            "log_prob": torch.zeros(t, b, n),  # (T, B, N) of the action, when it was taken
-            "reward": torch.zeros(t, b, n),  # (T, B, N)
-            "team_reward": torch.zeros(t, b),  # (T, B)
+            "log_prob": torch.zeros(t, b, n, dtype=torch.float32),  # (T, B, N) of the action, when it was taken
+            "reward": torch.zeros(t, b, n, dtype=torch.float32),  # (T, B, N)
+            "team_reward": torch.zeros(t, b, dtype=torch.float32),  # (T, B)
             "alive": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N) before the action
             "terminated": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N)
             "survives": torch.zeros(t, b, dtype=torch.bool),  # (T, B) somebody is there to go on, before any reset
@@ -66,7 +66,7 @@ class Rollout:
             "started": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
         }
         if state:
-            self.fields["state"] = torch.zeros(t, b, spec.state_dim)  # (T, B, S)
+            self.fields["state"] = torch.zeros(t, b, spec.state_dim, dtype=torch.float32)  # (T, B, S)
         if action_mask:
             self.fields["action_mask"] = torch.ones(t, b, n, int(spec.action_space.n), dtype=torch.bool)  # type: ignore[union-attr]
         self.finals: list[dict[str, Tensor]] = []

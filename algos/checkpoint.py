@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import re
+import stat
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -129,10 +130,14 @@ def load(path: Path) -> dict[str, Any]:
     """Reads one checkpoint, to the CPU.
 
     Raises:
-        CheckpointError: The file is damaged, or is not a checkpoint of Coterie, or is of a newer version.
-        FileNotFoundError: There is no such file.
+        CheckpointError: The file is damaged or cannot be read, or is not a checkpoint of Coterie, or is of another
+            version, or is no file at all.
     """
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
+            what = "a folder" if stat.S_ISDIR(mode) else "not a file"
+            raise CheckpointError(f"{path} is {what}; a checkpoint is expected there")
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # torch does not look at the checksums, and would load a flipped bit
         if damaged is not None:
@@ -140,8 +145,10 @@ def load(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (CheckpointError, FileNotFoundError, IsADirectoryError, PermissionError):
+    except CheckpointError:
         raise
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # torch raises nearly anything on foreign bytes
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise CheckpointError(f"{path} is damaged or is not a checkpoint ({reason})") from error
@@ -175,11 +182,13 @@ def save_latest(folder: Path, steps: int, content: dict[str, Any], *, keep: int 
         OSError: The save failed. Earlier checkpoints are all still there: old ones go only when the new one stands.
     """
     path = folder / f"step-{steps:012d}.pt"
+    if path.is_dir():  # a file cannot be renamed over a folder
+        path.rename(path.with_name(f"{path.name}.aside"))
     for stale in folder.glob(".*.tmp"):  # left by a process that was killed while it wrote
         with contextlib.suppress(OSError):
             stale.unlink()
     save(path, content)
-    for old in listing(folder)[:-keep]:
+    for old in [one for one in listing(folder) if one.is_file()][:-keep]:
         with contextlib.suppress(OSError):
             old.unlink()
     return path

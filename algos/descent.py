@@ -55,7 +55,7 @@ class Descent:
         self.lr = lr
         self._eps, self._max_grad_norm = eps, max_grad_norm
         self._first, self._second = torch.zeros_like(self.vector), torch.zeros_like(self.vector)  # moments
-        self._steps = torch.zeros((), device=self.vector.device)
+        self._steps = torch.zeros((), dtype=torch.float32, device=self.vector.device)
 
     def step(self, loss: Tensor) -> Tensor:
         """One step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""

@@ -427,7 +427,7 @@ class Mappo:
         n_worlds, n_values = obs.shape[1], self.critic.n_values
         first = self._critic_hidden
         if first is None or len(first) != n_worlds:
-            first = torch.zeros(n_worlds, n_values, self.config.gru, device=self.device)
+            first = torch.zeros(n_worlds, n_values, self.config.gru, dtype=torch.float32, device=self.device)
         alive = data["alive"] if self.critic.kind != "team" else data["alive"].any(-1, keepdim=True)  # (T, B, V)
         raw, states = self.critic(obs, state, Memory(first, data["started"], alive))
         before = states.flatten(0, 1)[finals["index"]]  # (K, V, H)

@@ -97,7 +97,7 @@ class Dense(nn.Module):
         """
         super().__init__()
         n_sets = max(sets) + 1
-        whole = torch.empty(n_sets, outputs, sum(inputs))  # (P, D_out, D_in)
+        whole = torch.empty(n_sets, outputs, sum(inputs), dtype=torch.float32)  # (P, D_out, D_in)
         for matrix in whole:
             nn.init.orthogonal_(matrix, gain, generator=generator)
         self.narrow = max(sets) == 0 and 1 < outputs < 16
@@ -107,7 +107,7 @@ class Dense(nn.Module):
         else:
             parts = [part.contiguous() for part in parts]
         self.weights = nn.ParameterList(parts)  # (P, D_in, D_out) each
-        self.bias = nn.Parameter(torch.zeros(n_sets, outputs))  # (P, D_out)
+        self.bias = nn.Parameter(torch.zeros(n_sets, outputs, dtype=torch.float32))  # (P, D_out)
         self.n_sets, self.n_agents = n_sets, len(sets)
         identity = tuple(sets) == tuple(range(n_sets))
         self.register_buffer("sets", None if identity else torch.tensor(sets), persistent=False)  # (N,)
@@ -286,7 +286,7 @@ class Critic(nn.Module):
         state_dim = spec.state_dim or n * features
         inputs = {"local": [features], "central": [features, state_dim], "team": [state_dim]}[kind]
         ids = agent_id and kind != "team"
-        self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
+        self.register_buffer("ids", torch.eye(n, dtype=torch.float32) if ids else None, persistent=False)  # (N, N)
         self.trunk = Trunk(
             [*inputs, n] if ids else inputs,
             1,

@@ -60,7 +60,8 @@ class Priorities:
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """(R,) indices, one from each of `count` equal parts of the sum."""
         device = self.tree.device
-        place = torch.arange(count, device=device) + torch.rand(count, generator=generator, device=device).double()
+        within = torch.rand(count, generator=generator, dtype=torch.float32, device=device)
+        place = torch.arange(count, device=device) + within.double()
         place = place / count * self.tree[1]  # (R,)
         node = torch.ones(count, dtype=torch.int64, device=device)
         for _ in range(self.levels):

@@ -79,10 +79,11 @@ class QCritic(nn.Module):
         else:
             inputs = [n * features, action_dim, (n - 1) * action_dim]
         ids = agent_id and kind != "team"
-        self.register_buffer("ids", torch.eye(n) if ids else None, persistent=False)  # (N, N)
+        self.register_buffer("ids", torch.eye(n, dtype=torch.float32) if ids else None, persistent=False)  # (N, N)
         order = torch.tensor(seen_from(spec.groups, n))  # (N, N)
         self.register_buffer("order", order, persistent=False)
-        places = torch.eye(n).repeat_interleave(action_dim, 1)  # (N, N * A), 1 at an agent's own place
+        own = torch.eye(n, dtype=torch.float32)
+        places = own.repeat_interleave(action_dim, 1)  # (N, N * A), 1 at an agent's own place
         self.register_buffer("places", places, persistent=False)
         self.trunk = Trunk(
             [*inputs, n] if ids else inputs,

@@ -77,10 +77,10 @@ def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) ->
     steps = torch.arange(reward.shape[1], device=reward.device)  # (K,)
     here = ~_earlier(stop).unsqueeze(-1)  # (R, K, 1): the sum gets as far as this step
     counts = here & ~_earlier(terminated)  # (R, K, V)
-    discounts = (gamma**steps).to(reward.dtype).unsqueeze(-1)  # (K, 1)
+    discounts = (gamma ** steps.to(reward.dtype)).unsqueeze(-1)  # (K, 1)
     total = (discounts * reward.masked_fill(~counts, 0.0)).sum(1)  # (R, V); a fill: there may be NaN
     survives = ~(terminated & here).any(1)  # (R, V)
-    return total, (gamma ** here.sum(1)).to(reward.dtype) * survives
+    return total, gamma ** here.sum(1).to(reward.dtype) * survives
 
 
 def _earlier(flag: Tensor) -> Tensor:

@@ -16,20 +16,24 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from .checkpoint import write_atomically
 from .core import Spec
+from .typed import refuse_unknown, typed
 
 CONFIG = "config.json"
 CHECKPOINTS = "checkpoints"
 FORMAT = "coterie-run"
 VERSION = 1
+LARGEST = 2**26
+"""Most agents, numbers of an observation, numbers of a state, or choices that a config.json may name."""
 PACKAGES = ("torch", "numpy", "gymnasium", "pettingzoo", "numba", "pymunk", "tensorboard", "tyro")
 
 
@@ -69,8 +73,16 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
     write_atomically(folder / CONFIG, (text + "\n").encode())
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The config of a run.
+def read_config(folder: Path, *, unknown: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """The config of a run, with the types that it must have.
+
+    Not looked into are the options of environment and algorithm and of the run itself, which their own dataclasses
+    know (`typed.fields`).
+
+    Args:
+        folder: The run's.
+        unknown: Told in one line of each key that is not known here, as in folders of a newer version; None: it is an
+            error.
 
     Raises:
         RunFolderError: There is no such folder, or it is not a run, or its config.json is damaged.
@@ -81,8 +93,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunFolderError(f"{folder} is not a run folder: it has no {CONFIG}")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        config = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{path} is damaged: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise RunFolderError(f"{path} was not written by Coterie")
@@ -96,7 +110,20 @@ def read_config(folder: Path) -> dict[str, Any]:
     ]
     if missing:
         raise RunFolderError(f"{path} is damaged: it lacks {', '.join(missing)}")
+    try:
+        _check(config, None if unknown is None else lambda line: unknown(f"{path}: {line}"))
+    except ValueError as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from error
     return config
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dictionary from JSON, which keeps the last of two equal keys and says nothing."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
 
 
 _NEEDED = {
@@ -107,6 +134,52 @@ _NEEDED = {
     "agents": ("",),
 }
 """What config.json must hold, by part; an empty key is the part itself."""
+
+_TYPES: dict[str, Any] = {
+    "format": str,
+    "version": int,
+    "created": str,
+    "code": dict[str, Any],
+    "resumed": list[dict[str, Any]],
+    "env": {"name": str, "task": str | None, "options": dict[str, Any], "version": str | None},
+    "algo": {"name": str, "options": dict[str, Any]},
+    "run": dict[str, Any],
+    "spec": {
+        "n_agents": int,
+        "obs_dim": int,
+        "state_dim": int,
+        "action_space": dict[str, Any],
+        "groups": list[list[int]],
+        "obs_shape": list[int],
+        "pixels": bool,
+    },
+    "agents": list[str],
+    "own_spaces": dict[str, Any] | None,
+}
+"""What config.json may hold, and of which types."""
+
+
+def _check(config: dict[str, Any], unknown: Callable[[str], None] | None) -> None:
+    """Checks types, sizes and names.
+
+    Raises:
+        ValueError: Something is wrong; the message is one line.
+    """
+    refuse_unknown(config, _TYPES, "", unknown)
+    for part, types in _TYPES.items():
+        if not isinstance(types, dict):
+            if part in config:
+                typed(config[part], types, part)
+            continue
+        refuse_unknown(config[part], types, part, unknown)
+        for key, hint in types.items():
+            if key in config[part]:
+                typed(config[part][key], hint, f"{part}.{key}")
+    spec, agents = spec_from_plain(config["spec"]), config["agents"]
+    if len(agents) != spec.n_agents:
+        raise ValueError(f"there are {len(agents)} names in agents, and spec.n_agents is {spec.n_agents}")
+    if len(set(agents)) < len(agents):
+        raise ValueError("agents holds a name twice")
 
 
 def code_versions() -> dict[str, Any]:
@@ -166,13 +239,54 @@ def spec_to_plain(spec: Spec) -> dict[str, Any]:
 
 
 def spec_from_plain(plain: dict[str, Any]) -> Spec:
-    """The inverse of `spec_to_plain`."""
-    space = plain["action_space"]
-    if space["kind"] == "discrete":
-        action_space: Box | Discrete = Discrete(space["n"], start=space["start"])
+    """The inverse of `spec_to_plain`.
+
+    Raises:
+        ValueError: A value is missing or cannot be; the message is one line.
+    """
+    for name, low in (("n_agents", 1), ("obs_dim", 0), ("state_dim", 0)):
+        if not low <= typed(plain.get(name), int, f"spec.{name}") <= LARGEST:
+            raise ValueError(f"spec.{name} is {plain[name]}; allowed are {low} to {LARGEST}")
+    space = typed(plain.get("action_space"), dict[str, Any], "spec.action_space")
+    kind = typed(space.get("kind"), Literal["discrete", "box"], "spec.action_space.kind")
+    if kind == "discrete":
+        n, start = (typed(space.get(name), int, f"spec.action_space.{name}") for name in ("n", "start"))
+        if not 1 <= n <= LARGEST:
+            raise ValueError(f"spec.action_space.n is {n}; allowed are 1 to {LARGEST}")
+        action_space: Box | Discrete = Discrete(n, start=start)
     else:
-        dtype = np.dtype(space["dtype"]).type
-        action_space = Box(np.array(space["low"], dtype), np.array(space["high"], dtype), dtype=dtype)
-    groups = tuple(tuple(group) for group in plain["groups"])
-    obs_shape = tuple(plain.get("obs_shape", ()))  # older folders do not say: flat
+        try:
+            dtype = np.dtype(typed(space.get("dtype"), str, "spec.action_space.dtype")).type
+            action_space = Box(np.array(space["low"], dtype), np.array(space["high"], dtype), dtype=dtype)
+        except Exception as error:  # a space refuses by errors of many kinds, assertions among them
+            reason = " ".join(str(error).split())
+            raise ValueError(f"spec.action_space cannot be a Box: {type(error).__name__}: {reason}") from error
+    groups = tuple(tuple(group) for group in typed(plain.get("groups"), list[list[int]], "spec.groups"))
+    if sorted(agent for group in groups for agent in group) != list(range(plain["n_agents"])):
+        raise ValueError(f"spec.groups is {str(groups)[:60]}; each of {plain['n_agents']} agents must be in one group")
+    obs_shape = tuple(typed(plain.get("obs_shape", []), list[int], "spec.obs_shape"))  # older folders do not say: flat
+    if any(size < 0 for size in obs_shape):
+        raise ValueError(f"spec.obs_shape is {obs_shape}; sizes are not negative")
     return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape)
+
+
+def misfit(config: dict[str, Any], spec: Spec, agents: Sequence[str]) -> str:
+    """What differs between an environment and the one that a run was trained in, "" where nothing does.
+
+    The length of the global state does not count: no policy reads it.
+    """
+    before = spec_from_plain(config["spec"])
+    if list(agents) != config["agents"]:
+        return f"its agents are {_some(agents)}; the run was trained with {_some(config['agents'])}"
+    for what, now, then in (
+        ("its observations have shape", spec.obs_shape, before.obs_shape),
+        ("its action space is", spec.action_space, before.action_space),
+        ("its groups of agents are", spec.groups, before.groups),
+    ):
+        if now != then:
+            return f"{what} {now}; the run was trained with {then}"
+    return ""
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:8], *(["..."] if len(names) > 8 else [])])

@@ -24,6 +24,7 @@ from .evaluation import Evaluation, Policies, ended_worlds, to_obs
 from .examiner import Examiner
 from .finite import NonFiniteError, check_learning, check_saved, check_start, check_step
 from .heap import keep_freed_memory
+from .identity import WHOSE
 from .monitor import Monitor
 from .progress import Progress
 from .replay import Replay
@@ -113,6 +114,7 @@ def run(
     resume: dict[str, Any] | None = None,
     stop: Callable[[], bool] = lambda: False,
     hparams: dict[str, Any] | None = None,
+    whose: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> Outcome:
     """Trains until `schedule.total_steps`, or until `stop` says True.
@@ -128,6 +130,7 @@ def run(
         resume: Content of a checkpoint to go on from.
         stop: Asked between two steps.
         hparams: Options for TensorBoard's HPARAMS page.
+        whose: What checkpoints say of whose they are, see `identity`.
         quiet: Show no progress.
 
     Returns:
@@ -154,7 +157,7 @@ def run(
     monitor = Monitor(folder, steps=state.steps, resumed=resume is not None, headline=headline, say=progress.say)
     if resume is None and hparams is not None:
         monitor.hparams(hparams)
-    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay)
+    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay, whose)
     stage = EvaluationProgress(quiet=quiet)
     examiner = Examiner(algo, make_env, monitor, stop, stage, schedule.eval_steps)
     if resume is None:
@@ -310,6 +313,7 @@ class _Keeper:
     state: _Run
     say: Callable[[str], None]
     save_replay: bool
+    whose: dict[str, Any] | None
 
     def save_best(self, started: Array, mean: float) -> None:
         """Keeps the policy as `best.pt` if an evaluation's mean return is the highest so far.
@@ -332,6 +336,7 @@ class _Keeper:
             "episodes": self.episodes.state_dict(),
             "started": started,
             "run": dict(vars(self.state)),
+            WHOSE: self.whose,
         }
         if self.save_replay and not best and self.algo.replay is not None:  # `best` is to be played, not gone on with
             content["replay"] = self.algo.replay.state_dict()

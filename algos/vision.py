@@ -82,11 +82,11 @@ class Convolution(nn.Module):
         super().__init__()
         c_in, c_out = channels
         self.n_sets, self.stride = max(sets) + 1, stride
-        weight = torch.empty(self.n_sets, c_out, c_in, *kernel)  # (P, C_out, C_in, H, W)
+        weight = torch.empty(self.n_sets, c_out, c_in, *kernel, dtype=torch.float32)  # (P, C_out, C_in, H, W)
         for filters in weight:
             nn.init.orthogonal_(filters, math.sqrt(2.0), generator=generator)
         self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(torch.zeros(self.n_sets, c_out))  # (P, C_out)
+        self.bias = nn.Parameter(torch.zeros(self.n_sets, c_out, dtype=torch.float32))  # (P, C_out)
         self.register_buffer("sets", torch.tensor(sets), persistent=False)  # (N,)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,16 +16,18 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .foreign import find
+from .foreign.as_rows import Rows
 from .foreign.find import is_foreign
 from .foreign.layout import Layout, probe
 from .foreign.parallel import as_parallel
 from .foreign.pictures import Pictures, is_picture
 from .foreign.vector import ForeignVector
+from .foreign.versions import version_of
 from .foreign.workers import ForeignError, PictureError, WorkerError, elsewhere, usable_cores
 from .foreign.world import episode_seed
 
@@ -37,14 +39,17 @@ __all__ = [
     "Options",
     "PictureError",
     "Recipe",
+    "Rows",
     "WorkerError",
     "episode_seed",
     "is_foreign",
     "keys",
+    "parallel_env",
     "parse",
     "prepare",
     "texts",
     "vector",
+    "version_of",
 ]
 
 
@@ -133,6 +138,10 @@ class Foreign:
         workers = self.recipe.options.n_workers
         return ForeignVector(self.recipe, self.layout, self.name, n_worlds, workers, stagger=stagger, notify=notify)
 
+    def in_order(self, agents: Sequence[str]) -> Foreign:
+        """The same with its agents in the order of a run; see `Layout.in_order`."""
+        return dataclasses.replace(self, layout=self.layout.in_order(agents))
+
     def maker(self) -> Callable[..., ForeignVector]:
         """`vector`, but worlds that are not staggered, which are for evaluation, are made once for each number of them.
 
@@ -174,6 +183,23 @@ def vector(
         WorkerError: A worker could not be started.
     """
     return prepare(name, n_workers=n_workers, **options).vector(n_worlds, stagger=stagger, notify=notify)
+
+
+def parallel_env(name: str | Callable[..., Any], *, prepare_pictures: bool = False, **options: Any) -> Any:
+    """Builds anybody's environment as a PettingZoo `ParallelEnv`, with the agents that training knows.
+
+    Args:
+        name: See the module, or a constructor.
+        prepare_pictures: Show pictures as training sees them. A loaded policy wants them as they are.
+        **options: The constructor's keys, and fields of `Options`.
+
+    Raises:
+        ValueError: See `prepare`.
+    """
+    own = Options(**{key: options.pop(key) for key in RESERVED if key in options})
+    find.refuse_unknown(find.find(name), options)
+    env = Recipe(name, options, own)()
+    return env.env if isinstance(env, Pictures) and not prepare_pictures else env
 
 
 def prepare(name: str | Callable[..., Any], **options: Any) -> Foreign:

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXAMPLES: dict[str, tuple[list[str], str]] = {
     "step_warehouse.py": ([], "orders_per_hour"),
+    "rows_and_actions.py": ([], "16 of 16 actions were those of the agents' own spaces"),
 }
 """Arguments that keep it short, and a text that it must print."""
 

@@ -70,6 +70,7 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert train.main([*words, "--total-steps", "200", "--eval-every", "100"]) == 0
     folder = tmp_path / "run"
     config = json.loads((folder / "config.json").read_text())
+    assert config["env"].pop("version").startswith("mpe2 ")
     assert config["env"] == {
         "name": "mpe2.simple_spread_v3",
         "task": None,

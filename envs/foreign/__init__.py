@@ -9,6 +9,9 @@
       -> processes             `workers` starts and restarts them, `worker` is what runs in one
       -> ForeignVector         `vector`: the `VectorEnv` of `algos.core`
 
+Beside these, `own_spaces` says as plain data what stands between rows and what an environment shows and takes, for
+policies that are to play without this package; `as_rows` does the same for policies of one's own.
+
 Nothing here knows an environment by name, except a short list of those that report their time limit as death
 (`layout.LIMIT_AS_DEATH`).
 """

@@ -197,6 +197,8 @@ def _parameters_of(module: ModuleType, attribute: str) -> dict[str, Any] | None:
 
 
 def _import(name: str) -> ModuleType:
+    if not all(name.split(".")):  # Python takes it for a relative name, or for none
+        raise ValueError(f"{name!r} is not the name of a module; it has an empty part")
     try:
         with warnings.catch_warnings():
             # PettingZoo's own modules with a version in their names warn that ids are preferred; both are welcome here.

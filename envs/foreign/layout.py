@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
@@ -17,6 +17,7 @@ from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils.env import ParallelEnv
 
 from ..core import Array
+from .own_spaces import described
 from .parallel import Copies
 from .pictures import Pictures, is_picture
 from .spaces import MASK, Actions, Observations
@@ -60,6 +61,8 @@ class Layout:
     step_seconds: float
     notes: tuple[str, ...]
     """What a user should know, a line each."""
+    own_spaces: Mapping[str, Any] = field(default_factory=dict)
+    """The agents' own spaces as plain data, see `foreign.own_spaces`."""
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -78,6 +81,35 @@ class Layout:
         for index, name in enumerate(self.agents):
             members.setdefault(re.sub(r"[\W_]*\d+$", "", name), []).append(index)
         return tuple(tuple(group) for group in members.values())
+
+    def in_order(self, agents: Sequence[str]) -> Layout:
+        """The same with its agents in another order: that of a run, which knows them by their rows.
+
+        Environments that keep their agents in a set have them in another order in every process.
+
+        Raises:
+            ValueError: They are other agents.
+        """
+        index = {name: i for i, name in enumerate(self.agents)}
+        if set(agents) != set(index):
+            raise ValueError(f"the environment's agents are {_named(self.agents)}; expected are {_named(agents)}")
+        rows = [index[name] for name in agents]
+        if rows == list(range(len(rows))):
+            return self
+        shown, own = self.observations, self.own_spaces
+        pictures = len(shown.space.shape) == 3
+        return replace(
+            self,
+            keys=tuple(self.keys[row] for row in rows),
+            observations=Observations(list(agents), [shown.given[row] for row in rows], pictures=pictures),
+            actions=Actions(list(agents), [self.actions.source(row)[0] for row in rows]),
+            own_spaces={**own, "agents": [own["agents"][row] for row in rows]},
+        )
+
+
+def _named(agents: Sequence[str]) -> str:
+    """A few names, for messages."""
+    return ", ".join([*agents[:8], *(["..."] if len(agents) > 8 else [])])
 
 
 def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
@@ -98,6 +130,9 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
         )
     keys = tuple(keys)
     names = [str(key) for key in keys]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"agents share the name {_named(twice)}; possible_agents must differ as text")
     seen_spaces = [env.observation_space(key) for key in keys]
     pictures = isinstance(env, Pictures) and len({space.shape for space in seen_spaces}) == 1
     observations = Observations(names, seen_spaces, pictures=pictures)
@@ -131,6 +166,7 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
         max_steps=min(time_limit, own_limit) if time_limit and own_limit else time_limit or own_limit,
         step_seconds=1.0 / float(rate),
         notes=tuple(notes),
+        own_spaces=described(env, keys, observations, actions),
     )
 
 

@@ -64,18 +64,29 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
         observations, *rest = super().step(actions)
         return self._shown(observations), *rest
 
+    def preparation(self, agent: Any) -> tuple[list[list[Any]], int] | None:
+        """Names and arguments of the transforms of an agent's pictures, and how many are stacked; None: it sees none.
+
+        The names are modules of `supersuit.utils.basic_transforms`.
+        """
+        space: Any = self.env.observation_space(agent)
+        if not is_picture(space):
+            return None
+        wanted: list[list[Any]] = []
+        if self._grayscale and len(space.shape) == 3 and space.shape[2] == 3:
+            wanted.append(["color_reduction", "full"])
+        if self._size:
+            wanted.append(["resize", [self._size, self._size, True]])
+        return [*wanted, ["dtype", "float32"], ["normalize_obs", [0.0, 1.0]]], self._depth
+
     def _prepare(self, agent: Any, space: Any) -> Box:
         from supersuit.utils import basic_transforms
         from supersuit.utils.frame_stack import stack_obs_space
 
-        wanted: list[tuple[Any, Any]] = []
-        if self._grayscale and len(space.shape) == 3 and space.shape[2] == 3:
-            wanted.append((basic_transforms.color_reduction, "full"))
-        if self._size:
-            wanted.append((basic_transforms.resize, (self._size, self._size, True)))
-        wanted += [(basic_transforms.dtype, np.float32), (basic_transforms.normalize_obs, (0.0, 1.0))]
         chain = []
-        for module, argument in wanted:
+        for name, argument in (self.preparation(agent) or ([], 0))[0]:
+            module = getattr(basic_transforms, name)
+            argument = tuple(argument) if isinstance(argument, list) else argument
             module.check_param(space, argument)
             chain.append((module.change_observation, space, argument))
             space = module.change_obs_space(space, argument)

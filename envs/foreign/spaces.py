@@ -14,6 +14,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from gymnasium.spaces.utils import flatten, flatten_space
 
 from ..core import Array
+from .settled import settled
 
 MASK = "action_mask"
 LARGEST_PRODUCT = 512
@@ -37,6 +38,10 @@ class Observations:
 
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]], *, pictures: bool = False) -> None:
         self._agents = tuple(agents)
+        self.given = tuple(spaces)
+        """(N,) the agents' spaces as they came."""
+        self.sources: list[tuple[Space[Any], Any, Any]] = []
+        """(N,) what a row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
         self._spaces: list[Space[Any]] = []
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
         self._key: list[str | None] = []  # (N,) of the only other entry of that Dict
@@ -55,9 +60,11 @@ class Observations:
                     f"observation space of {agent} is {space}, which has no fixed length; allowed are Box, Discrete, "
                     "MultiDiscrete, MultiBinary, Text, and Tuple and Dict of them: wrap the environment"
                 )
+            space = settled(space)
             flat = space if isinstance(space, Box) else flatten_space(space)
             assert isinstance(flat, Box)
             self._spaces.append(space)
+            self.sources.append((space, MASK if masked else None, key))
             self._masked.append(masked)
             self._key.append(key)
             with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
@@ -172,6 +179,10 @@ class Actions:
         assert isinstance(space, MultiBinary)
         bits = np.array(np.unravel_index(number, (2,) * int(np.prod(space.shape))))
         return bits.astype(space.dtype).reshape(space.shape)
+
+    def source(self, agent: int) -> tuple[Space[Any], bool]:
+        """An agent's own space, and whether a row in [-1, 1] is stretched to its bounds."""
+        return self._spaces[agent], self._stretched
 
     def widen(self, agent: int, mask: Any) -> Array:
         """An agent's own mask as (A,) bool; one that allows nothing says nothing, and allows all that it has.

@@ -90,6 +90,8 @@ class ForeignVector:
         self.max_steps = layout.max_steps
         """Steps to the time limit, as far as it is known; otherwise 0."""
         self.step_seconds = layout.step_seconds
+        self.own_spaces = layout.own_spaces
+        """The agents' own spaces as plain data, see `foreign.own_spaces`: for policies that are to play without us."""
         self.notes = layout.notes
         """What a user should know about how the environment is read, a line each."""
 

@@ -1,0 +1,91 @@
+"""Whose a checkpoint is: the algorithm, the network and the spaces that its parameters belong to.
+
+Parameters of one run often have the shapes of another's. Loaded there, they make a policy that acts, and acts wrongly.
+So each checkpoint says, under `whose`, what `config.json` said when it was written:
+
+    algorithm    its name
+    network      the options that decide what is computed from the parameters, by name
+    spaces       a digest of the shapes, the action space, the groups and the agents' own spaces
+    agents       a digest of the agents' names in their order
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import MisfitError
+
+WHOSE = "whose"
+"""The entry of a checkpoint's content."""
+NETWORK = ("hidden", "activation", "gru", "share", "agent_id", "obs_norm", "critic", "twin", "reward", "value_norm")
+"""Options of algorithms that decide what is computed from parameters; an algorithm may lack some."""
+
+
+def identity_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What `config.json` says, see the module."""
+    options = config["algo"]["options"]
+    spaces = {"spec": config["spec"], "own_spaces": config.get("own_spaces")}
+    return {
+        "algorithm": config["algo"]["name"],
+        "network": {name: _plain(options[name]) for name in NETWORK if name in options},
+        "spaces": _digest(spaces),
+        "agents": _digest(list(config["agents"])),
+    }
+
+
+def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuses a checkpoint of another run than the one that a config describes; older ones do not say whose they are.
+
+    Raises:
+        MisfitError: It says what differs.
+    """
+    if not isinstance(content, Mapping):
+        raise MisfitError(f"{path} holds a {type(content).__name__}, not the content of a run")
+    found, expected = content.get(WHOSE), identity_of(config)
+    if found is None:
+        return
+    if not isinstance(found, Mapping) or set(found) != set(expected) or not isinstance(found["network"], Mapping):
+        raise MisfitError(f"{path} does not say whose it is in a way known here; it is of another version")
+    told = []
+    if found["algorithm"] != expected["algorithm"]:
+        told.append(f"algorithm {found['algorithm']}, not {expected['algorithm']}")
+    else:  # another algorithm has other options
+        theirs, ours = found["network"], expected["network"]
+        names = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
+        told += [f"{name} {_shown(theirs, name)}, not {_shown(ours, name)}" for name in names]
+    if found["spaces"] != expected["spaces"]:
+        told.append("other observations or actions")
+    if found["agents"] != expected["agents"]:
+        told.append("other agents, or agents in another order")
+    if told:
+        raise MisfitError(f"{path} does not belong to the config.json of its run: it was made with {'; '.join(told)}")
+
+
+def progress_of(path: Path, content: Mapping[str, Any]) -> tuple[int, int]:
+    """Steps made and number of worlds of the run that a checkpoint was written by.
+
+    Raises:
+        MisfitError: It does not say.
+    """
+    try:
+        return int(content["run"]["steps"]), int(content["env"]["n_worlds"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MisfitError(f"{path} is no checkpoint of a run: {type(error).__name__} {error}") from error
+
+
+def _shown(network: Mapping[str, Any], name: str) -> str:
+    return repr(network[name]) if name in network else "nothing"
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: lists for tuples."""
+    return json.loads(json.dumps(value))
+
+
+def _digest(value: Any) -> str:
+    """64 hexadecimal digits that differ where plain data differ."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""Each agent's own spaces, and what the adapter makes of them, as plain data that JSON holds.
+
+With it a saved policy takes what an environment shows and answers in the environment's own actions, where neither the
+environment nor this package is at hand. It is a dictionary:
+
+    agents    (N,) for each agent the index of its entry in `kinds`
+    kinds     dictionaries, one for all agents alike:
+
+        observation    the space that a row is made of: without its mask, before a picture is prepared
+        mask           the key under which a `Dict` observation holds the action mask, or None
+        entry          the key under which a `Dict` observation holds the row's space, where it is its only other one
+        transforms     of a picture: names of `supersuit.utils.basic_transforms` and their arguments, in order
+        stack          of a picture: frames seen at once; 0 where the observation is no picture
+        action         the agent's action space
+        stretched      whether rows of actions are in [-1, 1] and stretched to the action space's bounds
+
+A row is the observation flattened by `gymnasium.spaces.flatten`, padded with zeros. A space is a dictionary, too: see
+`plain_space`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, OneOf, Space, Text, Tuple
+
+from .pictures import Pictures
+from .spaces import Actions, Observations
+
+
+def described(env: Any, keys: Sequence[Any], observations: Observations, actions: Actions) -> dict[str, Any]:
+    """The own spaces of all agents, see the module.
+
+    Args:
+        env: The environment as it is read, in `Pictures` where it shows some.
+        keys: (N,) possible agents.
+        observations: How rows are made of what they see.
+        actions: How their actions are made of rows.
+    """
+    agents: list[int] = []
+    kinds: list[dict[str, Any]] = []
+    for i, key in enumerate(keys):
+        picture = env.preparation(key) if isinstance(env, Pictures) else None
+        seen, mask, entry = observations.sources[i]
+        if picture is not None:
+            seen = env.env.observation_space(key)
+        action, stretched = actions.source(i)
+        kind = {
+            "observation": plain_space(seen, bounds=picture is not None),
+            "mask": mask,
+            "entry": entry,
+            "transforms": [] if picture is None else picture[0],
+            "stack": 0 if picture is None else picture[1],
+            "action": plain_space(action, bounds=True),
+            "stretched": stretched,
+        }
+        if kind not in kinds:
+            kinds.append(kind)
+        agents.append(kinds.index(kind))
+    return {"agents": agents, "kinds": kinds}
+
+
+def plain_space(space: Space[Any], *, bounds: bool) -> dict[str, Any]:
+    """A space as plain data; its `kind` is the class, in lower case.
+
+    Args:
+        space: One that can be flattened.
+        bounds: Write a `Box`'s bounds, one number where all are the same; otherwise only its shape.
+
+    Raises:
+        ValueError: It is of a class not known here.
+    """
+    if isinstance(space, Box):
+        plain: dict[str, Any] = {"kind": "box", "shape": list(space.shape), "dtype": str(space.dtype)}
+        return plain | ({"low": _short(space.low), "high": _short(space.high)} if bounds else {})
+    if isinstance(space, Discrete):
+        return {"kind": "discrete", "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, MultiDiscrete):
+        nvec, start = space.nvec.tolist(), space.start.tolist()
+        return {"kind": "multidiscrete", "nvec": nvec, "start": start, "dtype": str(space.dtype)}
+    if isinstance(space, MultiBinary):
+        return {"kind": "multibinary", "shape": list(space.shape)}
+    if isinstance(space, Text):  # in the order that decides what number a character becomes
+        return {"kind": "text", "max_length": space.max_length, "characters": "".join(space.character_list)}
+    if isinstance(space, (Tuple, OneOf)):
+        kind = "tuple" if isinstance(space, Tuple) else "oneof"
+        return {"kind": kind, "parts": [plain_space(part, bounds=bounds) for part in space.spaces]}
+    if isinstance(space, Dict):  # as pairs: keys need not be text
+        return {"kind": "dict", "parts": [[k, plain_space(part, bounds=bounds)] for k, part in space.spaces.items()]}
+    raise ValueError(
+        f"{space} is of a kind that is not known here; allowed are Box, Discrete, MultiDiscrete, MultiBinary, Text, "
+        "Tuple, OneOf and Dict: wrap the environment"
+    )
+
+
+def _short(bound: Any) -> Any:
+    """One number where all are the same, otherwise all of them, flat."""
+    flat = np.asarray(bound).reshape(-1)
+    return flat[0].item() if flat.size and (flat == flat[0]).all() else flat.tolist()
