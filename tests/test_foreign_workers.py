@@ -65,8 +65,9 @@ def memories() -> int:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_change_nothing(workers: int) -> None:
-    alone = adapters.vector(Scripted, 5, 0, stagger=True, **LIVES)
-    view = adapters.vector(Scripted, 5, workers, stagger=True, **LIVES)
+    draws = {**LIVES, "render_mode": "rgb_array"}
+    alone = adapters.vector(Scripted, 5, 0, stagger=True, **draws)
+    view = adapters.vector(Scripted, 5, workers, stagger=True, **draws)
     assert view.n_workers == workers
     expected, came = run(alone, 20), run(view, 20)
     assert fingerprint(came) == fingerprint(expected)

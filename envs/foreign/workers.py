@@ -25,6 +25,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from .blame import told
 from .board import Board
 from .layout import Layout
 from .world import World
@@ -83,13 +84,13 @@ class Here:
         try:
             return self._worlds[row].render()
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return told(error)
 
     def close(self) -> None:
         """Closes the environments; again does nothing."""
         worlds, self._worlds = self._worlds, []
         for world in worlds:
-            world.env.close()
+            world.close()
 
     def _each(self, act: Callable[[World], None]) -> None:
         for world in self._worlds:
