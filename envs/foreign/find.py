@@ -64,6 +64,9 @@ def find(name: str | Callable[..., Any]) -> Constructor:
     if callable(name):
         return Constructor(getattr(name, "__qualname__", repr(name)), name, parameters(name))
     module, colon, rest = name.partition(":")
+    if module.endswith(".py") or name.startswith("."):
+        meant = hints.of_path(module, rest)
+        raise ValueError(f"{name!r} names a file; name its module, from the folder that holds it: {meant}")
     if colon:
         if not (module and rest):
             raise ValueError(f"{name!r} is incomplete; before the colon stands a module, after it a name or id")

@@ -38,8 +38,9 @@ def hint(name: str) -> str:
         return f"{name} is a package with many; name one of them, such as {EXAMPLES[name]}{_how_to_get(name)}"
     if name in KNOWN:
         return f"{name} is a package with many; name one of them as {name}:ID or {name}.MODULE{_how_to_get(name)}"
-    if Path(f"{name}.py").is_file() or (name.isidentifier() and Path(name, "__init__.py").is_file()):
-        return f"to use what is in {Path(name).absolute()}, name a class or function in it as {name}:NAME"
+    for place in (Path(f"{name}.py"), Path(name, "__init__.py")):
+        if name.isidentifier() and place.is_file():
+            return f"to use what is in {place.absolute()}, name a class or function in it as {name}:NAME"
     return ""
 
 
@@ -57,6 +58,12 @@ def of_gymnasium(name: str) -> str:
         return ""
     found = near(name, gymnasium.registry)
     return f"gymnasium:{found[0]}" if found else ""
+
+
+def of_path(path: str, rest: str) -> str:
+    """What to write in place of a file, as a module's name."""
+    module = re.sub(r"^(\./|\.\\)+", "", path).removesuffix(".py").replace("/", ".").replace("\\", ".").strip(".")
+    return f"{module}:{rest or 'NAME'}"
 
 
 def instead_of_module(name: str, module: ModuleType) -> str:

@@ -179,6 +179,8 @@ def _play(
             joint = _joint(keys, seen, observations)
             state, shape, note = _state_of(env)
             found.note = found.note or note
+            if state is not None and found.state_dim and shape != found.state_shape:
+                raise ValueError(f"state() has shape {shape}, at first it had {found.state_shape}")
             found.state_shape, found.state_dim = shape, 0 if state is None else state.size
             states_differ |= state is not None and not np.array_equal(state, joint)
         if not env.agents or step == PROBE_STEPS:

@@ -94,7 +94,7 @@ def _choices(space: MultiDiscrete, whose: str, start: int) -> Writer:
 def _entries(space: Dict, whose: str, start: int) -> Writer:
     parts: list[tuple[Any, Writer]] = []
     for key, part in space.spaces.items():
-        parts.append((key, writer(part, f"{whose}, entry {key!r},", start)))
+        parts.append((key, writer(part, f"{whose}, entry {key!r}", start)))
         start += flatdim(part)
 
     def write(value: Any, row: Array) -> None:
@@ -111,7 +111,7 @@ def _entries(space: Dict, whose: str, start: int) -> Writer:
 def _parts(space: Tuple, whose: str, start: int) -> Writer:
     parts: list[Writer] = []
     for index, part in enumerate(space.spaces):
-        parts.append(writer(part, f"{whose}, part {index},", start))
+        parts.append(writer(part, f"{whose}, part {index}", start))
         start += flatdim(part)
 
     def write(value: Any, row: Array) -> None:

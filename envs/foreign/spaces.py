@@ -51,7 +51,7 @@ class Observations:
             if isinstance(space, Dict):
                 masked = MASK in space.spaces
                 rest = {name: part for name, part in space.spaces.items() if name != MASK}
-                kept = {name: part for name, part in rest.items() if part.is_np_flattenable}
+                kept = {name: part for name, part in rest.items() if has_length(part)}
                 if kept:
                     for name in rest.keys() - kept.keys():
                         left_out.setdefault(name, []).append(agent)
@@ -60,7 +60,7 @@ class Observations:
                     ((key, space),) = rest.items()
                 else:
                     space = Dict(rest)
-            if not space.is_np_flattenable:
+            if not has_length(space):
                 raise ValueError(
                     f"observation space of {agent} is {space}, which has no fixed length; allowed are Box, Discrete, "
                     "MultiDiscrete, MultiBinary, Text, and Tuple and Dict of them: wrap the environment"
@@ -247,6 +247,14 @@ def idle_action(space: Space[Any]) -> Any:
     if isinstance(space, MultiBinary):
         return np.zeros(space.shape, space.dtype)
     return None
+
+
+def has_length(space: Space[Any]) -> bool:
+    """Whether values of a space are a fixed number of numbers."""
+    try:
+        return bool(space.is_np_flattenable)
+    except NotImplementedError:  # a space that somebody made, and that does not say
+        return False
 
 
 def refuse_strange(what: str, space: Any) -> None:

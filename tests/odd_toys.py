@@ -1,0 +1,499 @@
+"""Environments of others that are odd: the kinds that strangers tried, each as small as it can be.
+
+Worker processes import this module, so it needs nothing but PettingZoo and Gymnasium.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from typing import Any
+
+import gymnasium
+import numpy as np
+from foreign_toys import Scripted
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
+from pettingzoo import ParallelEnv
+
+
+class Team(ParallelEnv):
+    """Two agents for four steps; what subclasses change is odd."""
+
+    metadata = {"name": "team_v0"}
+    seen: Any = Box(0.0, 9.0, (2, 3), np.float32)
+    done: Any = Discrete(2)
+
+    def __init__(self) -> None:
+        self.possible_agents = ["agent_0", "agent_1"]
+        self.agents: list[str] = []
+
+    def observation_space(self, agent: str) -> Any:
+        return self.seen
+
+    def action_space(self, agent: str) -> Any:
+        return self.done
+
+    def look(self) -> Any:
+        return np.arange(6, dtype=np.float32).reshape(2, 3)
+
+    def pay(self) -> Any:
+        return 1.0
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        self.agents, self.clock = self.possible_agents[:], 0
+        return {agent: self.look() for agent in self.agents}, {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        self.clock += 1
+        acted = self.agents
+        self.agents = [] if self.clock >= 4 else acted
+        every = dict.fromkeys
+        looks = {agent: self.look() for agent in acted}
+        return (
+            looks,
+            every(acted, self.pay()),
+            every(acted, False),
+            every(acted, not self.agents),
+            {a: {} for a in acted},
+        )
+
+
+class Turned(Team):
+    """Shows (3, 2) where (2, 3) is declared."""
+
+    def look(self) -> Any:
+        return super().look().T
+
+
+class Flat(Team):
+    """Shows (6,) where (2, 3) is declared."""
+
+    def look(self) -> Any:
+        return super().look().reshape(-1)
+
+
+class Column(Team):
+    """Shows (2, 3, 1) where (2, 3) is declared: nothing that could be mistaken."""
+
+    def look(self) -> Any:
+        return super().look()[:, :, None]
+
+
+class TurnedLater(Team):
+    """Turned, but not with the first seeds, with which it is looked at."""
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        self.turned = bool(seed) and seed != 1_234_567_890
+        return super().reset(seed, options)
+
+    def look(self) -> Any:
+        return super().look().T if self.turned else super().look()
+
+
+class TurnedInside(Team):
+    """Turned in an entry of a `Dict` in a `Tuple`."""
+
+    seen = Tuple((Discrete(2), Dict(map=Box(0.0, 9.0, (2, 3), np.float32))))
+
+    def look(self) -> Any:
+        return 1, {"map": super().look().T}
+
+
+class Beyond(Team):
+    """Shows -1 of a `Discrete(4)`, which would count from the end."""
+
+    seen = Discrete(4)
+
+    def look(self) -> Any:
+        return -1
+
+
+class Lacks(Team):
+    """Leaves out an entry."""
+
+    seen = Dict(here=Discrete(2), there=Discrete(2))
+
+    def look(self) -> Any:
+        return {"here": 1}
+
+
+class Words(Team):
+    """A mission beside numbers, as MultiGrid's and BabyAI's have it; `Space` itself has no fixed length."""
+
+    seen = Dict(image=Box(0.0, 9.0, (2, 3), np.float32), mission=Space())
+
+    def look(self) -> Any:
+        return {"image": super().look(), "mission": "go there"}
+
+
+class Sideways(Team):
+    """A picture of (20, 30), (30, 20) when it is shown: resizing would hide it."""
+
+    seen = Box(0, 255, (20, 30, 3), np.uint8)
+
+    def look(self) -> Any:
+        return np.zeros((30, 20, 3), np.uint8)
+
+
+class StateTurns(Team):
+    """Its state is (2, 3) at first and (3, 2) later."""
+
+    def state(self) -> Any:
+        return np.full((2, 3) if self.clock < 2 else (3, 2), self.clock, np.float32)
+
+
+class Vector(Team):
+    """Pays three things at once."""
+
+    def pay(self) -> Any:
+        return np.ones(3)
+
+
+class Word(Team):
+    """Pays in words."""
+
+    def pay(self) -> Any:
+        return "much"
+
+
+class OneForAll(Team):
+    """A `ParallelEnv` that gives one reward, which PettingZoo does not allow."""
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        looks, _, *rest = super().step(actions)
+        return looks, 1.0, *rest
+
+
+class Four(Team):
+    """Returns four things, as before 2022."""
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        looks, paid, died, _, infos = super().step(actions)
+        return looks, paid, died, infos
+
+
+class NoInfos(Team):
+    """Its `reset()` returns observations only."""
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        return super().reset(seed, options)[0]
+
+
+class FewSeeds(Team):
+    """Has ten maps, and takes their numbers as seeds."""
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        assert seed is None or seed < 10, "seed should be in [0:10)"
+        return super().reset(seed, options)
+
+
+def older(name: str) -> Any:
+    """An instance of a class that the older gym could have made."""
+    return type(name, (), {"__module__": f"gym.spaces.{name.lower()}"})()
+
+
+class OlderSpaces(Team):
+    """Spaces of the older gym."""
+
+    seen = older("Box")
+
+
+class OlderActions(Team):
+    done = older("Discrete")
+
+
+class NoSpace(Team):
+    seen = None
+
+
+class Shuts(Team):
+    """`close()` fails: by `how`, "raise", "exit", "kill", "missing" or, after a mistake, "refused"."""
+
+    def __init__(self, how: str = "raise") -> None:
+        super().__init__()
+        self.how = how
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "close" and super().__getattribute__("how") == "missing":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+    def pay(self) -> Any:
+        return np.ones(3) if self.how == "refused" else 1.0
+
+    def close(self) -> None:
+        if self.how == "exit":
+            sys.exit(3)
+        if self.how in ("kill", "refused"):
+            os._exit(3)
+        raise OSError("there is no window")
+
+
+class Asserts(Team):
+    """An assertion without a message."""
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        assert self.agents, []
+        return super().reset(seed, options)
+
+
+class Exits(Team):
+    def __init__(self) -> None:
+        sys.exit("no licence")
+
+
+class Fails(Team):
+    """Raises a `ValueError` of its own, of two lines."""
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        raise ValueError("the door\nis shut")
+
+
+class Panic(BaseException):
+    """As Rust's panics come: not an `Exception`."""
+
+
+class Panics(Team):
+    def step(self, actions: dict[str, Any]) -> Any:
+        raise Panic("index out of bounds")
+
+
+class Named(Team):
+    """Its keys are words that our own functions use too."""
+
+    def __init__(self, name: str = "", n_worlds: int = 0, stagger: bool = False, id: str = "") -> None:  # noqa: A002
+        super().__init__()
+        assert (name, n_worlds, stagger, id) == ("maze", 3, True, "x"), (name, n_worlds, stagger, id)
+
+
+class Grid(gymnasium.Env):
+    """Dicts by agent in Gymnasium's clothes, as MultiGrid's: names are numbers, the dead are shown on and on.
+
+    Agent 0 dies at step 2, agent 1 is stopped at step 4. Infos are a dict of nothing. One that is dead must be sent an
+    action still, for the action is one of the whole space.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+
+    def __init__(self, pays: str = "each", render_mode: str | None = None) -> None:
+        self.observation_space = Dict({i: Box(0.0, 9.0, (2,), np.float32) for i in (0, 1)})  # pyright: ignore
+        self.action_space = Dict({0: Discrete(3), 1: Discrete(3)})  # pyright: ignore
+        self.pays, self.render_mode = pays, render_mode
+
+    def reset(self, seed: int | None = None, **more: Any) -> Any:
+        super().reset(seed=seed)
+        self.clock = 0
+        return self.look(), {}
+
+    def step(self, action: Any) -> Any:
+        assert self.action_space.contains({key: np.int64(value) for key, value in action.items()}), action
+        self.clock += 1
+        paid: Any = {i: 10.0 * i + action[i] for i in (0, 1)} if self.pays == "each" else 2.0
+        return self.look(), paid, {0: self.clock >= 2, 1: False}, dict.fromkeys((0, 1), self.clock >= 4), {}
+
+    def look(self) -> Any:
+        return {i: np.array([i, self.clock], np.float32) for i in (0, 1)}
+
+    def render(self) -> Any:
+        return np.full((4, 6, 3), self.clock, np.uint8) if self.render_mode else None
+
+
+class Traffic(gymnasium.Env):
+    """As MetaDrive's: `reset()` takes no options, `__all__` ends it, and only those who are there may act.
+
+    agent0 crashes at step 2, agent2 comes at step 1. With `respawn`, new names appear; with `turns`, agent1 is not
+    observed in every step.
+    """
+
+    def __init__(self, respawn: bool = False, turns: bool = False) -> None:
+        self.possible = ["agent0", "agent1", "agent2"]
+        self.respawn, self.turns = respawn, turns
+
+    @property
+    def observation_space(self) -> Any:
+        return Dict({agent: Box(0.0, 9.0, (1,), np.float32) for agent in self.possible})
+
+    @property
+    def action_space(self) -> Any:
+        return Dict({agent: Box(-1.0, 1.0, (2,), np.float32) for agent in self.possible})
+
+    def reset(self, seed: int | None = None) -> Any:  # pyright: ignore
+        self.clock, self.there = 0, ["agent0", "agent1"]
+        return self.look(self.there), {agent: {} for agent in self.there}
+
+    def step(self, action: Any) -> Any:
+        assert set(action) == set(self.there), (set(action), self.there)
+        self.clock += 1
+        shown, over = self.there[:], self.clock >= 5
+        dies: dict[str, bool] = {agent: agent == "agent0" and self.clock == 2 for agent in shown}
+        self.there = [agent for agent in shown if not dies[agent]]
+        if self.clock == 1:
+            self.there.append("agent2")
+            dies["agent2"] = False
+            shown.append("agent2")
+        if self.respawn and self.clock == 3:
+            shown.append("agent3")
+        if self.turns and self.clock == 3:
+            shown.remove("agent1")
+            self.there.remove("agent1")
+        if self.turns and self.clock == 4:
+            shown.append("agent1")
+        looks = self.look(shown)
+        infos = {agent: {"cost": 0.5} for agent in shown}
+        return looks, dict.fromkeys(shown, 1.0), {**dies, "__all__": False}, {"__all__": over}, infos
+
+    def look(self, agents: list[str]) -> Any:
+        return {agent: np.array([self.clock], np.float32) for agent in agents}
+
+
+class Same(Grid):
+    """Names its agents, and has one space for all."""
+
+    possible_agents = ["red", "blue"]
+
+    def __init__(self) -> None:
+        super().__init__(pays="one")
+        self.observation_space = Box(0.0, 9.0, (2,), np.float32)
+        self.action_space = Dict(red=Discrete(3), blue=Discrete(3))
+
+    def step(self, action: Any) -> Any:
+        _, _, died, stopped, _ = super().step(action)
+        paid = {"red": 1.0, "blue": 1.0}
+        return self.look(), paid, bool(died[1]), bool(stopped[0]), {"level": 3}
+
+    def look(self) -> Any:
+        return {name: np.array([0, self.clock], np.float32) for name in self.possible_agents}
+
+
+class Robot(gymnasium.Env):
+    """One agent who answers two questions at once: a `Dict` of actions that are no agents."""
+
+    def __init__(self) -> None:
+        self.observation_space = Dict(eye=Box(0.0, 1.0, (2,), np.float32))
+        self.action_space = Dict(arm=Discrete(2), leg=Discrete(2))
+
+
+class Lists(gymnasium.Env):
+    """List-style; `pays`: "one" reward for the team, one for "each", or "two" for three agents."""
+
+    def __init__(self, pays: str = "one") -> None:
+        self.observation_space = Tuple([Box(0.0, 9.0, (1,), np.float32)] * 3)
+        self.action_space = Tuple([Discrete(2)] * 3)
+        self.pays = pays
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.clock = 0
+        return self.look(), {}
+
+    def step(self, action: Any) -> Any:
+        self.clock += 1
+        paid: Any = {"one": np.float32(2.0), "each": [1.0, 2.0, 3.0], "two": [1.0, 2.0], "vector": np.ones((3, 2))}
+        return self.look(), paid[self.pays], self.clock >= 3, False, {}
+
+    def look(self) -> Any:
+        return tuple(np.array([i], np.float32) for i in range(3))
+
+
+class OldSingle(gymnasium.Env):
+    """Four things from `step()`, one from `reset()`: the older gym's way."""
+
+    def __init__(self) -> None:
+        self.observation_space = Box(0.0, 9.0, (3,), np.float32)
+        self.action_space = Discrete(2)
+
+    def reset(self, **more: Any) -> Any:
+        return np.zeros(3, np.float32)
+
+    def step(self, action: Any) -> Any:
+        return np.zeros(3, np.float32), 1.0, False, {}
+
+
+class Filmed(Scripted):
+    """Says how it was built; with `render_mode` it breaks `how`: "raise" or "kill" at `reset()`."""
+
+    def __init__(self, how: str = "", render_mode: str | None = None) -> None:
+        super().__init__(render_mode=render_mode)
+        self.how = how
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        if self.render_mode and self.how == "kill":
+            os._exit(5)
+        if self.render_mode and self.how == "raise":
+            raise RuntimeError("there is no screen")
+        return super().reset(seed, options)
+
+
+class FilmedBehind(gymnasium.Env):
+    """A Gymnasium environment whose constructor takes any key, as MuJoCo's."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+
+    def __init__(self, **more: Any) -> None:
+        self.observation_space = Box(0.0, 9.0, (1,), np.float32)
+        self.action_space = Discrete(2)
+        self.render_mode = more.pop("render_mode", None)
+        assert not more, more
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.clock = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        self.clock += 1
+        return np.zeros(1, np.float32), 1.0, self.clock >= 9, False, {}
+
+    def render(self) -> Any:
+        return np.full((4, 6, 3), 7, np.uint8) if self.render_mode else None
+
+
+class Keyed(FilmedBehind):
+    """Its keys are words that `gymnasium.make` uses too."""
+
+    def __init__(self, id: str = "", name: str = "") -> None:  # noqa: A002
+        super().__init__()
+        assert (id, name) == ("x", "maze"), (id, name)
+
+
+class DrawsInMode(FilmedBehind):
+    """Draws in the older way, `render(mode=...)`, and takes no `render_mode`."""
+
+    metadata = {"render_modes": ["human", "rgb_array"]}
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def render(self, mode: str = "human") -> Any:
+        return np.full((4, 6, 3), 9, np.uint8) if mode == "rgb_array" else None
+
+
+class ListsInMode(Lists):
+    """List-style, and draws in the older way, as RWARE and level-based foraging."""
+
+    def render(self, mode: str = "human") -> Any:
+        return np.full((4, 6, 3), 9, np.uint8) if mode == "rgb_array" else None
+
+
+class Choosy(Team):
+    """Numbers in every kind of space, for comparison with Gymnasium's own flattening."""
+
+    seen = Dict(
+        a=Discrete(3, start=-1),
+        b=MultiDiscrete([[2, 3], [4, 2]]),
+        c=Tuple((Box(-1.0, 1.0, (2, 2), np.float32), Discrete(2))),
+        d=Dict(e=Box(0, 9, (), np.int64)),
+    )
+
+    def look(self) -> Any:
+        return self.seen.sample()
+
+
+inner = types.ModuleType("odd_toys.not_its_name")
+inner.parallel_env = Team  # pyright: ignore[reportAttributeAccessIssue] - a module that is an attribute only
+an_instance = Team()
+
+
+class Outer:
+    """Holds a class."""
+
+    Inner = Team
