@@ -311,11 +311,11 @@ class Traffic(gymnasium.Env):
         self.respawn, self.turns = respawn, turns
 
     @property
-    def observation_space(self) -> Any:
+    def observation_space(self) -> Any:  # pyright: ignore
         return Dict({agent: Box(0.0, 9.0, (1,), np.float32) for agent in self.possible})
 
     @property
-    def action_space(self) -> Any:
+    def action_space(self) -> Any:  # pyright: ignore
         return Dict({agent: Box(-1.0, 1.0, (2,), np.float32) for agent in self.possible})
 
     def reset(self, seed: int | None = None) -> Any:  # pyright: ignore
@@ -364,6 +364,54 @@ class Same(Grid):
 
     def look(self) -> Any:
         return {name: np.array([0, self.clock], np.float32) for name in self.possible_agents}
+
+
+class Loose:
+    """No subclass of anything, and its spaces are attributes, as in RLlib's multi-agent environments."""
+
+    possible_agents = ("a", "b")
+    observation_spaces = dict.fromkeys("ab", Box(0.0, 9.0, (1,), np.float32))
+    action_spaces = dict.fromkeys("ab", Discrete(2))
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.clock = 0
+        return dict.fromkeys("ab", np.zeros(1, np.float32)), {}
+
+    def step(self, actions: Any) -> Any:
+        assert set(actions) == {"a", "b"}
+        self.clock += 1
+        seen = dict.fromkeys("ab", np.full(1, self.clock, np.float32))
+        return seen, dict.fromkeys("ab", 1.0), {"__all__": False}, {"__all__": self.clock >= 3}, {}
+
+
+class OldGym(type("Env", (), {"__module__": "gym.core"})):
+    """As the older gym's environments come."""
+
+    def step(self, action: Any) -> Any:
+        return 0, 0.0, False, {}
+
+
+class Crowd(Team):
+    """Its agents are a set, whose order differs from process to process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.possible_agents = {f"agent_{i}" for i in range(6)}  # pyright: ignore
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        self.agents, self.clock = sorted(self.possible_agents), 0
+        return {agent: self.look() for agent in self.agents}, {agent: {} for agent in self.agents}
+
+
+class OnceOnly(Team):
+    """A second one in the same process fails, as where there is one engine for all."""
+
+    count = 0
+
+    def __init__(self, most: int = 1) -> None:
+        super().__init__()
+        type(self).count += 1
+        assert self.count <= most, "there is one engine only"
 
 
 class Robot(gymnasium.Env):
@@ -447,6 +495,15 @@ class FilmedBehind(gymnasium.Env):
         return np.full((4, 6, 3), 7, np.uint8) if self.render_mode else None
 
 
+class FilmedLater(Filmed):
+    """Ends its process when it draws the third picture of an episode."""
+
+    def render(self) -> Any:
+        if self.clock == 2:
+            os._exit(6)
+        return super().render()
+
+
 class Keyed(FilmedBehind):
     """Its keys are words that `gymnasium.make` uses too."""
 
@@ -479,7 +536,7 @@ class Choosy(Team):
 
     seen = Dict(
         a=Discrete(3, start=-1),
-        b=MultiDiscrete([[2, 3], [4, 2]]),
+        b=MultiDiscrete(np.array([[2, 3], [4, 2]])),
         c=Tuple((Box(-1.0, 1.0, (2, 2), np.float32), Discrete(2))),
         d=Dict(e=Box(0, 9, (), np.int64)),
     )

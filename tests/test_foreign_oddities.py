@@ -57,6 +57,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("OlderActions", {}, r"action space of agent_0 is a gym.spaces.discrete.Discrete, not one of Gymnasium's spaces"),
     ("NoSpace", {}, r"observation space of agent_0 is a builtins.NoneType, not .* build it from gymnasium.spaces"),
     ("Robot", {}, r"action space of learner_0 is Dict.*allowed are Discrete, Box, MultiDiscrete and MultiBinary"),
+    ("OldGym", {}, r"the constructor gave a OldGym; .*gymnasium.Env; it is one of the older gym, which shimmy turns"),
     # Exceptions
     ("Asserts", {}, rf"its defaults: AssertionError: \[\] {AT}"),
     ("Exits", {}, rf"its defaults: SystemExit: no licence {AT}"),
@@ -88,6 +89,8 @@ ACCEPTED: list[tuple[str, dict[str, Any], tuple[str, ...], str]] = [
     ("Grid", {"pays": "one"}, ("0", "1"), "one reward for all: every agent gets it"),
     ("Traffic", {}, ("agent0", "agent1", "agent2"), ""),
     ("Same", {}, ("red", "blue"), ""),
+    ("Loose", {}, ("a", "b"), ""),
+    ("Crowd", {}, tuple(f"agent_{i}" for i in range(6)), ""),
     ("Shuts", {"how": "missing"}, ("agent_0", "agent_1"), ""),
     ("Shuts", {"how": "exit"}, ("agent_0", "agent_1"), ""),
     ("Named", {"name": "maze", "n_worlds": 3, "stagger": True, "id": "x"}, ("agent_0", "agent_1"), ""),
@@ -278,6 +281,8 @@ def test_a_game_of_turns_is_not_told_to_install_more(monkeypatch: pytest.MonkeyP
 HINTS = [
     ("CartPole-v1", r"did you mean gymnasium:CartPole-v1\?"),
     ("cartpole-v1", r"did you mean gymnasium:CartPole-v1\?"),
+    ("LunarLander", r"did you mean gymnasium:LunarLander-v3\?"),
+    ("pursuit", r"did you mean sisl/pursuit_v5\?"),
     ("lbforaging", r"lbforaging is a package with many; name one of them, such as lbforaging:Foraging-8x8-2p-3f-v3"),
     ("Foraging-8x8-2p-3f-v3", r"did you mean lbforaging:Foraging-8x8-2p-3f-v3\?"),
     ("rware-tiny-2ag-v2", r"did you mean rware:rware-tiny-2ag-v2\?"),
@@ -351,6 +356,26 @@ def test_where_drawing_fails_the_world_is_built_without_it(how: str, workers: in
     with pytest.raises(adapters.PictureError, match=rf"gives no picture: .*{why}"):
         film.render()
     film.close()
+
+
+def test_drawing_that_ends_its_process_is_no_more_than_a_missing_picture() -> None:
+    said: list[str] = []
+    film = adapters.prepare("odd_toys:FilmedLater", n_workers=1).vector(1, film=True, notify=said.append)
+    film.reset(0)
+    for _ in range(2):
+        assert film.render().shape == (20, 30, 3)
+        film.step(np.zeros((1, 3), np.int64))
+    with pytest.raises(adapters.PictureError, match=r"gives no picture: worker 0 .* exited with code 6"):
+        film.render()
+    film.step(np.zeros((1, 3), np.int64))
+    assert len(said) == 1
+    film.close()
+
+
+def test_worlds_that_cannot_be_built_side_by_side_are_named() -> None:
+    foreign = adapters.prepare("odd_toys:OnceOnly", n_workers=0, most=2)
+    with pytest.raises(adapters.WorkerError, match=rf"died when it was built: AssertionError: there is one .* {AT}"):
+        foreign.vector(2)
 
 
 def test_ids_of_gymnasium_take_a_render_mode_even_where_their_constructor_takes_any_key() -> None:

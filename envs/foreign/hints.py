@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -54,9 +55,7 @@ def of_gymnasium(name: str) -> str:
     for begin, package in FAMILIES:
         if re.match(begin, name, re.IGNORECASE):
             return f"{package}:{name}"
-    if not re.search(r"-v\d+$", name):
-        return ""
-    found = near(name, gymnasium.registry)
+    found = near(name, gymnasium.registry) if re.search(r"-v\d+$", name) else _versions(name, gymnasium.registry)
     return f"gymnasium:{found[0]}" if found else ""
 
 
@@ -93,10 +92,14 @@ def _of_pettingzoo(name: str) -> str:
         for known in pettingzoo.parallel_registry
         if not known.startswith("coterie/")
     }
-    if name in ids:
-        return ids[name]
-    found = near(name, ids) if re.search(r"_v\d+$", name) else []
+    found = near(name, ids) if re.search(r"_v\d+$", name) else _versions(name, ids)
     return ids[found[0]] if found else ""
+
+
+def _versions(name: str, ids: Iterable[str]) -> list[str]:
+    """The ids that are `name` with a version, the highest first."""
+    found = [one for one in ids if re.fullmatch(re.escape(name) + r"[-_]v\d+", one, re.IGNORECASE)]
+    return sorted(found, key=lambda one: -int(one.rpartition("v")[2]))
 
 
 def _of_mpe(name: str) -> str:

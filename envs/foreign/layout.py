@@ -105,7 +105,8 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
             "the environment has no possible_agents; give it the list of all agents that may ever appear, for networks "
             "and arrays have a fixed number of rows"
         )
-    keys = tuple(keys)
+    # A set has another order in every process.
+    keys = tuple(sorted(keys, key=str) if isinstance(keys, (set, frozenset)) else keys)
     names = [str(key) for key in keys]
     seen_spaces = [env.observation_space(key) for key in keys]
     pictures = isinstance(env, Pictures) and len({space.shape for space in seen_spaces}) == 1

@@ -20,7 +20,7 @@ from ..core import Array, Step
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
-from .workers import Here, PictureError, Workers, usable_cores
+from .workers import Here, PictureError, WorkerError, Workers, usable_cores
 
 FORMAT = 1  # of state_dict
 
@@ -186,7 +186,10 @@ class ForeignVector:
             PictureError: The environment draws none.
         """
         self._running()
-        picture = self._crew.render(world)
+        try:
+            picture = self._crew.render(world)
+        except WorkerError as error:  # drawing brought its process down; the next step starts it again
+            raise PictureError(f"{self.name} gives no picture: {error}") from error
         if isinstance(picture, str):
             raise PictureError(f"{self.name} gives no picture: {self._blank or picture}")
         return picture

@@ -65,10 +65,19 @@ class Here:
         build: Makes one environment.
         layout: What they show.
         board: Where their rows are.
+
+    Raises:
+        WorkerError: One of them could not be built.
     """
 
     def __init__(self, build: Callable[[], Any], layout: Layout, board: Board) -> None:
-        self._worlds = [World(build(), layout, board, row) for row in range(len(board.episode))]
+        self._worlds: list[World] = []
+        try:
+            for row in range(len(board.episode)):
+                self._worlds.append(World(build(), layout, board, row))
+        except Exception as error:
+            self.close()
+            raise WorkerError("the environment", "when it was built", told(error), traceback.format_exc()) from error
 
     def reset(self, seed: int) -> None:
         """Begins the episodes that the board names."""
