@@ -4,6 +4,7 @@
     envs.adapters.vector("sisl/pursuit_v5", n_worlds=64)                         an id of PettingZoo's registry
     envs.adapters.vector("gymnasium:LunarLander-v3", n_worlds=8, n_copies=8)     a population of learners on one task
     envs.adapters.vector("rware:rware-tiny-2ag-v2", n_worlds=64)                 a list-style Gymnasium environment
+    envs.adapters.vector("multigrid.envs:MultiGrid-Empty-8x8-v0", n_worlds=64)   dicts by agent in Gymnasium's clothes
     envs.adapters.vector("my_project.worlds:Maze", n_worlds=64)                  a class or function of yours
     envs.adapters.vector(Maze, n_worlds=64)                                      the same, from Python
 

@@ -149,6 +149,8 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
         return [agent for agent in self.possible_agents if agent in observations and agent not in self._ended]
 
     def _infos(self, info: Any, agents: list[Any]) -> dict[Any, dict[str, Any]]:
+        if not isinstance(info, Mapping):
+            raise ValueError(f"infos are a {type(info).__name__}; a dict is expected, by agent or for all")
         common = {key: value for key, value in info.items() if key not in self._seen and not str(key).startswith("__")}
         return {agent: {**common, **(info.get(agent) or {})} for agent in agents}
 

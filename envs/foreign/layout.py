@@ -171,6 +171,9 @@ def _play(
     seen, infos = returns.of_reset(env.reset(seed=0))
     states_differ = False
     for step in range(PROBE_STEPS + 1):
+        for key in env.agents:
+            if key not in seen:
+                raise ValueError(f"there is no observation of agent {key!r}, which is among the environment's agents")
         for info in infos.values():
             found.masks |= MASK in info
             found.neighbors |= "neighbors" in info
