@@ -14,5 +14,5 @@
 `film` asks for pictures, `closing` closes what does not want to be closed.
 
 Nothing here knows an environment by name, except a short list of those that report their time limit as death
-(`layout.LIMIT_AS_DEATH`).
+(`layout.LIMIT_AS_DEATH`) and the names that messages may suggest (`modules.KNOWN`, `hints`).
 """
