@@ -242,7 +242,10 @@ def prepare(name: str | Callable[..., Any], /, **options: Any) -> Foreign:
     if unchecked := [key for key in options if key not in known]:
         notes.append(f"{', '.join(unchecked)}: handed on unchecked, for the constructor does not name its keys")
     drawing = None
-    if seen.pictures and "render_mode" in known and "render_mode" not in options:
+    takes_it = (
+        "render_mode" in known or constructor.keys is None
+    )  # where it may not, drawing is tried before it is used
+    if seen.pictures and takes_it and "render_mode" not in options:
         drawing = dataclasses.replace(recipe, arguments={**options, "render_mode": film.MODE})
     return Foreign(constructor.name, recipe, dataclasses.replace(layout, notes=tuple(notes)), drawing)
 

@@ -249,6 +249,12 @@ def test_ids_of_gymnasium_take_a_render_mode_even_where_their_constructor_takes_
         del gymnasium.registry["OddFilmed-v0"]
 
 
+def test_constructors_that_take_any_key_are_tried_with_a_render_mode() -> None:
+    film = adapters.prepare(odd_toys.FilmedBehind, n_workers=0).vector(1, film=True)
+    film.reset(0)
+    assert film.render().shape == (4, 6, 3)
+
+
 @pytest.mark.parametrize("toy", [odd_toys.DrawsInMode, odd_toys.ListsInMode])
 def test_environments_that_take_the_mode_where_they_draw_are_asked_so(toy: Any) -> None:
     view = here(toy)
