@@ -20,7 +20,7 @@ from ..core import Array, Step
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
-from .workers import Here, PictureError, Workers, usable_cores
+from .workers import Here, PictureError, WorkerError, Workers, usable_cores
 
 FORMAT = 1  # of state_dict
 
@@ -50,6 +50,7 @@ class ForeignVector:
             truncated after about (w + 1) / B of it, so that later not all worlds reset in the same step. These first
             episodes are never counted in `full_episodes`.
         notify: Told when a worker died and was started again; None writes to stderr.
+        blank: Why the worlds are known not to draw, for messages.
 
     Raises:
         ValueError: A number is not allowed.
@@ -70,6 +71,7 @@ class ForeignVector:
         *,
         stagger: bool = False,
         notify: Callable[[str], None] | None = None,
+        blank: str = "",
     ) -> None:
         for what, number, least in (("n_worlds", n_worlds, 1), ("n_workers", n_workers, 0)):
             if number is None:
@@ -98,6 +100,7 @@ class ForeignVector:
         self.full_episodes: Array = np.zeros(self.n_worlds, bool)
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger` or a restart."""
         self._layout = layout
+        self._blank = blank
         self._seed = 0
         self._step: Step | None = None
         self._loaded = False  # the next step truncates what was running when the state was saved
@@ -185,9 +188,12 @@ class ForeignVector:
             PictureError: The environment draws none.
         """
         self._running()
-        picture = self._crew.render(world)
+        try:
+            picture = self._crew.render(world)
+        except WorkerError as error:  # drawing brought its process down; the next step starts it again
+            raise PictureError(f"{self.name} gives no picture: {error}") from error
         if isinstance(picture, str):
-            raise PictureError(f"{self.name} gives no picture: {picture}")
+            raise PictureError(f"{self.name} gives no picture: {self._blank or picture}")
         return picture
 
     def state_dict(self) -> dict[str, Any]:

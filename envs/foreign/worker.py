@@ -12,11 +12,13 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 from typing import Any
 
 import cloudpickle
 
+from .blame import told
 from .board import board_in, mapped, size_of
 from .output import forgive
 from .world import World
@@ -40,15 +42,22 @@ def main() -> None:
 
 
 def call(connection: Connection) -> None:
-    """Calls one function and answers (True, its result) or (False, (what it raised, whether that was a ValueError))."""
+    """Calls one function and answers (True, its result) or (False, (what it raised, whether that was a ValueError)).
+
+    A generator answers with the first value that it yields. What it does after that, closing environments, may end the
+    process: the answer is out.
+    """
     try:
         function, arguments = cloudpickle.loads(connection.recv_bytes())
-        answer = True, function(*arguments)
+        result = function(*arguments)
+        answer = True, next(result) if isinstance(result, Generator) else result
     except ValueError as error:
-        answer = False, (str(error), True)
-    except Exception as error:
-        answer = False, (f"{type(error).__name__}: {error}", False)
+        answer, result = (False, (str(error), True)), None
+    except BaseException as error:  # SystemExit too: what foreign code raises is told, whatever it is
+        answer, result = (False, (told(error), False)), None
     connection.send_bytes(cloudpickle.dumps(answer))
+    if isinstance(result, Generator):
+        result.close()
 
 
 def serve(connection: Connection, memory: int) -> None:
@@ -80,7 +89,7 @@ def serve(connection: Connection, memory: int) -> None:
             else:
                 assert command == "close", command
                 for world in worlds:
-                    world.env.close()
+                    world.close()
                 return
             connection.send((True, answer))
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -95,7 +104,7 @@ def _picture(world: World) -> Any:
     try:
         return world.render()
     except Exception as error:  # foreign code may raise anything, and a picture is not worth a run
-        return f"{type(error).__name__}: {error}"
+        return told(error)
 
 
 def _end_with_parent() -> None:

@@ -25,6 +25,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from .blame import told
 from .board import Board
 from .layout import Layout
 from .world import World
@@ -64,10 +65,19 @@ class Here:
         build: Makes one environment.
         layout: What they show.
         board: Where their rows are.
+
+    Raises:
+        WorkerError: One of them could not be built.
     """
 
     def __init__(self, build: Callable[[], Any], layout: Layout, board: Board) -> None:
-        self._worlds = [World(build(), layout, board, row) for row in range(len(board.episode))]
+        self._worlds: list[World] = []
+        try:
+            for row in range(len(board.episode)):
+                self._worlds.append(World(build(), layout, board, row))
+        except Exception as error:
+            self.close()
+            raise WorkerError("the environment", "when it was built", told(error), traceback.format_exc()) from error
 
     def reset(self, seed: int) -> None:
         """Begins the episodes that the board names."""
@@ -83,13 +93,13 @@ class Here:
         try:
             return self._worlds[row].render()
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return told(error)
 
     def close(self) -> None:
         """Closes the environments; again does nothing."""
         worlds, self._worlds = self._worlds, []
         for world in worlds:
-            world.env.close()
+            world.close()
 
     def _each(self, act: Callable[[World], None]) -> None:
         for world in self._worlds:

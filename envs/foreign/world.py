@@ -27,6 +27,8 @@ from pettingzoo.utils.env import ParallelEnv
 
 from ..core import Array
 from .board import Board, Frame
+from .closing import close
+from .film import picture
 from .layout import Layout
 from .spaces import MASK
 
@@ -132,24 +134,24 @@ class World:
         Raises:
             ValueError: The environment gives no picture.
         """
-        frame = self.env.render()
-        if isinstance(frame, list) and frame:  # render modes that keep all frames
-            frame = frame[-1]
-        picture = np.asarray(frame)
-        if picture.ndim != 3 or picture.shape[2] not in (3, 4):
-            raise ValueError(f"render() gave {type(frame).__name__}, not an RGB picture")
-        return picture[:, :, :3].astype(np.uint8)
+        return picture(self.env)
+
+    def close(self) -> None:
+        """Closes the environment, whatever its `close()` does."""
+        close(self.env)
 
     def where(self) -> str:
         """The moment, for messages: enough to come back to it."""
-        episode = int(self._board.episode[self.index])
-        seed = episode_seed(self._seed, self.index, episode)
-        return f"world {self.index}, step {self._elapsed} of the episode that began with reset(seed={seed})"
+        began = f"reset(seed={self._episode_seed()})"
+        return f"world {self.index}, step {self._elapsed} of the episode that began with {began}"
+
+    def _episode_seed(self) -> int:
+        seed = episode_seed(self._seed, self.index, int(self._board.episode[self.index]))
+        return seed % self.layout.seeds if self.layout.seeds else seed
 
     def _begin(self) -> None:
         self._elapsed = 0
-        seed = episode_seed(self._seed, self.index, int(self._board.episode[self.index]))
-        observations, infos = self.env.reset(seed=seed)
+        observations, infos = self.env.reset(seed=self._episode_seed())
         there = {self._row(key) for key in self.env.agents}
         if not there:
             raise ValueError("after reset() there is no agent; an episode needs at least one")
@@ -179,8 +181,8 @@ class World:
             frame.state[:] = 0.0
         elif layout.state_dim:
             state = np.asarray(self.env.state())
-            if state.size != layout.state_dim:
-                raise ValueError(f"state() has {state.size} numbers, at first it had {layout.state_dim}")
+            if state.shape != layout.state_shape:
+                raise ValueError(f"state() has shape {state.shape}, at first it had {layout.state_shape}")
             frame.state[:] = state.reshape(-1)
         if layout.neighbors:
             frame.near[:] = False
