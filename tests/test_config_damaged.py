@@ -16,7 +16,8 @@ from run_folders import change, spread, untrained
 
 import train
 from algos import ALGOS, checkpoint, evaluation, load_policy, runfolder
-from algos.runner import LEARNED, Outcome
+from algos.contrast import LEARNED
+from algos.runner import Outcome
 from envs import adapters
 
 WRONG = (None, True, 3, -1, 0.5, 1e300, float("nan"), 10**30, 2**40, "", "x", "../a:b", [], {}, [1, "x"], {"a": [1]})
