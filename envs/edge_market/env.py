@@ -17,7 +17,7 @@ from .draw import start
 from .metrics import metrics_of
 from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied, rules_of
 
-VERSION = 0
+VERSION = 1
 DECIDED = 2.0 / 3.0
 """A score speaks beyond this only: a memory that follows every tremor of a policy does nothing but load."""
 READY_MADE = {

@@ -66,7 +66,7 @@ def metrics_of(state: State, *, bound: bool) -> dict[str, Array]:
     _measure(state.step, state.totals, state.account, state.latency, values)
     metrics: dict[str, Array] = dict(zip(METRICS, values, strict=True))
     if bound:
-        metrics["bound_share"] = state.totals[:, WELFARE] / np.where(state.bound > 0.0, state.bound, 1.0)
+        metrics["bound_share"] = state.totals[:, WELFARE] / np.where(state.bound > 0.0, state.bound, math.nan)
     return metrics
 
 

@@ -92,7 +92,8 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
 def begin(rules, state, reward, cost):
     """What has arrived when the episode starts."""
     tally, energy = state.tally, state.energy
-    absent, works = np.full(len(state.step), NOBODY, np.int32), np.ones(state.neighbor.shape, np.bool_)
+    absent, works = np.full(len(state.step), NOBODY, np.int32), np.empty(state.neighbor.shape, np.bool_)
+    find_links(state, rules.side, 0, works)
     for b in range(len(tally)):
         for i in range(tally.shape[1]):
             tally[b, i, ASK] = energy_price(rules, energy, b, 0, i)

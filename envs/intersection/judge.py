@@ -28,12 +28,14 @@ from .state import (
     CONTROL_STEP,
     CRASHED,
     DRIVING,
+    DUE,
     KEPT,
     LEAST_PET,
     LEAST_TTC,
     LONGEST_WAIT,
     NOTHING,
     OPENS,
+    PENDING,
     POSITION,
     SPEED,
     STOOD,
@@ -74,8 +76,23 @@ def pay(prices, length, old, car, status_before, status, route, emergency, rewar
             if status[b, i] == ARRIVED:
                 earned += prices.leaving
             elif status[b, i] == CRASHED:
-                earned -= prices.crash
+                earned -= prices.crash * hurry
             reward[b, i] = earned
+
+
+@kernel
+def pay_team(prices, car, status, step, emergency, reward, team_reward):
+    """Fills team_reward (B,): the agents' rewards less what the time of those who wait outside costs.
+
+    An agent that is due and has found no room as the step ends will lose the next one.
+    """
+    for b in range(status.shape[0]):
+        clock, whole = step[b] * CONTROL_STEP, 0.0
+        for i in range(prices.n_agents):
+            whole += reward[b, i]
+            if status[b, i] == PENDING and car[b, i, DUE] <= clock:
+                whole -= prices.time * CONTROL_STEP * (prices.emergency if emergency[b, i] else 1.0)
+        team_reward[b] = whole
 
 
 @kernel
