@@ -19,9 +19,9 @@ shortest others within `radio_range`; at most D links each). A node has a proces
 and an energy price that jumps now and then; a link has a bandwidth [MB/s] each way and a latency [s]. Users give nodes
 tasks by a schedule drawn at reset, Poisson or bursty (a busy and a calm state, node by node, with the same chances at
 the start as at any time): work, input size, deadline, value, and which of M models it needs. The mean of what arrives
-is `load` times what the nodes can do, in every slot and for every configuration. A node holds at most 12 tasks, those on their way to it included; an
-arrival that finds no room is dropped. Results are small; their way back is not simulated. What a node remembers of
-demand are running means over about 20 slots.
+is `load` times what the nodes can do, in every slot and for every configuration. A node holds at most 12 tasks, those
+on their way to it included; an arrival that finds no room is dropped. Results are small; their way back is not
+simulated. What a node remembers of demand are running means over about 20 slots.
 
 **A slot**, in this order. *Offers*: of its own tasks that have not begun and are projected to need at least
 `threshold` times the time left to their deadline (work ahead of it, loading of its model and its own work; infinite
@@ -132,7 +132,8 @@ partition cuts all links across the middle for a share of the episode, and what 
 `bound`; it takes seconds a world, so it is for evaluations.
 
 **Metrics**, over the episode so far: `welfare` [credits]; `bound_share`, welfare so far over the bound of the whole
-episode, NaN where that is not above 0 (only with `bound=True`); `completion_rate`, `miss_rate` and `drop_rate`, tasks done in time, missed at their
+episode, NaN where that is not above 0 (only with `bound=True`);
+`completion_rate`, `miss_rate` and `drop_rate`, tasks done in time, missed at their
 deadline, and dropped (no room, or a failure) over tasks arrived; `latency_p50`, `latency_p95`, `latency_p99`, from
 arrival to the end of tasks done in time [s], to within 8 % up to 18 s; `utilisation` of processors; `fairness`,
 Jain's index of nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`, Gini's coefficient of

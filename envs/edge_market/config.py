@@ -121,8 +121,8 @@ class Config:
             )
         if self.burst > 1.0 and self.burst_seconds < self.slot_seconds:
             raise ValueError(
-                f"burst_seconds={self.burst_seconds!r} is less than a slot, slot_seconds={self.slot_seconds!r}: a spell "
-                "lasts whole slots, so give burst_seconds no less"
+                f"burst_seconds={self.burst_seconds!r} is less than a slot, slot_seconds={self.slot_seconds!r}: a "
+                "spell lasts whole slots, so give burst_seconds no less"
             )
         if self.failures > most_failures(self.max_steps):
             raise ValueError(

@@ -49,7 +49,7 @@ def task_room(rate: float, n_nodes: int, slots: int, burst: float, burst_slots: 
 
 
 def megabytes(tasks: float, n_nodes: int, slots: int, numbers_a_slot: int) -> float:
-    """What a world takes to draw and to keep [MB]: tasks, and for every node and slot some numbers, a price, a fault."""
+    """What a world takes to draw and to keep [MB]: its tasks; for each node and slot some numbers, a price, a fault."""
     return (tasks * (8 * PER_TASK + 23) + n_nodes * slots * (8 * numbers_a_slot + 2)) / 1e6
 
 

@@ -104,10 +104,10 @@ cannot be heard, so one that is seen and not heard would be known for one.
 
 **Why the crash of an emergency vehicle costs more.** Its trip of about 9 s costs it more than it earns. If its crash
 cost no more than others', a crash would cost it as much as a wait of 7 s and spare it the rest of the trip: on
-`emergency-8` (1,024 episodes, the others following the rule) one that drove at full throttle, come what may, and crashed
-in 20 % of the episodes would earn as much as one that keeps to the priority road, -3.24. With `emergency_weight` times
-the charge it earns -6.49, against -3.24, and a crash costs as much as a wait of 39 s; the longest trip under any of the
-four rules took 23 s. For other vehicles it is a wait of 50 s.
+`emergency-8` (1,024 episodes, the others following the rule) one that drove at full throttle, come what may, and
+crashed in 20 % of the episodes would earn as much as one that keeps to the priority road, -3.24. With
+`emergency_weight` times the charge it earns -6.49, against -3.24, and a crash costs as much as a wait of 39 s; the
+longest trip under any of the four rules took 23 s. For other vehicles it is a wait of 50 s.
 
 **Metrics**, over the episode so far: `success`, share of agents that arrived without a crash, which standing still does
 not raise; `crash_rate`, share that crashed; `delay`, mean over agents that are due and have not crashed of the time

@@ -165,13 +165,11 @@ class Intersection:
         reward, cost = np.zeros(state.status.shape), np.zeros(state.status.shape)
         world = (after.car, after.status, after.leg)
         motion.advance(self._traffic, self.roads, *world, state.route, after.step, accel, later, bid)
-        judge.judge(
-            self._prices, self.roads, state.car, state.status, state.leg, *world, after.left, after.totals, after.step,
-            state.route, state.emergency, reward, cost,
-        )  # fmt: skip
-        motion.admit(self._traffic, self.roads, *world, state.route, after.step)
         team_reward = np.empty(len(after.step))
-        judge.pay_team(self._prices, after.car, after.status, after.step, state.emergency, reward, team_reward)
+        judge.judge(
+            self._prices, self._traffic, self.roads, state.car, state.status, state.leg, *world, after.left,
+            after.totals, after.step, state.route, state.emergency, reward, cost, team_reward,
+        )  # fmt: skip
         n = self.n_agents
         terminated = (state.status[:, :n] == DRIVING) & (after.status[:, :n] != DRIVING)
         return after, reward[:, :n], team_reward, cost[:, :n], terminated
