@@ -136,6 +136,17 @@ def test_the_share_of_the_bound_is_undefined_where_the_bound_is_not_positive() -
     assert (np.isnan(step.metrics["bound_share"]) == (state.bound <= 0.0)).all()
 
 
+def test_latencies_are_told_up_to_the_longest_deadline() -> None:
+    """Of tasks that take so long that all 48 bins of the shipped tasks lie below."""
+    env = make(n_nodes=2, cpu=0.05, load=3.0, deadline=80.0, deadline_spread=0.0, max_steps=600, work_spread=0.0)
+    state, step = roll(env, range(3), 600, "local")
+    assert (state.latency.sum(axis=1) > 0).all()
+    assert (
+        step.metrics["latency_p50"] > 20.0 * 0.92
+    ).all()  # alone a task takes 13 to 40 s; few are done without a wait
+    assert (step.metrics["latency_p99"] <= 80.0 * 1.09).all()
+
+
 # The neighbours of the kind, in the other environments
 
 

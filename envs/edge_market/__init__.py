@@ -135,7 +135,7 @@ partition cuts all links across the middle for a share of the episode, and what 
 episode, NaN where that is not above 0 (only with `bound=True`);
 `completion_rate`, `miss_rate` and `drop_rate`, tasks done in time, missed at their
 deadline, and dropped (no room, or a failure) over tasks arrived; `latency_p50`, `latency_p95`, `latency_p99`, from
-arrival to the end of tasks done in time [s], to within 8 % up to 18 s; `utilisation` of processors; `fairness`,
+arrival to the end of tasks done in time [s], to within 8 %; `utilisation` of processors; `fairness`,
 Jain's index of nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`, Gini's coefficient of
 profits, losses counted as 0 (0 equal); `price`, mean over slots that had one, and `price_volatility`, their standard
 deviation over it; `offloaded_share`, trades over arrivals; `cold_starts`, models read because a task waited;
@@ -151,7 +151,7 @@ can do none of their own tasks, for want of the model: a bargain with private in
 
 **Versions.** 0: first. 1: bursts begin as they go on, no longer all calm; no arrivals are left out where many come in
 a slot or in a burst; nodes fail as often as asked (0.48 times where 0.5 was asked, 3.4 where 5); a partition may begin
-in the first slot. Of the named tasks only `bursty-8` and `partition-16` change.
+in the first slot; latencies beyond 18 s are told. Of the named tasks only `bursty-8` and `partition-16` change.
 """
 
 from functools import partial

@@ -162,7 +162,7 @@ class EdgeMarket:
             cost=cost.astype(np.float32),
             terminated=np.zeros((n_worlds, n_nodes), np.bool_),
             truncated=state.step >= self.max_steps,
-            metrics=metrics_of(state, bound=self.config.bound),
+            metrics=metrics_of(state, bound=self.config.bound, latency_low=self.rules.latency_low),
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:

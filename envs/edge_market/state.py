@@ -79,7 +79,8 @@ LEVELS = 255
 """Steps of an energy price."""
 LATENCY_BINS = 48
 LATENCY_LOW, LATENCY_RATIO = 0.01, 1.17
-"""Bins of `latency` begin at LATENCY_LOW [s] and end at LATENCY_RATIO times their begin; the last has no end."""
+"""Bins of `latency` begin at `Rules.latency_low`, LATENCY_LOW [s] unless deadlines are so long that nothing would hold
+them, and end at LATENCY_RATIO times their begin; the last has no end."""
 
 
 class State(NamedTuple):
@@ -165,12 +166,14 @@ class Rules(NamedTuple):
     n_cartel: int
     cartel_price: float
     price_scale: float  # what a markup of 1 adds [credits/Gcycle]
+    latency_low: float  # where the bins of latencies begin [s]
     max_steps: int
     faulty: bool  # nodes or links may fail, so the market may fall apart
 
 
 def rules_of(config: Config) -> Rules:
     """The `Rules` of a configuration."""
+    longest = config.deadline * (1.0 + config.deadline_spread)
     derived: dict[str, Any] = {
         "rule": RULES.index(config.rule),
         "slot": float(config.slot_seconds),
@@ -185,6 +188,7 @@ def rules_of(config: Config) -> Rules:
         "n_byzantine": round(config.byzantine * config.n_nodes),
         "n_cartel": round(config.cartel * config.n_nodes),
         "price_scale": 0.5 * (config.value_low + config.value_high),
+        "latency_low": max(LATENCY_LOW, longest / LATENCY_RATIO**LATENCY_BINS),
         "max_steps": int(config.max_steps),
         "faulty": config.failures > 0 or config.partition > 0,
     }
