@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 ENVS: dict[str, str] = {
     "warehouse": "coterie/warehouse_v0",
     "spread": "coterie/spread_v0",
-    "intersection": "coterie/intersection_v0",
+    "intersection": "coterie/intersection_v1",
     "signals": "coterie/signals_v0",
-    "edge_market": "coterie/edge_market_v0",
+    "edge_market": "coterie/edge_market_v1",
 }
 """Name, which is also the module's name, and the versioned name in PettingZoo's registry."""
 

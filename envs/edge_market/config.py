@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..fields import check_fields
+from .rates import MOST_MEGABYTES, megabytes, most_failures, task_room
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Config:
     burst: float = 1.0
     """Arrival rate in the busy state over that in the calm one; 1: plain Poisson arrivals."""
     burst_seconds: float = 3.0
-    """Mean length of a busy spell [s]; a calm one lasts three times as long."""
+    """Mean length of a busy spell [s], at least a slot; a calm one lasts three times as long."""
     work: float = 1.0
     """Mean work of a task [Gcycles] ..."""
     work_spread: float = 0.75
@@ -83,13 +85,15 @@ class Config:
     gossip_every: int = 3
     """Slots between a node's words to its neighbours."""
     failures: float = 0.0
-    """Mean number of failures of a node in an episode; each lasts a tenth of the episode on average."""
+    """Mean number of failures of a node in an episode; each lasts a tenth of the episode on average (one slot at
+    least), and may last beyond its end."""
     partition: float = 0.0
     """Share of the episode in which no link crosses the middle of the plane."""
     byzantine: float = 0.0
-    """Share of nodes, drawn at reset, that report no load and half their price, to neighbours and to the market."""
+    """Share of nodes, drawn at reset, that report no load and half their price, to neighbours and to the market;
+    rounded to whole nodes."""
     cartel: float = 0.0
-    """Share of nodes, drawn at reset, that never ask less than `cartel_price`."""
+    """Share of nodes, drawn at reset, that never ask less than `cartel_price`; rounded to whole nodes."""
     cartel_price: float = 1.0
     """What a cartel asks at least [credits/Gcycle]."""
     counterfactual: Literal["none", "absent"] = "none"
@@ -115,6 +119,40 @@ class Config:
                 f"memory={self.memory!r} may not hold the largest model, {largest:g} GB: give as much memory, or "
                 "smaller models (model_size)"
             )
+        if self.burst > 1.0 and self.burst_seconds < self.slot_seconds:
+            raise ValueError(
+                f"burst_seconds={self.burst_seconds!r} is less than a slot, slot_seconds={self.slot_seconds!r}: a "
+                "spell lasts whole slots, so give burst_seconds no less"
+            )
+        if self.failures > most_failures(self.max_steps):
+            raise ValueError(
+                f"failures={self.failures!r} do not fit into max_steps={self.max_steps}, as each lasts a tenth of them "
+                f"on average: give at most {math.floor(100.0 * most_failures(self.max_steps)) / 100.0:g}"
+            )
+        for share in ("byzantine", "cartel"):
+            if getattr(self, share) > 0.0 and round(getattr(self, share) * self.n_nodes) == 0:
+                raise ValueError(
+                    f"{share}={getattr(self, share)!r} of n_nodes={self.n_nodes} is no whole node: give 0, or at least "
+                    f"{1.0 / self.n_nodes:g} for one"
+                )
+        self._check_size()
+
+    def _check_size(self) -> None:
+        slots = self.max_steps + 1
+        spell = max(self.burst_seconds / self.slot_seconds, 1.0)
+        tasks = task_room(arrivals_of(self), self.n_nodes, slots, self.burst, spell, self.imbalance)
+        size = megabytes(tasks, self.n_nodes, slots, 2 + (self.failures > 0.0) + (self.burst > 1.0))
+        if size > MOST_MEGABYTES:
+            raise ValueError(
+                f"load={self.load!r}, cpu={self.cpu!r} and work={self.work!r} with n_nodes={self.n_nodes} and "
+                f"max_steps={self.max_steps} need room for {tasks:,} tasks, {size:,.0f} MB a world, where "
+                f"{MOST_MEGABYTES} MB fit: lower load, cpu, n_nodes or max_steps, or raise work"
+            )
+
+
+def arrivals_of(config: Config) -> float:
+    """Tasks that arrive at a node in a slot, mean over nodes and time."""
+    return config.load * config.cpu * config.slot_seconds / config.work
 
 
 _RANGES = (

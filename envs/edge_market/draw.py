@@ -15,6 +15,7 @@ import numpy as np
 from ..kernels import kernel
 from ..seeding import seed_words, uniform
 from .config import Config
+from .rates import BUSY_SHARE, PER_TASK
 from .state import (
     ARRIVES,
     BYZANTINE,
@@ -46,12 +47,12 @@ from .state import (
     n_tasks,
 )
 
-MOST_ARRIVALS = 8
-"""Tasks that one node gets in one slot at most."""
+MANY = 50.0
+"""From this mean on a Poisson number is not looked for from zero on."""
 CANDIDATES = 5
 """A node takes the place farthest from all others of so many (Mitchell's best candidate): nobody builds two in one."""
-PER_NODE, PER_TASK = 2 * CANDIDATES + 4, 5
-"""Uniform numbers for a node and for a task."""
+PER_NODE = 2 * CANDIDATES + 4
+"""Uniform numbers for a node."""
 
 
 def start(config: Config, rules: Rules, seeds: Sequence[int]) -> State:
@@ -223,16 +224,36 @@ def _draw_weather(rules, u, at, b, state):
                 energy[t, i] = energy[t - 1, i]
             at += 1
     if rules.failures > 0.0:
-        falls, rises = rules.failures / rules.max_steps, min(1.0, 10.0 / rules.max_steps)
         for i in range(n):
             for t in range(1, slots):
-                up[t, i] = u[at] >= falls if up[t - 1, i] else u[at] < rises
+                up[t, i] = u[at] >= rules.falls if up[t - 1, i] else u[at] < rules.rises
                 at += 1
     if rules.partition > 0.0:
         begin = (1.0 - rules.partition) * u[at] * rules.max_steps
-        for t in range(1, slots):
-            cut[t] = begin <= t - 1 < begin + rules.partition * rules.max_steps
+        for t in range(slots - 1):
+            cut[t] = begin <= t < begin + rules.partition * rules.max_steps
+        cut[slots - 1] = cut[slots - 2]
     return at + 1
+
+
+@kernel
+def _poisson_from(mean):
+    """Where to begin to look for a Poisson number, and its chance there; what lies below has none to speak of."""
+    if mean < MANY:
+        return 0, math.exp(-mean)
+    first = int(mean - 10.0 * math.sqrt(mean)) if mean > 4.0 * MANY else 0
+    return first, math.exp(first * math.log(mean) - mean - math.lgamma(first + 1.0))
+
+
+@kernel
+def _poisson(mean, first, chance, u):
+    """By inversion of u in [0, 1), from `_poisson_from` on; a tail of 1e-17, beyond what u resolves, is left out."""
+    number = first
+    while u >= chance and (number < mean or chance > 1e-17):
+        u -= chance
+        number += 1
+        chance *= mean / number
+    return number
 
 
 @kernel
@@ -240,30 +261,30 @@ def _draw_tasks(rules, u, at, b, state, popular):
     """Arrivals slot by slot and node by node until the schedule is full, then what each asks for."""
     task_int, task, node = state.task_int[b], state.task[b], state.node[b]
     slots, n = state.energy[b].shape
-    calm = 4.0 / (3.0 + rules.burst)  # a busy spell takes a quarter of the time, and the mean stays
-    into, out = 1.0 / (3.0 * rules.burst_slots), 1.0 / rules.burst_slots
+    # The state of a node at the start has the chances that it has at any time, so the mean is that of every slot.
+    out = 1.0 / rules.burst_slots
+    into = out * BUSY_SHARE / (1.0 - BUSY_SHARE)
     busy = np.zeros(n, np.int8)
-    rates, none = np.empty((n, 2)), np.empty((n, 2))  # when calm, when busy; none: chance of no arrival
+    rates, least, chances = np.empty((n, 2)), np.empty((n, 2), np.int64), np.empty((n, 2))  # when calm, when busy
     for i in range(n):
         for state_of in range(2):
-            pace = calm * (rules.burst if state_of else 1.0) if rules.burst > 1.0 else 1.0
+            pace = rules.calm * (rules.burst if state_of else 1.0)
             rates[i, state_of] = rules.arrivals * node[i, SHARE] * pace
-            none[i, state_of] = math.exp(-rates[i, state_of])
+            least[i, state_of], chances[i, state_of] = _poisson_from(rates[i, state_of])
     k = 0
     for t in range(slots):
         for i in range(n):
             if rules.burst > 1.0:
-                busy[i] = u[at] >= min(out, 1.0) if busy[i] else u[at] < min(into, 1.0)
+                if t == 0:
+                    busy[i] = u[at] < BUSY_SHARE
+                else:
+                    busy[i] = u[at] >= out if busy[i] else u[at] < into
                 at += 1
-            rate, chance, u_left = rates[i, busy[i]], none[i, busy[i]], u[at]
+            now = busy[i]
+            arrivals = _poisson(rates[i, now], least[i, now], chances[i, now], u[at])
             at += 1
-            arrivals = 0
-            while u_left >= chance and arrivals < MOST_ARRIVALS:  # Poisson by inversion
-                u_left -= chance
-                arrivals += 1
-                chance *= rate / arrivals
             for _ in range(arrivals):
-                if k < len(task):
+                if k < len(task):  # there is room, see `rates.task_room`
                     task_int[k, ARRIVES], task_int[k, ORIGIN] = t, i
                     k += 1
     for rest in range(k, len(task)):

@@ -17,7 +17,7 @@ from .draw import start
 from .metrics import metrics_of
 from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied, rules_of
 
-VERSION = 0
+VERSION = 1
 DECIDED = 2.0 / 3.0
 """A score speaks beyond this only: a memory that follows every tremor of a policy does nothing but load."""
 READY_MADE = {
@@ -162,7 +162,7 @@ class EdgeMarket:
             cost=cost.astype(np.float32),
             terminated=np.zeros((n_worlds, n_nodes), np.bool_),
             truncated=state.step >= self.max_steps,
-            metrics=metrics_of(state, bound=self.config.bound),
+            metrics=metrics_of(state, bound=self.config.bound, latency_low=self.rules.latency_low),
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:

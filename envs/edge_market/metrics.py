@@ -39,7 +39,7 @@ from .state import (
 SHARES = (0.5, 0.95, 0.99)
 """Of the tasks done, whose latency is reported."""
 MIDDLES = LATENCY_LOW * LATENCY_RATIO ** (np.arange(LATENCY_BINS) + 0.5)
-"""(LATENCY_BINS,) geometric middles of the bins [s]."""
+"""(LATENCY_BINS,) geometric middles of the bins that begin at LATENCY_LOW [s]."""
 METRICS: tuple[str, ...] = (
     "welfare",
     "completion_rate",
@@ -60,13 +60,14 @@ METRICS: tuple[str, ...] = (
 )
 
 
-def metrics_of(state: State, *, bound: bool) -> dict[str, Array]:
+def metrics_of(state: State, *, bound: bool, latency_low: float = LATENCY_LOW) -> dict[str, Array]:
     """Each (B,) float64, over the episode so far; `bound_share` where there is a bound."""
     values = np.empty((len(METRICS), len(state.step)))
     _measure(state.step, state.totals, state.account, state.latency, values)
+    values[4:7] *= latency_low / LATENCY_LOW  # the quantiles
     metrics: dict[str, Array] = dict(zip(METRICS, values, strict=True))
     if bound:
-        metrics["bound_share"] = state.totals[:, WELFARE] / np.where(state.bound > 0.0, state.bound, 1.0)
+        metrics["bound_share"] = state.totals[:, WELFARE] / np.where(state.bound > 0.0, state.bound, math.nan)
     return metrics
 
 

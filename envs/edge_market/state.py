@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import Config
+from .config import Config, arrivals_of
+from .rates import fall_of, pace_when_calm, rise_of, task_room
 
 Array = NDArray[Any]
 
@@ -78,7 +79,8 @@ LEVELS = 255
 """Steps of an energy price."""
 LATENCY_BINS = 48
 LATENCY_LOW, LATENCY_RATIO = 0.01, 1.17
-"""Bins of `latency` begin at LATENCY_LOW [s] and end at LATENCY_RATIO times their begin; the last has no end."""
+"""Bins of `latency` begin at `Rules.latency_low`, LATENCY_LOW [s] unless deadlines are so long that nothing would hold
+them, and end at LATENCY_RATIO times their begin; the last has no end."""
 
 
 class State(NamedTuple):
@@ -145,6 +147,7 @@ class Rules(NamedTuple):
     imbalance: float
     burst: float
     burst_slots: float
+    calm: float  # arrival rate in the calm state over the mean
     work: float
     work_spread: float
     size: float
@@ -156,28 +159,36 @@ class Rules(NamedTuple):
     sale_seconds: float
     gossip_every: int
     failures: float
+    falls: float  # chance that a node fails at the end of a slot
+    rises: float  # that a failed one comes back
     partition: float
     n_byzantine: int
     n_cartel: int
     cartel_price: float
     price_scale: float  # what a markup of 1 adds [credits/Gcycle]
+    latency_low: float  # where the bins of latencies begin [s]
     max_steps: int
     faulty: bool  # nodes or links may fail, so the market may fall apart
 
 
 def rules_of(config: Config) -> Rules:
     """The `Rules` of a configuration."""
+    longest = config.deadline * (1.0 + config.deadline_spread)
     derived: dict[str, Any] = {
         "rule": RULES.index(config.rule),
         "slot": float(config.slot_seconds),
         "side": math.sqrt(config.n_nodes / 8.0),
         "strangers": bool(config.strangers),
-        "arrivals": config.load * config.cpu * config.slot_seconds / config.work,
-        "burst_slots": config.burst_seconds / config.slot_seconds,
+        "arrivals": arrivals_of(config),
+        "burst_slots": max(config.burst_seconds / config.slot_seconds, 1.0),
+        "calm": pace_when_calm(config.burst),
+        "falls": fall_of(config.failures, config.max_steps),
+        "rises": rise_of(config.max_steps),
         "gossip_every": int(config.gossip_every),
         "n_byzantine": round(config.byzantine * config.n_nodes),
         "n_cartel": round(config.cartel * config.n_nodes),
         "price_scale": 0.5 * (config.value_low + config.value_high),
+        "latency_low": max(LATENCY_LOW, longest / LATENCY_RATIO**LATENCY_BINS),
         "max_steps": int(config.max_steps),
         "faulty": config.failures > 0 or config.partition > 0,
     }
@@ -186,10 +197,9 @@ def rules_of(config: Config) -> Rules:
 
 
 def n_tasks(config: Config, rules: Rules) -> int:
-    """K: room for four standard deviations more arrivals than the mean of an episode (bursts count threefold)."""
-    mean = rules.arrivals * config.n_nodes * (config.max_steps + 1)
-    spread = math.sqrt(mean) if config.burst == 1.0 else math.sqrt(mean * (1.0 + config.burst * 3.0))
-    return max(1, math.ceil(mean + 4.0 * spread))
+    """K: room for all arrivals of an episode, see `rates.task_room`."""
+    slots = config.max_steps + 1
+    return task_room(rules.arrivals, config.n_nodes, slots, config.burst, rules.burst_slots, config.imbalance)
 
 
 def empty(config: Config, rules: Rules, n_worlds: int) -> State:

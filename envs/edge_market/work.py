@@ -29,7 +29,6 @@ from .state import (
     KEEP,
     LAST_USE,
     LATENCY_BINS,
-    LATENCY_LOW,
     LATENCY_RATIO,
     LEFT,
     LOADED,
@@ -92,7 +91,8 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
 def begin(rules, state, reward, cost):
     """What has arrived when the episode starts."""
     tally, energy = state.tally, state.energy
-    absent, works = np.full(len(state.step), NOBODY, np.int32), np.ones(state.neighbor.shape, np.bool_)
+    absent, works = np.full(len(state.step), NOBODY, np.int32), np.empty(state.neighbor.shape, np.bool_)
+    find_links(state, rules.side, 0, works)
     for b in range(len(tally)):
         for i in range(tally.shape[1]):
             tally[b, i, ASK] = energy_price(rules, energy, b, 0, i)
@@ -232,8 +232,8 @@ def _run(rules, state, strategy, absent, reward, exchange):
                     totals[b, FINISHED] += 1.0
                     totals[b, PAID] += pays
                     totals[b, EARNED] += earns
-                    latency = max(now + used - task_int[b, k, ARRIVES] * slot, LATENCY_LOW)
-                    latencies[b, min(int(math.log(latency / LATENCY_LOW) / LOG_RATIO), LATENCY_BINS - 1)] += 1
+                    latency = max((now + used - task_int[b, k, ARRIVES] * slot) / rules.latency_low, 1.0)
+                    latencies[b, min(int(math.log(latency) / LOG_RATIO), LATENCY_BINS - 1)] += 1
             reward[b, i] -= energy_price(rules, energy, b, t, i) * done
             tally[b, i, USED] = done / (speed * slot)
             totals[b, CYCLES] += done

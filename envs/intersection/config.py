@@ -32,7 +32,7 @@ class Config:
     n_emergency: int = 0
     """How many of the agents are emergency vehicles."""
     flow: float = 1800.0
-    """Mean rate at which vehicles arrive, all entries together, Poisson [veh/h]."""
+    """Mean rate at which vehicles arrive, all entries together, Poisson [veh/h]; sooner where the road is empty."""
     left_share: float = 0.25
     """Share of vehicles that turn left at a crossing."""
     right_share: float = 0.25
@@ -72,7 +72,7 @@ class Config:
     crash_charge: float = 4.0
     """For each vehicle in a crash."""
     emergency_weight: float = 5.0
-    """How many times as much an emergency vehicle's time costs."""
+    """How many times as much an emergency vehicle's time and its crash cost."""
     rule: Literal["priority", "first-come", "reservation", "auction"] = "priority"
     """Right-of-way rule of the hand-written policy (`envs.heuristic`)."""
     counterfactual: Literal["none", "stop", "absent"] = "none"

@@ -17,7 +17,7 @@ from .roads import LINE, roads_of
 from .rules import PRIMITIVES
 from .state import ARRIVED, CONTROL_STEP, DRIVING, DUE, POSITION, SPEED, Array, State, copied, start
 
-VERSION = 0
+VERSION = 1
 LATER = 3.0
 """Between two windows that can be announced [s]."""
 N_WINDOWS, N_BIDS = 3, 2
@@ -69,7 +69,8 @@ class Intersection:
         state = start(self.config, self.roads, seeds)
         motion.admit(self._traffic, self.roads, state.car, state.status, state.leg, state.route, state.step)
         agents = (len(seeds), self.n_agents)
-        step = self._show(state, np.zeros(agents), np.zeros(agents), np.zeros(agents, dtype=bool))
+        nothing = np.zeros(agents)
+        step = self._show(state, nothing, np.zeros(len(seeds)), nothing, np.zeros(agents, dtype=bool))
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=np.zeros(agents, dtype=np.float32))
         return state, step
@@ -77,8 +78,8 @@ class Intersection:
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by 0.5 s; see `envs.core.BatchEnv.step`."""
         accel, later, bid = self._decode(state, action)
-        after, reward, cost, terminated = self._advance(state, accel, later, bid)
-        step = self._show(after, reward, cost, terminated)
+        after, *outcome = self._advance(state, accel, later, bid)
+        step = self._show(after, *outcome)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, accel, later, bid))
         return after, step
@@ -156,20 +157,22 @@ class Intersection:
             later[:, n:] = LATER * (N_WINDOWS - 1)
         return accel, later, bid
 
-    def _advance(self, state: State, accel: Array, later: Array, bid: Array) -> tuple[State, Array, Array, Array]:
-        """The next state, and (B, N) reward, cost and terminated."""
+    def _advance(
+        self, state: State, accel: Array, later: Array, bid: Array
+    ) -> tuple[State, Array, Array, Array, Array]:
+        """The next state, (B, N) reward, (B,) team reward, and (B, N) cost and terminated."""
         after = copied(state)
         reward, cost = np.zeros(state.status.shape), np.zeros(state.status.shape)
         world = (after.car, after.status, after.leg)
         motion.advance(self._traffic, self.roads, *world, state.route, after.step, accel, later, bid)
+        team_reward = np.empty(len(after.step))
         judge.judge(
-            self._prices, self.roads, state.car, state.status, state.leg, *world, after.left, after.totals, after.step,
-            state.route, state.emergency, reward, cost,
+            self._prices, self._traffic, self.roads, state.car, state.status, state.leg, *world, after.left,
+            after.totals, after.step, state.route, state.emergency, reward, cost, team_reward,
         )  # fmt: skip
-        motion.admit(self._traffic, self.roads, *world, state.route, after.step)
         n = self.n_agents
         terminated = (state.status[:, :n] == DRIVING) & (after.status[:, :n] != DRIVING)
-        return after, reward[:, :n], cost[:, :n], terminated
+        return after, reward[:, :n], team_reward, cost[:, :n], terminated
 
     def _sensed(self, state: State) -> tuple[Array, Array, Array]:
         """Observations (B, N, O), adjacency (B, N, N) and global state (B, S)."""
@@ -183,7 +186,7 @@ class Intersection:
         )  # fmt: skip
         return obs, adjacency, overview
 
-    def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
+    def _show(self, state: State, reward: Array, team_reward: Array, cost: Array, terminated: Array) -> core.Step:
         n = self.n_agents
         obs, adjacency, overview = self._sensed(state)
         return core.Step(
@@ -193,7 +196,7 @@ class Intersection:
             alive=state.status[:, :n] == DRIVING,
             action_mask=None,
             reward=reward.astype(np.float32),
-            team_reward=reward.sum(axis=1).astype(np.float32),
+            team_reward=team_reward.astype(np.float32),
             counterfactual=None,
             cost=cost.astype(np.float32),
             terminated=terminated,
@@ -212,8 +215,8 @@ class Intersection:
         if self.config.counterfactual == "absent":
             there = other.status[each, agents] == DRIVING
             other.status[each[there], agents[there]] = ARRIVED  # without having been paid for it
-        _, reward, _, _ = self._advance(other, other_accel, other_later, other_bid)
-        return reward.sum(axis=1).reshape(n_worlds, n).astype(np.float32)  # (B * N,) -> (B, N)
+        _, _, team_reward, _, _ = self._advance(other, other_accel, other_later, other_bid)
+        return team_reward.reshape(n_worlds, n).astype(np.float32)  # (B * N,) -> (B, N)
 
 
 def heuristic(env: Intersection) -> Callable[[State], Array]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..kernels import kernel
 from .config import DECELERATION, LENGTH
-from .motion import DT, touch
+from .motion import DT, admit, touch
 from .roads import CROSS, CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT
 from .spots import N_SPOT, REST, WAY, leader_of, locate, pose_at, shares_zone
 from .state import (
@@ -28,12 +28,14 @@ from .state import (
     CONTROL_STEP,
     CRASHED,
     DRIVING,
+    DUE,
     KEPT,
     LEAST_PET,
     LEAST_TTC,
     LONGEST_WAIT,
     NOTHING,
     OPENS,
+    PENDING,
     POSITION,
     SPEED,
     STOOD,
@@ -74,8 +76,23 @@ def pay(prices, length, old, car, status_before, status, route, emergency, rewar
             if status[b, i] == ARRIVED:
                 earned += prices.leaving
             elif status[b, i] == CRASHED:
-                earned -= prices.crash
+                earned -= prices.crash * hurry
             reward[b, i] = earned
+
+
+@kernel
+def pay_team(prices, car, status, step, emergency, reward, team_reward):
+    """Fills team_reward (B,): the agents' rewards less what the time of those who wait outside costs.
+
+    An agent that is due and has found no room as the step ends will lose the next one.
+    """
+    for b in range(status.shape[0]):
+        clock, whole = step[b] * CONTROL_STEP, 0.0
+        for i in range(prices.n_agents):
+            whole += reward[b, i]
+            if status[b, i] == PENDING and car[b, i, DUE] <= clock:
+                whole -= prices.time * CONTROL_STEP * (prices.emergency if emergency[b, i] else 1.0)
+        team_reward[b] = whole
 
 
 @kernel
@@ -226,18 +243,19 @@ def encroach(n_agents, leg, zone, old, car, status_before, status, legs_before, 
 
 @kernel
 def judge(
-    prices, roads, old, status_before, legs_before, car, status, legs, left, totals, step, route, emergency, reward,
-    cost,
+    prices, traffic, roads, old, status_before, legs_before, car, status, legs, left, totals, step, route, emergency,
+    reward, cost, team_reward,
 ):  # fmt: skip
-    """All of it, in one call, for each call has its price.
+    """All of it, and the entries between a step and the next, in one call, for each call has its price.
 
     Args:
         prices: The `Prices`.
+        traffic: The `motion.Traffic`.
         roads: The `Roads`.
         old: (B, V, N_CAR) before the step, as are the next two.
         status_before: (B, V).
         legs_before: (B, V).
-        car: (B, V, N_CAR) after it, as are the next two.
+        car: (B, V, N_CAR) after it, as are the next two; those who enter are written.
         status: (B, V).
         legs: (B, V).
         left: (B, 1 or 2, X, M, M), written.
@@ -247,6 +265,7 @@ def judge(
         emergency: (B, V).
         reward: (B, V) zeros, written.
         cost: (B, V) zeros, written.
+        team_reward: (B,), written.
     """
     leg, stretch, zone, where, segment = roads.leg, roads.stretch, roads.zone, roads.where, roads.segment
     n = status.shape[1]
@@ -266,3 +285,5 @@ def judge(
         watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals)
         for i in range(prices.n_agents):
             totals[b, LONGEST_WAIT] = max(totals[b, LONGEST_WAIT], car[b, i, STOOD])
+    admit(traffic, roads, car, status, legs, route, step)
+    pay_team(prices, car, status, step, emergency, reward, team_reward)

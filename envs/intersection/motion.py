@@ -151,17 +151,24 @@ def drive(segment, length, n_legs, leg, profile, car, status, legs, route, step,
 
 
 @kernel
+def _is_in_way(where, zone, car, p, b, i, j, entry_speed, spot):
+    """Whether i, at the beginning of route p, could not stay behind j if that braked as hard as it can."""
+    far = ahead(where, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
+    if far == ABSENT:
+        return False
+    v = car[b, j, SPEED]
+    stopping = (entry_speed * entry_speed - v * v) / (2.0 * DECELERATION) + CONTROL_STEP * entry_speed
+    return far < LENGTH + MARGIN + max(stopping, 0.0)
+
+
+@kernel
 def _has_room(where, zone, leg, stretch, car, route, b, i, entry_speed, spot):
-    """Whether the entry is free: room to stay behind the last car even if it brakes as hard as it can."""
+    """Whether the entry is free: no car is in the way of i."""
     p = route[b, i]
     locate_one(leg, stretch, p, 0, -1e-3, spot, i)
     free = True
     for j in range(len(spot)):
-        far = ahead(where, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
-        if far > ABSENT:
-            v = car[b, j, SPEED]
-            stopping = (entry_speed * entry_speed - v * v) / (2.0 * DECELERATION) + CONTROL_STEP * entry_speed
-            free &= far >= LENGTH + MARGIN + max(stopping, 0.0)
+        free &= not _is_in_way(where, zone, car, p, b, i, j, entry_speed, spot)
     spot[i, 0] = -1.0  # not on the road yet
     return free
 
@@ -208,9 +215,10 @@ def enter(traffic, where, zone, leg, stretch, car, status, legs, route, step):
             if status[b, i] == PENDING and (best < 0 or car[b, i, DUE] < car[b, best, DUE]):
                 best = i
         if best >= 0:
-            for j in range(n_agents, n):  # only a scripted car can be in its way: it turns off
-                free = _has_room(where, zone, leg, stretch, car, route, b, best, traffic.entry_speed, spot)
-                if status[b, j] == DRIVING and not free:
+            p = route[b, best]
+            locate_one(leg, stretch, p, 0, -1e-3, spot, best)
+            for j in range(n_agents, n):  # only scripted cars can be in its way: those that are turn off
+                if status[b, j] == DRIVING and _is_in_way(where, zone, car, p, b, best, j, traffic.entry_speed, spot):
                     status[b, j], spot[j, 0] = ARRIVED, -1.0
                     car[b, j, FINISHED] = clock
             car[b, best, DUE] = min(car[b, best, DUE], clock)

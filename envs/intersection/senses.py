@@ -71,6 +71,7 @@ class Senses(NamedTuple):
     n_conflicts: int
     sensing_range: float
     comm_range: float
+    silent: bool  # nobody is heard: scripted cars cannot be, so whoever is not would be known for one
     intent: int
     speed_limit: float
     max_steps: int
@@ -88,6 +89,7 @@ def senses_of(config: Config, roads: Roads) -> Senses:
         n_conflicts=config.n_conflicts,
         sensing_range=float(config.sensing_range),
         comm_range=float(config.comm_range),
+        silent=config.n_liars > 0,
         intent={"none": UNKNOWN, "shared": SHARED, "declared": DECLARED}[config.intent],
         speed_limit=float(config.speed_limit),
         max_steps=config.max_steps,
@@ -264,7 +266,8 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
         emergency: (B, V).
         step: (B,).
         obs: (B, N, O) float32 zeros, written; those of who is not on the road stay zero.
-        adjacency: (B, N, N) False, written: in range, with a zone to share ahead of both as far as i knows.
+        adjacency: (B, N, N) False, written: in range, with a zone to share ahead of both as far as i knows; all
+            remain False where there are scripted cars.
         overview: (B, S) float32 zeros, written.
     """
     length, n_legs, profile, leg, stretch = roads.length, roads.n_legs, roads.profile, roads.leg, roads.stretch
@@ -294,7 +297,8 @@ def sense(senses, roads, car, status, legs, route, emergency, step, obs, adjacen
                 its = expected(zone, spot, i, j, told)
                 if its < 0:
                     continue
-                adjacency[b, i, j] = far <= hearing and j < senses.n_agents
+                if not senses.silent:  # then all cars are agents
+                    adjacency[b, i, j] = far <= hearing
                 if far > seeing:
                     continue
                 to_zone = zone[its, int(spot[i, WAY]), ENTER] - spot[j, REST]

@@ -11,6 +11,8 @@ CONTROL_STEP = 5.0
 """Between two decisions [s]."""
 SUBSTEP = 1.0
 """Of integration [s]."""
+MOST_VEHICLES = 5_000_000
+"""In a world's schedule: 24 bytes each to draw and to keep, 120 MB."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,13 @@ class Config:
         if self.n_blackouts > self.rows * self.columns:
             raise ValueError(
                 f"n_blackouts={self.n_blackouts} is more than the {self.rows * self.columns} signals: lower it"
+            )
+        busiest = self.flow / 3600.0 * self.max_steps * CONTROL_STEP * (1.0 + self.imbalance)
+        vehicles = 2 * (self.rows + self.columns) * busiest
+        if vehicles > MOST_VEHICLES:
+            raise ValueError(
+                f"flow={self.flow!r} over max_steps={self.max_steps} may bring {vehicles:,.0f} vehicles to the entries "
+                f"of a world, where {MOST_VEHICLES:,} fit: lower flow, max_steps, rows or columns"
             )
 
 

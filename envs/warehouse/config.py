@@ -7,6 +7,10 @@ from typing import Literal
 
 from ..fields import check_fields
 from . import layout as maps
+from .physics import CONTROL_STEP
+
+MOST_ORDERS = 2_000_000
+"""In a world's schedule: 50 bytes each to draw and to keep, 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class Config:
             raise ValueError(
                 f"n_robots={self.n_robots} do not fit layout {self.layout.splitlines()[0]!r}: it has {room} floor "
                 f"cells, room for at most {room // 2} robots; take fewer or a larger layout"
+            )
+        orders = self.backlog + self.orders_per_hour / 3600.0 * self.max_steps * CONTROL_STEP
+        if orders > MOST_ORDERS:
+            raise ValueError(
+                f"orders_per_hour={self.orders_per_hour!r} over max_steps={self.max_steps} brings {orders:,.0f} orders "
+                f"to a world, where {MOST_ORDERS:,} fit: lower orders_per_hour or max_steps"
             )
         if self.battery and not layout.n_chargers:
             raise ValueError(f"battery=True needs a charger C on the map; layout {self.layout!r} has none")
