@@ -127,11 +127,16 @@ class Foreign:
         return 8 if len(self.layout.observations.space.shape or ()) == 3 else 32
 
     def vector(
-        self, n_worlds: int = 64, *, stagger: bool = False, notify: Callable[[str], None] | None = None
+        self,
+        n_worlds: int = 64,
+        *,
+        stagger: bool = False,
+        notify: Callable[[str], None] | None = None,
+        said: set[str] | None = None,
     ) -> ForeignVector:
         """Worlds of it; see `ForeignVector`."""
-        workers = self.recipe.options.n_workers
-        return ForeignVector(self.recipe, self.layout, self.name, n_worlds, workers, stagger=stagger, notify=notify)
+        workers, like = self.recipe.options.n_workers, {"stagger": stagger, "notify": notify, "said": said}
+        return ForeignVector(self.recipe, self.layout, self.name, n_worlds, workers, **like)
 
     def maker(self) -> Callable[..., ForeignVector]:
         """`vector`, but worlds that are not staggered, which are for evaluation, are made once for each number of them.
@@ -139,12 +144,13 @@ class Foreign:
         Starting processes takes a second; whoever evaluates resets the worlds anyway.
         """
         kept: dict[int, ForeignVector] = {}
+        said: set[str] = set()
 
         def make(n_worlds: int, *, stagger: bool = False) -> ForeignVector:
             if stagger:
-                return self.vector(n_worlds, stagger=True)
+                return self.vector(n_worlds, stagger=True, said=said)
             if n_worlds not in kept:
-                kept[n_worlds] = self.vector(n_worlds)
+                kept[n_worlds] = self.vector(n_worlds, said=said)
             return kept[n_worlds]
 
         return make

@@ -76,6 +76,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         self.env = env
         self.metadata = dict(env.metadata)
         self.render_mode = env.render_mode
+        self.spec = env.spec
         self.possible_agents = [f"agent_{i}" for i in range(len(env.action_space))]
         self.agents: list[str] = []
         self._seen = dict(zip(self.possible_agents, env.observation_space.spaces, strict=True))
@@ -183,15 +184,13 @@ class Copies(ParallelEnv[str, Any, Any]):
 
     def step(self, actions: dict[str, Any]) -> Any:
         """Steps the copies whose agents act."""
-        observations, rewards, terminations, truncations, infos = {}, {}, {}, {}, {}
-        for agent in self.agents:
-            (
-                observations[agent],
-                rewards[agent],
-                terminations[agent],
-                truncations[agent],
-                infos[agent],
-            ) = self.envs[agent].step(actions[agent])
+        return self.tell([self.envs[agent].step(actions[agent]) for agent in self.agents])
+
+    def tell(self, came: Sequence[tuple[Any, Any, Any, Any, Any]]) -> Any:
+        """What their copies returned to those who act, in the order of `agents`, as PettingZoo shows it."""
+        observations, rewards, terminations, truncations, infos = (
+            dict(zip(self.agents, column, strict=True)) for column in zip(*came, strict=True)
+        )
         self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
         return observations, rewards, terminations, truncations, infos
 

@@ -93,6 +93,10 @@ class Observations:
             )
         row[:size] = flat.reshape(-1)
 
+    def shape_of(self, agent: int) -> tuple[int, ...] | None:
+        """The shape of an observation that is written as it is; None where it goes through a dict or `flatten`."""
+        return self._spaces[agent].shape if self._boxes[agent] and not self._masked[agent] else None
+
     def mask(self, agent: int, observation: Any) -> Any:
         """The action mask inside an observation, None where there is none."""
         return observation[MASK] if self._masked[agent] else None
@@ -138,6 +142,13 @@ class Actions:
         if min(counts) < max(counts):
             self.own = np.arange(max(counts)) < np.array(counts)[:, None]
         self._counts = counts
+
+    @property
+    def simple(self) -> list[tuple[int, int]] | None:
+        """(N,) first choice and number of choices, where all agents have a `Discrete`; otherwise None."""
+        if not all(isinstance(space, Discrete) for space in self._spaces):
+            return None
+        return [(int(space.start), int(space.n)) for space in self._spaces]  # pyright: ignore[reportAttributeAccessIssue]
 
     def decode(self, agent: int, action: Any) -> Any:
         """The action in the agent's own space.

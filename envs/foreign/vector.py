@@ -8,10 +8,11 @@ two cores); with a worker on every core, as by default, it would take from stepp
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from ..core import Array, Step
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
+from .tellings import ABSENT, MetricNames, News
 from .workers import Here, PictureError, Workers, usable_cores
 
 FORMAT = 1  # of state_dict
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    with contextlib.suppress(OSError, ValueError):  # a screen that is gone, or knows no such letters, ends no run
+        sys.stderr.write(text + "\n")
 
 
 class ForeignVector:
@@ -49,7 +52,9 @@ class ForeignVector:
         stagger: Spreads the phases of the episodes where the time limit is known: the first episode of world w is
             truncated after about (w + 1) / B of it, so that later not all worlds reset in the same step. These first
             episodes are never counted in `full_episodes`.
-        notify: Told when a worker died and was started again; None writes to stderr.
+        notify: Told, once each, when a worker died and was started again, when a metric came late and how an end was
+            read; None writes to stderr.
+        said: What was told already; shared by all vectors of a run.
 
     Raises:
         ValueError: A number is not allowed.
@@ -70,6 +75,7 @@ class ForeignVector:
         *,
         stagger: bool = False,
         notify: Callable[[str], None] | None = None,
+        said: set[str] | None = None,
     ) -> None:
         for what, number, least in (("n_worlds", n_worlds, 1), ("n_workers", n_workers, 0)):
             if number is None:
@@ -104,12 +110,20 @@ class ForeignVector:
         weakref.finalize(self, os.close, descriptor)
         memory = mapped(descriptor, size_of(layout, self.n_worlds))
         self._board = board_in(memory, layout, self.n_worlds)
+        self._metrics = MetricNames(layout.metrics)
+        self._said = set() if said is None else said
+        self._notify = notify or _to_stderr
+        board, listener = self._board, weakref.WeakMethod(self._hear)  # the crew must not keep this object alive
+
+        def hear(rows: Sequence[int], news: News | None) -> None:
+            if (method := listener()) is not None:
+                method(rows, news)
+
         self._crew: Here | Workers
         if self.n_workers:
-            say = notify or _to_stderr
-            self._crew = Workers(build, layout, self._board, descriptor, self.n_workers, say)
+            self._crew = Workers(build, layout, board, descriptor, self.n_workers, self._notify, hear)
         else:
-            self._crew = Here(build, layout, self._board)
+            self._crew = Here(build, layout, board, hear)
         self._close = weakref.finalize(self, self._crew.close)  # also when the interpreter exits
 
     def reset(self, seed: int) -> Step:
@@ -211,7 +225,11 @@ class ForeignVector:
             if state.get(key) != expected:
                 raise ValueError(f"saved {key} is {state.get(key)!r}, here it is {expected!r}; load it where it fits")
         like = Step(**self._moment(self._board.next), **self._nothing())
-        loaded = Step(**restored(state["step"], like._asdict(), "step"))
+        saved = dict(state["step"])
+        told = saved.pop("metrics")  # a run may have met more of them than are known here, or fewer
+        self._metrics.remember(told)
+        fields = restored(saved, {k: v for k, v in like._asdict().items() if k != "metrics"}, "step")
+        loaded = Step(**fields, metrics=self._metrics.complete(told, self.n_worlds))
         self._seed = int(state["seed"])
         self._board.episode[:] = np.asarray(state["episode"]) + 1
         self._begin()
@@ -223,6 +241,14 @@ class ForeignVector:
         """Ends the workers; also done when the object is forgotten and when the interpreter exits."""
         self._close()
         self._step = None
+
+    def _hear(self, rows: Sequence[int], news: News | None) -> None:
+        """Takes in what the process that has these rows told; None: it began anew."""
+        self._metrics.assign(rows, news.metrics if news else None)
+        for what, line in news.lines.items() if news else ():
+            if what not in self._said:  # each process says it of its own worlds
+                self._said.add(what)
+                self._notify(f"{self.name}: {line}")
 
     def _running(self) -> Step:
         if self._step is None:
@@ -256,7 +282,7 @@ class ForeignVector:
             "alive": alive,
             "adjacency": hears & alive[:, :, None] & alive[:, None, :],
             "action_mask": frame.mask.copy() if self._layout.masks else None,
-            "metrics": {name: frame.metrics[:, i].copy() for i, name in enumerate(self._layout.metrics)},
+            "metrics": self._metrics.read(frame.metrics),
         }
 
     def _nothing(self) -> dict[str, Any]:
@@ -290,8 +316,8 @@ def _put(step: Step, rows: Array, new: Step) -> Step:
     def put(value: Any, other: Any) -> Any:
         if value is None:
             return None
-        if isinstance(value, dict):
-            return {key: put(part, other[key]) for key, part in value.items()}
+        if isinstance(value, dict):  # of metrics, of which `new` may not know all
+            return {key: put(part, other.get(key, np.full_like(part, ABSENT))) for key, part in value.items()}
         value = value.copy()
         value[rows] = other[rows]
         return value

@@ -1,0 +1,111 @@
+"""The worlds of one process: built, stepped in turn, checked together, closed.
+
+Axes: B worlds, of which W are here, N agents, O observation, A actions.
+
+What costs a numpy call a world is done once for all of them: flags are cleared, actions read, rewards written and
+numbers checked for NaN and infinity. A block is W rows of the board beside each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gymnasium.spaces import Box
+
+from ..core import Array
+from .board import Board
+from .copies import WorldOfCopies
+from .layout import Layout
+from .parallel import Copies
+from .refusals import all_finite
+from .tellings import News, Tellings
+from .world import World
+
+
+class Block:
+    """Worlds beside each other.
+
+    Args:
+        build: Makes one environment.
+        layout: What they show.
+        board: Where their rows are.
+        rows: (W,) which are theirs.
+    """
+
+    def __init__(self, build: Callable[[], Any], layout: Layout, board: Board, rows: Sequence[int]) -> None:
+        self.worlds: list[World] = []
+        self._first, part = rows[0], slice(rows[0], rows[-1] + 1)
+        self._tellings = Tellings(layout.metrics, (board.final.metrics[part], board.next.metrics[part]))
+        self._steers = isinstance(layout.actions.space, Box)
+        self._action = board.action[part]  # (W, N) or (W, N, A)
+        self._reward, self._team_reward, self._cost = board.reward[part], board.team_reward[part], board.cost[part]
+        self._flags = board.terminated[part], board.truncated[part], board.ended[part], board.whole[part]
+        self._finite = [  # flat views of what must be finite after a step
+            array.reshape(-1)
+            for array in (board.final.obs[part], board.final.state[part], self._reward, self._cost, self._team_reward)
+            if array.size
+        ]
+        self._at: World | None = None  # which is at work
+        self._over = False  # whether its last episode is meant
+        try:
+            for row in rows:
+                env = build()
+                kind = WorldOfCopies if isinstance(env, Copies) else World
+                self.worlds.append(kind(env, layout, board, row, self._tellings))
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(self, seed: int) -> None:
+        """Begins the episodes that the board names."""
+        self._over = False
+        for world in self.worlds:
+            self._at = world
+            world.reset(seed)
+
+    def step(self) -> None:
+        """Does what the board says; worlds that end begin anew.
+
+        Raises:
+            RefusedError: An environment returned what cannot be used.
+        """
+        self._over = False
+        for flag in self._flags:
+            flag[...] = False
+        self._cost[...] = 0.0
+        actions = self._action if self._steers else self._action.tolist()
+        for world, action in zip(self.worlds, actions, strict=True):
+            self._at = world
+            world.step(action)
+        self._reward[...] = [world.reward for world in self.worlds]
+        self._team_reward[...] = [world.team_reward for world in self.worlds]
+        for numbers in self._finite:
+            if not all_finite(numbers):
+                for world in self.worlds:
+                    self._at, self._over = world, world.ended_just_now()
+                    world.refuse_infinite()
+        self._over = False
+
+    def where(self) -> str:
+        """The moment at which an exception came, for messages."""
+        return "when it was built" if self._at is None else "in " + self._at.where(ended=self._over)
+
+    def news(self) -> News | None:
+        """What the worlds told since the last call."""
+        return self._tellings.news()
+
+    def render(self, row: int) -> Array | str:
+        """The picture of a world, or what went wrong as text: foreign code may raise anything, and it is no fault."""
+        try:
+            return self.worlds[row - self._first].render()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    def close(self) -> None:
+        """Closes all environments, whatever any of them says to that; again does nothing."""
+        worlds, self.worlds = self.worlds, []
+        for world in worlds:
+            with contextlib.suppress(Exception, SystemExit):
+                world.env.close()
