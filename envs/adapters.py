@@ -25,9 +25,9 @@ from .foreign.find import is_foreign
 from .foreign.layout import Layout, probe
 from .foreign.parallel import as_parallel
 from .foreign.pictures import Pictures, is_picture
+from .foreign.seeds import episode_seed
 from .foreign.vector import ForeignVector
 from .foreign.workers import ForeignError, PictureError, WorkerError, elsewhere, usable_cores
-from .foreign.world import episode_seed
 
 __all__ = [
     "RESERVED",

@@ -13,8 +13,8 @@ from gymnasium.spaces import Box, Discrete, Graph
 from envs import adapters
 from envs.core import Step
 from envs.foreign.parallel import Copies
+from envs.foreign.seeds import episode_seed
 from envs.foreign.vector import ForeignVector
-from envs.foreign.world import episode_seed
 from envs.parallel import ParallelView
 
 

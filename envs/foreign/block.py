@@ -16,7 +16,7 @@ from gymnasium.spaces import Box
 
 from ..core import Array
 from .board import Board
-from .copies import WorldOfCopies
+from .copies import WorldOfCopies, WorldOfOne
 from .layout import Layout
 from .parallel import Copies
 from .refusals import all_finite
@@ -42,17 +42,16 @@ class Block:
         self._action = board.action[part]  # (W, N) or (W, N, A)
         self._reward, self._team_reward, self._cost = board.reward[part], board.team_reward[part], board.cost[part]
         self._flags = board.terminated[part], board.truncated[part], board.ended[part], board.whole[part]
-        self._finite = [  # flat views of what must be finite after a step
-            array.reshape(-1)
-            for array in (board.final.obs[part], board.final.state[part], self._reward, self._cost, self._team_reward)
-            if array.size
-        ]
+        # Flat views of what must be finite: what steps bring, and beginnings.
+        brought = board.final.obs, board.final.state, board.reward, board.cost, board.team_reward
+        begun = board.next.obs, board.next.state
+        self._brought, self._begun = ([a[part].reshape(-1) for a in some if a.size] for some in (brought, begun))
         self._at: World | None = None  # which is at work
         self._over = False  # whether its last episode is meant
         try:
             for row in rows:
                 env = build()
-                kind = WorldOfCopies if isinstance(env, Copies) else World
+                kind = _kind(env)
                 self.worlds.append(kind(env, layout, board, row, self._tellings))
         except BaseException:
             self.close()
@@ -64,6 +63,7 @@ class Block:
         for world in self.worlds:
             self._at = world
             world.reset(seed)
+        self._refuse_infinite(begun=True)
 
     def step(self) -> None:
         """Does what the board says; worlds that end begin anew.
@@ -81,12 +81,15 @@ class Block:
             world.step(action)
         self._reward[...] = [world.reward for world in self.worlds]
         self._team_reward[...] = [world.team_reward for world in self.worlds]
-        for numbers in self._finite:
-            if not all_finite(numbers):
-                for world in self.worlds:
-                    self._at, self._over = world, world.ended_just_now()
-                    world.refuse_infinite()
-        self._over = False
+        self._refuse_infinite(begun=False)
+        self._refuse_infinite(begun=True)
+
+    def _refuse_infinite(self, *, begun: bool) -> None:
+        if all(all_finite(numbers) for numbers in (self._begun if begun else self._brought)):
+            return
+        for world in self.worlds:
+            self._at, self._over = world, not begun and world.ended_just_now()
+            world.refuse_infinite(begun=begun)
 
     def where(self) -> str:
         """The moment at which an exception came, for messages."""
@@ -109,3 +112,9 @@ class Block:
         for world in worlds:
             with contextlib.suppress(Exception, SystemExit):
                 world.env.close()
+
+
+def _kind(env: Any) -> type[World]:
+    if isinstance(env, Copies):
+        return WorldOfOne if len(env.envs) == 1 else WorldOfCopies
+    return World

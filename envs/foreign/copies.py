@@ -1,11 +1,14 @@
-"""A world of `Copies`: stepped without dictionaries as long as no copy ends or tells more than what it sees.
+"""Worlds of `Copies`: stepped without dictionaries as long as nothing unusual comes.
 
 Axes: N agents.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from .parallel import Copies
 from .refusals import number_of
@@ -38,5 +41,60 @@ class WorldOfCopies(World):
         for (key, i), (observation, paid, *_) in zip(self._acting, came, strict=True):
             reward[i] = paid if isinstance(paid, (float, int)) else number_of(paid, "reward of agent", key)
             self._write(i, observation)
+        if not self._clean:
+            self._final.alive[:], self._clean = self._alive, True
         self._shown = self._final
         self.reward, self.team_reward = reward, sum(reward)
+
+
+class WorldOfOne(WorldOfCopies):
+    """Steps one copy, whose end is the world's; what tells more, or meets a limit, goes the way of all worlds."""
+
+    def __init__(self, env: Copies, *rest: Any) -> None:
+        super().__init__(env, *rest)
+        self._step, self._key = self._envs[0].step, self.layout.keys[0]
+        self._target = None if self.layout.masks else self._targets[0]
+        self._shape = None if self._target is None else self._target.shape
+        self._limit = self.layout.limit_found or math.inf
+        self._metrics = self._tellings.columns
+        self._first, self._count = self._simple[0] if self._simple else (0, 0)
+
+    def step(self, action: Any) -> None:
+        """See `World.step`."""
+        chosen = action[0]
+        own = self._first + chosen if self._count and 0 <= chosen < self._count else self._own(0, chosen)
+        came = self._step(own)
+        observation, paid, dies, stops, info = came
+        elapsed, target = self._elapsed + 1, self._target
+        if (
+            info
+            or self._metrics
+            or target is None
+            or type(observation) is not np.ndarray
+            or observation.shape != self._shape
+            or elapsed >= self._halt
+            or elapsed >= self._limit
+        ):
+            self._take(*self._copies.tell([came]))
+            return
+        self._elapsed = elapsed
+        if not isinstance(paid, (float, int)):
+            paid = number_of(paid, "reward of agent", self._key)
+        self.reward, self.team_reward = [paid], paid
+        target[...] = observation
+        if dies or stops:
+            self._end(dies=bool(dies))
+        else:
+            if not self._clean:
+                self._final.alive[0], self._clean = True, True
+            self._shown = self._final
+
+    def _end(self, *, dies: bool) -> None:
+        board, w = self._board, self.index
+        board.terminated[w, 0], board.truncated[w], board.ended[w], board.whole[w] = dies, not dies, True, not self._cut
+        self._final.alive[0] = not dies
+        if dies:
+            self._final.obs[0] = 0.0
+        self._ended = self._episode, self._elapsed
+        board.episode[w] += 1
+        self._begin()

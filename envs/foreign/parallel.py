@@ -18,6 +18,7 @@ from gymnasium.spaces import Space, Tuple
 from pettingzoo.utils.conversions import aec_to_parallel
 from pettingzoo.utils.env import AECEnv, ParallelEnv
 
+from .seeds import copy_seed
 from .spaces import MASK, idle_action
 
 
@@ -178,7 +179,7 @@ class Copies(ParallelEnv[str, Any, Any]):
         self.agents = self.possible_agents[:]
         observations, infos = {}, {}
         for i, (agent, env) in enumerate(self.envs.items()):
-            own = None if seed is None else int(np.random.SeedSequence([seed, i]).generate_state(1)[0] >> 1)
+            own = None if seed is None else copy_seed(seed, i)
             observations[agent], infos[agent] = env.reset(seed=own, options=options)
         return observations, infos
 

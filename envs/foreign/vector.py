@@ -102,6 +102,7 @@ class ForeignVector:
         self.full_episodes: Array = np.zeros(self.n_worlds, bool)
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger` or a restart."""
         self._layout = layout
+        self._others: Array = ~np.eye(len(layout.agents), dtype=bool)  # (N, N), where everybody hears everybody else
         self._seed = 0
         self._step: Step | None = None
         self._loaded = False  # the next step truncates what was running when the state was saved
@@ -174,19 +175,18 @@ class ForeignVector:
             truncated=board.truncated.copy(),
             counterfactual=None,
         )
-        ended = board.ended.copy()
+        ended = board.ended
         self.full_episodes = board.whole.copy()
         if lost:  # all that is known of their last moment is the one before
             rows = np.array(lost)
             ended[rows], self.full_episodes[rows] = True, False
             final = _put(final, rows, _cut_off(last))
         self._step = final
-        if ended.any():
-            fresh = Step(**self._moment(board.next), **self._nothing())
-            rows = np.flatnonzero(ended)
-            self._step = fresh if rows.size == self.n_worlds else _put(final, rows, fresh)
-        left = last.alive & ~final.alive & ~final.terminated & ~ended[:, None]  # (B, N)
-        if left.any():
+        rows = np.flatnonzero(ended)
+        if rows.size:
+            self._step = self._begun(final, rows)
+        left = last.alive & ~final.alive & ~final.terminated  # (B, N)
+        if left.any() and (left := left & ~ended[:, None]).any():
             self._step = self._step._replace(obs=np.where(left[:, :, None], np.float32(0), self._step.obs))
         return final, self._step
 
@@ -272,10 +272,37 @@ class ForeignVector:
         self._step = Step(**self._moment(self._board.next), **self._nothing())
         return _cut_off(last), self._step
 
+    def _begun(self, final: Step, rows: Array) -> Step:
+        """`final`, but the worlds in `rows` are at the beginning of their next episodes, which brought nothing yet."""
+        board = self._board.next
+
+        def put(value: Array, other: Any) -> Array:
+            value = value.copy()
+            value[rows] = other
+            return value
+
+        alive = put(final.alive, board.alive[rows])
+        near = put(final.adjacency, board.near[rows]) if self._layout.neighbors else self._others
+        fresh = self._metrics.read(board.metrics)
+        return Step(
+            obs=put(final.obs, board.obs[rows]),
+            state=put(final.state, board.state[rows]),
+            alive=alive,
+            adjacency=near & alive[:, :, None] & alive[:, None, :],
+            action_mask=None if final.action_mask is None else put(final.action_mask, board.mask[rows]),
+            reward=put(final.reward, 0.0),
+            team_reward=put(final.team_reward, 0.0),
+            cost=put(final.cost, 0.0),
+            terminated=put(final.terminated, False),
+            truncated=put(final.truncated, False),
+            counterfactual=None,
+            metrics={name: put(told, fresh[name][rows]) for name, told in final.metrics.items()},
+        )
+
     def _moment(self, frame: Frame) -> dict[str, Any]:
         """A frame as fields of a `Step`, copied: the workers write into it again."""
         alive = frame.alive.copy()
-        hears = frame.near if self._layout.neighbors else ~np.eye(len(self.agents), dtype=bool)
+        hears = frame.near if self._layout.neighbors else self._others
         return {
             "obs": frame.obs.copy(),
             "state": frame.state.copy(),

@@ -34,17 +34,13 @@ from pettingzoo.utils.env import ParallelEnv
 from ..core import Array
 from .board import Board, Frame
 from .layout import Layout
-from .refusals import RefusedError, all_finite, number_of, refuse_infinite, unknown_agent, unpaid, unseen
+from .refusals import RefusedError, number_of, refuse_infinite, unknown_agent, unpaid, unseen
+from .seeds import episode_seed
 from .spaces import MASK
 from .tellings import ABSENT, Tellings, numbers
 
 EVERYBODY = "__all__"
 """A key beside the agents in which some environments say that the episode is over for all."""
-
-
-def episode_seed(seed: int, world: int, episode: int) -> int:
-    """What world w's e-th episode is reset with: below 2^31, for some environments hand it to C."""
-    return int(np.random.SeedSequence([seed, world, episode]).generate_state(1)[0] >> 1)
 
 
 class World:
@@ -83,8 +79,9 @@ class World:
         self._gone = [False] * n
         self._called: list[Any] | None = None  # who was in `env.agents` when it was looked at last
         self._acting: list[tuple[Any, int]] = []  # they, with their rows
-        self._settled = False  # whether they are all alive, and the other rows of `final` are clean
-        self._limit_kills: bool | None = None  # whether the environment reports its time limit as death, once it is known
+        self._settled = False  # whether it is they who are alive, and the rows of all others are clean in `final`
+        self._clean = False  # whether `final.alive` says so
+        self._limit_kills: bool | None = None  # whether it calls its time limit death, once that is known
         self._seed = self._episode = self._elapsed = 0
         self._ended = 0, 0  # episode and steps of the last one that ended
         self._cut = 0  # steps after which this episode is cut short; 0 for never
@@ -97,7 +94,8 @@ class World:
 
     def step(self, action: Any) -> None:
         """Does it, and begins the next episode if this one ended; `action` is (N,) or (N, A)."""
-        self._call()
+        if not self._settled:
+            self._call()
         self._take(*self.env.step({key: self._own(i, action[i]) for key, i in self._acting}))
 
     def _take(self, observations: Any, rewards: Any, terminations: Any, truncations: Any, infos: Any) -> None:
@@ -161,9 +159,12 @@ class World:
                 raise unpaid(key, rewards)
             paid = rewards[key]
             reward[i] = paid if isinstance(paid, (float, int)) else number_of(paid, "reward of agent", key)
-            if key not in observations:
+            seen = observations.get(key)
+            if seen is None:
                 raise unseen(key)
-            self._write(i, observations[key])
+            self._write(i, seen)
+        if not self._clean:
+            frame.alive[:], self._clean = self._alive, True
         self._shown = frame
         self.reward = reward
         self.team_reward = self._told(infos, reward) if any(infos.values()) else sum(reward)
@@ -227,8 +228,8 @@ class World:
         final_alive = stopped if truncated else alive
         shown = [a or b for a, b in zip(final_alive, left, strict=True)]
         self._show(self._final, observations, infos, final_alive, shown, there)
-        self._settled = alive == before and not ended and sum(alive) == len(there)
-        self._alive = alive
+        self._settled = alive == before and sum(alive) == len(there) and list(self.env.agents) == self._called
+        self._alive, self._clean = alive, True
         if ended:
             self._ended = self._episode, self._elapsed
             board.episode[w] += 1
@@ -260,27 +261,24 @@ class World:
         self._elapsed, self._episode, self._cut = 0, int(self._board.episode[self.index]), cut
         self._halt = min(limit or math.inf, cut or math.inf)
         observations, infos = self.env.reset(seed=episode_seed(self._seed, self.index, self._episode))
-        there = {self._row(key) for key in self.env.agents}
-        if not there:
+        self._call()
+        if not self._acting:
             raise RefusedError("after reset() there is no agent; an episode needs at least one")
-        self._called, self._settled = None, False
-        self._alive = [i in there for i in range(len(self._rows))]
-        self._gone = [False] * len(self._rows)
+        n, there = len(self._rows), {i for _, i in self._acting}
+        self._alive = [i in there for i in range(n)]
+        self._gone = [False] * n
+        self._settled, self._clean = len(there) == n, False
         self._show(self._next, observations, infos, self._alive, self._alive, there)
-        if not all_finite(self._next.obs.reshape(-1)) or not all_finite(self._next.state):
-            self._refuse_infinite(self._next)
 
-    def refuse_infinite(self) -> None:
-        """Raises `RefusedError` for NaN and infinity in what the last step brought."""
-        board, w, keys = self._board, self.index, self.layout.keys
-        self._refuse_infinite(self._final)
-        refuse_infinite(board.reward[w], "reward", keys)
-        refuse_infinite(board.cost[w], "cost", keys)
-        refuse_infinite(board.team_reward[w], "team_reward")
-
-    def _refuse_infinite(self, frame: Frame) -> None:
-        refuse_infinite(frame.obs, "observation", self.layout.keys)
+    def refuse_infinite(self, *, begun: bool) -> None:
+        """Raises `RefusedError` for NaN and infinity in what the last step brought, or the beginning after it."""
+        frame, board, w, keys = self._next if begun else self._final, self._board, self.index, self.layout.keys
+        refuse_infinite(frame.obs, "observation", keys)
         refuse_infinite(frame.state, "state()")
+        if not begun:
+            refuse_infinite(board.reward[w], "reward", keys)
+            refuse_infinite(board.cost[w], "cost", keys)
+            refuse_infinite(board.team_reward[w], "team_reward")
 
     def ended_just_now(self) -> bool:
         """Whether the last step ended an episode and began another."""
