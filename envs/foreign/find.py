@@ -29,6 +29,8 @@ import pettingzoo
 from gymnasium.envs.registration import load_env_creator
 from pettingzoo.env_registry.exceptions import PettingZooRegistryError
 
+from . import registered
+
 REQUIRED = inspect.Parameter.empty
 """The default of a key that has none."""
 
@@ -187,8 +189,7 @@ def _of_gymnasium(name: str, rest: str) -> Constructor:
             raise ValueError(f"{name} cannot be imported: {' '.join(str(error).split())}") from error
     if keys is not None:
         keys = {**keys, "max_episode_steps": spec.max_episode_steps}
-    # Its checker warns of rewards in lists, and slows stepping.
-    return Constructor(name, partial(gymnasium.make, rest, disable_env_checker=True), keys, spec.kwargs)
+    return Constructor(name, partial(registered.make, rest), keys, spec.kwargs)
 
 
 def _parameters_of(module: ModuleType, attribute: str) -> dict[str, Any] | None:

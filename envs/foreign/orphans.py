@@ -18,6 +18,8 @@ from typing import Any
 
 PATIENCE = 5.0
 """Time a worker has to close its environments before it is killed [s]."""
+_orphaned = threading.Event()
+"""Whether the parent is gone. Its pipes close before its children get another parent, so `getppid` may lag behind."""
 _GLANCE = 1000
 """Between two looks at whose child we are, for a stdin that somebody else holds open [ms]."""
 
@@ -43,9 +45,9 @@ def stay_until_closed() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def end_for(parent: int, number: int | None = None) -> None:
-    """Ends this process after its worlds were closed: with its group where it is an orphan, else by the signal."""
-    if os.getppid() != parent:
+def end_as(orphan: bool, number: int | None = None) -> None:
+    """Ends this process after its worlds were closed: an orphan with its group, others by the signal that came."""
+    if orphan or _orphaned.is_set():
         end_group(os.getpid())
     if number is not None:
         signal.signal(number, signal.SIG_DFL)
@@ -72,6 +74,7 @@ def _watch(parent: int) -> None:
         else:
             continue
         break
+    _orphaned.set()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     end_group(os.getpid())

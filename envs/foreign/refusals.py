@@ -44,9 +44,9 @@ def unseen(key: Any) -> RefusedError:
     return RefusedError(f"there is no observation of agent {key!r}, which is among the environment's agents")
 
 
-def unknown_agent(key: Any, known: Iterable[Any], what: str = "") -> RefusedError:
+def unknown_agent(key: Any, known: Iterable[Any], where: str = "agents") -> RefusedError:
     """A name that no agent has."""
-    return RefusedError(f"{what}agent {key!r} is not among possible_agents: {list(known)}")
+    return RefusedError(f"{where} name {key!r}, which is not among possible_agents: {list(known)}")
 
 
 def all_finite(numbers: Array) -> bool:

@@ -202,6 +202,11 @@ class ForeignVector:
             raise PictureError(f"{self.name} gives no picture: {picture}")
         return picture
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Ids of the worker processes; () where there are none."""
+        return self._crew.processes
+
     def state_dict(self) -> dict[str, Any]:
         """Arrays and plain data: all that is ours. The environments' inner state is not in it."""
         step = self._running()

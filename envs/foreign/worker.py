@@ -16,7 +16,7 @@ import cloudpickle
 
 from .block import Block
 from .board import board_in, mapped, size_of
-from .orphans import Told, end_for, end_with, stay_until_closed
+from .orphans import Told, end_as, end_with, stay_until_closed
 from .protocol import GoneError, answer, ordered, receive, send, told_of
 
 
@@ -27,17 +27,17 @@ def main() -> None:
     connection, memory, parent = Connection(int(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
     sys.argv = sys.argv[:1]
     end_with(parent)
-    number = None
+    orphan, number = False, None
     try:
         if memory >= 0:
             serve(connection, memory)
         else:
             call(connection)
     except GoneError:
-        pass
+        orphan = True
     except Told:
         number = signal.SIGTERM
-    end_for(parent, number)
+    end_as(orphan, number)
 
 
 def call(connection: Connection) -> None:

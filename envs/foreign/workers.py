@@ -87,6 +87,11 @@ class Here:
         """The picture, or what went wrong as text."""
         return self._block.render(row)
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """None but this one."""
+        return ()
+
     def close(self) -> None:
         """Closes the environments; again does nothing."""
         self._block.close()
@@ -227,6 +232,11 @@ class Workers:
         worker = next(worker for worker in self._workers if row in worker.rows)
         worker.send(order("render", row))
         return self._receive(worker)
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Their ids."""
+        return tuple(worker.process.pid for worker in self._workers)
 
     def close(self) -> None:
         """Ends all processes; again does nothing."""

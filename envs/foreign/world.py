@@ -396,4 +396,4 @@ class World:
         for what, flags in (("terminations", terminations), ("truncations", truncations)):
             for name, flag in flags.items():
                 if flag and name not in self._rows and name != EVERYBODY:
-                    raise unknown_agent(name, self._rows, f"{what} name an ")
+                    raise unknown_agent(name, self._rows, what)
