@@ -4,10 +4,10 @@
     check_batch_env(make_env)                    pure functions of a batch of worlds
     check_vector(make_env)                       worlds with auto-reset
     check_parallel_env(make_parallel)            PettingZoo, AEC and SuperSuit
-
     check_foreign("my_project.worlds:Maze")      anybody's environment, as `envs.adapters` steps it: `foreign_checks`
 
-or `python -m coterie.envs.conformance warehouse tiny-2`, or with `my_project.worlds:Maze` in place of the two names. A failed check raises `AssertionError` and says what is wrong.
+or `python -m coterie.envs.conformance warehouse tiny-2`, or with `my_project.worlds:Maze` in place of the two names.
+A failed check raises `AssertionError` and says what is wrong.
 The single checks stand in `BATCH_CHECKS`, `VECTOR_CHECKS` and `PARALLEL_CHECKS` for test frameworks to list.
 All take a function that makes the environment, so that two of them can be compared.
 """

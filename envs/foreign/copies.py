@@ -12,6 +12,7 @@ import numpy as np
 
 from .parallel import Copies
 from .refusals import number_of
+from .seeds import copy_seed
 from .world import World
 
 
@@ -53,8 +54,12 @@ class WorldOfOne(WorldOfCopies):
     def __init__(self, env: Copies, *rest: Any) -> None:
         super().__init__(env, *rest)
         self._step, self._key = self._envs[0].step, self.layout.keys[0]
-        self._target = None if self.layout.masks else self._targets[0]
-        self._shape = None if self._target is None else self._target.shape
+        shape = None if self.layout.masks else self._shapes[0]
+        self._shape = shape  # of an observation that is written as it is; None where there is more to do
+        if shape is not None:
+            self._target, self._beginning = (
+                frame.obs[0, : math.prod(shape)].reshape(shape) for frame in (self._final, self._next)
+            )
         self._limit = self.layout.limit_found or math.inf
         self._metrics = self._tellings.columns
         self._first, self._count = self._simple[0] if self._simple else (0, 0)
@@ -65,11 +70,10 @@ class WorldOfOne(WorldOfCopies):
         own = self._first + chosen if self._count and 0 <= chosen < self._count else self._own(0, chosen)
         came = self._step(own)
         observation, paid, dies, stops, info = came
-        elapsed, target = self._elapsed + 1, self._target
+        elapsed = self._elapsed + 1
         if (
             info
             or self._metrics
-            or target is None
             or type(observation) is not np.ndarray
             or observation.shape != self._shape
             or elapsed >= self._halt
@@ -81,13 +85,30 @@ class WorldOfOne(WorldOfCopies):
         if not isinstance(paid, (float, int)):
             paid = number_of(paid, "reward of agent", self._key)
         self.reward, self.team_reward = [paid], paid
-        target[...] = observation
+        self._target[...] = observation
         if dies or stops:
             self._end(dies=bool(dies))
         else:
             if not self._clean:
                 self._final.alive[0], self._clean = True, True
             self._shown = self._final
+
+    def _begin(self, cut: int = 0) -> None:
+        seed = copy_seed(self._number_episode(cut), 0)
+        observation, info = self._envs[0].reset(seed=seed)
+        self._copies.agents = [self._key]
+        if (
+            info
+            or self._metrics
+            or type(observation) is not np.ndarray
+            or observation.shape != self._shape
+            or self._called is None
+        ):
+            self._started({self._key: observation}, {self._key: info})
+            return
+        self._beginning[...] = observation
+        self._next.alive[0] = True
+        self._alive, self._gone, self._settled, self._clean, self._shown = [True], [False], True, False, self._next
 
     def _end(self, *, dies: bool) -> None:
         board, w = self._board, self.index

@@ -257,10 +257,17 @@ class World:
 
     def _begin(self, cut: int = 0) -> None:
         """Begins the episode that the board names; `cut`: after how many steps it is cut short."""
+        self._started(*self.env.reset(seed=self._number_episode(cut)))
+
+    def _number_episode(self, cut: int) -> int:
+        """Counts from the beginning, and says by which seed it is reset."""
         limit = self.layout.time_limit
         self._elapsed, self._episode, self._cut = 0, int(self._board.episode[self.index]), cut
         self._halt = min(limit or math.inf, cut or math.inf)
-        observations, infos = self.env.reset(seed=episode_seed(self._seed, self.index, self._episode))
+        return episode_seed(self._seed, self.index, self._episode)
+
+    def _started(self, observations: Any, infos: Any) -> None:
+        """What `reset` led to."""
         self._call()
         if not self._acting:
             raise RefusedError("after reset() there is no agent; an episode needs at least one")
