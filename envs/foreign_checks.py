@@ -79,7 +79,7 @@ def check_leaves_nothing(foreign: Foreign) -> None:
         step = view.reset(0)
         view.step(random_actions(view, step, np.random.default_rng(0)))
         (worker,) = view.processes
-        started = _descendants(worker)
+        started = descendants(worker)
         if killed:
             os.kill(worker, signal.SIGKILL)
         view.close()
@@ -112,7 +112,7 @@ def _play(view: Any) -> Iterator[tuple[Step, Step]]:
         yield final, step
 
 
-def _descendants(pid: int) -> dict[int, str]:
+def descendants(pid: int) -> dict[int, str]:
     """Processes that this one started, and theirs, with their names."""
     children: dict[int, list[tuple[int, str]]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):

@@ -4,9 +4,13 @@
       -> ParallelEnv           `parallel`: AEC converted, list-style Gymnasium, copies of a single-agent one
       -> smaller pictures      `pictures`: SuperSuit reduces colours, resizes, scales and stacks what is an image
       -> Layout                `layout`: one environment is built and asked once what all of them show
-      -> rows                  `world`: dictionaries of one environment to rows of fixed shape, ends told apart
+      -> rows                  `world`: dictionaries of one environment to rows of fixed shape, ends told apart;
+                               `copies`: the same for single-agent ones, without dictionaries; `refusals`: what cannot
+                               be used; `tellings`: metrics that come late, and what the user is to be told once
+      -> Block                 `block`: the worlds of one process, with what is done for all of them at once
       -> Board                 `board`: the rows of all worlds, in memory that all processes share
-      -> processes             `workers` starts and restarts them, `worker` is what runs in one
+      -> processes             `workers` starts and restarts them, `worker` is what runs in one, `protocol` what goes
+                               over the pipe between them, `orphans` sees to it that nothing is left behind
       -> ForeignVector         `vector`: the `VectorEnv` of `algos.core`
 
 Nothing here knows an environment by name, except a short list of those that report their time limit as death

@@ -60,7 +60,7 @@ class WorldOfOne(WorldOfCopies):
             self._target, self._beginning = (
                 frame.obs[0, : math.prod(shape)].reshape(shape) for frame in (self._final, self._next)
             )
-        self._limit = self.layout.limit_found or math.inf
+        self._next_limit = math.inf
         self._metrics = self._tellings.columns
         self._first, self._count = self._simple[0] if self._simple else (0, 0)
 
@@ -76,13 +76,12 @@ class WorldOfOne(WorldOfCopies):
             or self._metrics
             or type(observation) is not np.ndarray
             or observation.shape != self._shape
-            or elapsed >= self._halt
-            or elapsed >= self._limit
+            or elapsed >= self._next_limit
         ):
             self._take(*self._copies.tell([came]))
             return
         self._elapsed = elapsed
-        if not isinstance(paid, (float, int)):
+        if type(paid) is not float and not isinstance(paid, (float, int)):
             paid = number_of(paid, "reward of agent", self._key)
         self.reward, self.team_reward = [paid], paid
         self._target[...] = observation
@@ -95,6 +94,7 @@ class WorldOfOne(WorldOfCopies):
 
     def _begin(self, cut: int = 0) -> None:
         seed = copy_seed(self._number_episode(cut), 0)
+        self._next_limit = min(self._halt, self.layout.limit_found or math.inf)
         observation, info = self._envs[0].reset(seed=seed)
         self._copies.agents = [self._key]
         if (

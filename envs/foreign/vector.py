@@ -233,6 +233,7 @@ class ForeignVector:
         saved = dict(state["step"])
         told = saved.pop("metrics")  # a run may have met more of them than are known here, or fewer
         self._metrics.remember(told)
+        self._said |= {f"metric {name}" for name in told}
         fields = restored(saved, {k: v for k, v in like._asdict().items() if k != "metrics"}, "step")
         loaded = Step(**fields, metrics=self._metrics.complete(told, self.n_worlds))
         self._seed = int(state["seed"])

@@ -203,11 +203,13 @@ class Workers:
         self._seed = 0
         self._owner = os.getpid()
         blocks = [block.tolist() for block in np.array_split(np.arange(len(board.episode)), n_workers)]
-        self._workers = [_Worker(n, rows, (*self._task, rows), memory) for n, rows in enumerate(blocks)]
+        self._workers: list[_Worker] = []
         try:
+            for number, rows in enumerate(blocks):
+                self._workers.append(_Worker(number, rows, (*self._task, rows), memory))
             for worker in self._workers:  # all are starting by now
                 self._receive(worker)
-        except WorkerError:
+        except BaseException:
             self.close()
             raise
 
