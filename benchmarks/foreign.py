@@ -42,7 +42,7 @@ Worlds = tuple[Callable[[], Any], Callable[[], None]]
 
 
 def gymnasiums(name: str, worlds: int, *, processes: bool) -> Worlds:
-    """Copies in one of Gymnasium's vector environments; as ours, they begin anew within the step that ends an episode."""
+    """Copies in one of Gymnasium's vector environments; as ours, they begin anew in the step that ends an episode."""
     kind: Any = gymnasium.vector.AsyncVectorEnv if processes else gymnasium.vector.SyncVectorEnv
     one = partial(gymnasium.make, name, disable_env_checker=True)
     env = kind([one] * worlds, autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP)
