@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import keyword
 import os
 import re
 import shlex
@@ -142,6 +143,8 @@ def train(argv: list[str]) -> int:
             if name is None:
                 raise UsageError(f"{option} is missing; allowed: {', '.join(allowed)}; --help shows every option")
     foreign = env_name is not None and adapters.is_foreign(env_name)
+    if env_name is not None and not foreign and env_name not in envs.ENVS and (hint := adapters.hint(env_name)):
+        raise UsageError(f"--env {env_name}: unknown environment; {hint}")
     env_names += [env_name] if env_name is not None and foreign else []
     env_name = options.one_of("--env", env_name or env_names[0], env_names, "environment")
     algo_name = options.one_of("--algo", algo_name or algo_names[0], algo_names, "algorithm")
@@ -316,6 +319,9 @@ def _foreign_options(name: str, argv: list[str]) -> Any:
     if not complete:  # the constructor does not name its keys: it will refuse them itself
         words = (word.split("=", 1)[0].removeprefix("--env.") for word in argv if word.startswith("--env."))
         keys = {word.replace("-", "_") for word in words}.difference(adapters.RESERVED)
+        for key in keys:
+            if not key.isidentifier() or keyword.iskeyword(key):
+                raise UsageError(f"--env.{key}: no constructor has a key of that name; it must be a name of Python's")
         texts = {**dict.fromkeys(sorted(keys), ""), **texts}
     return options.with_texts(adapters.Options, texts)
 

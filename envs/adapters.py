@@ -4,6 +4,7 @@
     envs.adapters.vector("sisl/pursuit_v5", n_worlds=64)                         an id of PettingZoo's registry
     envs.adapters.vector("gymnasium:LunarLander-v3", n_worlds=8, n_copies=8)     a population of learners on one task
     envs.adapters.vector("rware:rware-tiny-2ag-v2", n_worlds=64)                 a list-style Gymnasium environment
+    envs.adapters.vector("multigrid.envs:MultiGrid-Empty-8x8-v0", n_worlds=64)   dicts by agent in Gymnasium's clothes
     envs.adapters.vector("my_project.worlds:Maze", n_worlds=64)                  a class or function of yours
     envs.adapters.vector(Maze, n_worlds=64)                                      the same, from Python
 
@@ -14,13 +15,16 @@ What is done with what the environment shows stands in `envs.foreign` and docs/f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .foreign import find
+from .foreign import film, find, hints
+from .foreign.blame import is_ours, one_line, told
+from .foreign.closing import close
 from .foreign.find import is_foreign
 from .foreign.layout import Layout, probe
 from .foreign.parallel import as_parallel
@@ -39,6 +43,7 @@ __all__ = [
     "Recipe",
     "WorkerError",
     "episode_seed",
+    "hint",
     "is_foreign",
     "keys",
     "parse",
@@ -65,6 +70,8 @@ class Options:
     """Last pictures that an agent sees at once."""
     grayscale: bool = True
     """Reduce pictures of three colours to one."""
+    seeds: int = 0
+    """Different seeds that the environment takes, counted from 0, where it has only so many maps; 0: any."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -72,7 +79,7 @@ class Options:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        least = {"n_workers": 0, "n_copies": 1, "time_limit": 0, "image_size": 0, "frame_stack": 1}
+        least = {"n_workers": 0, "n_copies": 1, "time_limit": 0, "image_size": 0, "frame_stack": 1, "seeds": 0}
         for name, lowest in least.items():
             value = getattr(self, name)
             if name == "n_workers" and value is None:
@@ -110,7 +117,15 @@ class Look:
     layout: Layout
     keys: dict[str, Any] | None
     """What `find.parameters_behind` says of it."""
-    render_modes: tuple[str, ...]
+    pictures: bool
+    """Whether its metadata say that it can draw them."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an environment cannot be played."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,8 @@ class Foreign:
     name: str
     recipe: Recipe
     layout: Layout
+    drawing: Recipe | None = None
+    """Builds one that draws, where that is another: with `render_mode`, which slows stepping and may need a screen."""
 
     @property
     def n_worlds(self) -> int:
@@ -130,18 +147,34 @@ class Foreign:
         self,
         n_worlds: int = 64,
         *,
+        film: bool = False,
         stagger: bool = False,
         notify: Callable[[str], None] | None = None,
         said: set[str] | None = None,
     ) -> ForeignVector:
-        """Worlds of it; see `ForeignVector`."""
-        workers, like = self.recipe.options.n_workers, {"stagger": stagger, "notify": notify, "said": said}
-        return ForeignVector(self.recipe, self.layout, self.name, n_worlds, workers, **like)
+        """Worlds of it; see `ForeignVector`.
+
+        Args:
+            n_worlds: B.
+            film: They are built so that they draw. Where that fails, they are built as all others are, and `render`
+                says why it failed.
+            stagger: See `ForeignVector`.
+            notify: See `ForeignVector`.
+            said: See `ForeignVector`.
+        """
+        recipe, blank = self.recipe, ""
+        if film and self.drawing is not None:
+            blank = _asked(try_to_draw, self.drawing)
+            recipe = self.recipe if blank else self.drawing
+        workers = self.recipe.options.n_workers
+        how: Any = {"stagger": stagger, "notify": notify, "said": said, "blank": blank}
+        return ForeignVector(recipe, self.layout, self.name, n_worlds, workers, **how)
 
     def maker(self) -> Callable[..., ForeignVector]:
         """`vector`, but worlds that are not staggered, which are for evaluation, are made once for each number of them.
 
-        Starting processes takes a second; whoever evaluates resets the worlds anyway.
+        Starting processes takes a second; whoever evaluates resets the worlds anyway. A single world is the one that is
+        filmed: it alone is built so that it draws.
         """
         kept: dict[int, ForeignVector] = {}
         said: set[str] = set()
@@ -150,7 +183,7 @@ class Foreign:
             if stagger:
                 return self.vector(n_worlds, stagger=True, said=said)
             if n_worlds not in kept:
-                kept[n_worlds] = self.vector(n_worlds, said=said)
+                kept[n_worlds] = self.vector(n_worlds, film=n_worlds == 1, said=said)
             return kept[n_worlds]
 
         return make
@@ -158,6 +191,7 @@ class Foreign:
 
 def vector(
     name: str | Callable[..., Any],
+    /,
     n_worlds: int = 64,
     n_workers: int | None = None,
     *,
@@ -173,7 +207,8 @@ def vector(
         n_workers: Processes that step them; None for as many as there are usable cores, 0 for none.
         stagger: See `ForeignVector`.
         notify: Told when a worker died and was started again; None writes to stderr.
-        **options: The constructor's keys, and fields of `Options`.
+        **options: The constructor's keys, and fields of `Options`. A constructor that takes a key of the names above
+            is built by `prepare(name, **options).vector(...)`. Give it `render_mode` for worlds that draw.
 
     Raises:
         ValueError: See `prepare`.
@@ -182,7 +217,7 @@ def vector(
     return prepare(name, n_workers=n_workers, **options).vector(n_worlds, stagger=stagger, notify=notify)
 
 
-def prepare(name: str | Callable[..., Any], **options: Any) -> Foreign:
+def prepare(name: str | Callable[..., Any], /, **options: Any) -> Foreign:
     """Finds an environment, builds one and plays a few steps, to know its shapes.
 
     Args:
@@ -197,22 +232,24 @@ def prepare(name: str | Callable[..., Any], **options: Any) -> Foreign:
     constructor = find.find(name)
     find.refuse_unknown(constructor, options)
     recipe = Recipe(name, options, own)
-    try:
-        # Elsewhere, for it may print, open windows or bring the process down.
-        seen: Look = look(recipe) if own.n_workers == 0 or not usable_cores() else elsewhere(look, recipe)
-    except ForeignError as error:
-        raise ValueError(f"{constructor.name} cannot be played with {options or 'its defaults'}: {error}") from error
-    layout, known, modes = seen.layout, constructor.keys, seen.render_modes
+    seen = _asked(look, recipe)
+    if isinstance(seen, Refusal):
+        raise ValueError(seen.reason)
+    layout, known = seen.layout, constructor.keys
     if known is None:
-        known = seen.keys
+        known = {**dict.fromkeys(constructor.takes), **(seen.keys or {})}
     notes = list(layout.notes)
-    if own_too := [key for key in RESERVED if key in (known or ())]:
+    if own_too := [key for key in RESERVED if key in known]:
         notes.append(f"{', '.join(own_too)}: the adapter's option; the constructor's of that name keeps its default")
-    if unchecked := [key for key in options if key not in (known or ())]:
+    if unchecked := [key for key in options if key not in known]:
         notes.append(f"{', '.join(unchecked)}: handed on unchecked, for the constructor does not name its keys")
-    if "rgb_array" in modes and "render_mode" in (known or ()) and "render_mode" not in options:
-        recipe = dataclasses.replace(recipe, arguments={**options, "render_mode": "rgb_array"})
-    return Foreign(constructor.name, recipe, dataclasses.replace(layout, notes=tuple(notes)))
+    drawing = None
+    takes_it = (
+        "render_mode" in known or constructor.keys is None
+    )  # where it may not, drawing is tried before it is used
+    if seen.pictures and takes_it and "render_mode" not in options:
+        drawing = dataclasses.replace(recipe, arguments={**options, "render_mode": film.MODE})
+    return Foreign(constructor.name, recipe, dataclasses.replace(layout, notes=tuple(notes)), drawing)
 
 
 def keys(name: str) -> dict[str, Any] | None:
@@ -254,36 +291,78 @@ def parse(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v if k in RESERVED else find.parse(v, defaults.get(k)) for k, v in options.items()}
 
 
-def look(recipe: Recipe) -> Look:
-    """Builds an environment, plays a few steps and closes it.
+def hint(name: str) -> str:
+    """What to write in place of a name without dot, slash or colon that is none of ours; empty where nothing is near.
 
-    Raises:
-        ValueError: See `prepare`.
+    `CartPole-v1` is `gymnasium:CartPole-v1`.
     """
+    return hints.hint(name)
+
+
+def look(recipe: Recipe) -> Iterator[Look | Refusal]:
+    """Builds an environment, plays a few steps, yields what it saw, and closes the environment when it goes on."""
     constructor = find.find(recipe.name)
+    own = recipe.options
     env = None
+    seen: Look | Refusal
     try:
         env = recipe()
-        modes = (getattr(env, "metadata", None) or {}).get("render_modes") or ()
-        return Look(probe(env, time_limit=recipe.options.time_limit), find.parameters_behind(env), tuple(modes))
-    except ValueError as error:
-        raise ValueError(f"{constructor.name}: {_line(error)}") from error
-    except Exception as error:  # foreign code may raise anything
-        raise ValueError(_cannot_be_played(constructor, recipe, error)) from error
+        layout = probe(env, time_limit=own.time_limit, seeds=own.seeds)
+        seen = Look(layout, find.parameters_behind(env), film.gives_pictures(getattr(env, "metadata", None)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # foreign code may raise anything, SystemExit too
+        seen = Refusal(_cannot_be_played(constructor, recipe, error))
+    try:
+        yield seen
     finally:
         if env is not None:
-            env.close()
+            close(env)
 
 
-def _cannot_be_played(constructor: find.Constructor, recipe: Recipe, error: Exception) -> str:
+def try_to_draw(recipe: Recipe) -> Iterator[str]:
+    """Builds an environment and lets it draw; yields why that failed, empty where it did not, and closes it."""
+    env, reason = None, ""
+    try:
+        env = recipe()
+        env.reset(seed=0)
+        film.picture(env)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = told(error)
+    try:
+        yield reason
+    finally:
+        if env is not None:
+            close(env)
+
+
+def _asked(function: Callable[[Recipe], Iterator[Any]], recipe: Recipe) -> Any:
+    """The first value that a generator yields, elsewhere where that can be: foreign code may bring its process down."""
+    if recipe.options.n_workers == 0 or not usable_cores():
+        with contextlib.closing(function(recipe)) as found:  # pyright: ignore[reportArgumentType] - a generator
+            return next(found)
+    try:
+        return elsewhere(function, recipe)
+    except ForeignError as error:
+        if function is try_to_draw:
+            return str(error)
+        with_what = dict(recipe.arguments) or "its defaults"
+        return Refusal(f"{find.find(recipe.name).name} cannot be played with {with_what}: {error}")
+
+
+def _cannot_be_played(constructor: find.Constructor, recipe: Recipe, error: BaseException) -> str:
     """Why it could not be built or stepped; an unexpected key is named like one that was refused beforehand."""
     if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
         wrong = next((key for key in recipe.arguments if repr(key) in str(error)), None)
         allowed = _keys_here(constructor)
         if wrong is not None and allowed:
             return find.unknown(f"option of {constructor.name}", wrong, allowed)
+    if isinstance(error, ValueError) and is_ours(error):
+        return f"{constructor.name}: {told(error)}"
     with_what = dict(recipe.arguments) or "its defaults"
-    return f"{constructor.name} cannot be played with {with_what}: {type(error).__name__}: {_line(error)}"
+    return f"{constructor.name} cannot be played with {one_line(str(with_what))}: {told(error)}"
 
 
 def _keys_here(constructor: find.Constructor) -> dict[str, Any] | None:
@@ -292,10 +371,12 @@ def _keys_here(constructor: find.Constructor) -> dict[str, Any] | None:
     if found is None:
         try:
             env = constructor.make()
-        except Exception:  # it may need a key, and this is only for hints
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # it may need a key, or end its process, and this is only for hints
             return None
         found = find.parameters_behind(env)
-        env.close()
+        close(env)
     return None if found is None else {**found, **{k: v for k, v in constructor.registered.items() if k in found}}
 
 
@@ -306,8 +387,4 @@ def _keys_of(name: str) -> dict[str, Any] | None:
 def _written(default: Any) -> str:
     if default is find.REQUIRED:
         return ""
-    return default.name if isinstance(default, enum.Enum) else str(default)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return default.name if isinstance(default, enum.Enum) else one_line(str(default))

@@ -80,6 +80,7 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
             "image_size": 64,
             "frame_stack": 4,
             "grayscale": True,
+            "seeds": 0,
             "N": "2",
             "local_ratio": "0.25",
         },
@@ -139,7 +140,7 @@ def test_whatever_agents_do_it_trains_without_special_flags(words: list[str], st
         (["--env.n-workers", "-1"], "n_workers is -1; it must be a whole number of at least 0"),
         (["--env.frame-stack", "many"], "--env.frame-stack: 'many' is not a whole number"),
         (["--env", "mpe2.simple_spred_v3"], "--env unknown module of mpe2: .*did you mean 'simple_spread_v3'"),
-        (["--env", "no_such_thing.v1"], "--env package 'no_such_thing' is not installed"),
+        (["--env", "no_such_thing.v1"], "--env there is no module 'no_such_thing', neither in the current folder"),
         (
             ["--env", "sisl/pursuit_v5", "--env.x-siz", "9"],
             "--env unknown option of sisl/pursuit_v5: 'x_siz'.*'x_size'",

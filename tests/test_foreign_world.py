@@ -206,7 +206,7 @@ class FailsLater(Scripted):
 def test_a_state_that_fails_after_a_death_is_left_out_and_after_the_end_is_not_asked_for() -> None:
     some = here(FailsLater, state=True, ends=((3, "die"), None, None))
     assert some.state_space.shape == (0,)
-    assert "state() fails (AttributeError: nobody there)" in some.notes[0]
+    assert "state() fails (AttributeError: nobody there" in some.notes[0]
     everybody = here(FailsLater, state=True, ends=((3, "die"),) * 3)
     assert everybody.state_space.shape == (4,)
     finals = [final for final, _ in play(everybody, 4)]
@@ -495,7 +495,7 @@ def test_late_agents_see_pictures_too() -> None:
 
 
 def test_it_draws_where_the_environment_does() -> None:
-    view = here(Scripted, 2)
+    view = here(Scripted, 2, render_mode="rgb_array")
     play(view, 3)
     assert np.array_equal(view.render(1), np.full((20, 30, 3), 21))
     with pytest.raises(adapters.PictureError, match="gives no picture"):

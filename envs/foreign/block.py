@@ -8,13 +8,13 @@ numbers checked for NaN and infinity. A block is W rows of the board beside each
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gymnasium.spaces import Box
 
 from ..core import Array
+from .blame import told
 from .board import Board
 from .copies import WorldOfCopies, WorldOfOne
 from .layout import Layout
@@ -104,14 +104,13 @@ class Block:
         try:
             return self.worlds[row - self._first].render()
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return told(error)
 
     def close(self) -> None:
         """Closes all environments, whatever any of them says to that; again does nothing."""
         worlds, self.worlds = self.worlds, []
         for world in worlds:
-            with contextlib.suppress(Exception, SystemExit):
-                world.env.close()
+            world.close()
 
 
 def _kind(env: Any) -> type[World]:

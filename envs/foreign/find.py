@@ -5,18 +5,13 @@ There are four forms:
     mpe2.simple_spread_v3            a module that offers `parallel_env`, `env` or `raw_env`, as PettingZoo's do
     sisl/pursuit_v5                  an id in PettingZoo's registry
     gymnasium:LunarLander-v3         an id in Gymnasium's registry, after the module before the colon was imported
-    my_project.worlds:Maze           a class or function in a module
+    my_project.worlds:Maze           a class or function in a module, which may lie in the current folder
 """
 
 from __future__ import annotations
 
-import difflib
 import enum
-import importlib
 import inspect
-import pkgutil
-import re
-import warnings
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +24,9 @@ import pettingzoo
 from gymnasium.envs.registration import load_env_creator
 from pettingzoo.env_registry.exceptions import PettingZooRegistryError
 
-from . import registered
+from . import hints, registered
+from .blame import one_line, told
+from .modules import OFFERS, imported, near, unknown
 
 REQUIRED = inspect.Parameter.empty
 """The default of a key that has none."""
@@ -45,6 +42,8 @@ class Constructor:
     """Keyword arguments with their defaults; None where the constructor does not name them."""
     registered: Mapping[str, Any] = field(default_factory=dict)
     """Arguments that the registry gives."""
+    takes: tuple[str, ...] = ()
+    """Keys that it surely takes beside those that it names."""
 
 
 def is_foreign(name: str) -> bool:
@@ -64,9 +63,13 @@ def find(name: str | Callable[..., Any]) -> Constructor:
     if callable(name):
         return Constructor(getattr(name, "__qualname__", repr(name)), name, parameters(name))
     module, colon, rest = name.partition(":")
+    if module.endswith(".py") or name.startswith("."):
+        meant = hints.of_path(module, rest)
+        raise ValueError(f"{name!r} names a file; name its module, from the folder that holds it: {meant}")
     if colon:
-        made = getattr(_import(module), rest, None)
-        return Constructor(name, made, parameters(made)) if callable(made) else _of_gymnasium(name, rest)
+        if not (module and rest):
+            raise ValueError(f"{name!r} is incomplete; before the colon stands a module, after it a name or id")
+        return _of_attribute(name, imported(module), rest)
     return _of_pettingzoo(name) if "/" in name else _of_module(name)
 
 
@@ -126,25 +129,34 @@ def parameters_behind(env: Any) -> dict[str, Any] | None:
     return None
 
 
-def unknown(what: str, came: str, allowed: Iterable[str]) -> str:
-    """The message for a name that does not exist."""
-    allowed = list(allowed)
-    near = difflib.get_close_matches(came, allowed, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what}: {came!r}; allowed: {', '.join(allowed) or 'none'}{hint}"
-
-
 def _of_module(name: str) -> Constructor:
-    module = _import(name)
-    for attribute in ("parallel_env", "env", "raw_env"):
+    last = name.rpartition(".")[2]
+    if "-" in last and (meant := hints.of_gymnasium(last)):
+        raise ValueError(f"{name} is no module; did you mean {meant}?")
+    module = imported(name)
+    for attribute in OFFERS:
         made = getattr(module, attribute, None)
         if callable(made):
             # `env` and `parallel_env` are wrappers that take any key and hand it to `raw_env`.
             keys = parameters(made) or _parameters_of(module, "raw_env")
             return Constructor(name, made, keys)
     raise ValueError(
-        f"module {name} offers none of parallel_env, env and raw_env; name a class or function as {name}:NAME"
+        f"module {name} offers none of parallel_env, env and raw_env; {hints.instead_of_module(name, module)}"
     )
+
+
+def _of_attribute(name: str, module: ModuleType, rest: str) -> Constructor:
+    """What a module has under the name after the colon, a class within a class too; else an id of Gymnasium's."""
+    made: Any = module
+    for part in rest.split("."):
+        made = getattr(made, part, None)
+    if isinstance(made, ModuleType):
+        return _of_module(f"{module.__name__}.{rest}")
+    if callable(made):
+        return Constructor(name, made, parameters(made))
+    if made is not None:
+        raise ValueError(f"{name} is a {type(made).__name__}, not a class or function that builds an environment")
+    return _of_gymnasium(name, module, rest)
 
 
 def _of_pettingzoo(name: str) -> Constructor:
@@ -162,58 +174,43 @@ def _of_pettingzoo(name: str) -> Constructor:
         keys = None
         if isinstance(spec.entry_point, str):
             module, _, attribute = spec.entry_point.partition(":")
-            imported = _import(module)
-            keys = _parameters_of(imported, attribute) or _parameters_of(imported, "raw_env")
+            found = imported(module)
+            keys = _parameters_of(found, attribute) or _parameters_of(found, "raw_env")
         elif spec.entry_point is not None:
             keys = parameters(spec.entry_point)
         return Constructor(name, spec.make, keys, spec.kwargs)
-    near = difflib.get_close_matches(name, ids, n=3)
-    hint = f"; near: {', '.join(near)}" if near else ""
+    known = near(name, ids, n=3)
+    hint = f"; near: {', '.join(known)}" if known else ""
+    if as_gymnasium := hints.of_gymnasium(name):
+        hint = f"; did you mean {as_gymnasium}?"
     raise ValueError(f"PettingZoo's registry has no {name!r}{hint}; packages that register when imported: MODULE:NAME")
 
 
-def _of_gymnasium(name: str, rest: str) -> Constructor:
+def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
     try:
         spec = gymnasium.spec(rest)
-    except gymnasium.error.Error as error:
-        near = difflib.get_close_matches(rest, list(gymnasium.registry), n=3)
-        hint = f"; near: {', '.join(near)}" if near else ""
-        said = " ".join(str(error).split())
-        raise ValueError(f"{name}: the module has no {rest!r}, and Gymnasium says: {said}{hint}") from None
+    except Exception as error:  # a name that is no id at all raises others than Gymnasium's own
+        has = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        alike = [f"{module.__name__}:{key}" for key in near(rest, has)]
+        alike = alike or near(rest, gymnasium.registry, n=3) or hints.example(module.__name__)
+        hint = f"; near: {', '.join(alike)}" if alike else ""
+        raise ValueError(
+            f"{name}: the module has no {rest!r}, and Gymnasium says: {one_line(str(error))}{hint}"
+        ) from None
     keys = None
     if spec.entry_point is not None:
         try:
             made = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
             keys = parameters(made)
-        except (ImportError, gymnasium.error.Error) as error:  # the second where a package that it needs is missing
-            raise ValueError(f"{name} cannot be imported: {' '.join(str(error).split())}") from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise ValueError(f"{name} cannot be imported: {told(error)}") from error
     if keys is not None:
         keys = {**keys, "max_episode_steps": spec.max_episode_steps}
-    return Constructor(name, partial(registered.make, rest), keys, spec.kwargs)
+    return Constructor(name, partial(registered.make, rest), keys, spec.kwargs, ("render_mode", "max_episode_steps"))
 
 
 def _parameters_of(module: ModuleType, attribute: str) -> dict[str, Any] | None:
     made = getattr(module, attribute, None)
     return parameters(made) if callable(made) else None
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            # PettingZoo's own modules with a version in their names warn that ids are preferred; both are welcome here.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-        top = name.partition(".")[0]
-        if missing == top:
-            raise ValueError(f"package {top!r} is not installed (pip install {top}), or not on Python's path") from None
-        if name == missing or name.startswith(missing + "."):
-            parent, _, last = missing.rpartition(".")
-            inside = [found.name for found in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
-            inside = [name for name in inside if re.search(r"_v\d+$", name)] or inside  # a package of environments
-            raise ValueError(unknown(f"module of {parent}", last, inside)) from None
-        extra = f" (pip install 'pettingzoo[{name.split('.')[1]}]')" if name.startswith("pettingzoo.") else ""
-        raise ValueError(f"{name} needs {missing!r}, which is not installed{extra}") from error
-    except ImportError as error:
-        raise ValueError(f"{name} cannot be imported: {' '.join(str(error).split())}") from error

@@ -16,6 +16,8 @@ from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils.env import ParallelEnv
 
 from ..core import Array
+from . import returns
+from .blame import told
 from .parallel import Copies
 from .pictures import Pictures, is_picture
 from .spaces import MASK, Actions, Observations
@@ -26,6 +28,8 @@ LIMIT_AS_DEATH = ("rware.", "pettingzoo.sisl.multiwalker.")
 ("done" at `max_steps`) and `multiwalker.raw_env.step` (all `terminations` at `max_cycles`). The limit is read off them
 and undone. For others, `time_limit` says it."""
 
+LARGE_SEED = 1_234_567_890
+"""As large as any of training: some environments take only as many seeds as they have maps."""
 FRAMES_PER_SECOND = 30.0
 """Of pictures, where the metadata does not say."""
 LONGEST_STATE = 20_000
@@ -45,6 +49,8 @@ class Layout:
     """(N,) possible agents as the environment has them, in its order."""
     observations: Observations
     actions: Actions
+    state_shape: tuple[int, ...]
+    """What `state()` gives; its length in all is S."""
     state_dim: int
     """S; 0 where there is no state, or it is not worth its time: the joint observation serves."""
     masks: bool
@@ -63,6 +69,8 @@ class Layout:
     tells_limit: bool
     """Whether a truncation at that limit was said for a reason: copies of Gymnasium's environments tell it from death.
     """
+    seeds: int
+    """Different seeds that the environment takes, counted from 0; 0: any."""
     step_seconds: float
     notes: tuple[str, ...]
     """What a user should know, a line each."""
@@ -86,12 +94,13 @@ class Layout:
         return tuple(tuple(group) for group in members.values())
 
 
-def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
+def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 0) -> Layout:
     """Resets an environment, plays a few steps and looks at what it shows.
 
     Args:
         env: It is left in the middle of an episode.
         time_limit: Steps after which worlds are to be truncated; 0 for the environment's own.
+        seeds: Different seeds that it takes, counted from 0; 0 for any.
 
     Raises:
         ValueError: Something in it cannot be served here; the message says what, and what would be.
@@ -102,7 +111,8 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
             "the environment has no possible_agents; give it the list of all agents that may ever appear, for networks "
             "and arrays have a fixed number of rows"
         )
-    keys = tuple(keys)
+    # A set has another order in every process.
+    keys = tuple(sorted(keys, key=str) if isinstance(keys, (set, frozenset)) else keys)
     names = [str(key) for key in keys]
     seen_spaces = [env.observation_space(key) for key in keys]
     pictures = isinstance(env, Pictures) and len({space.shape for space in seen_spaces}) == 1
@@ -113,7 +123,10 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
     discrete = isinstance(actions.space, Discrete)
     if found.masks and not discrete:
         raise ValueError(f"infos hold an {MASK!r}, but agents act in {actions.space}; masks are for Discrete spaces")
+    if not seeds:
+        _refuse_few_seeds(env)
     notes = [found.note] if found.note else []
+    notes += [*observations.notes, *getattr(_behind_pictures(env), "notes", ())]
 
     registered, own_limit = _registered_limit(env), _limit_of(env)
     limit_found = own_limit
@@ -136,6 +149,7 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
         keys=keys,
         observations=observations,
         actions=actions,
+        state_shape=found.state_shape if found.state_dim else (),
         state_dim=found.state_dim,
         masks=discrete and (found.masks or observations.has_masks or actions.own is not None),
         neighbors=found.neighbors,
@@ -144,6 +158,7 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0) -> Layout:
         max_steps=min(time_limit, own_limit) if time_limit and own_limit else time_limit or own_limit,
         limit_found=limit_found,
         tells_limit=isinstance(_behind_pictures(env), Copies),
+        seeds=seeds,
         step_seconds=1.0 / float(rate),
         notes=tuple(notes),
     )
@@ -156,6 +171,7 @@ class _Found:
     masks: bool = False
     neighbors: bool = False
     metrics: dict[str, None] = field(default_factory=dict)  # names in the order in which they came
+    state_shape: tuple[int, ...] = ()
     state_dim: int = 0
     note: str = ""
 
@@ -167,9 +183,12 @@ def _play(
     found = _Found()
     rng = np.random.default_rng(0)
     index = {key: i for i, key in enumerate(keys)}
-    seen, infos = env.reset(seed=0)
+    seen, infos = returns.of_reset(env.reset(seed=0))
     states_differ = False
     for step in range(PROBE_STEPS + 1):
+        for key in env.agents:
+            if key not in seen:
+                raise ValueError(f"there is no observation of agent {key!r}, which is among the environment's agents")
         for info in infos.values():
             found.masks |= MASK in info
             found.neighbors |= "neighbors" in info
@@ -177,9 +196,11 @@ def _play(
                 found.metrics |= dict.fromkeys(numbers(info["metrics"]))
         if env.agents and (step == 0 or found.state_dim):
             joint = _joint(keys, seen, observations)
-            state, note = _state_of(env)
+            state, shape, note = _state_of(env)
             found.note = found.note or note
-            found.state_dim = 0 if state is None else state.size
+            if state is not None and found.state_dim and shape != found.state_shape:
+                raise ValueError(f"state() has shape {shape}, at first it had {found.state_shape}")
+            found.state_shape, found.state_dim = shape, 0 if state is None else state.size
             states_differ |= state is not None and not np.array_equal(state, joint)
         if not env.agents or step == PROBE_STEPS:
             break
@@ -188,7 +209,7 @@ def _play(
             if key not in index:
                 raise ValueError(f"agent {key!r} is not among possible_agents: {list(keys)}")
             chosen[key] = _random_action(index[key], actions, observations, seen.get(key), infos.get(key, {}), rng)
-        seen, _, _, _, infos = env.step(chosen)
+        seen, _, _, _, infos = returns.of_step(env.step(chosen))
     if not states_differ:
         # Nothing that the joint observation does not say, and asking for it costs time: a tenth of a step in mpe2.
         found.state_dim = 0
@@ -221,23 +242,34 @@ def _joint(keys: tuple[Any, ...], seen: Any, observations: Observations) -> Arra
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _state_of(env: Any) -> tuple[Array | None, str]:
-    """`state()`, flat float32, or None; and a note where it exists but is not used."""
+def _refuse_few_seeds(env: ParallelEnv[Any, Any, Any]) -> None:
+    """Raises `ValueError` for an environment that takes 0, with which it was looked at, but not any seed."""
+    try:
+        env.reset(seed=LARGE_SEED)
+    except Exception as error:
+        raise ValueError(
+            f"reset(seed=0) works and reset(seed={LARGE_SEED}) does not: {told(error)}; say how many seeds it takes, "
+            "counted from 0, with the option seeds"
+        ) from error
+
+
+def _state_of(env: Any) -> tuple[Array | None, tuple[int, ...], str]:
+    """`state()`, flat float32, or None; its own shape; and a note where it exists but is not used."""
     instead = "the critic reads the joint observation instead"
     if not hasattr(_behind_pictures(env), "state"):
-        return None, ""
+        return None, (), ""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a state that is a picture may complain that nobody wanted pictures
             state = np.asarray(env.state())
         flat = state.reshape(-1).astype(np.float32)
     except NotImplementedError:
-        return None, ""
+        return None, (), ""
     except Exception as error:  # foreign code may raise anything
-        return None, f"state() fails ({type(error).__name__}: {error}); {instead}"
+        return None, (), f"state() fails ({told(error)}); {instead}"
     if is_picture(state) or flat.size > LONGEST_STATE:
-        return None, f"state() is a picture or too long, {state.dtype} {state.shape}; {instead}"
-    return flat, ""
+        return None, (), f"state() is a picture or too long, {state.dtype} {state.shape}; {instead}"
+    return flat, state.shape, ""
 
 
 def _behind_pictures(env: Any) -> Any:

@@ -1,7 +1,8 @@
 """Whatever a constructor builds, as a `ParallelEnv`: PettingZoo's two kinds, and Gymnasium environments.
 
-Two kinds of Gymnasium environments:
+Three kinds of Gymnasium environments:
 
+- those whose spaces and returns are dicts by agent, such as MultiGrid's: see `by_agent`;
 - list-style ones for many agents, such as RWARE: `Tuple` spaces, observations and rewards in sequences;
 - single-agent ones: a world holds N independent copies, one for each agent, as a population of learners on one task.
 """
@@ -18,6 +19,9 @@ from gymnasium.spaces import Space, Tuple
 from pettingzoo.utils.conversions import aec_to_parallel
 from pettingzoo.utils.env import AECEnv, ParallelEnv
 
+from .by_agent import SHARED, ByAgent, shared_reward, spaces_by_agent
+from .closing import close
+from .film import draw
 from .seeds import copy_seed
 from .spaces import MASK, idle_action
 
@@ -34,9 +38,12 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
     """
     env = build()
     if isinstance(env, gymnasium.Env):
-        if not isinstance(env.action_space, Tuple):
+        if by_agent := spaces_by_agent(env):
+            parallel: Any = ByAgent(env, *by_agent)
+        elif isinstance(env.action_space, Tuple):
+            parallel = ListStyle(env)
+        else:
             return Copies([env, *(build() for _ in range(n_copies - 1))])
-        parallel: Any = ListStyle(env)
     elif isinstance(env, AECEnv):
         if not env.metadata.get("is_parallelizable", False):
             raise ValueError(
@@ -45,11 +52,14 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
             )
         parallel = aec_to_parallel(env)
     elif callable(getattr(env, "step", None)) and hasattr(env, "possible_agents"):  # not all subclass ParallelEnv
-        parallel = env
+        by_agent = None if callable(getattr(env, "observation_space", None)) else spaces_by_agent(env)
+        parallel = ByAgent(env, *by_agent) if by_agent else env
     else:
+        older = any(kind.__module__.partition(".")[0] == "gym" for kind in type(env).__mro__)
+        mend = "; it is one of the older gym, which shimmy turns into one of Gymnasium's" if older else ""
         raise ValueError(
             f"the constructor gave a {type(env).__name__}; allowed are PettingZoo's ParallelEnv and AECEnv, and "
-            "gymnasium.Env"
+            f"gymnasium.Env{mend}"
         )
     if n_copies != 1:
         raise ValueError(
@@ -62,9 +72,10 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
 class ListStyle(ParallelEnv[str, Any, Any]):
     """A Gymnasium environment whose spaces, observations and rewards are sequences over agents.
 
-    Endings may be one flag for all or a sequence. An agent that ended alone is gone; the environment, which goes on
-    asking for its action, gets an idle one. `info` may be a sequence of one dict an agent; a dict for all is shown to
-    every agent, with sequences of length N under `action_mask` and `cost` dealt out.
+    Endings and rewards may be one for all or a sequence; one reward is also the team's. An agent that ended alone is
+    gone; the environment, which goes on asking for its action, gets an idle one. `info` may be a sequence of one dict
+    an agent; a dict for all is shown to every agent, with sequences of length N under `action_mask` and `cost` dealt
+    out.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
@@ -80,6 +91,8 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         self.spec = env.spec
         self.possible_agents = [f"agent_{i}" for i in range(len(env.action_space))]
         self.agents: list[str] = []
+        self.notes: tuple[str, ...] = ()
+        """What a user should know, a line each."""
         self._seen = dict(zip(self.possible_agents, env.observation_space.spaces, strict=True))
         self._done = dict(zip(self.possible_agents, env.action_space.spaces, strict=True))
 
@@ -98,8 +111,9 @@ class ListStyle(ParallelEnv[str, Any, Any]):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
-        observations, info = self.env.reset(seed=seed, options=options)
+        observations, info = self.env.reset(seed=seed, **({} if options is None else {"options": options}))
         self.agents = self.possible_agents[:]
+        _refuse_other_length("observations", observations, len(self.agents))
         return dict(zip(self.agents, observations, strict=True)), self._infos(info)
 
     def step(self, actions: dict[str, Any]) -> Any:
@@ -107,16 +121,21 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         agents = self.possible_agents
         chosen = tuple(actions[agent] if agent in actions else idle_action(self._done[agent]) for agent in agents)
         observations, rewards, terminated, truncated, info = self.env.step(chosen)
-        paid: Any = rewards  # a sequence, against Gymnasium's types
+        _refuse_other_length("observations", observations, len(agents))
         died = dict(zip(agents, _each(terminated, len(agents)), strict=True))
         stopped = dict(zip(agents, _each(truncated, len(agents)), strict=True))
         infos = self._infos(info)
         acted = self.agents
+        paid: Any = rewards  # a sequence or one number for all
+        if np.ndim(paid) == 0 and not isinstance(paid, Sequence):
+            paid = list(shared_reward(paid, agents, infos).values())
+            self.notes = (SHARED,)
+        _refuse_other_length("rewards", paid, len(agents))
         self.agents = [agent for agent in acted if not (died[agent] or stopped[agent])]
         rows = [agents.index(agent) for agent in acted]
         return (
             {agents[i]: observations[i] for i in rows},
-            {agents[i]: float(paid[i]) for i in rows},
+            {agents[i]: paid[i] for i in rows},
             {agent: died[agent] for agent in acted},
             {agent: stopped[agent] for agent in acted},
             {agent: infos[agent] for agent in acted},
@@ -124,7 +143,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
 
     def render(self) -> Any:
         """Whatever the environment draws."""
-        return self.env.render()
+        return draw(self.env)
 
     def close(self) -> None:
         """Closes the environment."""
@@ -177,10 +196,11 @@ class Copies(ParallelEnv[str, Any, Any]):
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode in every copy."""
         self.agents = self.possible_agents[:]
+        more = {} if options is None else {"options": options}  # not every reset() takes them
         observations, infos = {}, {}
         for i, (agent, env) in enumerate(self.envs.items()):
             own = None if seed is None else copy_seed(seed, i)
-            observations[agent], infos[agent] = env.reset(seed=own, options=options)
+            observations[agent], infos[agent] = env.reset(seed=own, **more)
         return observations, infos
 
     def step(self, actions: dict[str, Any]) -> Any:
@@ -197,7 +217,7 @@ class Copies(ParallelEnv[str, Any, Any]):
 
     def render(self) -> Any:
         """The copies beside each other."""
-        frames = [np.asarray(env.render()) for env in self.envs.values()]
+        frames = [np.asarray(draw(env)) for env in self.envs.values()]
         if any(frame.ndim != 3 for frame in frames):
             return frames[0]
         columns = math.ceil(math.sqrt(len(frames)))
@@ -206,9 +226,19 @@ class Copies(ParallelEnv[str, Any, Any]):
         return np.concatenate(rows, axis=0)
 
     def close(self) -> None:
-        """Closes all copies."""
-        for env in self.envs.values():
-            env.close()
+        """Closes all copies, also where closing one of them fails.
+
+        Raises:
+            RuntimeError: Says what the first of those raised.
+        """
+        failed = [said for said in map(close, self.envs.values()) if said]
+        if failed:
+            raise RuntimeError(failed[0])
+
+
+def _refuse_other_length(what: str, came: Any, n: int) -> None:
+    if len(came) != n:
+        raise ValueError(f"{len(came)} {what} came for {n} agents")
 
 
 def _each(flags: Any, n: int) -> list[bool]:

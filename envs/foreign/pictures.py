@@ -12,6 +12,8 @@ from gymnasium.spaces import Box
 from pettingzoo.utils import BaseParallelWrapper
 from pettingzoo.utils.env import ParallelEnv
 
+from .film import draw
+
 SMALLEST = 16
 """Pixels a side; what is smaller is a grid of numbers, not a picture."""
 
@@ -64,6 +66,10 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
         observations, *rest = super().step(actions)
         return self._shown(observations), *rest
 
+    def render(self) -> Any:
+        """Whatever the environment draws."""
+        return draw(self.env)
+
     def _prepare(self, agent: Any, space: Any) -> Box:
         from supersuit.utils import basic_transforms
         from supersuit.utils.frame_stack import stack_obs_space
@@ -91,6 +97,9 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
         for agent, frame in observations.items():
             if agent not in self._chains:
                 continue
+            declared = self._chains[agent][0][1].shape
+            if np.shape(frame) != declared:  # resizing would hide it
+                raise ValueError(f"observation of {agent} has shape {np.shape(frame)}, its space says {declared}")
             for change, space, argument in self._chains[agent]:
                 frame = change(frame, space, argument)
             if self._depth > 1:

@@ -11,6 +11,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+from .blame import told
 from .refusals import RefusedError
 from .tellings import News
 
@@ -69,4 +70,4 @@ def told_of(error: Exception) -> tuple[str, str]:
     """The reason in words, and the traceback where it helps: what was refused here needs none."""
     if isinstance(error, RefusedError):
         return str(error), ""
-    return f"{type(error).__name__}: {error}", traceback.format_exc()
+    return told(error), traceback.format_exc()

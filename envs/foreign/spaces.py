@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
-from gymnasium.spaces.utils import flatten, flatten_space
+from gymnasium.spaces.utils import flatten_space
 
 from ..core import Array
+from .rows import Writer, writer
 
 MASK = "action_mask"
 LARGEST_PRODUCT = 512
@@ -23,8 +24,9 @@ LARGEST_PRODUCT = 512
 class Observations:
     """Writes each agent's observation as float32 into the beginning of a row of O numbers; the rest stays zero.
 
-    A `Box` is flattened, everything else goes through `gymnasium.spaces.flatten` (`Discrete` becomes one-hot). An entry
-    `action_mask` of a `Dict` is no observation: `mask` returns it.
+    A `Box` is flattened, everything else comes as `gymnasium.spaces.flatten` has it (`Discrete` becomes one-hot). An
+    entry `action_mask` of a `Dict` is no observation: `mask` returns it. Entries of a `Dict` that have no fixed length,
+    such as a mission in words, are left out, and `notes` say so.
 
     Args:
         agents: (N,) names, for messages.
@@ -32,42 +34,55 @@ class Observations:
         pictures: All are `Box`es of one shape (C, H, W), which `space` then keeps; rows are flat all the same.
 
     Raises:
-        ValueError: A space has no fixed length.
+        ValueError: A space has no fixed length, or is none of Gymnasium's.
     """
 
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]], *, pictures: bool = False) -> None:
         self._agents = tuple(agents)
-        self._spaces: list[Space[Any]] = []
+        self._write: list[Writer] = []  # (N,)
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
-        self._key: list[str | None] = []  # (N,) of the only other entry of that Dict
-        low, high = [], []
+        self._shapes: list[tuple[int, ...] | None] = []  # (N,) see `shape_of`
+        self._key: list[Any] = []  # (N,) of the only other entry of that Dict; None where there are several
+        self.notes: tuple[str, ...] = ()
+        low, high, shapes = [], [], []
+        left_out: dict[Any, list[str]] = {}  # agents by entry
         for agent, space in zip(agents, spaces, strict=True):
+            refuse_strange(f"observation space of {agent}", space)
             masked, key = False, None
-            if isinstance(space, Dict) and MASK in space.spaces:
-                masked = True
+            if isinstance(space, Dict):
+                masked = MASK in space.spaces
                 rest = {name: part for name, part in space.spaces.items() if name != MASK}
-                if len(rest) == 1:
+                kept = {name: part for name, part in rest.items() if has_length(part)}
+                if kept:
+                    for name in rest.keys() - kept.keys():
+                        left_out.setdefault(name, []).append(agent)
+                    rest = kept
+                if masked and len(rest) == 1:
                     ((key, space),) = rest.items()
                 else:
                     space = Dict(rest)
-            if not space.is_np_flattenable:
+            if not has_length(space):
                 raise ValueError(
                     f"observation space of {agent} is {space}, which has no fixed length; allowed are Box, Discrete, "
                     "MultiDiscrete, MultiBinary, Text, and Tuple and Dict of them: wrap the environment"
                 )
             flat = space if isinstance(space, Box) else flatten_space(space)
             assert isinstance(flat, Box)
-            self._spaces.append(space)
+            self._write.append(writer(space, f"observation of {agent}"))
             self._masked.append(masked)
+            self._shapes.append(space.shape if isinstance(space, Box) and not masked else None)
             self._key.append(key)
+            shapes.append(tuple(space.shape or ()))
             with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
                 low.append(flat.low.reshape(-1).astype(np.float32))
                 high.append(flat.high.reshape(-1).astype(np.float32))
-        self._boxes = [isinstance(space, Box) for space in self._spaces]  # (N,)
+        if left_out:
+            told = "; ".join(f"{name!r} of {', '.join(whose)}" for name, whose in left_out.items())
+            self.notes = (f"observations without a fixed length are left out: {told}",)
         self.sizes = [len(part) for part in low]  # (N,)
         self.has_masks = any(self._masked)
         length = max(self.sizes)  # O
-        shape = tuple(self._spaces[0].shape or ()) if pictures else (length,)
+        shape = shapes[0] if pictures else (length,)
         lowest = np.min([np.pad(part, (0, length - len(part))) for part in low], axis=0)
         highest = np.max([np.pad(part, (0, length - len(part))) for part in high], axis=0)
         self.space = Box(lowest.reshape(shape), highest.reshape(shape), dtype=np.float32)
@@ -76,26 +91,15 @@ class Observations:
         """Writes what an agent sees into its (O,) row, whose padding is zero already.
 
         Raises:
-            ValueError: The observation has another length than its space.
+            ValueError: The observation has another shape than its space.
         """
-        if self._masked[agent]:
-            key = self._key[agent]
-            if key is None:
-                observation = {name: part for name, part in observation.items() if name != MASK}
-            else:
-                observation = observation[key]
-        size = self.sizes[agent]
-        flat = np.asarray(observation) if self._boxes[agent] else flatten(self._spaces[agent], observation)
-        assert isinstance(flat, np.ndarray)
-        if flat.size != size:  # checked here, for a single number would be broadcast
-            raise ValueError(
-                f"observation of {self._agents[agent]} has shape {flat.shape}, its space is {self._spaces[agent]}"
-            )
-        row[:size] = flat.reshape(-1)
+        if self._masked[agent] and (key := self._key[agent]) is not None:
+            observation = observation[key]
+        self._write[agent](observation, row)
 
     def shape_of(self, agent: int) -> tuple[int, ...] | None:
         """The shape of an observation that is written as it is; None where it goes through a dict or `flatten`."""
-        return self._spaces[agent].shape if self._boxes[agent] and not self._masked[agent] else None
+        return self._shapes[agent]
 
     def mask(self, agent: int, observation: Any) -> Any:
         """The action mask inside an observation, None where there is none."""
@@ -121,6 +125,8 @@ class Actions:
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]]) -> None:
         self._agents = tuple(agents)
         self._spaces = list(spaces)
+        for agent, space in zip(agents, spaces, strict=True):
+            refuse_strange(f"action space of {agent}", space)
         self.idle = [idle_action(space) for space in spaces]
         """(N,) some action of each agent's own space."""
         self.own: Array | None = None
@@ -254,3 +260,22 @@ def idle_action(space: Space[Any]) -> Any:
     if isinstance(space, MultiBinary):
         return np.zeros(space.shape, space.dtype)
     return None
+
+
+def has_length(space: Space[Any]) -> bool:
+    """Whether values of a space are a fixed number of numbers."""
+    try:
+        return bool(space.is_np_flattenable)
+    except NotImplementedError:  # a space that somebody made, and that does not say
+        return False
+
+
+def refuse_strange(what: str, space: Any) -> None:
+    """Raises `ValueError` for what is not a space of Gymnasium's."""
+    if isinstance(space, Space):
+        return
+    kind = type(space)
+    mend = "build it from gymnasium.spaces"
+    if kind.__module__.partition(".")[0] == "gym":
+        mend = "they come from the older gym: import gymnasium in its place, or wrap the environment with shimmy"
+    raise ValueError(f"{what} is a {kind.__module__}.{kind.__qualname__}, not one of Gymnasium's spaces; {mend}")

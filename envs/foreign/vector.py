@@ -22,7 +22,7 @@ from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
 from .tellings import ABSENT, MetricNames, News
-from .workers import Here, PictureError, Workers, usable_cores
+from .workers import Here, PictureError, WorkerError, Workers, usable_cores
 
 FORMAT = 1  # of state_dict
 
@@ -55,6 +55,7 @@ class ForeignVector:
         notify: Told, once each, when a worker died and was started again, when a metric came late and how an end was
             read; None writes to stderr.
         said: What was told already; shared by all vectors of a run.
+        blank: Why the worlds are known not to draw, for messages.
 
     Raises:
         ValueError: A number is not allowed.
@@ -76,6 +77,7 @@ class ForeignVector:
         stagger: bool = False,
         notify: Callable[[str], None] | None = None,
         said: set[str] | None = None,
+        blank: str = "",
     ) -> None:
         for what, number, least in (("n_worlds", n_worlds, 1), ("n_workers", n_workers, 0)):
             if number is None:
@@ -103,6 +105,7 @@ class ForeignVector:
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger` or a restart."""
         self._layout = layout
         self._others: Array = ~np.eye(len(layout.agents), dtype=bool)  # (N, N), where everybody hears everybody else
+        self._blank = blank
         self._seed = 0
         self._step: Step | None = None
         self._loaded = False  # the next step truncates what was running when the state was saved
@@ -197,9 +200,12 @@ class ForeignVector:
             PictureError: The environment draws none.
         """
         self._running()
-        picture = self._crew.render(world)
+        try:
+            picture = self._crew.render(world)
+        except WorkerError as error:  # drawing brought its process down; the next step starts it again
+            raise PictureError(f"{self.name} gives no picture: {error}") from error
         if isinstance(picture, str):
-            raise PictureError(f"{self.name} gives no picture: {picture}")
+            raise PictureError(f"{self.name} gives no picture: {self._blank or picture}")
         return picture
 
     @property

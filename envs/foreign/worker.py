@@ -10,10 +10,12 @@ from __future__ import annotations
 import faulthandler
 import signal
 import sys
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 
 import cloudpickle
 
+from .blame import told
 from .block import Block
 from .board import board_in, mapped, size_of
 from .orphans import Told, end_as, end_with, stay_until_closed
@@ -41,15 +43,25 @@ def main() -> None:
 
 
 def call(connection: Connection) -> None:
-    """Calls one function and answers (True, its result) or (False, (what it raised, whether that was a ValueError))."""
-    function, arguments = cloudpickle.loads(receive(connection))
+    """Calls one function and answers (True, its result) or (False, (what it raised, whether that was a ValueError)).
+
+    A generator answers with the first value that it yields. What it does after that, closing environments, may end the
+    process: the answer is out.
+    """
+    task = receive(connection)
     try:
-        result = True, function(*arguments)
+        function, arguments = cloudpickle.loads(task)
+        result = function(*arguments)
+        answered = True, next(result) if isinstance(result, Generator) else result
+    except (KeyboardInterrupt, Told):
+        raise
     except ValueError as error:
-        result = False, (str(error), True)
-    except Exception as error:
-        result = False, (f"{type(error).__name__}: {error}", False)
-    send(connection, cloudpickle.dumps(result))
+        answered, result = (False, (str(error), True)), None
+    except BaseException as error:  # SystemExit too: what foreign code raises is told, whatever it is
+        answered, result = (False, (told(error), False)), None
+    send(connection, cloudpickle.dumps(answered))
+    if isinstance(result, Generator):
+        result.close()
 
 
 def serve(connection: Connection, memory: int) -> None:

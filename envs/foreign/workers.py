@@ -65,13 +65,19 @@ class Here:
         layout: What they show.
         board: Where their rows are.
         hear: Told the rows and the news of a process in which there are any.
+
+    Raises:
+        WorkerError: One of them could not be built.
     """
 
     def __init__(
         self, build: Callable[[], Any], layout: Layout, board: Board, hear: Callable[[Sequence[int], News], None]
     ) -> None:
         self._rows, self._hear = range(len(board.episode)), hear
-        self._block = Block(build, layout, board, self._rows)
+        try:
+            self._block = Block(build, layout, board, self._rows)
+        except Exception as error:
+            raise WorkerError("the environment", "when it was built", *told_of(error)) from error
         self._worlds = self._block.worlds  # to look into when debugging
 
     def reset(self, seed: int) -> None:

@@ -33,6 +33,8 @@ from pettingzoo.utils.env import ParallelEnv
 
 from ..core import Array
 from .board import Board, Frame
+from .closing import close
+from .film import picture
 from .layout import Layout
 from .refusals import RefusedError, number_of, refuse_infinite, unknown_agent, unpaid, unseen
 from .seeds import episode_seed
@@ -118,18 +120,16 @@ class World:
         Raises:
             ValueError: The environment gives no picture.
         """
-        frame = self.env.render()
-        if isinstance(frame, list) and frame:  # render modes that keep all frames
-            frame = frame[-1]
-        picture = np.asarray(frame)
-        if picture.ndim != 3 or picture.shape[2] not in (3, 4):
-            raise ValueError(f"render() gave {type(frame).__name__}, not an RGB picture")
-        return picture[:, :, :3].astype(np.uint8)
+        return picture(self.env)
+
+    def close(self) -> None:
+        """Closes the environment, whatever its `close()` does."""
+        close(self.env)
 
     def where(self, *, ended: bool = False) -> str:
         """The moment, for messages: enough to come back to it; with `ended`, the last one of the episode before."""
         episode, elapsed = self._ended if ended else (self._episode, self._elapsed)
-        seed = episode_seed(self._seed, self.index, episode)
+        seed = self._episode_seed(episode)
         return f"world {self.index}, step {elapsed} of the episode that began with reset(seed={seed})"
 
     def _call(self) -> None:
@@ -264,7 +264,11 @@ class World:
         limit = self.layout.time_limit
         self._elapsed, self._episode, self._cut = 0, int(self._board.episode[self.index]), cut
         self._halt = min(limit or math.inf, cut or math.inf)
-        return episode_seed(self._seed, self.index, self._episode)
+        return self._episode_seed(self._episode)
+
+    def _episode_seed(self, episode: int) -> int:
+        seed = episode_seed(self._seed, self.index, episode)
+        return seed % self.layout.seeds if self.layout.seeds else seed
 
     def _started(self, observations: Any, infos: Any) -> None:
         """What `reset` led to."""
@@ -350,8 +354,8 @@ class World:
             return
         try:
             state = np.asarray(self.env.state())
-            if state.size != self.layout.state_dim:
-                raise RefusedError(f"state() has {state.size} numbers, at first it had {self.layout.state_dim}")
+            if state.shape != self.layout.state_shape:
+                raise RefusedError(f"state() has shape {state.shape}, at first it had {self.layout.state_shape}")
             frame.state[:] = state.reshape(-1)
         except Exception:
             if self.env.agents:

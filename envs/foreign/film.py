@@ -1,0 +1,56 @@
+"""Pictures of an environment: how it is asked for one, and whether it gives any."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from ..core import Array
+
+MODE = "rgb_array"
+"""What a `render_mode` is called that gives pictures."""
+
+
+def draw(env: Any) -> Any:
+    """What the environment draws of this moment.
+
+    Older environments take the mode where they draw, `render(mode="rgb_array")`. Wrappers do not hand that on, so the
+    environment behind them is asked; our own ask here for what they hold.
+    """
+    if type(env).__module__.startswith(__name__.rpartition(".")[0]):
+        return env.render()
+    bare = getattr(env, "unwrapped", env)
+    render = getattr(bare, "render", None)
+    if render is not None and "mode" in _keywords(render):
+        return render(mode=MODE)
+    return env.render()
+
+
+def picture(env: Any) -> Array:
+    """(height, width, 3) uint8.
+
+    Raises:
+        ValueError: The environment gives no picture.
+    """
+    frame = draw(env)
+    if isinstance(frame, list) and frame:  # render modes that keep all frames
+        frame = frame[-1]
+    found = np.asarray(frame)
+    if found.ndim != 3 or found.shape[2] not in (3, 4):
+        raise ValueError(f"render() gave {type(frame).__name__}, not an RGB picture")
+    return found[:, :, :3].astype(np.uint8)
+
+
+def gives_pictures(metadata: Any) -> bool:
+    """Whether an environment's `metadata` name the mode; the older gym's key has a dot."""
+    metadata = metadata or {}
+    return MODE in (metadata.get("render_modes") or metadata.get("render.modes") or ())
+
+
+def _keywords(function: Any) -> set[str]:
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()
