@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ class EpisodeStatistics:
     """Sums over the running episode of each world, and a window of finished ones.
 
     A row of the window is `OWN_COLUMNS`, the returns of groups where there are several, and the environment's metrics
-    at the episode's last moment.
+    at the episode's last moment. Metrics may come late, and then get a column of their own behind the others; where one
+    is absent it is NaN.
     """
 
     def __init__(
@@ -52,20 +53,20 @@ class EpisodeStatistics:
         Args:
             n_worlds: B.
             n_agents: N.
-            metrics: Names of the environment's metrics.
+            metrics: Names of the environment's metrics, as far as they are known.
             groups: See `returns_of_groups`.
             window: W, how many finished episodes `means` covers.
         """
         self._groups = {name: list(agents) for name, agents in (groups or {}).items()}
         self.own_columns = (*OWN_COLUMNS, *self._groups)
-        self._metrics = tuple(name for name in metrics if name not in self.own_columns)  # ours keep their meaning
-        self.columns = self.own_columns + self._metrics
+        self.columns = self.own_columns
         self.finished = 0
         self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
         self._cost = np.zeros((n_worlds, n_agents))
         self._team_reward = np.zeros(n_worlds)
         self._length = np.zeros(n_worlds, dtype=np.int64)
         self._window = np.zeros((window, len(self.columns)))  # (W, K), a ring
+        self._welcome(metrics)
 
     def add(self, final: StepLike, ended: Array, whole: Array | None = None) -> tuple[Array, Array] | None:
         """Counts one step of every world.
@@ -76,7 +77,8 @@ class EpisodeStatistics:
             whole: (B,) bool, those of them that were not cut short by whoever steps the worlds; None for all.
 
         Returns:
-            None where no whole episode ended; otherwise the worlds' indices (E,) and rows (E, K).
+            None where no whole episode ended; otherwise the worlds' indices (E,) and rows (E, K), K being the number of
+            `columns` by now.
         """
         self._reward += final.reward
         self._cost += final.cost
@@ -85,15 +87,18 @@ class EpisodeStatistics:
         if not ended.any():
             return None
         worlds = np.flatnonzero(ended if whole is None else ended & whole)
-        rows = np.empty((len(worlds), len(self.columns)))
+        self._welcome(final.metrics)
+        rows = np.full((len(worlds), len(self.columns)), np.nan)
         rows[:, 0] = self._reward[worlds].mean(axis=1)
         rows[:, 1] = self._team_reward[worlds]
         rows[:, 2] = self._length[worlds]
         rows[:, 3] = self._cost[worlds].mean(axis=1)
         for column, agents in enumerate(self._groups.values(), start=len(OWN_COLUMNS)):
             rows[:, column] = self._reward[worlds][:, agents].mean(axis=1)
-        for column, name in enumerate(self._metrics, start=len(self.own_columns)):
-            rows[:, column] = final.metrics[name][worlds]
+        own = len(self.own_columns)
+        for column, name in enumerate(self.columns[own:], start=own):
+            if name in final.metrics:
+                rows[:, column] = final.metrics[name][worlds]
         for sums in (self._reward, self._cost, self._team_reward, self._length):
             sums[ended] = 0
         if not len(worlds):
@@ -133,16 +138,33 @@ class EpisodeStatistics:
         """Continues from what `state_dict` returned.
 
         Raises:
-            ValueError: It came from another number of worlds or agents, or from other metrics.
+            ValueError: It came from another number of worlds or agents, or from other groups. Metrics may differ.
         """
-        if tuple(state["columns"]) != self.columns or state["reward"].shape != self._reward.shape:
+        own, columns = len(self.own_columns), tuple(state["columns"])
+        if columns[:own] != self.own_columns or state["reward"].shape != self._reward.shape:
             raise ValueError(
                 f"episode statistics of {state['reward'].shape} worlds x agents with {list(state['columns'])} do not "
                 f"fit {self._reward.shape} with {list(self.columns)}"
             )
+        metrics, self.columns = self.columns, columns
         self.finished = state["finished"]
         self._reward = state["reward"].copy()
         self._cost = state["cost"].copy()
         self._team_reward = state["team_reward"].copy()
         self._length = state["length"].copy()
         self._window = state["window"].copy()
+        self._welcome(metrics)
+
+    def _welcome(self, metrics: Iterable[str]) -> None:
+        """Gives metrics that have no column yet one of NaN; a name of ours keeps our meaning."""
+        late = tuple(name for name in metrics if name not in self.columns)
+        if late:
+            self.columns += late
+            self._window = widened(self._window, len(self.columns))
+
+
+def widened(rows: Array, n_columns: int) -> Array:
+    """Rows (E, K) with NaN for those of the `n_columns` that they do not have."""
+    if rows.shape[1] == n_columns:
+        return rows
+    return np.pad(rows, ((0, 0), (0, n_columns - rows.shape[1])), constant_values=np.nan)

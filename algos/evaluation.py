@@ -14,12 +14,15 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from .core import Action, Array, Obs, StepLike, VectorEnv
-from .episodes import EpisodeStatistics, returns_of_groups
+from .episodes import EpisodeStatistics, returns_of_groups, widened
 from .finite import check_step
 
 Act = Callable[[Obs], Action]
 Policies = Mapping[str, Callable[[VectorEnv], Act]]
 """By name: given the worlds, what acts in them. A heuristic reads `env.batch_state`; others need the `Obs` only."""
+
+UNDEFINED = (math.nan, math.nan, math.nan)
+"""The interval of a metric that no episode told."""
 
 FIRST_SEED = 2**31
 """Training seeds lie below, evaluation seeds here and above: no policy is judged on an episode it has learned from."""
@@ -158,6 +161,7 @@ def evaluate(
             worlds, rows = finished
             counted = left[worlds] > 0
             episodes = ((share - left) * n_worlds + np.arange(n_worlds))[worlds[counted]]
+            values = widened(values, rows.shape[1])  # metrics may come late
             values[episodes], played[episodes] = rows[counted], True
             left[worlds[counted]] -= 1
         cuts += int(cut.sum())
@@ -180,7 +184,7 @@ def evaluate(
         )
     if not played.all():
         notes.append(f"{int((~played).sum())} of {n_episodes} episodes were not played: those before did not end")
-    return Evaluation(statistics.columns, values[played], tuple(notes))
+    return Evaluation(statistics.columns, widened(values, len(statistics.columns))[played], tuple(notes))
 
 
 def mean_interval(
@@ -287,10 +291,10 @@ def record_episode(
 def table(evaluations: Mapping[str, Evaluation]) -> str:
     """Mean and 95 % interval of every column beside each other, for reading."""
     names = list(evaluations)
-    columns = next(iter(evaluations.values())).columns
+    columns = list(dict.fromkeys(column for evaluation in evaluations.values() for column in evaluation.columns))
     intervals = {name: evaluation.intervals() for name, evaluation in evaluations.items()}
     rows = [["", *names]]
-    rows += [[column, *(_cell(intervals[name][column]) for name in names)] for column in columns]
+    rows += [[column, *(_cell(intervals[name].get(column, UNDEFINED)) for name in names)] for column in columns]
     widths = [max(len(row[index]) for row in rows) for index in range(len(names) + 1)]
     lines = []
     for row in rows:

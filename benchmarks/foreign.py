@@ -1,10 +1,15 @@
-"""How fast environments of others are stepped and trained on, beside SuperSuit, which only steps them.
+"""How fast environments of others are stepped and trained on, beside Gymnasium's vector environments and SuperSuit.
 
-    python benchmarks/foreign.py                                # mpe2 simple_spread, 128 worlds, about 5 minutes
+    python benchmarks/foreign.py                                  # CartPole and mpe2's simple_spread, about 6 minutes
+    python benchmarks/foreign.py --single LunarLander-v3          # another environment of Gymnasium's; needs box2d
 
-On the same number of worlds and processes, in turn, again and again: SuperSuit's `concat_vec_envs_v1`, with random
-actions; this package's worker processes, with the same; and the command that trains, learning and logging included,
-by the time that its own rows give, without the first.
+On the same number of worlds, in turn, again and again, with random actions: copies of a single-agent environment in
+Gymnasium's `SyncVectorEnv` and `AsyncVectorEnv`, and behind our adapter; a team in SuperSuit's `concat_vec_envs_v1` and
+behind our adapter; and the command that trains on that team, learning and logging included, by the time that its own
+rows give, without the first.
+
+Steps are counted for a second of the clock and for a second of processor time, that of all processes together (Linux):
+the second says what the adapter costs, also on a machine that has other things to do.
 """
 
 from __future__ import annotations
@@ -12,41 +17,61 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import gymnasium
 import numpy as np
 import report
 
 from envs import adapters
+from envs.foreign_checks import descendants
 
-NAME = "mpe2.simple_spread_v3"
+TEAM = "mpe2.simple_spread_v3"
+Worlds = tuple[Callable[[], Any], Callable[[], None]]
+"""A step of all worlds, and the end of them."""
 
 
-def supersuit(worlds: int, processes: int) -> tuple[Callable[[], Any], Callable[[], None]]:
-    """A step of all worlds, and the end of them."""
-    import supersuit as ss
+def gymnasiums(name: str, worlds: int, *, processes: bool) -> Worlds:
+    """Copies in one of Gymnasium's vector environments; as ours, they begin anew in the step that ends an episode."""
+    kind: Any = gymnasium.vector.AsyncVectorEnv if processes else gymnasium.vector.SyncVectorEnv
+    one = partial(gymnasium.make, name, disable_env_checker=True)
+    env = kind([one] * worlds, autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(100)]
+    return _stepping(env.step, actions), env.close
 
-    one = ss.pettingzoo_env_to_vec_env_v1(importlib.import_module(NAME).parallel_env())
-    env: Any = ss.concat_vec_envs_v1(one, worlds, num_cpus=processes, base_class="gymnasium")
+
+def supersuits(worlds: int, processes: int) -> Worlds:
+    """The team behind SuperSuit."""
+    import supersuit
+
+    one = supersuit.pettingzoo_env_to_vec_env_v1(importlib.import_module(TEAM).parallel_env())
+    env: Any = supersuit.concat_vec_envs_v1(one, worlds, num_cpus=processes, base_class="gymnasium")
     env.reset(seed=0)
     actions = np.random.default_rng(0).integers(0, env.action_space.n, (100, env.num_envs))
     return _stepping(env.step, actions), env.close
 
 
-def workers(worlds: int, processes: int) -> tuple[Callable[[], Any], Callable[[], None]]:
-    """A step of all worlds, and the end of them."""
-    env = adapters.vector(NAME, worlds, processes)
+def ours(name: str, worlds: int, processes: int) -> Worlds:
+    """Any of them behind our adapter."""
+    env = adapters.vector(name, worlds, processes)
     env.reset(0)
-    shape = (100, worlds, len(env.agents))
-    actions = np.random.default_rng(0).integers(0, int(env.action_space.n), shape)  # pyright: ignore
+    space, shape, rng = env.action_space, (100, worlds, len(env.agents)), np.random.default_rng(0)
+    if isinstance(space, gymnasium.spaces.Discrete):
+        actions: Any = rng.integers(0, int(space.n), shape)
+    else:
+        actions = rng.uniform(space.low, space.high, (*shape, *space.shape)).astype(np.float32)
     return _stepping(env.step, actions), env.close
 
 
@@ -55,64 +80,91 @@ def _stepping(step: Callable[[Any], Any], actions: Any) -> Callable[[], Any]:
     return lambda: step(actions[next(turns) % len(actions)])
 
 
-def speed(make: Callable[[int, int], tuple[Callable[[], Any], Callable[[], None]]], args: argparse.Namespace) -> float:
-    """World-steps a second."""
-    step, close = make(args.worlds, args.processes)
-    for _ in range(20):
-        step()
-    begin, steps = time.perf_counter(), 0
-    while time.perf_counter() < begin + args.seconds:
-        step()
-        steps += args.worlds
-    seconds = time.perf_counter() - begin
-    close()
-    return steps / seconds
+def processor_seconds() -> float:
+    """Of this process and all that it started; of this one alone where there is no /proc."""
+    seconds = time.process_time()
+    for pid in descendants(os.getpid()) if Path("/proc").exists() else ():
+        try:
+            after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        seconds += (int(after[11]) + int(after[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def speeds(cases: dict[str, Callable[[], Worlds]], args: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
+    """World-steps a second of the clock and of the processor, of all cases, which take turns."""
+    found: dict[str, dict[str, list[float]]] = {name: {"clock": [], "processor": []} for name in cases}
+    for turn in range(args.rounds):
+        for name, make in cases.items():
+            step, close = make()
+            for _ in range(20):
+                step()
+            begin, spent, steps = time.perf_counter(), processor_seconds(), 0
+            while time.perf_counter() < begin + args.seconds:
+                step()
+                steps += args.worlds
+            spent, seconds = processor_seconds() - spent, time.perf_counter() - begin
+            close()
+            found[name]["clock"].append(steps / seconds)
+            found[name]["processor"].append(steps / spent)
+        print(f"round {turn + 1} of {args.rounds}", file=sys.stderr)
+    return found
 
 
 def training(args: argparse.Namespace) -> float:
     """World-steps a second of the command, learning included."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["--env", NAME, "--algo", "mappo", "--n-worlds", args.worlds, "--env.n-workers", args.processes]
-        words += [
-            "--total-steps",
-            args.steps,
-            "--eval-episodes",
-            0,
-            "--log-dir",
-            folder,
-            "--run-name",
-            "run",
-            "--quiet",
-        ]
+        words = ["--env", TEAM, "--algo", "mappo", "--n-worlds", args.worlds, "--env.n-workers", args.processes]
+        words += ["--total-steps", args.steps, "--eval-episodes", 0]
+        words += ["--log-dir", folder, "--run-name", "run", "--quiet"]
         subprocess.run([sys.executable, "train.py", *map(str, words)], cwd=report.ROOT, check=True)
         rows = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]
     first, last = rows[0], rows[-1]
     return (last["step"] - first["step"]) / (last["time/training_seconds"] - first["time/training_seconds"])
 
 
+def show(what: str, found: dict[str, dict[str, list[float]]], beside: str) -> None:
+    """Prints a table; the last two columns say how many times as fast as `beside`, by clock and by processor."""
+    rows = []
+    for name, speed in found.items():
+        medians = {kind: float(np.median(values)) for kind, values in speed.items()}
+        ratios = [report.short(median / float(np.median(found[beside][kind]))) for kind, median in medians.items()]
+        rows.append([name, *(report.cell(report.spread(values)) for values in speed.values()), *ratios])
+    print(f"\n{what}: median [quartiles]\n")
+    print(report.markdown(["", "steps/s", "steps/processor-s", f"of {beside}", "by processor"], rows))
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=128)
+    parser.add_argument("--single", default="CartPole-v1", help="an id of Gymnasium's")
+    parser.add_argument("--worlds", type=int, default=64)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of stepping, each")
-    parser.add_argument("--steps", type=int, default=100_000, help="of training, each")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of stepping, each")
+    parser.add_argument("--steps", type=int, default=100_000, help="of training, each; 0: none")
     args = parser.parse_args()
-    cases: dict[str, Callable[[], float]] = {
-        "SuperSuit, stepping only": lambda: speed(supersuit, args),
-        "worker processes, stepping only": lambda: speed(workers, args),
-        "training, learning included": lambda: training(args),
+    n, many, own = args.worlds, args.processes, f"gymnasium:{args.single}"
+    single = {
+        "SyncVectorEnv": lambda: gymnasiums(args.single, n, processes=False),
+        "AsyncVectorEnv": lambda: gymnasiums(args.single, n, processes=True),
+        "ours, in this process": lambda: ours(own, n, 0),
+        f"ours, {many} processes": lambda: ours(own, n, many),
     }
-    found: dict[str, list[float]] = {name: [] for name in cases}
-    for turn in range(args.rounds):
-        for name, measure in cases.items():
-            found[name].append(measure())
-        print(f"round {turn + 1} of {args.rounds}", file=sys.stderr)
-    beside = np.median(found["SuperSuit, stepping only"])
-    rows = [[n, report.cell(report.spread(v)), report.short(float(np.median(v) / beside))] for n, v in found.items()]
-    print(f"{NAME}, {args.worlds} worlds, {args.processes} processes: median [quartiles]\n")
-    print(report.markdown(["", "world-steps/s", "of SuperSuit"], rows))
+    team = {
+        "SuperSuit, in this process": lambda: supersuits(n, 0),
+        f"SuperSuit, {many} processes": lambda: supersuits(n, many),
+        "ours, in this process": lambda: ours(TEAM, n, 0),
+        f"ours, {many} processes": lambda: ours(TEAM, n, many),
+    }
+    alone, together = speeds(single, args), speeds(team, args)
+    show(f"{args.single}, {n} worlds", alone, "SyncVectorEnv")
+    show(f"{TEAM}, {n} worlds", together, "SuperSuit, in this process")
+    trained = [training(args) for _ in range(args.rounds)] if args.steps else []
+    if trained:
+        print(f"\ntraining on it, learning included: {report.cell(report.spread(trained))} steps/s")
+    found = {args.single: alone, TEAM: together, "training": trained}
     report.write(
         report.RESULTS / "foreign.json",
         {"machine": report.machine(), "settings": vars(args), "world_steps_per_second": found},

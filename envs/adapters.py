@@ -30,10 +30,10 @@ from .foreign.find import is_foreign
 from .foreign.layout import Layout, probe
 from .foreign.parallel import as_parallel
 from .foreign.pictures import Pictures, is_picture
+from .foreign.seeds import episode_seed
 from .foreign.vector import ForeignVector
 from .foreign.versions import version_of
 from .foreign.workers import ForeignError, PictureError, WorkerError, elsewhere, usable_cores
-from .foreign.world import episode_seed
 
 __all__ = [
     "RESERVED",
@@ -155,6 +155,7 @@ class Foreign:
         film: bool = False,
         stagger: bool = False,
         notify: Callable[[str], None] | None = None,
+        said: set[str] | None = None,
     ) -> ForeignVector:
         """Worlds of it; see `ForeignVector`.
 
@@ -164,15 +165,15 @@ class Foreign:
                 says why it failed.
             stagger: See `ForeignVector`.
             notify: See `ForeignVector`.
+            said: See `ForeignVector`.
         """
         recipe, blank = self.recipe, ""
         if film and self.drawing is not None:
             blank = _asked(try_to_draw, self.drawing)
             recipe = self.recipe if blank else self.drawing
         workers = self.recipe.options.n_workers
-        return ForeignVector(
-            recipe, self.layout, self.name, n_worlds, workers, stagger=stagger, notify=notify, blank=blank
-        )
+        how: Any = {"stagger": stagger, "notify": notify, "said": said, "blank": blank}
+        return ForeignVector(recipe, self.layout, self.name, n_worlds, workers, **how)
 
     def in_order(self, agents: Sequence[str]) -> Foreign:
         """The same with its agents in the order of a run; see `Layout.in_order`."""
@@ -185,12 +186,13 @@ class Foreign:
         filmed: it alone is built so that it draws.
         """
         kept: dict[int, ForeignVector] = {}
+        said: set[str] = set()
 
         def make(n_worlds: int, *, stagger: bool = False) -> ForeignVector:
             if stagger:
-                return self.vector(n_worlds, stagger=True)
+                return self.vector(n_worlds, stagger=True, said=said)
             if n_worlds not in kept:
-                kept[n_worlds] = self.vector(n_worlds, film=n_worlds == 1)
+                kept[n_worlds] = self.vector(n_worlds, film=n_worlds == 1, said=said)
             return kept[n_worlds]
 
         return make

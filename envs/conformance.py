@@ -4,8 +4,10 @@
     check_batch_env(make_env)                    pure functions of a batch of worlds
     check_vector(make_env)                       worlds with auto-reset
     check_parallel_env(make_parallel)            PettingZoo, AEC and SuperSuit
+    check_foreign("my_project.worlds:Maze")      anybody's environment, as `envs.adapters` steps it: `foreign_checks`
 
-or `python -m coterie.envs.conformance warehouse tiny-2`. A failed check raises `AssertionError` and says what is wrong.
+or `python -m coterie.envs.conformance warehouse tiny-2`, or with `my_project.worlds:Maze` in place of the two names.
+A failed check raises `AssertionError` and says what is wrong.
 The single checks stand in `BATCH_CHECKS`, `VECTOR_CHECKS` and `PARALLEL_CHECKS` for test frameworks to list.
 All take a function that makes the environment, so that two of them can be compared.
 """
@@ -31,6 +33,8 @@ import numpy as np
 from . import aec_env, make, parallel_env
 from .batch_checks import BATCH_CHECKS, SEEDED_STEPS, MakeEnv, assert_same, fingerprint, random_actions, world_of
 from .core import ended
+from .foreign.find import is_foreign
+from .foreign_checks import FOREIGN_CHECKS, check_foreign
 from .vector import VectorView
 
 MakeParallel = Callable[..., Any]
@@ -354,5 +358,11 @@ def _refused(kind: type[Exception], what: str, call: Callable[..., Any], *args: 
 
 
 if __name__ == "__main__":
-    check_all(*sys.argv[1:3])
-    print(f"{' '.join(sys.argv[1:3])}: all {len(BATCH_CHECKS + VECTOR_CHECKS + PARALLEL_CHECKS)} checks passed")
+    name, *task = sys.argv[1:3]
+    if is_foreign(name):
+        check_foreign(name)
+        checked = FOREIGN_CHECKS
+    else:
+        check_all(name, *task)
+        checked = BATCH_CHECKS + VECTOR_CHECKS + PARALLEL_CHECKS
+    print(f"{' '.join(sys.argv[1:3])}: all {len(checked)} checks passed")

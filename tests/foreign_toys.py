@@ -75,7 +75,7 @@ class Scripted(ParallelEnv):
         assert set(actions) == set(self.agents)
         self.clock += 1
         acted, n = self.agents, range(len(self.possible_agents))
-        over = self.clock >= self.max_cycles
+        over = self.clock >= (self.max_cycles or 10**9)
         ending = {self.possible_agents[i]: end[1] for i in n if (end := self.ends[i]) and end[0] <= self.clock}
         dies = {agent: ending.get(agent) == "die" or (over and self.limit_kills) for agent in acted}
         stops = {agent: ending.get(agent) == "leave" or (over and not self.limit_kills) for agent in acted}

@@ -13,8 +13,8 @@ from gymnasium.spaces import Box, Discrete, Graph
 from envs import adapters
 from envs.core import Step
 from envs.foreign.parallel import Copies
+from envs.foreign.seeds import episode_seed
 from envs.foreign.vector import ForeignVector
-from envs.foreign.world import episode_seed
 from envs.parallel import ParallelView
 
 
@@ -136,12 +136,28 @@ def test_dead_agents_that_stay_in_the_list_get_an_idle_action() -> None:
     assert [sent["agent_0"] for sent in inside(view).sent] == [3, 3, 0, 0]
 
 
+class Secretive(Scripted):
+    """Nobody finds its limit."""
+
+    @property
+    def max_cycles(self) -> None:
+        return None
+
+    @max_cycles.setter
+    def max_cycles(self, limit: int) -> None:
+        self.secret = limit
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        self.ends = tuple(end or (self.secret, "die") for end in self.ends)
+        return super().step(actions)
+
+
 def test_a_limit_that_kills_is_set_right_by_naming_it() -> None:
     options = {"limit": 3, "limit_kills": True, "ends": ((2, "die"), None, None)}
-    final, _ = play(here(Scripted, **options), 3)[-1]
+    final, _ = play(here(Secretive, **options), 3)[-1]
     assert final.terminated.tolist() == [[False, True, True]]
     assert not final.truncated.any()
-    final, _ = play(here(Scripted, **options, time_limit=3), 3)[-1]
+    final, _ = play(here(Secretive, **options, time_limit=3), 3)[-1]
     assert not final.terminated.any()
     assert final.truncated.tolist() == [True]
     assert final.alive.tolist() == [[False, True, True]]

@@ -26,6 +26,7 @@ HOUSE = {
     "core",
     "fields",
     "foreign",
+    "foreign_checks",
     "kernels",
     "paint",
     "parallel",

@@ -5,10 +5,14 @@
                                `by_agent`: Gymnasium's with dicts by agent
       -> smaller pictures      `pictures`: SuperSuit reduces colours, resizes, scales and stacks what is an image
       -> Layout                `layout`: one environment is built and asked once what all of them show; `spaces`,
-                               `rows` and `returns` refuse what does not fit, `blame` says in a line what it raised
-      -> rows                  `world`: dictionaries of one environment to rows of fixed shape, ends told apart
+                                `rows` and `returns` refuse what does not fit, `blame` says in a line what it raised
+      -> rows                  `world`: dictionaries of one environment to rows of fixed shape, ends told apart;
+                               `copies`: the same for single-agent ones, without dictionaries; `refusals`: what cannot
+                               be used; `tellings`: metrics that come late, and what the user is to be told once
+      -> Block                 `block`: the worlds of one process, with what is done for all of them at once
       -> Board                 `board`: the rows of all worlds, in memory that all processes share
-      -> processes             `workers` starts and restarts them, `worker` is what runs in one
+      -> processes             `workers` starts and restarts them, `worker` is what runs in one, `protocol` what goes
+                               over the pipe between them, `orphans` sees to it that nothing is left behind
       -> ForeignVector         `vector`: the `VectorEnv` of `algos.core`
 
 Beside these, `own_spaces` says as plain data what stands between rows and what an environment shows and takes, for

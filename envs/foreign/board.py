@@ -18,6 +18,7 @@ from gymnasium.spaces import Box
 
 from ..core import Array
 from .layout import Layout
+from .tellings import SPARE
 
 ALIGNMENT = 64  # bytes: a cache line, so that no two arrays share one
 
@@ -30,7 +31,7 @@ class Frame(NamedTuple):
     alive: Array  # (B, N) bool
     near: Array  # (B, N, N) bool, who hears whom; (B, 0, 0) where infos do not say
     mask: Array  # (B, N, A) bool; (B, 0, 0) where there are no masks
-    metrics: Array  # (B, M) float64
+    metrics: Array  # (B, M + SPARE) float64, NaN where absent; the last columns are those of late metrics
 
 
 class Board(NamedTuple):
@@ -78,7 +79,7 @@ def fields(layout: Layout, n_worlds: int) -> dict[str, tuple[tuple[int, ...], An
             f"{frame}.alive": ((b, n), np.bool_),
             f"{frame}.near": ((b, n, n) if layout.neighbors else (b, 0, 0), np.bool_),
             f"{frame}.mask": ((b, n, choices) if layout.masks else (b, 0, 0), np.bool_),
-            f"{frame}.metrics": ((b, len(layout.metrics)), np.float64),
+            f"{frame}.metrics": ((b, len(layout.metrics) + SPARE), np.float64),
         }
     return found
 

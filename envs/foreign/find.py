@@ -14,7 +14,6 @@ import enum
 import inspect
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
@@ -25,7 +24,7 @@ import pettingzoo
 from gymnasium.envs.registration import load_env_creator
 from pettingzoo.env_registry.exceptions import PettingZooRegistryError
 
-from . import hints
+from . import hints, registered
 from .blame import one_line, told
 from .modules import OFFERS, imported, near, unknown
 
@@ -209,17 +208,7 @@ def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
             raise ValueError(f"{name} cannot be imported: {told(error)}") from error
     if keys is not None:
         keys = {**keys, "max_episode_steps": spec.max_episode_steps}
-    return Constructor(name, partial(_make, rest), keys, spec.kwargs, ("render_mode", "max_episode_steps"))
-
-
-def _make(spec_id: str, /, **options: Any) -> Any:
-    """`gymnasium.make`; a constructor's key that is also one of its own goes to the constructor."""
-    spec = deepcopy(gymnasium.spec(spec_id))
-    for key in ("id", "disable_env_checker", "vectorization_mode"):
-        if key in options:
-            spec.kwargs[key] = options.pop(key)
-    # Its checker warns of rewards in lists, and slows stepping.
-    return gymnasium.make(spec, disable_env_checker=True, **options)
+    return Constructor(name, partial(registered.make, rest), keys, spec.kwargs, ("render_mode", "max_episode_steps"))
 
 
 def _parameters_of(module: ModuleType, attribute: str) -> dict[str, Any] | None:

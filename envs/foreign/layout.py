@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from .own_spaces import described
 from .parallel import Copies
 from .pictures import Pictures, is_picture
 from .spaces import MASK, Actions, Observations
+from .tellings import numbers
 
 LIMIT_AS_DEATH = ("rware.", "pettingzoo.sisl.multiwalker.")
 """Modules whose environments report their time limit as termination of all agents: `rware.warehouse.Warehouse.step`
@@ -59,11 +59,17 @@ class Layout:
     neighbors: bool
     """Whether `infos` say who hears whom; otherwise everybody alive hears everybody alive."""
     metrics: tuple[str, ...]
-    """(M,) names in `infos[agent]["metrics"]`."""
+    """(M,) names of numbers in `infos[agent]["metrics"]`, as far as they came while it was looked at."""
     time_limit: int
     """Steps after which a world is truncated here; 0 leaves it to the environment."""
     max_steps: int
     """Steps to the time limit, as far as it is known; otherwise 0."""
+    limit_found: int
+    """Steps after which the environment's own attributes say it ends; 0 where they do not. Where all who are left die
+    in that very step, it is the limit and not death."""
+    tells_limit: bool
+    """Whether a truncation at that limit was said for a reason: copies of Gymnasium's environments tell it from death.
+    """
     seeds: int
     """Different seeds that the environment takes, counted from 0; 0: any."""
     step_seconds: float
@@ -157,7 +163,14 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
     notes = [found.note] if found.note else []
     notes += [*observations.notes, *getattr(_behind_pictures(env), "notes", ())]
 
-    own_limit = _limit_of(env)
+    registered, own_limit = _registered_limit(env), _limit_of(env)
+    limit_found = own_limit
+    if registered and own_limit and own_limit < registered:
+        notes.append(
+            f"Gymnasium was told a limit of {registered} steps, but the environment ends after {own_limit} by itself; "
+            "set its own option for that"
+        )
+    own_limit = min(registered, own_limit) if registered and own_limit else registered or own_limit
     if not time_limit and type(getattr(env, "unwrapped", env)).__module__.startswith(LIMIT_AS_DEATH):
         time_limit = own_limit
     if not (time_limit or own_limit) and isinstance(_behind_pictures(env), Copies):
@@ -175,9 +188,11 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
         state_dim=found.state_dim,
         masks=discrete and (found.masks or observations.has_masks or actions.own is not None),
         neighbors=found.neighbors,
-        metrics=found.metrics,
+        metrics=tuple(found.metrics),
         time_limit=time_limit,
         max_steps=min(time_limit, own_limit) if time_limit and own_limit else time_limit or own_limit,
+        limit_found=limit_found,
+        tells_limit=isinstance(_behind_pictures(env), Copies),
         seeds=seeds,
         step_seconds=1.0 / float(rate),
         notes=tuple(notes),
@@ -191,7 +206,7 @@ class _Found:
 
     masks: bool = False
     neighbors: bool = False
-    metrics: tuple[str, ...] = ()
+    metrics: dict[str, None] = field(default_factory=dict)  # names in the order in which they came
     state_shape: tuple[int, ...] = ()
     state_dim: int = 0
     note: str = ""
@@ -213,8 +228,8 @@ def _play(
         for info in infos.values():
             found.masks |= MASK in info
             found.neighbors |= "neighbors" in info
-            if not found.metrics and isinstance(info.get("metrics"), Mapping):
-                found.metrics = tuple(name for name, value in info["metrics"].items() if isinstance(value, Real))
+            if "metrics" in info:
+                found.metrics |= dict.fromkeys(numbers(info["metrics"]))
         if env.agents and (step == 0 or found.state_dim):
             joint = _joint(keys, seen, observations)
             state, shape, note = _state_of(env)
@@ -307,11 +322,16 @@ def _limit_of(env: Any) -> int:
     return 0
 
 
+def _registered_limit(env: Any) -> int:
+    """The time limit [steps] that Gymnasium puts around the environment, and tells as truncation; otherwise 0."""
+    spec = getattr(_behind_pictures(env), "spec", None)
+    return int(getattr(spec, "max_episode_steps", None) or 0)
+
+
 def _layers(env: Any) -> Iterator[Any]:
     """The environment, what its wrappers wrap, and what that holds: where constructors leave their arguments."""
     yield env
     bare = getattr(env, "unwrapped", env)
-    spec = getattr(env, "spec", None)
-    for part in (spec, bare, getattr(bare, "env", None)):
+    for part in (bare, getattr(bare, "env", None)):
         if part is not None and part is not env:
             yield part

@@ -22,6 +22,7 @@ from pettingzoo.utils.env import AECEnv, ParallelEnv
 from .by_agent import SHARED, ByAgent, shared_reward, spaces_by_agent
 from .closing import close
 from .film import draw
+from .seeds import copy_seed
 from .spaces import MASK, idle_action
 
 
@@ -87,6 +88,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         self.env = env
         self.metadata = dict(env.metadata)
         self.render_mode = env.render_mode
+        self.spec = env.spec
         self.possible_agents = [f"agent_{i}" for i in range(len(env.action_space))]
         self.agents: list[str] = []
         self.notes: tuple[str, ...] = ()
@@ -197,21 +199,19 @@ class Copies(ParallelEnv[str, Any, Any]):
         more = {} if options is None else {"options": options}  # not every reset() takes them
         observations, infos = {}, {}
         for i, (agent, env) in enumerate(self.envs.items()):
-            own = None if seed is None else int(np.random.SeedSequence([seed, i]).generate_state(1)[0] >> 1)
+            own = None if seed is None else copy_seed(seed, i)
             observations[agent], infos[agent] = env.reset(seed=own, **more)
         return observations, infos
 
     def step(self, actions: dict[str, Any]) -> Any:
         """Steps the copies whose agents act."""
-        observations, rewards, terminations, truncations, infos = {}, {}, {}, {}, {}
-        for agent in self.agents:
-            (
-                observations[agent],
-                rewards[agent],
-                terminations[agent],
-                truncations[agent],
-                infos[agent],
-            ) = self.envs[agent].step(actions[agent])
+        return self.tell([self.envs[agent].step(actions[agent]) for agent in self.agents])
+
+    def tell(self, came: Sequence[tuple[Any, Any, Any, Any, Any]]) -> Any:
+        """What their copies returned to those who act, in the order of `agents`, as PettingZoo shows it."""
+        observations, rewards, terminations, truncations, infos = (
+            dict(zip(self.agents, column, strict=True)) for column in zip(*came, strict=True)
+        )
         self.agents = [agent for agent in self.agents if not (terminations[agent] or truncations[agent])]
         return observations, rewards, terminations, truncations, infos
 

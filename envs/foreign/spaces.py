@@ -46,6 +46,7 @@ class Observations:
         """(N,) what a row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
         self._write: list[Writer] = []  # (N,)
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
+        self._shapes: list[tuple[int, ...] | None] = []  # (N,) see `shape_of`
         self._key: list[Any] = []  # (N,) of the only other entry of that Dict; None where there are several
         self.notes: tuple[str, ...] = ()
         low, high, shapes = [], [], []
@@ -76,6 +77,7 @@ class Observations:
             self.sources.append((space, MASK if masked else None, key))
             self._write.append(writer(space, f"observation of {agent}"))
             self._masked.append(masked)
+            self._shapes.append(space.shape if isinstance(space, Box) and not masked else None)
             self._key.append(key)
             shapes.append(tuple(space.shape or ()))
             with np.errstate(over="ignore"):  # a bound beyond float32 is infinite
@@ -101,6 +103,10 @@ class Observations:
         if self._masked[agent] and (key := self._key[agent]) is not None:
             observation = observation[key]
         self._write[agent](observation, row)
+
+    def shape_of(self, agent: int) -> tuple[int, ...] | None:
+        """The shape of an observation that is written as it is; None where it goes through a dict or `flatten`."""
+        return self._shapes[agent]
 
     def mask(self, agent: int, observation: Any) -> Any:
         """The action mask inside an observation, None where there is none."""
@@ -149,6 +155,13 @@ class Actions:
         if min(counts) < max(counts):
             self.own = np.arange(max(counts)) < np.array(counts)[:, None]
         self._counts = counts
+
+    @property
+    def simple(self) -> list[tuple[int, int]] | None:
+        """(N,) first choice and number of choices, where all agents have a `Discrete`; otherwise None."""
+        if not all(isinstance(space, Discrete) for space in self._spaces):
+            return None
+        return [(int(space.start), int(space.n)) for space in self._spaces]  # pyright: ignore[reportAttributeAccessIssue]
 
     def decode(self, agent: int, action: Any) -> Any:
         """The action in the agent's own space.

@@ -8,10 +8,11 @@ two cores); with a worker on every core, as by default, it would take from stepp
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from ..core import Array, Step
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
+from .tellings import ABSENT, MetricNames, News
 from .workers import Here, PictureError, WorkerError, Workers, usable_cores
 
 FORMAT = 1  # of state_dict
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    with contextlib.suppress(OSError, ValueError):  # a screen that is gone, or knows no such letters, ends no run
+        sys.stderr.write(text + "\n")
 
 
 class ForeignVector:
@@ -49,7 +52,9 @@ class ForeignVector:
         stagger: Spreads the phases of the episodes where the time limit is known: the first episode of world w is
             truncated after about (w + 1) / B of it, so that later not all worlds reset in the same step. These first
             episodes are never counted in `full_episodes`.
-        notify: Told when a worker died and was started again; None writes to stderr.
+        notify: Told, once each, when a worker died and was started again, when a metric came late and how an end was
+            read; None writes to stderr.
+        said: What was told already; shared by all vectors of a run.
         blank: Why the worlds are known not to draw, for messages.
 
     Raises:
@@ -71,6 +76,7 @@ class ForeignVector:
         *,
         stagger: bool = False,
         notify: Callable[[str], None] | None = None,
+        said: set[str] | None = None,
         blank: str = "",
     ) -> None:
         for what, number, least in (("n_worlds", n_worlds, 1), ("n_workers", n_workers, 0)):
@@ -100,6 +106,7 @@ class ForeignVector:
         self.full_episodes: Array = np.zeros(self.n_worlds, bool)
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger` or a restart."""
         self._layout = layout
+        self._others: Array = ~np.eye(len(layout.agents), dtype=bool)  # (N, N), where everybody hears everybody else
         self._blank = blank
         self._seed = 0
         self._step: Step | None = None
@@ -109,12 +116,20 @@ class ForeignVector:
         weakref.finalize(self, os.close, descriptor)
         memory = mapped(descriptor, size_of(layout, self.n_worlds))
         self._board = board_in(memory, layout, self.n_worlds)
+        self._metrics = MetricNames(layout.metrics)
+        self._said = set() if said is None else said
+        self._notify = notify or _to_stderr
+        board, listener = self._board, weakref.WeakMethod(self._hear)  # the crew must not keep this object alive
+
+        def hear(rows: Sequence[int], news: News | None) -> None:
+            if (method := listener()) is not None:
+                method(rows, news)
+
         self._crew: Here | Workers
         if self.n_workers:
-            say = notify or _to_stderr
-            self._crew = Workers(build, layout, self._board, descriptor, self.n_workers, say)
+            self._crew = Workers(build, layout, board, descriptor, self.n_workers, self._notify, hear)
         else:
-            self._crew = Here(build, layout, self._board)
+            self._crew = Here(build, layout, board, hear)
         self._close = weakref.finalize(self, self._crew.close)  # also when the interpreter exits
 
     def reset(self, seed: int) -> Step:
@@ -165,19 +180,18 @@ class ForeignVector:
             truncated=board.truncated.copy(),
             counterfactual=None,
         )
-        ended = board.ended.copy()
+        ended = board.ended
         self.full_episodes = board.whole.copy()
         if lost:  # all that is known of their last moment is the one before
             rows = np.array(lost)
             ended[rows], self.full_episodes[rows] = True, False
             final = _put(final, rows, _cut_off(last))
         self._step = final
-        if ended.any():
-            fresh = Step(**self._moment(board.next), **self._nothing())
-            rows = np.flatnonzero(ended)
-            self._step = fresh if rows.size == self.n_worlds else _put(final, rows, fresh)
-        left = last.alive & ~final.alive & ~final.terminated & ~ended[:, None]  # (B, N)
-        if left.any():
+        rows = np.flatnonzero(ended)
+        if rows.size:
+            self._step = self._begun(final, rows)
+        left = last.alive & ~final.alive & ~final.terminated  # (B, N)
+        if left.any() and (left := left & ~ended[:, None]).any():
             self._step = self._step._replace(obs=np.where(left[:, :, None], np.float32(0), self._step.obs))
         return final, self._step
 
@@ -195,6 +209,11 @@ class ForeignVector:
         if isinstance(picture, str):
             raise PictureError(f"{self.name} gives no picture: {self._blank or picture}")
         return picture
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Ids of the worker processes; () where there are none."""
+        return self._crew.processes
 
     def state_dict(self) -> dict[str, Any]:
         """Arrays and plain data: all that is ours. The environments' inner state is not in it."""
@@ -219,7 +238,12 @@ class ForeignVector:
             if state.get(key) != expected:
                 raise ValueError(f"saved {key} is {state.get(key)!r}, here it is {expected!r}; load it where it fits")
         like = Step(**self._moment(self._board.next), **self._nothing())
-        loaded = Step(**restored(state["step"], like._asdict(), "step"))
+        saved = dict(state["step"])
+        told = saved.pop("metrics")  # a run may have met more of them than are known here, or fewer
+        self._metrics.remember(told)
+        self._said |= {f"metric {name}" for name in told}
+        fields = restored(saved, {k: v for k, v in like._asdict().items() if k != "metrics"}, "step")
+        loaded = Step(**fields, metrics=self._metrics.complete(told, self.n_worlds))
         self._seed = int(state["seed"])
         self._board.episode[:] = np.asarray(state["episode"]) + 1
         self._begin()
@@ -231,6 +255,14 @@ class ForeignVector:
         """Ends the workers; also done when the object is forgotten and when the interpreter exits."""
         self._close()
         self._step = None
+
+    def _hear(self, rows: Sequence[int], news: News | None) -> None:
+        """Takes in what the process that has these rows told; None: it began anew."""
+        self._metrics.assign(rows, news.metrics if news else None)
+        for what, line in news.lines.items() if news else ():
+            if what not in self._said:  # each process says it of its own worlds
+                self._said.add(what)
+                self._notify(f"{self.name}: {line}")
 
     def _running(self) -> Step:
         if self._step is None:
@@ -254,17 +286,44 @@ class ForeignVector:
         self._step = Step(**self._moment(self._board.next), **self._nothing())
         return _cut_off(last), self._step
 
+    def _begun(self, final: Step, rows: Array) -> Step:
+        """`final`, but the worlds in `rows` are at the beginning of their next episodes, which brought nothing yet."""
+        board = self._board.next
+
+        def put(value: Array, other: Any) -> Array:
+            value = value.copy()
+            value[rows] = other
+            return value
+
+        alive = put(final.alive, board.alive[rows])
+        near = put(final.adjacency, board.near[rows]) if self._layout.neighbors else self._others
+        fresh = self._metrics.read(board.metrics)
+        return Step(
+            obs=put(final.obs, board.obs[rows]),
+            state=put(final.state, board.state[rows]),
+            alive=alive,
+            adjacency=near & alive[:, :, None] & alive[:, None, :],
+            action_mask=None if final.action_mask is None else put(final.action_mask, board.mask[rows]),
+            reward=put(final.reward, 0.0),
+            team_reward=put(final.team_reward, 0.0),
+            cost=put(final.cost, 0.0),
+            terminated=put(final.terminated, False),
+            truncated=put(final.truncated, False),
+            counterfactual=None,
+            metrics={name: put(told, fresh[name][rows]) for name, told in final.metrics.items()},
+        )
+
     def _moment(self, frame: Frame) -> dict[str, Any]:
         """A frame as fields of a `Step`, copied: the workers write into it again."""
         alive = frame.alive.copy()
-        hears = frame.near if self._layout.neighbors else ~np.eye(len(self.agents), dtype=bool)
+        hears = frame.near if self._layout.neighbors else self._others
         return {
             "obs": frame.obs.copy(),
             "state": frame.state.copy(),
             "alive": alive,
             "adjacency": hears & alive[:, :, None] & alive[:, None, :],
             "action_mask": frame.mask.copy() if self._layout.masks else None,
-            "metrics": {name: frame.metrics[:, i].copy() for i, name in enumerate(self._layout.metrics)},
+            "metrics": self._metrics.read(frame.metrics),
         }
 
     def _nothing(self) -> dict[str, Any]:
@@ -298,8 +357,8 @@ def _put(step: Step, rows: Array, new: Step) -> Step:
     def put(value: Any, other: Any) -> Any:
         if value is None:
             return None
-        if isinstance(value, dict):
-            return {key: put(part, other[key]) for key, part in value.items()}
+        if isinstance(value, dict):  # of metrics, of which `new` may not know all
+            return {key: put(part, other.get(key, np.full_like(part, ABSENT))) for key, part in value.items()}
         value = value.copy()
         value[rows] = other[rows]
         return value

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,15 +24,15 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from .blame import told
+from .block import Block
 from .board import Board
 from .layout import Layout
-from .world import World
+from .orphans import PATIENCE, end_group
+from .protocol import STEP, GoneError, answered, order, receive, send, told_of
+from .tellings import News
 
-PATIENCE = 5.0
-"""Time a worker has to close its environments before it is killed [s]."""
 _BOOT = (
-    "import sys; count = int(sys.argv[3]); sys.path[:] = sys.argv[4:4 + count]; package = sys.argv[4 + count]; "
+    "import sys; count = int(sys.argv[4]); sys.path[:] = sys.argv[5:5 + count]; package = sys.argv[5 + count]; "
     "import importlib; importlib.import_module('.worker', package).main()"
 )
 
@@ -59,66 +58,123 @@ class WorkerError(ForeignError):
 
 
 class Here:
-    """The worlds in this process: for tests, debugging and tiny cases. What an environment raises ends it.
+    """The worlds in this process: for tests, debugging and cheap cases. What an environment raises ends it.
 
     Args:
         build: Makes one environment.
         layout: What they show.
         board: Where their rows are.
+        hear: Told the rows and the news of a process in which there are any.
 
     Raises:
         WorkerError: One of them could not be built.
     """
 
-    def __init__(self, build: Callable[[], Any], layout: Layout, board: Board) -> None:
-        self._worlds: list[World] = []
+    def __init__(
+        self, build: Callable[[], Any], layout: Layout, board: Board, hear: Callable[[Sequence[int], News], None]
+    ) -> None:
+        self._rows, self._hear = range(len(board.episode)), hear
         try:
-            for row in range(len(board.episode)):
-                self._worlds.append(World(build(), layout, board, row))
+            self._block = Block(build, layout, board, self._rows)
         except Exception as error:
-            self.close()
-            raise WorkerError("the environment", "when it was built", told(error), traceback.format_exc()) from error
+            raise WorkerError("the environment", "when it was built", *told_of(error)) from error
+        self._worlds = self._block.worlds  # to look into when debugging
 
     def reset(self, seed: int) -> None:
         """Begins the episodes that the board names."""
-        self._each(lambda world: world.reset(seed))
+        self._do(lambda: self._block.reset(seed))
 
     def step(self) -> list[int]:
         """Steps all worlds; none is ever lost."""
-        self._each(World.step)
+        self._do(self._block.step)
         return []
 
     def render(self, row: int) -> Any:
         """The picture, or what went wrong as text."""
-        try:
-            return self._worlds[row].render()
-        except Exception as error:
-            return told(error)
+        return self._block.render(row)
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """None but this one."""
+        return ()
 
     def close(self) -> None:
         """Closes the environments; again does nothing."""
-        worlds, self._worlds = self._worlds, []
-        for world in worlds:
-            world.close()
+        self._block.close()
 
-    def _each(self, act: Callable[[World], None]) -> None:
-        for world in self._worlds:
-            try:
-                act(world)
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                raise WorkerError("the environment", f"in {world.where()}", reason, traceback.format_exc()) from error
+    def _do(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:
+            raise WorkerError("the environment", self._block.where(), *told_of(error)) from error
+        if news := self._block.news():
+            self._hear(self._rows, news)
 
 
-@dataclass
 class _Worker:
-    """One process."""
+    """One process.
 
-    number: int
-    rows: list[int]
-    process: subprocess.Popen[bytes]
-    connection: Connection
-    deaths: int = 0
+    Args:
+        number: Of it among the workers.
+        rows: Of its worlds.
+        task: What it is to do, see `worker`.
+        memory: Descriptor of the board's memory; None where there is none.
+    """
+
+    def __init__(self, number: int, rows: list[int], task: Any, memory: int | None) -> None:
+        self.number, self.rows, self.deaths = number, rows, 0
+        self.start(task, memory)
+
+    def start(self, task: Any, memory: int | None) -> None:
+        """Starts the process, the first time or again."""
+        self.process, self.connection = _start(task, memory)
+        self._ended = False
+        self._poll = select.poll()
+        self._poll.register(self.connection.fileno(), select.POLLIN)
+        self._life = -1
+        with contextlib.suppress(AttributeError, OSError):  # not on all systems
+            self._life = os.pidfd_open(self.process.pid)
+            self._poll.register(self._life, select.POLLIN)
+
+    def send(self, message: bytes) -> None:
+        """Sends a message, see `protocol`."""
+        try:
+            send(self.connection, message)
+        except GoneError:
+            raise self._died() from None
+
+    def receive(self) -> bytes:
+        """Waits for a message, or for the end of the process: its children may hold its end of the pipe open."""
+        try:
+            if not any(descriptor != self._life for descriptor, _ in self._poll.poll()):
+                raise GoneError
+            return receive(self.connection)
+        except GoneError:
+            raise self._died() from None
+
+    def end(self, patience: float = PATIENCE) -> None:
+        """Waits for the process to end, kills it if it does not, and leaves nothing of it and its children behind."""
+        if self._ended:
+            return
+        self._ended = True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        end_group(self.process.pid)
+        self.process.wait()
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.connection.close()
+        if self._life >= 0:
+            os.close(self._life)
+
+    def __str__(self) -> str:
+        """Its name in messages."""
+        rows = self.rows
+        worlds = f"world {rows[0]}" if len(rows) == 1 else f"worlds {rows[0]} to {rows[-1]}"
+        return f"worker {self.number} ({worlds}, process {self.process.pid})"
+
+    def _died(self) -> WorkerError:
+        return WorkerError(str(self), "without a traceback", _how_it_ended(self.process))
 
 
 class Workers:
@@ -131,6 +187,7 @@ class Workers:
         memory: Descriptor of the memory behind the board.
         n_workers: How many processes, at most one a world.
         notify: Told in words when a worker died and was started again.
+        hear: Told the rows and the news of a process in which there are any; None as news where it began anew.
 
     Raises:
         WorkerError: A worker could not be started.
@@ -144,24 +201,28 @@ class Workers:
         memory: int,
         n_workers: int,
         notify: Callable[[str], None],
+        hear: Callable[[Sequence[int], News | None], None],
     ) -> None:
+        self._hear = hear
         self._task = build, layout, len(board.episode)
         self._board, self._memory, self._notify = board, memory, notify
         self._seed = 0
         self._owner = os.getpid()
         blocks = [block.tolist() for block in np.array_split(np.arange(len(board.episode)), n_workers)]
-        self._workers = [_Worker(number, rows, *self._launch(rows)) for number, rows in enumerate(blocks)]
+        self._workers: list[_Worker] = []
         try:
+            for number, rows in enumerate(blocks):
+                self._workers.append(_Worker(number, rows, (*self._task, rows), memory))
             for worker in self._workers:  # all are starting by now
                 self._receive(worker)
-        except WorkerError:
+        except BaseException:
             self.close()
             raise
 
     def reset(self, seed: int) -> None:
         """Begins the episodes that the board names."""
         self._seed = seed
-        self._all("reset", seed)
+        self._all(order("reset", seed))
 
     def step(self) -> list[int]:
         """Steps all worlds.
@@ -172,13 +233,18 @@ class Workers:
         Raises:
             WorkerError: A worker died for the second time.
         """
-        return self._all("step", None)
+        return self._all(order(STEP))
 
     def render(self, row: int) -> Any:
         """The picture of a world, or what went wrong as text."""
         worker = next(worker for worker in self._workers if row in worker.rows)
-        self._send(worker, "render", row)
+        worker.send(order("render", row))
         return self._receive(worker)
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """Their ids."""
+        return tuple(worker.process.pid for worker in self._workers)
 
     def close(self) -> None:
         """Ends all processes; again does nothing."""
@@ -187,16 +253,16 @@ class Workers:
         workers, self._workers = self._workers, []
         for worker in workers:
             with contextlib.suppress(WorkerError):
-                self._send(worker, "close", None)
+                worker.send(order("close"))
         for worker in workers:
-            _end(worker)
+            worker.end()
 
-    def _all(self, command: str, argument: Any) -> list[int]:
+    def _all(self, message: bytes) -> list[int]:
         """Lets all do it at the same time, and starts those again that died."""
         errors: dict[int, WorkerError] = {}
         for worker in self._workers:
             try:
-                self._send(worker, command, argument)
+                worker.send(message)
             except WorkerError as error:
                 errors[worker.number] = error
         for worker in self._workers:
@@ -214,35 +280,25 @@ class Workers:
 
     def _revive(self, worker: _Worker, error: WorkerError) -> None:
         """Starts a worker again; its worlds begin their next episodes."""
-        _end(worker, patience=0.0)
+        worker.end()
         worker.deaths += 1
         if worker.deaths > 1:
             raise error
         self._notify(f"{error}; it was started again, its worlds begin new episodes\n{error.traceback}".rstrip())
-        worker.process, worker.connection = self._launch(worker.rows)
+        self._hear(worker.rows, None)
+        worker.start((*self._task, worker.rows), self._memory)
         self._receive(worker)
         self._board.episode[worker.rows] += 1
         self._board.stagger[worker.rows] = 0
-        self._send(worker, "reset", self._seed)
+        worker.send(order("reset", self._seed))
         self._receive(worker)
 
-    def _launch(self, rows: Sequence[int]) -> tuple[subprocess.Popen[bytes], Connection]:
-        return _start((*self._task, rows), self._memory)
-
-    def _send(self, worker: _Worker, command: str, argument: Any) -> None:
-        try:
-            worker.connection.send((command, argument))
-        except OSError:
-            raise WorkerError(_name(worker), "without a traceback", _how_it_ended(worker.process)) from None
-
     def _receive(self, worker: _Worker) -> Any:
-        try:
-            good, result = worker.connection.recv()
-        except (EOFError, OSError):
-            raise WorkerError(_name(worker), "without a traceback", _how_it_ended(worker.process)) from None
+        good, result, news = answered(worker.receive())
         if not good:
-            place, reason, trace = result
-            raise WorkerError(_name(worker), place if place.startswith("when") else f"in {place}", reason, trace)
+            raise WorkerError(str(worker), *result)
+        if news is not None:
+            self._hear(worker.rows, news)
         return result
 
 
@@ -253,14 +309,13 @@ def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
         ValueError: The function raised it.
         ForeignError: It raised something else, or its process died.
     """
-    process, connection = _start((function, arguments), None)
-    worker = _Worker(0, [], process, connection)
+    worker = _Worker(0, [0], (function, arguments), None)
     try:
-        good, result = cloudpickle.loads(connection.recv_bytes())
-    except (EOFError, OSError):
-        raise ForeignError(f"its process died: {_how_it_ended(process)}") from None
+        good, result = cloudpickle.loads(worker.receive())
+    except WorkerError:
+        raise ForeignError(f"its process died: {_how_it_ended(worker.process)}") from None
     finally:
-        _end(worker)
+        worker.end()
     if good:
         return result
     message, by_us = result
@@ -276,7 +331,7 @@ def _start(task: Any, memory: int | None) -> tuple[subprocess.Popen[bytes], Conn
     process = subprocess.Popen(
         [
             *(sys.executable, "-c", _BOOT, str(theirs.fileno()), str(-1 if memory is None else memory)),
-            *(str(len(sys.path)), *sys.path, package),
+            *(str(os.getpid()), str(len(sys.path)), *sys.path, package),
         ],
         stdin=subprocess.PIPE,  # whose end tells the worker that we are gone
         stdout=2,  # what environments print must not get into what we print
@@ -306,24 +361,6 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
         known = {number.value: number.name for number in signal.Signals}
         return f"killed by {known.get(-code, f'signal {-code}')}"
     return f"it exited with code {code}"
-
-
-def _name(worker: _Worker) -> str:
-    rows = worker.rows
-    worlds = f"world {rows[0]}" if len(rows) == 1 else f"worlds {rows[0]} to {rows[-1]}"
-    return f"worker {worker.number} ({worlds}, process {worker.process.pid})"
-
-
-def _end(worker: _Worker, patience: float = PATIENCE) -> None:
-    """Waits for a process to end, kills it if it does not, and leaves nothing of it behind."""
-    try:
-        worker.process.wait(patience)
-    except subprocess.TimeoutExpired:
-        worker.process.kill()
-        worker.process.wait()
-    assert worker.process.stdin is not None
-    worker.process.stdin.close()
-    worker.connection.close()
 
 
 def usable_cores() -> int:
