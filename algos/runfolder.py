@@ -162,6 +162,7 @@ def spec_to_plain(spec: Spec) -> dict[str, Any]:
         "action_space": plain,
         "groups": [list(group) for group in spec.groups],
         "obs_shape": list(spec.obs_shape),
+        "pixels": spec.pixels,
     }
 
 
@@ -175,4 +176,5 @@ def spec_from_plain(plain: dict[str, Any]) -> Spec:
         action_space = Box(np.array(space["low"], dtype), np.array(space["high"], dtype), dtype=dtype)
     groups = tuple(tuple(group) for group in plain["groups"])
     obs_shape = tuple(plain.get("obs_shape", ()))  # older folders do not say: flat
-    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape)
+    pixels = plain.get("pixels", False)  # older ones kept images as floats
+    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape, pixels)

@@ -8,30 +8,34 @@ What is due is decided by steps alone, so an interrupted run does the same thing
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from . import checkpoint
+from . import checkpoint, film
 from .core import Algorithm, Array, Transition, VectorEnv
 from .episodes import EpisodeStatistics, returns_of_groups
-from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, record_episode, to_obs, worlds_for
+from .evaluation import Evaluation, Policies, compare, ended_worlds, evaluate, to_obs, worlds_for
 from .heap import keep_freed_memory
 from .monitor import Monitor
 from .policy import Player
 from .progress import Progress
+from .ranges import STEPS, Range, check
 from .replay import Replay
 from .runfolder import CHECKPOINTS
 from .video import encode_gif
 
 LEARNED = "learned"
 """The name of the policy in training among those it is compared with."""
-MAX_FRAMES = 300
-"""Longest video in TensorBoard [frames]."""
+FILM_SECONDS = 15.0
+"""Length of a film in TensorBoard [s]: 300 frames."""
+EPISODES = Range(1, 100_000)
+"""Of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,21 @@ class Schedule:
     eval_episodes: int = 20
     """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
     video_every: int = 0
-    """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
+    """Distance of films of the greedy policy in TensorBoard [steps]; 0: only the last one."""
+    videos: bool = True
+    """Film the greedy policy at the end, where the environment draws a picture; switched off, there are no films."""
     save_replay: bool = False
     """Keep an off-policy algorithm's replay in checkpoints, for a resume bit for bit; they grow by its bytes."""
+
+    ranges: ClassVar[dict[str, Range]] = {
+        "total_steps": Range(1, STEPS.high),
+        "log_every": STEPS,
+        "save_every": STEPS,
+        "eval_every": STEPS,
+        "eval_episodes": Range(0, EPISODES.high),
+        "video_every": STEPS,
+    }
+    """Of every number."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -59,11 +75,7 @@ class Schedule:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        if self.total_steps < 1:
-            raise ValueError(f"total_steps is {self.total_steps}; it must be at least 1")
-        for name in ("log_every", "save_every", "eval_every", "eval_episodes", "video_every"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
+        check(self, self.ranges)
 
 
 @dataclass
@@ -169,15 +181,19 @@ def run(
     now = time.perf_counter
     while state.steps < schedule.total_steps and not stop():
         if schedule.eval_episodes and state.due("eval", schedule.eval_every):
-            if not examiner.evaluate(schedule.eval_episodes, started):
+            with progress.phase("evaluating"):
+                evaluated = examiner.evaluate(schedule.eval_episodes, started)
+            if not evaluated:
                 break  # not marked as done: a resume begins with it
             state.marks["eval"] = state.steps
-        if state.due("video", schedule.video_every):
-            examiner.film()
+        if schedule.videos and state.due("video", schedule.video_every):
+            with progress.phase("filming"):
+                examiner.film()
             state.marks["video"] = state.steps
         if state.due("save", schedule.save_every):
             state.marks["save"] = state.steps
-            keeper.save(started)
+            with progress.phase("saving"):
+                keeper.save(started)
 
         begin = now()
         action = algo.act(obs)
@@ -229,9 +245,15 @@ def run(
 
     monitor.flush()
     finished = state.steps >= schedule.total_steps
-    outcome = Outcome(state.steps, finished, saved=keeper.save(started))
+    progress.trained(state.steps)
+    with progress.phase("saving"):
+        outcome = Outcome(state.steps, finished, saved=keeper.save(started))
     if finished and schedule.eval_episodes and not stop():
-        outcome.comparison = examiner.compare(policies or {}, schedule.eval_episodes)
+        with progress.phase(f"evaluating {schedule.eval_episodes} episodes of each policy"):
+            outcome.comparison = examiner.compare(policies or {}, schedule.eval_episodes)
+    if finished and schedule.videos and not stop():
+        with progress.phase("filming"):
+            examiner.film()
     progress.close(state.steps)
     return outcome
 
@@ -352,9 +374,11 @@ class _Examiner:
         """Shows an episode in TensorBoard; where that cannot be drawn, says so once."""
         env = self.make_env(1)
         try:
-            frames = record_episode(env, Player(self.algo.policy), max_frames=MAX_FRAMES, stop=self.stop)
-            height, width, _ = frames[0].shape
-            self.monitor.video(self.state.steps, encode_gif(frames, env.step_seconds), height, width)
+            pace = film.pace(env, seconds=FILM_SECONDS)
+            frames = film.frames(env, Player(self.algo.policy), pace, stop=self.stop)
+            first = next(frames)
+            gif = encode_gif(itertools.chain((first,), frames), pace.seconds)
+            self.monitor.video(self.state.steps, gif, *first.shape[:2])
         except (ImportError, NotImplementedError) as error:  # a missing package, or an environment that draws nothing
             self.monitor.say_once("video", f"no videos: {error}")
 

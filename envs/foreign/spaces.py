@@ -37,6 +37,7 @@ class Observations:
 
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]], *, pictures: bool = False) -> None:
         self._agents = tuple(agents)
+        self.pictures = pictures
         self._spaces: list[Space[Any]] = []
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
         self._key: list[str | None] = []  # (N,) of the only other entry of that Dict
