@@ -254,7 +254,16 @@ def chosen_options(argv: list[str]) -> tuple[dict[str, Any], RunOptions]:
         "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
     }
     _device(chosen.device)
+    _check_log_dir(Path(chosen.log_dir))
     return config, chosen
+
+
+def _check_log_dir(log_dir: Path) -> None:
+    """Refuses a folder that cannot be made or written into, before minutes are spent."""
+    there = next(folder for folder in (log_dir, *log_dir.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "is not a folder" if not there.is_dir() else "may not be written"
+        raise UsageError(f"no run folder can be made in {log_dir}: {there} {reason}")
 
 
 def _of_other_algorithms(name: str | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ Axes: T time, B worlds, N agents, R sampled moments, P parameter sets, O observa
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +132,10 @@ def available(device: str = "cpu") -> int | None:
         return int(torch.cuda.mem_get_info(device)[0])
     if torch.device(device).type != "cpu":
         return None
-    found = [_free_of_machine(Path("/proc/meminfo")), *_free_of_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    found = [
+        _free_of_machine(Path("/proc/meminfo")),
+        *_free_of_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")),
+    ]
     known = [number for number in found if number is not None]
     return min(known) if known else None
 
@@ -160,7 +164,12 @@ def _free_of_groups(membership: Path, root: Path) -> list[int]:
         if controllers == "":  # version 2
             top, limit, used, cache = root, "memory.max", "memory.current", "inactive_file"
         elif "memory" in controllers.split(","):
-            top, limit, used, cache = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+            top, limit, used, cache = (
+                root / "memory",
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+                "total_inactive_file",
+            )
         else:
             continue
         group = top / path.lstrip("/")
@@ -205,7 +214,7 @@ def _encoded(spec: Spec) -> tuple[int, int]:
 def _parameters(inputs: int, outputs: int, sets: int, hidden: Sequence[int], gru: int) -> int:
     """Of a `Trunk`."""
     sizes, count = [inputs, *hidden], 0
-    for d_in, d_out in zip(sizes, sizes[1:], strict=False):
+    for d_in, d_out in itertools.pairwise(sizes):
         count += (d_in + 1) * d_out
     if gru:
         count += (sizes[-1] + gru + 2) * 3 * gru

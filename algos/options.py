@@ -256,9 +256,9 @@ def refuse_unknown(
         option = word.split("=", 1)[0]
         plain = option.replace("_", "-")
         if plain not in known:
-            if elsewhere and plain in elsewhere:
-                raise UsageError(f"{option} is an option of {elsewhere[plain]} only; --help lists those there are here")
             meant = hints.suggestions(plain, [*known, *others])
+            if not meant and elsewhere and plain in elsewhere:
+                raise UsageError(f"{option} is an option of {elsewhere[plain]} only; --help lists those there are here")
             raise UsageError(f"unknown option {option}{hints.did_you_mean(meant) or '; --help lists all'}")
 
 

@@ -132,9 +132,9 @@ class Progress:
 
 
 @contextlib.contextmanager
-def announced(words: str, say: Callable[[str], object], *, patience: float = PATIENCE) -> Iterator[None]:
-    """Says what is going on as soon as it has taken longer than `patience` [s]; nothing where it is done before."""
-    timer = threading.Timer(patience, say, (f"{words} ...",))
+def announced(words: str, say: Callable[[str], object], *, patience: float | None = None) -> Iterator[None]:
+    """Says what is going on once it has taken longer than `patience` [s], or `PATIENCE`; else nothing."""
+    timer = threading.Timer(PATIENCE if patience is None else patience, say, (f"{words} ...",))
     timer.daemon = True
     timer.start()
     try:

@@ -34,7 +34,7 @@ STEPS = Range(0, 10**15)
 """Of steps that something is done after."""
 SHARE = Range(0.0, 1.0)
 RATE = Range(0.0, 1e6, above=True)
-"""Of what must be positive: a step size, the longest gradient. What is too large for learning is for the run to find."""
+"""Of what must be positive: a step size, the longest gradient. Whether it is too large, the run finds out."""
 WEIGHT = Range(0.0, 1e6)
 """Of what zero switches off."""
 LAYER = Range(1, 8192)
@@ -106,5 +106,5 @@ def short(number: float) -> str:
 
 def _short(number: float) -> str:
     if isinstance(number, int) or float(number).is_integer():
-        return str(int(number)) if abs(number) < 10**7 else f"{float(number):.0e}".replace("e+", "e")
+        return str(int(number)) if abs(number) < 10**12 else f"{float(number):.0e}".replace("e+", "e")
     return f"{number:g}"
