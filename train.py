@@ -166,7 +166,8 @@ def train(argv: list[str]) -> int:
         env = make_env(config["run"]["n_worlds"], stagger=True)
         spec = spec_of(env)
         algo = _algorithm(config, spec)
-        _warm_up(config, make_env, heuristic, quiet=chosen.quiet)
+        n_worlds = config["run"]["n_worlds"]
+        _warm_up(config["env"]["name"], make_env, heuristic, n_worlds=n_worlds, quiet=chosen.quiet)
         config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
         name = chosen.run_name or _run_name(config)
         try:
@@ -316,7 +317,7 @@ def resume(argv: list[str]) -> int:
         make_env, heuristic, _ = _environment(config)
         env = make_env(settings["n_worlds"], stagger=True)
         algo = _algorithm(config, runfolder.spec_from_plain(config["spec"]))
-        _warm_up(config, make_env, heuristic, quiet=given.quiet)
+        _warm_up(config["env"]["name"], make_env, heuristic, n_worlds=settings["n_worlds"], quiet=given.quiet)
         history = [*config.pop("resumed", []), {"steps": steps, "code": runfolder.code_versions()}]
         runfolder.write_config(folder, {**config, "resumed": history})
         if not given.quiet:
@@ -359,7 +360,11 @@ def evaluate(argv: list[str]) -> int:
         raise UsageError(str(error)) from None
     torch.set_num_threads(config["run"]["threads"])
     make_env, heuristic, _ = _environment(config)
+    if given.video:
+        _check_film(Path(given.video), make_env(1), given.video_speed)
     seed = evaluation.FIRST_SEED + given.seed
+    worlds = evaluation.worlds_for(given.episodes)
+    _warm_up(config["env"]["name"], make_env, heuristic, n_worlds=worlds, quiet=given.json)
     with Interrupts() as stop:
         policies: evaluation.Policies = {LEARNED: lambda _: policy.player(), **_baselines(heuristic)}
         found = evaluation.compare(make_env, policies, given.episodes, seed=seed, stop=stop)
@@ -375,17 +380,24 @@ def evaluate(argv: list[str]) -> int:
     else:
         print(f"{given.episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}")
     if given.video:
-        env = make_env(1)
-        pace = film.pace(env, speed=given.video_speed)
-        try:
-            video.check_length(Path(given.video), pace.frames_of(env.max_steps))
-        except ValueError as error:
-            raise UsageError(f"--video {error}; --video-speed makes it shorter") from None
         with announced(f"filming {given.video}", _warn):
-            frames = film.frames(env, policy.player(), pace, seed=seed)
-            video.write_video(Path(given.video), frames, pace.seconds)
-        print(f"video: {given.video}, {pace.speed:.3g} times as fast as the world's clock", file=sys.stderr)
+            _film(Path(given.video), make_env(1), policy.player(), seed, given.video_speed)
     return 0
+
+
+def _film(path: Path, env: Any, act: Any, seed: int, speed: float) -> None:
+    """Films an episode into a file, and says how fast it runs."""
+    pace = film.pace(env, speed=speed)
+    video.write_video(path, film.frames(env, act, pace, seed=seed, most=video.most_frames(path)), pace.seconds)
+    print(f"video: {path}, {pace.speed:.3g} times as fast as the world's clock", file=sys.stderr)
+
+
+def _check_film(path: Path, env: Any, speed: float) -> None:
+    """Refuses a film that is too long, before any episode is played."""
+    try:
+        video.check_length(path, film.pace(env, speed=speed).frames_of(env.max_steps))
+    except ValueError as error:
+        raise UsageError(f"--video {error}; --video-speed makes it shorter") from None
 
 
 def best_threads() -> int:
@@ -458,14 +470,18 @@ def _algorithm(config: dict[str, Any], spec: Any) -> Any:
 
 
 def _warm_up(
-    config: dict[str, Any], make_env: Callable[..., Any], heuristic: Callable[[Any], Any] | None, *, quiet: bool
+    name: str,
+    make_env: Callable[..., Any],
+    heuristic: Callable[[Any], Any] | None,
+    *,
+    n_worlds: int,
+    quiet: bool,
 ) -> None:
     """Compiles what an environment of ours needs, before any clock runs, and counts what its worlds will take.
 
     Raises:
         UsageError: So many worlds do not fit into the memory.
     """
-    name, n_worlds = config["env"]["name"], config["run"]["n_worlds"]
     if adapters.is_foreign(name):
         return
     words = f"compiling {name} for this machine; it is done once for this version of the code, and takes half a minute"

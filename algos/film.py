@@ -8,6 +8,7 @@ frame's time, some are left out.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ SECONDS = 30.0
 """Longest film where no speed is asked for [s]; real time, where that is shorter."""
 LONGEST_FRAME = 0.5
 """A control step that is one frame is shown no longer than this, where no speed is asked for [s]."""
+
+
+MOST_FRAMES = 40_000
+"""Of any film: half an hour."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,13 @@ def pace(env: VectorEnv, *, speed: float = 0.0, seconds: float = SECONDS) -> Pac
 
 
 def frames(
-    env: VectorEnv, act: Act, pace: Pace, *, seed: int = FIRST_SEED, stop: Callable[[], bool] | None = None
+    env: VectorEnv,
+    act: Act,
+    pace: Pace,
+    *,
+    seed: int = FIRST_SEED,
+    stop: Callable[[], bool] | None = None,
+    most: int = MOST_FRAMES,
 ) -> Iterator[Array]:
     """Pictures of the first episode of world 0, (height, width, 3) uint8 each.
 
@@ -80,11 +91,16 @@ def frames(
         pace: See `pace`.
         seed: Of the worlds.
         stop: Asked after every step; the film ends once it says True.
+        most: The film ends after so many frames, for not all episodes have an end.
     """
+    yield from itertools.islice(_frames(env, act, pace, seed, stop), most)
+
+
+def _frames(env: VectorEnv, act: Act, pace: Pace, seed: int, stop: Callable[[], bool] | None) -> Iterator[Array]:
     step = env.reset(seed)
     started = np.ones(env.n_worlds, dtype=bool)
     before: Any = None
-    for count in range(2**62):
+    for count in itertools.count():
         if pace.between > 1:
             if count:
                 yield from _way(env, before, pace.between)

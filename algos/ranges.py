@@ -98,7 +98,7 @@ def _sense(allowed: Range) -> str:
     return f"allowed are {allowed}"
 
 
-def short(number: float) -> str:
+def short(number: object) -> str:
     """A number as it came, unless it has more digits than anyone reads."""
     text = repr(number)
     return text if len(text) <= 25 else f"{text[:8]}... ({len(text)} digits)"

@@ -32,8 +32,8 @@ from .video import encode_gif
 
 LEARNED = "learned"
 """The name of the policy in training among those it is compared with."""
-FILM_SECONDS = 15.0
-"""Length of a film in TensorBoard [s]: 300 frames."""
+FILM_SECONDS, MOST_FRAMES = 15.0, 400
+"""Length of a film in TensorBoard [s], 300 frames or so; and the most of them where episodes have no known end."""
 EPISODES = Range(1, 100_000)
 """Of an evaluation."""
 
@@ -375,12 +375,14 @@ class _Examiner:
         env = self.make_env(1)
         try:
             pace = film.pace(env, seconds=FILM_SECONDS)
-            frames = film.frames(env, Player(self.algo.policy), pace, stop=self.stop)
+            frames = film.frames(env, Player(self.algo.policy), pace, stop=self.stop, most=MOST_FRAMES)
             first = next(frames)
             gif = encode_gif(itertools.chain((first,), frames), pace.seconds)
             self.monitor.video(self.state.steps, gif, *first.shape[:2])
         except (ImportError, NotImplementedError) as error:  # a missing package, or an environment that draws nothing
             self.monitor.say_once("video", f"no videos: {error}")
+        except Exception as error:  # a picture is worth no run
+            self.monitor.say_once("video", f"no videos: {type(error).__name__}: {' '.join(str(error).split())}")
 
     def _write(self, evaluation: Evaluation) -> None:
         self.monitor.row(self.state.steps, {f"eval/{name}": evaluation.mean(name) for name in evaluation.columns})

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from .core import Array
+from .film import MOST_FRAMES
 
 _LOOKED_AT = 100
 """So many first frames decide on a GIF's colours; the others are reduced as they come, to a third of the memory."""
 _LONGEST_GIF = 3_000
-"""Most frames of a GIF, all of which are in memory: some gigabytes [frames]."""
+"""Most frames of a GIF, all of which are in memory: some gigabytes."""
 
 
 def encode_gif(frames: Iterable[Array], frame_seconds: float) -> bytes:
@@ -63,14 +64,21 @@ def check_path(path: Path) -> None:
             ) from None
 
 
+def most_frames(path: Path) -> int:
+    """How many frames a film of a file's kind may have."""
+    return _LONGEST_GIF if path.suffix == ".gif" else MOST_FRAMES
+
+
 def check_length(path: Path, n_frames: int) -> None:
     """Says early whether a film is too long to be written.
 
     Raises:
         ValueError: It is.
     """
-    if path.suffix == ".gif" and n_frames > _LONGEST_GIF:
-        raise ValueError(f"{path}: {n_frames:,} frames are too many for .gif, which takes {_LONGEST_GIF:,}; use .mp4")
+    most = most_frames(path)
+    if n_frames > most:
+        other = "; use .mp4" if path.suffix == ".gif" else ""
+        raise ValueError(f"{path}: {n_frames:,} frames are too many for {path.suffix}, which takes {most:,}{other}")
 
 
 def write_video(path: Path, frames: Iterable[Array], frame_seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,8 @@ def test_frames_are_those_of_one_episode() -> None:
     skipping = film.Pace(3.0, 1, 3, 0.1)
     assert len(list(film.frames(env, random_policy(env), skipping))) == skipping.frames_of(7) == 3
     assert len(list(film.frames(env, random_policy(env), pace, stop=lambda: True))) == 1
+    endless = film.frames(envs.vector("spread", 1, max_steps=10**6), random_policy(env), pace, most=20)
+    assert len(list(endless)) == 20
 
 
 def test_a_gif_is_made_of_frames_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +136,9 @@ def test_a_gif_is_made_of_frames_as_they_come(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_film_that_is_too_long_is_refused_before_it_is_made() -> None:
-    video.check_length(Path("a.mp4"), 10**6)
+    video.check_length(Path("a.mp4"), 24_000)
+    with pytest.raises(ValueError, match=r"1,000,000 frames are too many for .mp4, which takes 40,000"):
+        video.check_length(Path("a.mp4"), 10**6)
     video.check_length(Path("a.gif"), 3000)
     with pytest.raises(ValueError, match=r"24,000 frames are too many for .gif.*use .mp4"):
         video.check_length(Path("a.gif"), 24_000)
@@ -188,3 +193,31 @@ def test_a_window_shows_no_frame_for_five_seconds(
     assert env._window.frames == 1 + frames
     assert env._window.frames_per_second == pytest.approx(rate)
     assert env.metadata["render_fps"] >= 2.0
+
+
+def test_a_picture_that_fails_is_a_note_and_no_end_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from envs.spread import Spread
+
+    def broken(self: Any, state: Any, world: int = 0) -> Any:
+        raise RuntimeError("the pencil\nbroke")
+
+    monkeypatch.setattr(Spread, "render", broken)
+    assert train.main([*SHORT, "--log-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == "no videos: RuntimeError: the pencil broke\n"
+
+
+def test_an_evaluation_refuses_a_film_of_too_many_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = [*SHORT, "--no-videos", "--env.max-steps", "2000", "--log-dir", str(tmp_path)]
+    assert train.main(argv) == 0
+    capsys.readouterr()
+    evaluate = ["--evaluate", str(tmp_path / "run"), "--episodes", "1", "--video", str(tmp_path / "a.gif")]
+    assert train.main([*evaluate, "--video-speed", "0.1"]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"train\.py: --video .*a\.gif: 39,981 frames are too many for .gif.*--video-speed.*\n", said), (
+        said
+    )
+    assert train.main([*evaluate, "--video-speed", "200", "--json"]) == 0
+    with Image.open(tmp_path / "a.gif") as picture:
+        assert sum(frame.info["duration"] for frame in ImageSequence.Iterator(picture)) == pytest.approx(1000, rel=0.1)
