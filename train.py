@@ -46,6 +46,8 @@ from envs import adapters
 from envs.vector import VectorView
 
 PROGRAM = "train.py"
+COMPILING = 3.0
+"""To load what was compiled before takes less [s]."""
 USAGE = """\
 usage: python {program} --env ENV --algo ALGO [options]     train
        python {program} --resume runs/NAME                  go on with a run
@@ -176,6 +178,8 @@ def train(argv: list[str]) -> int:
             raise UsageError(f"no run folder can be made in {chosen.log_dir}: {error.strerror or error}") from None
         if not chosen.quiet:
             print(f"run folder: {folder}", file=sys.stderr)
+            if note := _too_short(config):
+                _warn(note)
             for note in getattr(env, "notes", ()):
                 _warn(note)
         hparams = _flat({part: config[part] for part in ("env", "algo", "run")})
@@ -274,6 +278,16 @@ def _of_other_algorithms(name: str | None) -> dict[str, str]:
         for option in options.names({"algo": entry.config()}, set()):
             having.setdefault(option, []).append(other)
     return {option: ", ".join(others) for option, others in having.items() if name not in others}
+
+
+def _too_short(config: dict[str, Any]) -> str:
+    """A line where a run ends before anything is learned, else empty."""
+    settings, total = config["algo"]["options"], config["run"]["total_steps"]
+    first = settings.get("warm_up", settings.get("rollout_steps", 0) * config["run"]["n_worlds"])
+    if total >= first:
+        return ""
+    option = "--algo.warm-up" if "warm_up" in settings else "--algo.rollout-steps x --n-worlds"
+    return f"nothing will be learned: {total:,} steps end before the first update, after {first:,} ({option})"
 
 
 def _run_name(config: dict[str, Any]) -> str:
@@ -485,7 +499,7 @@ def _warm_up(
     if adapters.is_foreign(name):
         return
     words = f"compiling {name} for this machine; it is done once for this version of the code, and takes half a minute"
-    with contextlib.nullcontext() if quiet else announced(words, _warn):
+    with contextlib.nullcontext() if quiet else announced(words, _warn, patience=COMPILING):
         env = make_env(1)
         step = env.reset(0)
         space = env.action_space

@@ -95,6 +95,7 @@ def of_maddpg(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     parameters += critics * _parameters(seen + done + ids, 1, 1 if team else sets, config.hidden, 0)
     joint = rows * (seen + done) * critics
     activations = config.batch * n * critics * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
+    follow = config.batch * config.n_step * (16 + 24 * n)  # what came of a moment, see `Replay.sample`
     store = "cpu" if config.replay_on == "memory" else device
     smaller = "--algo.batch"
     if config.critic == "central" and n > 1:
@@ -102,7 +103,7 @@ def of_maddpg(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     return [
         Part("the replay", replay, store, "--algo.replay-size"),
         Part("networks", (_ADAM + _FLOAT) * parameters, device, "--algo.hidden"),
-        Part("a gradient step", _FLOAT * (joint + activations), device, smaller),
+        Part("a gradient step", _FLOAT * (joint + activations) + follow, device, smaller),
     ]
 
 

@@ -211,3 +211,28 @@ def test_a_mistake_that_python_hands_in_is_a_value_error() -> None:
         with pytest.raises(ValueError, match=f"{name} is"):
             ALGOS["mappo"].config(**{name: value})
     assert issubclass(UsageError, ValueError)
+
+
+def test_many_steps_of_a_target_are_counted() -> None:
+    few, many = needed("maddpg", spec(), n_step=1), needed("maddpg", spec(), n_step=1000)
+    assert many["a gradient step"] - few["a gradient step"] >= 999 * 512 * 3 * 8
+
+
+@pytest.mark.parametrize(("algo", "first"), [("mappo", "3,200"), ("maddpg", "5,000")])
+def test_a_run_that_ends_before_it_learns_says_so(
+    algo: str, first: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["--env", "spread", "--algo", algo, "--total-steps", "200", "--eval-episodes", "0", "--no-videos"]
+    argv += ["--algo.hidden", "8", "--log-dir", str(tmp_path), "--threads", "1"]
+    assert train.main(argv) == 0
+    assert f"nothing will be learned: 200 steps end before the first update, after {first} (" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("layout", ["procedural:100000x100000:1", "procedural:65x64:1", "procedural:1e9x3:1"])
+def test_a_map_that_would_take_all_memory_is_refused_at_once(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--env", "warehouse", "--algo", "mappo", "--env.layout", layout]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"train.py: --env.layout '{layout}' cannot be made (")
+    assert said.count("\n") == 1
+    with pytest.raises(ValueError, match="a map of 100 x 100 cells is too large"):
+        envs.make("warehouse", layout="\n".join(["#" * 100] * 100))
