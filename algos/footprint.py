@@ -67,10 +67,12 @@ def of_mappo(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: boo
     step = 2 * _FLOAT * n * per_row * -(-moments // min(config.minibatches, units))
     values = _FLOAT * n * moments * (features + 2 * max(config.hidden) + 12 * config.gru)
     networks = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"
+    device = _place(device)
+    copied = 0 if device == "cpu" else rollout  # handed over whole
     return [
         Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),
         Part("networks", _ADAM * (actor + critic), device, networks),
-        Part("learning from it", max(step, values), device, "--algo.rollout-steps, --n-worlds"),
+        Part("learning from it", copied + max(step, values), device, "--algo.rollout-steps, --n-worlds"),
     ]
 
 
@@ -96,6 +98,7 @@ def of_maddpg(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     joint = rows * (seen + done) * critics
     activations = config.batch * n * critics * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
     follow = config.batch * config.n_step * (16 + 24 * n)  # what came of a moment, see `Replay.sample`
+    device = _place(device)
     store = "cpu" if config.replay_on == "memory" else device
     smaller = "--algo.batch"
     if config.critic == "central" and n > 1:
@@ -139,6 +142,11 @@ def available(device: str = "cpu") -> int | None:
     ]
     known = [number for number in found if number is not None]
     return min(known) if known else None
+
+
+def _place(device: str) -> str:
+    """`device`, but all names of the processor are one."""
+    return "cpu" if torch.device(device).type == "cpu" else device
 
 
 def _free_of_machine(meminfo: Path) -> int | None:

@@ -236,3 +236,22 @@ def test_a_map_that_would_take_all_memory_is_refused_at_once(layout: str, capsys
     assert said.count("\n") == 1
     with pytest.raises(ValueError, match="a map of 100 x 100 cells is too large"):
         envs.make("warehouse", layout="\n".join(["#" * 100] * 100))
+
+
+def test_what_lies_on_a_gpu_is_held_against_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "available", lambda device: {"cpu": 10**12, "cuda:1": 10**8}[device])
+    config = ALGOS["maddpg"].config()
+
+    def parts(device: str, **options: Any) -> list[footprint.Part]:
+        chosen = dataclasses.replace(config, **options)
+        return ALGOS["maddpg"].footprint(spec(8, 100), chosen, n_worlds=64, action_mask=False, device=device)
+
+    with pytest.raises(ValueError, match=r"memory on cuda:1 \(the replay 1\.\d+ GB\), 100 MB are available"):
+        footprint.refuse_too_large(parts("cuda:1"))
+    footprint.refuse_too_large(parts("cuda:1", replay_on="memory"))
+    footprint.refuse_too_large(parts("cpu:0"))
+    rollout = {
+        device: ALGOS["mappo"].footprint(spec(), ALGOS["mappo"].config(), n_worlds=64, action_mask=False, device=device)
+        for device in ("cpu", "cuda:1")
+    }
+    assert rollout["cuda:1"][2].bytes == rollout["cpu"][2].bytes + rollout["cpu"][0].bytes, "a copy goes there"
