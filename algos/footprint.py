@@ -82,7 +82,7 @@ def of_maddpg(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     critics, actions = 1 + config.twin, action_size(spec)
     steps = -(-config.replay_size // n_worlds) * n_worlds
     kept = replay_fields(spec, state=config.critic == "state", action_mask=action_mask)
-    replay = steps * (bytes_of(kept) + (16 if config.prioritised else 0))
+    replay = steps * bytes_of(kept) + (16 << max(steps - 1, 1).bit_length() if config.prioritised else 0)
     features, maps = _encoded(spec)
     ids = n if config.agent_id else 0
     team = config.reward == "team" and config.critic != "local"

@@ -118,13 +118,15 @@ def test_experience_is_counted_to_the_byte(algo: str, masks: bool) -> None:
     from algos.replay import Replay
 
     of = spec()
-    config = ALGOS[algo].config(**({"rollout_steps": 7} if algo == "mappo" else {"replay_size": 640, "warm_up": 10}))
+    config = ALGOS[algo].config(
+        **({"rollout_steps": 7} if algo == "mappo" else {"replay_size": 640, "warm_up": 10, "prioritised": 0.6 * masks})
+    )
     parts = ALGOS[algo].footprint(of, config, n_worlds=64, action_mask=masks, device="cpu")
     if algo == "mappo":
         rollout = Rollout(of, 7, 64, state=False, action_mask=masks)
         made = sum(field.numel() * field.element_size() for field in rollout.fields.values())
     else:
-        made = Replay(of, 640, 64, state=False, action_mask=masks).nbytes
+        made = Replay(of, 640, 64, state=False, action_mask=masks, prioritised=config.prioritised).nbytes
     assert parts[0].bytes == made
 
 
