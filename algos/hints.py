@@ -80,6 +80,8 @@ def suggestions(option: str, known: Sequence[str]) -> list[str]:
         of_part = [full for full in there if _parts(full)[0] == lead]
         return list(dict.fromkeys(of_part or there))[:2]
     of_part = [name for name in tails if any(_parts(full)[0] == lead for full in tails[name])]
+    if len(last) == 1 and (letters := named(name for name in of_part if len(name) == 1)):
+        return letters[:1]
     for names, enough in ((of_part, 0.7), (list(tails), _NEAR)):
         if near := difflib.get_close_matches(last, names, n=1, cutoff=enough):
             return named(near)[:1]

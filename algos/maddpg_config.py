@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .nets import Activation, Share
-from .ranges import LAYER, RATE, SHARE, WEIGHT, Range, check
+from .ranges import LAYER, LENGTH, RATE, SHARE, WEIGHT, Range, check
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ RANGES = {
     "temperature_end": RATE,
     "head_penalty": WEIGHT,
     "head_penalty_end": WEIGHT,
-    "max_grad_norm": RATE,
+    "max_grad_norm": LENGTH,
     "hidden": LAYER,
 }
 """Of every number. How many fit together is for `footprint` to say, once the shapes are known."""

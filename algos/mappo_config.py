@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .nets import Activation, Share
-from .ranges import LAYER, RATE, SHARE, WEIGHT, Range, check
+from .ranges import LAYER, LENGTH, RATE, SHARE, WEIGHT, Range, check
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ RANGES = {
     "clip_coef": RATE,
     "value_clip_coef": WEIGHT,
     "ent_coef": WEIGHT,
-    "max_grad_norm": RATE,
+    "max_grad_norm": LENGTH,
     "target_kl": RATE,
     "hidden": LAYER,
     "gru": Range(0, 4096),

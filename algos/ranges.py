@@ -34,7 +34,9 @@ STEPS = Range(0, 10**15)
 """Of steps that something is done after."""
 SHARE = Range(0.0, 1.0)
 RATE = Range(0.0, 1e6, above=True)
-"""Of what must be positive: a step size, the longest gradient. Whether it is too large, the run finds out."""
+"""Of what must be positive, such as a step size. Whether it is too large for learning, the run finds out."""
+LENGTH = Range(0.0, 1e12, above=True)
+"""Of a gradient, at which it is shortened; a large one switches that off."""
 WEIGHT = Range(0.0, 1e6)
 """Of what zero switches off."""
 LAYER = Range(1, 8192)
