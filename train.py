@@ -8,8 +8,9 @@
 
 `--help` shows the options: after `--env X --algo Y` those of X and Y, after `--resume RUN` and `--evaluate RUN` theirs.
 X is an environment of ours or anybody's: PettingZoo's and Gymnasium's names are in docs/foreign.md.
-This is the only file that knows both packages.
 """
+
+# The only file that imports both packages.
 
 from __future__ import annotations
 
@@ -26,12 +27,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from gymnasium.spaces import Box, Discrete
 
 import envs
-from algos import ALGOS, checkpoint, evaluation, identity, options, runfolder, screen, typed, video
+from algos import ALGOS, checkpoint, evaluation, film, footprint, identity, options, runfolder, screen, typed, video
 from algos.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
 from algos.core import spec_of
 from algos.defaults import defaults_of, settled_obs_norm
@@ -40,12 +43,28 @@ from algos.interrupts import Interrupts
 from algos.lock import RunLock
 from algos.options import UsageError
 from algos.policy import load_policy
-from algos.runner import Outcome, Schedule, run
+from algos.progress import announced
+from algos.ranges import STEPS, Range, check
+from algos.runner import EPISODES, Outcome, Schedule, run
 from algos.stage import EvaluationProgress
 from envs import adapters
 from envs.vector import VectorView
 
 PROGRAM = "train.py"
+COMPILING = 3.0
+"""To load what was compiled before takes less [s]."""
+USAGE = """\
+usage: python {program} --env ENV --algo ALGO [options]     train
+       python {program} --resume runs/NAME                  go on with a run
+       python {program} --evaluate runs/NAME                compare what it has learned
+
+ENV    {envs};
+       or anybody's: mpe2.simple_spread_v3, gymnasium:CartPole-v1, ... (docs/foreign.md)
+ALGO   {algos}
+
+try    python {program} --env spread --algo mappo
+       python {program} --env spread --algo mappo --help     every option of the two
+"""
 
 
 @dataclass(frozen=True)
@@ -67,14 +86,16 @@ class RunOptions(Schedule):
     quiet: bool = False
     """Show no progress."""
 
+    ranges: ClassVar[dict[str, Range]] = {
+        **Schedule.ranges,
+        "seed": Range(0, evaluation.FIRST_SEED - 1),
+        "n_worlds": Range(0, 100_000),
+        "threads": Range(0, 1024),
+    }
+
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
         super().__post_init__()
-        if not 0 <= self.seed < evaluation.FIRST_SEED:
-            raise ValueError(f"seed is {self.seed}; allowed are 0 to {evaluation.FIRST_SEED - 1}")
-        for name, least in (("n_worlds", 0), ("threads", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if self.run_name in (".", "..") or "/" in self.run_name or "\\" in self.run_name:
             raise ValueError(f"run_name is {self.run_name!r}; it names one folder inside log_dir")
 
@@ -91,6 +112,10 @@ class ResumeOptions:
     """Where networks compute; empty keeps the old one."""
     quiet: bool = False
     """Show no progress."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work."""
+        check(self, {"total_steps": STEPS})
 
 
 @dataclass(frozen=True)
@@ -111,6 +136,9 @@ class EvaluateOptions:
     """Another seed is another set of episodes; never any that were trained on, or that chose the best checkpoint."""
     video: str = ""
     """Film an episode of the learned policy into this file: .gif, .mp4, or .png for a series."""
+    video_speed: float = 0.0
+    """How many times as fast as the world's own clock the film runs; 0: as fast as shows an episode in half a minute,
+    and no slower than that clock."""
     json: bool = False
     """Print JSON instead of the table."""
     device: str = "cpu"
@@ -120,13 +148,8 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work."""
-        if self.episodes < 1:
-            raise ValueError(f"episodes is {self.episodes}; at least 1 is needed")
-        if self.eval_steps < 0:
-            raise ValueError(f"eval_steps is {self.eval_steps}; it must not be negative (0: as in the run)")
-        seeds = evaluation.CHOOSING_SEED - evaluation.FIRST_SEED
-        if not 0 <= self.seed < seeds:
-            raise ValueError(f"seed is {self.seed}; allowed are 0 to {seeds - 1}")
+        seeds = Range(0, evaluation.CHOOSING_SEED - evaluation.FIRST_SEED - 1)
+        check(self, {"episodes": EPISODES, "seed": seeds, "eval_steps": STEPS, "video_speed": Range(0.0, 1e4)})
 
 
 def main(argv: list[str]) -> int:
@@ -136,6 +159,9 @@ def main(argv: list[str]) -> int:
 
 
 def _main(argv: list[str]) -> int:
+    if not argv:
+        print(USAGE.format(program=PROGRAM, envs=", ".join(envs.ENVS), algos=", ".join(ALGOS)), end="")
+        return 0
     try:
         if options.find(argv, "--resume") is not None:
             return resume(argv)
@@ -155,54 +181,7 @@ def _main(argv: list[str]) -> int:
 
 def train(argv: list[str]) -> int:
     """A new run."""
-    helping = "--help" in argv or "-h" in argv
-    plain = ["--env", "--algo", "--resume", "--evaluate", *options.names({"run": RunOptions()}, flat={"run"})]
-    options.refuse_unknown(plain, [word for word in argv if "." not in word.split("=", 1)[0]])
-    env_names, algo_names = list(envs.ENVS), list(ALGOS)
-    env_name, algo_name = options.find(argv, "--env"), options.find(argv, "--algo")
-    if not helping:
-        for option, name, allowed in (("--env", env_name, env_names), ("--algo", algo_name, algo_names)):
-            if name is None:
-                raise UsageError(f"{option} is missing; allowed: {', '.join(allowed)}; --help shows every option")
-    foreign = env_name is not None and adapters.is_foreign(env_name)
-    if env_name is not None and not foreign and env_name not in envs.ENVS and (hint := adapters.hint(env_name)):
-        raise UsageError(f"--env {env_name}: unknown environment; {hint}")
-    env_names += [env_name] if env_name is not None and foreign else []
-    env_name = options.one_of("--env", env_name or env_names[0], env_names, "environment")
-    algo_name = options.one_of("--algo", algo_name or algo_names[0], algo_names, "algorithm")
-    defaults = defaults_of(env_name, algo_name, foreign=foreign)
-    choices = {
-        "env": ("env", "What to learn; also any PettingZoo or Gymnasium environment.", env_name, env_names),
-        "algo": ("algo", "How to learn it.", algo_name, algo_names),
-    }
-    if foreign:
-        task, env_options = None, _foreign_options(env_name, argv)
-    else:
-        module = importlib.import_module(f"envs.{env_name}")  # see envs/__init__.py for what such a module offers
-        task = options.one_of(
-            "--env.task", options.find(argv, "--env.task") or module.DEFAULT_TASK, module.TASKS, f"task of {env_name}"
-        )
-        choices["task"] = ("env.task", "Named set of the environment's options below.", task, list(module.TASKS))
-        env_options = envs.config(env_name, task)
-    parts = {
-        "choice": options.group("Choice", **choices),
-        "run": RunOptions(**defaults.run),
-        "env": env_options,
-        "algo": ALGOS[algo_name].config(**defaults.algo),
-    }
-    about = (__doc__ or "").strip().replace("python train.py", f"python {PROGRAM}")
-    given = options.parse(parts, argv, flat=("choice", "run"), program=PROGRAM, about=about)
-    chosen: RunOptions = given["run"]
-    config: dict[str, Any] = {
-        "env": {
-            "name": env_name,
-            "task": task,
-            "options": _changed(env_options, given["env"]),
-            "version": _version_of(env_name),
-        },
-        "algo": {"name": algo_name, "options": _fields(given["algo"])},
-        "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
-    }
+    config, chosen = chosen_options(argv)
     with Interrupts() as stop, contextlib.ExitStack() as held:
         make_env, heuristic, suitable = _environment(config)
         config["run"]["n_worlds"] = chosen.n_worlds or suitable
@@ -210,13 +189,16 @@ def train(argv: list[str]) -> int:
         spec = spec_of(env)
         options_of_algo = config["algo"]["options"]
         options_of_algo["obs_norm"], notes = settled_obs_norm(
-            options_of_algo["obs_norm"], foreign=foreign, space=env.observation_space
+            options_of_algo["obs_norm"],
+            foreign=adapters.is_foreign(config["env"]["name"]),
+            space=env.observation_space,
         )
         algo = _algorithm(config, spec)
+        n_worlds = config["run"]["n_worlds"]
+        _warm_up(config["env"]["name"], make_env, heuristic, n_worlds=n_worlds, quiet=chosen.quiet)
         config |= {"spec": runfolder.spec_to_plain(spec), "agents": list(env.agents)}
         config["own_spaces"] = getattr(env, "own_spaces", None)
-        names = [re.sub(r"[/:]", "-", env_name), *([] if task is None else [task]), algo_name, str(chosen.seed)]
-        name = chosen.run_name or "-".join([*names, time.strftime("%Y%m%d-%H%M%S")])
+        name = chosen.run_name or _run_name(config)
         try:
             folder = runfolder.create(Path(chosen.log_dir), name, config)
         except OSError as error:
@@ -224,6 +206,8 @@ def train(argv: list[str]) -> int:
         held.enter_context(RunLock(folder))
         if not chosen.quiet:
             print(f"run folder: {folder}", file=sys.stderr)
+            if note := _too_short(config):
+                _warn(note)
             for note in (*getattr(env, "notes", ()), *notes):
                 _warn(note)
         hparams = _flat({part: config[part] for part in ("env", "algo", "run")})
@@ -244,6 +228,119 @@ def train(argv: list[str]) -> int:
         except adapters.ForeignError as error:
             return _broken(folder, error)
         return _finish(folder, outcome, stop, chosen.quiet)
+
+
+def chosen_options(argv: list[str]) -> tuple[dict[str, Any], RunOptions]:
+    """What the command line of a new run says, checked.
+
+    Returns:
+        The config of the run so far, as plain data, and the options of the run.
+
+    Raises:
+        UsageError: Something is missing, unknown or not allowed.
+        SystemExit: Help was asked for, and is printed.
+    """
+    helping = "--help" in argv or "-h" in argv
+    env_names, algo_names = list(envs.ENVS), list(ALGOS)
+    env_name, algo_name = options.find(argv, "--env"), options.find(argv, "--algo")
+    plain = ["--env", "--algo", "--resume", "--evaluate", *options.names({"run": RunOptions()}, flat={"run"})]
+    top_level = [word for word in argv if "." not in word.split("=", 1)[0]]
+    options.refuse_unknown(plain, top_level, others=_deeper_names(env_name, algo_name))
+    if not helping:
+        for option, name, allowed in (("--env", env_name, env_names), ("--algo", algo_name, algo_names)):
+            if name is None:
+                raise UsageError(f"{option} is missing; allowed: {', '.join(allowed)}; --help shows every option")
+    foreign = env_name is not None and adapters.is_foreign(env_name)
+    if env_name is not None and not foreign and env_name not in envs.ENVS and (hint := adapters.hint(env_name)):
+        raise UsageError(f"--env {env_name}: unknown environment; {hint}")
+    env_names += [env_name] if env_name is not None and foreign else []
+    if env_name is not None:
+        options.one_of("--env", env_name, env_names, "environment")
+    if algo_name is not None:
+        options.one_of("--algo", algo_name, algo_names, "algorithm")
+    defaults = defaults_of(env_name or "", algo_name or "", foreign=foreign)
+    choices: dict[str, Any] = {
+        "env": ("env", "What to learn; also any PettingZoo or Gymnasium environment.", env_name, env_names),
+        "algo": ("algo", "How to learn it.", algo_name, algo_names),
+    }
+    parts: dict[str, Any] = {"run": RunOptions(**defaults.run)}
+    task = None
+    if env_name is not None and foreign:
+        parts["env"] = _foreign_options(env_name, argv)
+    elif env_name is not None:
+        module = importlib.import_module(f"envs.{env_name}")  # see envs/__init__.py for what such a module offers
+        task = options.one_of(
+            "--env.task", options.find(argv, "--env.task") or module.DEFAULT_TASK, module.TASKS, f"task of {env_name}"
+        )
+        choices["task"] = ("env.task", "Named set of the environment's options below.", task, list(module.TASKS))
+        parts["env"] = envs.config(env_name, task)
+    if algo_name is not None:
+        parts["algo"] = ALGOS[algo_name].config(**defaults.algo)
+    about = (__doc__ or "").strip().replace("python train.py", f"python {PROGRAM}")
+    parts = {"choice": options.group("Choice", **choices), **parts}
+    given = options.parse(
+        parts, argv, flat=("choice", "run"), program=PROGRAM, about=about, elsewhere=_of_other_algorithms(algo_name)
+    )
+    assert env_name is not None
+    assert algo_name is not None
+    chosen: RunOptions = given["run"]
+    config: dict[str, Any] = {
+        "env": {
+            "name": env_name,
+            "task": task,
+            "options": _changed(parts["env"], given["env"]),
+            "version": _version_of(env_name),
+        },
+        "algo": {"name": algo_name, "options": _fields(given["algo"])},
+        "run": {**_fields(chosen), "threads": chosen.threads or best_threads()},
+    }
+    _device(chosen.device)
+    _check_log_dir(Path(chosen.log_dir))
+    return config, chosen
+
+
+def _check_log_dir(log_dir: Path) -> None:
+    """Refuses a folder that cannot be made or written into, before minutes are spent."""
+    there = next(folder for folder in (log_dir, *log_dir.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "is not a folder" if not there.is_dir() else "may not be written"
+        raise UsageError(f"no run folder can be made in {log_dir}: {there} {reason}")
+
+
+def _of_other_algorithms(name: str | None) -> dict[str, str]:
+    """Options that an algorithm does not have, and which algorithms do."""
+    having: dict[str, list[str]] = {}
+    for other, entry in ALGOS.items():
+        for option in options.names({"algo": entry.config()}, set()):
+            having.setdefault(option, []).append(other)
+    return {option: ", ".join(others) for option, others in having.items() if name not in others}
+
+
+def _too_short(config: dict[str, Any]) -> str:
+    """A line where a run ends before anything is learned, else empty."""
+    settings, total = config["algo"]["options"], config["run"]["total_steps"]
+    first = settings.get("warm_up", settings.get("rollout_steps", 0) * config["run"]["n_worlds"])
+    if total >= first:
+        return ""
+    option = "--algo.warm-up" if "warm_up" in settings else "--algo.rollout-steps x --n-worlds"
+    return f"nothing will be learned: {total:,} steps end before the first update, after {first:,} ({option})"
+
+
+def _run_name(config: dict[str, Any]) -> str:
+    task = config["env"]["task"]
+    names = [re.sub(r"[/:]", "-", config["env"]["name"]), *([] if task is None else [task]), config["algo"]["name"]]
+    return "-".join([*names, str(config["run"]["seed"]), time.strftime("%Y%m%d-%H%M%S")])
+
+
+def _deeper_names(env_name: str | None, algo_name: str | None) -> list[str]:
+    """Options of environment and algorithm, for hints: those that were chosen, else all algorithms'."""
+    parts = {
+        name: {"algo": entry.config()} for name, entry in ALGOS.items() if algo_name not in ALGOS or name == algo_name
+    }
+    found = [name for part in parts.values() for name in options.names(part, set())]
+    if env_name in envs.ENVS:
+        found += ["--env.task", *options.names({"env": envs.config(str(env_name))}, set())]
+    return list(dict.fromkeys(found))
 
 
 def resume(argv: list[str]) -> int:
@@ -282,6 +379,7 @@ def _go_on(folder: Path, config: dict[str, Any], given: ResumeOptions) -> int:
         env = make_env(settings["n_worlds"], stagger=True)
         _compare(config, env)
         algo = _algorithm(config, runfolder.spec_from_plain(config["spec"]))
+        _warm_up(config["env"]["name"], make_env, heuristic, n_worlds=settings["n_worlds"], quiet=given.quiet)
         history = [*config.pop("resumed", []), {"steps": steps, "code": runfolder.code_versions()}]
         runfolder.write_config(folder, {**config, "resumed": history})
         if not given.quiet:
@@ -326,13 +424,17 @@ def evaluate(argv: list[str]) -> int:
         raise UsageError(str(error)) from None
     _set_threads(config["run"]["threads"])
     make_env, heuristic, _ = _environment(config)
-    _compare(config, make_env(evaluation.worlds_for(given.episodes)))
+    worlds = evaluation.worlds_for(given.episodes)
+    _compare(config, make_env(worlds))
+    if given.video:
+        _check_film(Path(given.video), make_env(1), given.video_speed)
     seed = evaluation.FIRST_SEED + given.seed
     policies: evaluation.Policies = {LEARNED: lambda env: policy.player(agents=env.agents)}
     if given.sampled:
         drawing = torch.Generator(given.device).manual_seed(SAMPLING_SEED)
         policies |= {SAMPLED: lambda env: policy.player(generator=drawing, agents=env.agents)}
     stage = EvaluationProgress(quiet=given.quiet)
+    _warm_up(config["env"]["name"], make_env, heuristic, n_worlds=worlds, quiet=given.json or given.quiet)
     with Interrupts() as stop:
         found = evaluation.compare(
             make_env,
@@ -358,13 +460,11 @@ def evaluate(argv: list[str]) -> int:
         print("\n".join([_table(found), *notes]))
     if given.video:
         try:
-            env = make_env(1)
-            frames = evaluation.record_episode(env, policy.player(), seed=seed)
-            video.write_video(Path(given.video), frames, env.step_seconds)
+            with announced(f"filming {given.video}", _warn):
+                _film(Path(given.video), make_env(1), policy.player(), seed, given.video_speed)
         except Exception as error:  # foreign code draws, and anything may go wrong
             _warn(f"no video: {' '.join(f'{error}'.split()) or type(error).__name__}")
             return 1
-        print(f"video: {given.video}", file=sys.stderr)
     if (fault := screen.fault_of(sys.stdout)) is not None:
         _warn(f"the result cannot be printed: {fault.strerror or fault}")
         return 1
@@ -374,6 +474,21 @@ def evaluate(argv: list[str]) -> int:
 def _table(found: dict[str, evaluation.Evaluation]) -> str:
     episodes = len(found[LEARNED].values)
     return f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
+
+
+def _film(path: Path, env: Any, act: Any, seed: int, speed: float) -> None:
+    """Films an episode into a file, and says how fast it runs."""
+    pace = film.pace(env, speed=speed)
+    video.write_video(path, film.frames(env, act, pace, seed=seed, most=video.most_frames(path)), pace.seconds)
+    print(f"video: {path}, {pace.speed:.3g} times as fast as the world's clock", file=sys.stderr)
+
+
+def _check_film(path: Path, env: Any, speed: float) -> None:
+    """Refuses a film that is too long, before any episode is played."""
+    try:
+        video.check_length(path, film.pace(env, speed=speed).frames_of(env.max_steps))
+    except ValueError as error:
+        raise UsageError(f"--video {error}; --video-speed makes it shorter") from None
 
 
 def best_threads() -> int:
@@ -442,6 +557,16 @@ def _algorithm(config: dict[str, Any], spec: Any) -> Any:
     entry = ALGOS[name]
     try:
         algo_config = entry.config(**typed.fields(entry.config, config["algo"]["options"], "options"))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--algo {name}: {error}") from None
+    worlds, masks = config["run"]["n_worlds"], isinstance(spec.action_space, Discrete)
+    try:
+        parts = entry.footprint(spec, algo_config, n_worlds=worlds, action_mask=masks, device=device)
+        footprint.refuse_too_large(parts)
+    except ValueError as error:
+        line = options.with_options(str(error), algo_config, "--algo.", ())
+        raise UsageError(line if line.startswith("--") else f"--algo {name}: {line}") from None
+    try:
         return entry.algorithm(spec, algo_config, seed=config["run"]["seed"], device=device)
     except (TypeError, ValueError) as error:
         raise UsageError(f"--algo {name}: {error}") from None
@@ -495,11 +620,56 @@ def _set_threads(count: int) -> None:
         raise UsageError(f"threads is {count}: {str(error).splitlines()[0]}") from None
 
 
+def _warm_up(
+    name: str,
+    make_env: Callable[..., Any],
+    heuristic: Callable[[Any], Any] | None,
+    *,
+    n_worlds: int,
+    quiet: bool,
+) -> None:
+    """Compiles what an environment of ours needs, before any clock runs, and counts what its worlds will take.
+
+    Raises:
+        UsageError: So many worlds do not fit into the memory.
+    """
+    if adapters.is_foreign(name):
+        return
+    words = f"compiling {name} for this machine; it is done once for this version of the code, and takes half a minute"
+    with contextlib.nullcontext() if quiet else announced(words, _warn, patience=COMPILING):
+        env = make_env(1)
+        step = env.reset(0)
+        space = env.action_space
+        if isinstance(space, Box):
+            nothing = np.zeros((*step.reward.shape, *space.shape), np.float32)
+            env.step(np.clip(nothing, space.low, space.high))
+        else:
+            env.step(np.zeros(step.reward.shape, int) if step.action_mask is None else step.action_mask.argmax(axis=-1))
+        if heuristic is not None:
+            heuristic(env.batch_state)
+    kept = env.state_dict()
+    world = 3 * (_bytes_of(kept["state"]) + _bytes_of(kept["step"]))  # before a step, after it, and at its restart
+    there = footprint.available()
+    if there is not None and world * n_worlds > there:
+        raise UsageError(
+            f"--n-worlds {n_worlds}: a world of {name} with these options takes {footprint.readable(world)}, together "
+            f"{footprint.readable(world * n_worlds)}; {footprint.readable(there)} are available: take at most "
+            f"{max(there // world, 1):,} worlds, or smaller ones"
+        )
+
+
+def _bytes_of(arrays: Any) -> int:
+    if isinstance(arrays, dict):
+        return sum(_bytes_of(part) for part in arrays.values())
+    return getattr(arrays, "nbytes", 0)
+
+
 def _device(name: str) -> str:
-    """`name`, if torch has such a device here."""
+    """`name`, if torch can compute there and draw random numbers."""
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.ones(1, device=name).add(1.0).item()
+        torch.Generator(name)
+    except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name}: {reason}") from None
     return name

@@ -5,6 +5,7 @@ Axes: T time, B worlds, N agents, O observation, S global state, A actions.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from .core import Array, Obs, Spec, Transition
+from .vision import as_bytes
 
 
 def tensor_of(array: Array, device: torch.device | str = "cpu") -> Tensor:
@@ -27,7 +29,8 @@ class Rollout:
     nothing the environment says about the dead can reach a loss, and not even NaN survives a product with a mask.
 
     Observations are nearly all of it, 4 T B N O bytes: 10 MB where 64 steps of 64 worlds of 8 agents see 80 numbers
-    each, and 1.6 GB where they see images of 3 x 64 x 64. A minibatch is a copy of its share of that.
+    each. Images of bytes (`Spec.pixels`) stay bytes until the network reads them: T B N O, 400 MB where they see 3 x 64
+    x 64. A minibatch is a copy of its share of that.
 
     What to bootstrap from is kept only where it is not simply the next row:
 
@@ -49,26 +52,13 @@ class Rollout:
             state: Keep the global state (only a centralised critic reads it).
             action_mask: Keep action masks.
         """
-        t, b, n = steps, n_worlds, spec.n_agents
-        discrete = not isinstance(spec.action_space, Box)
-        action = torch.zeros(t, b, n, *_shape(spec), dtype=torch.int64 if discrete else torch.float32)
-        self.steps, self.n_worlds, self.t = steps, n_worlds, 0
+        self.steps, self.n_worlds, self.t, self._pixels = steps, n_worlds, 0, spec.pixels
         self.fields: dict[str, Tensor] = {
-            "obs": torch.zeros(t, b, n, spec.obs_dim, dtype=torch.float32),  # (T, B, N, O)
-            "action": action,  # (T, B, N) int64 or (T, B, N, A), before clipping to the Box
-            "log_prob": torch.zeros(t, b, n, dtype=torch.float32),  # (T, B, N) of the action, when it was taken
-            "reward": torch.zeros(t, b, n, dtype=torch.float32),  # (T, B, N)
-            "team_reward": torch.zeros(t, b, dtype=torch.float32),  # (T, B)
-            "alive": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N) before the action
-            "terminated": torch.zeros(t, b, n, dtype=torch.bool),  # (T, B, N)
-            "survives": torch.zeros(t, b, dtype=torch.bool),  # (T, B) somebody is there to go on, before any reset
-            "ended": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
-            "started": torch.zeros(t, b, dtype=torch.bool),  # (T, B)
+            name: torch.zeros((steps, n_worlds, *shape), dtype=dtype)  # (T, B, ...)
+            for name, (shape, dtype) in rollout_fields(spec, state=state, action_mask=action_mask).items()
         }
-        if state:
-            self.fields["state"] = torch.zeros(t, b, spec.state_dim, dtype=torch.float32)  # (T, B, S)
         if action_mask:
-            self.fields["action_mask"] = torch.ones(t, b, n, int(spec.action_space.n), dtype=torch.bool)  # type: ignore[union-attr]
+            self.fields["action_mask"][:] = True
         self.finals: list[dict[str, Tensor]] = []
         self._views = {name: field.numpy() for name, field in self.fields.items()}  # the same memory, seen by numpy
 
@@ -89,7 +79,7 @@ class Rollout:
         t, views, obs, final = self.t, self._views, transition.obs, transition.final
         assert not self.full, "add() on a full rollout"
         for name, array in (
-            ("obs", obs.obs),
+            ("obs", as_bytes(obs.obs) if self._pixels else obs.obs),
             ("action", action.numpy()),
             ("log_prob", log_prob.numpy()),
             ("reward", transition.reward),
@@ -135,12 +125,13 @@ class Rollout:
             of_world: It is also that of the whole world, as a team sees it.
         """
         seen = (final.alive | left)[worlds]  # (k, N)
+        shown = np.where(seen[..., None], final.obs[worlds], np.float32(0))  # (k, N, O)
         row = {
             "index": torch.from_numpy(self.t * self.n_worlds + worlds),  # (k,) into the flattened (T * B)
             "whose": torch.from_numpy(whose[worlds]),  # (k, N) bool; fancy indexing copied it
             "of_world": torch.full((len(worlds),), of_world),  # (k,) bool
             "seen": torch.from_numpy(seen),  # (k, N) bool
-            "obs": torch.from_numpy(np.where(seen[..., None], final.obs[worlds], np.float32(0))),  # (k, N, O)
+            "obs": torch.from_numpy(as_bytes(shown) if self._pixels else shown),  # (k, N, O)
         }
         if "state" in self._views:
             row["state"] = torch.from_numpy(final.state[worlds])  # (k, S)
@@ -174,6 +165,39 @@ class Rollout:
         self.finals = []
         for row in state["finals"]:
             self.finals.append({name: value.clone() for name, value in row.items()})
+
+
+Fields = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""By name, the shape of a field in one step of one world, and its type."""
+
+
+def rollout_fields(spec: Spec, *, state: bool, action_mask: bool) -> Fields:
+    """What a rollout keeps of one step of one world; see `Rollout` for the arguments."""
+    n, discrete = spec.n_agents, not isinstance(spec.action_space, Box)
+    fields: Fields = {
+        "obs": ((n, spec.obs_dim), torch.uint8 if spec.pixels else torch.float32),  # (T, B, N, O)
+        # (T, B, N) int64 or (T, B, N, A), before clipping to the Box
+        "action": ((n,), torch.int64) if discrete else ((n, *_shape(spec)), torch.float32),
+        "log_prob": ((n,), torch.float32),  # (T, B, N) of the action, when it was taken
+        "reward": ((n,), torch.float32),  # (T, B, N)
+        "team_reward": ((), torch.float32),  # (T, B)
+        "alive": ((n,), torch.bool),  # (T, B, N) before the action
+        "terminated": ((n,), torch.bool),  # (T, B, N)
+        "survives": ((), torch.bool),  # (T, B) somebody is there to go on, before any reset
+        "ended": ((), torch.bool),  # (T, B)
+        "started": ((), torch.bool),  # (T, B)
+    }
+    if state:
+        fields["state"] = ((spec.state_dim,), torch.float32)  # (T, B, S)
+    if action_mask:
+        assert not isinstance(spec.action_space, Box)
+        fields["action_mask"] = ((n, int(spec.action_space.n)), torch.bool)  # (T, B, N, A)
+    return fields
+
+
+def bytes_of(fields: Fields) -> int:
+    """Of one step of one world."""
+    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in fields.values())
 
 
 def _shape(spec: Spec) -> tuple[int, ...]:

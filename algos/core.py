@@ -37,6 +37,8 @@ class Spec:
     """Agent indices by group: a partition of range(n_agents). `share="group"` gives each group its own parameters."""
     obs_shape: tuple[int, ...] = ()
     """Of one agent's observation before it was flattened, (C, H, W) for an image; left out: (obs_dim,)."""
+    pixels: bool = False
+    """Observations are images whose numbers are multiples of 1/255 from 0 to 1: experience keeps them as bytes."""
 
     def __post_init__(self) -> None:
         """Fills in `obs_shape`.
@@ -184,11 +186,13 @@ class VectorEnv(Protocol):
 
 def spec_of(env: VectorEnv) -> Spec:
     """The `Spec` of an environment."""
+    shape = tuple(env.observation_space.shape)
     return Spec(
         n_agents=len(env.agents),
         obs_dim=int(np.prod(env.observation_space.shape)),
         state_dim=int(np.prod(env.state_space.shape)),
         action_space=env.action_space,
         groups=env.groups,
-        obs_shape=tuple(env.observation_space.shape),
+        obs_shape=shape,
+        pixels=bool(getattr(env, "pixels", False)) and len(shape) == 3 and min(shape[1:]) >= 3,  # read as an image
     )

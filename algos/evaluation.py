@@ -275,19 +275,6 @@ def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
     return act
 
 
-def record_episode(
-    env: VectorEnv, act: Act, *, seed: int = FIRST_SEED, max_frames: int = 1000, stop: Callable[[], bool] | None = None
-) -> list[Array]:
-    """Pictures of the first episode of world 0: frames of (height, width, 3) uint8, one a control step."""
-    frames: list[Array] = []
-
-    def picture() -> None:
-        frames.append(env.render(0))
-
-    evaluate(env, act, 1, seed=seed, watch=picture, stop=lambda: len(frames) >= max_frames or bool(stop and stop()))
-    return frames
-
-
 def table(evaluations: Mapping[str, Evaluation]) -> str:
     """Mean and 95 % interval of every column beside each other, for reading."""
     names = list(evaluations)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
+from . import film
 from .contrast import LEARNED, SAMPLED, SAMPLING_SEED, far_apart
 from .core import Algorithm, VectorEnv
-from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, Stand, compare, evaluate, record_episode, worlds_for
+from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, Stand, compare, evaluate, worlds_for
 from .monitor import Monitor
 from .policy import Player
 from .video import encode_gif
 
-MAX_FRAMES = 300
-"""Longest video in TensorBoard [frames]."""
+FILM_SECONDS, MOST_FRAMES = 15.0, 400
+"""Length of a film in TensorBoard [s], 300 frames or so; and the most of them where episodes have no known end."""
 
 
 @dataclass
@@ -65,9 +67,11 @@ class Examiner:
         """Shows an episode in TensorBoard; where that cannot be done, for whatever reason, says so once."""
         try:
             env = self.make_env(1)
-            frames = record_episode(env, Player(self.algo.policy), max_frames=MAX_FRAMES, stop=self.stop)
-            height, width, _ = frames[0].shape
-            self.monitor.video(steps, encode_gif(frames, env.step_seconds), height, width)
+            pace = film.pace(env, seconds=FILM_SECONDS)
+            frames = film.frames(env, Player(self.algo.policy), pace, stop=self.stop, most=MOST_FRAMES)
+            first = next(frames)
+            gif = encode_gif(itertools.chain((first,), frames), pace.seconds)
+            self.monitor.video(steps, gif, *first.shape[:2])
         except Exception as error:  # a missing package, frames of two sizes, a dead world: no picture is worth a run
             reason = " ".join(f"{error}".split()) or type(error).__name__
             self.monitor.say_once("video", f"no videos: {reason}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from .nets import ACTIVATIONS, Activation, Share
+from .nets import Activation, Share
+from .ranges import LAYER, LENGTH, RATE, SHARE, WEIGHT, Range, check
 
 
 @dataclass(frozen=True)
@@ -90,40 +90,40 @@ class MaddpgConfig:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        for name in ("gamma", "tau", "prioritised", "prioritised_beta", "ou_theta"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed is 0 to 1")
-        for name in ("policy_lr", "critic_lr", "max_grad_norm", "temperature", "temperature_end", "tau", "ou_theta"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
-        for name in (
-            "target_noise",
-            "target_noise_clip",
-            "noise_std",
-            "noise_std_end",
-            "head_penalty",
-            "head_penalty_end",
-        ):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
-        for name in ("n_step", "update_every", "updates", "batch", "policy_delay", "replay_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0 <= self.warm_up <= self.replay_size:
-            raise ValueError(f"warm_up is {self.warm_up}; allowed is 0 to replay_size, {self.replay_size}")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden}; name the size of at least one layer, as in (64, 64)")
-        for name, allowed in (
-            ("replay_on", ("device", "memory")),
-            ("noise", ("gaussian", "ou")),
-            ("activation", tuple(ACTIVATIONS)),
-            ("critic", ("central", "state", "local")),
-            ("share", ("all", "group", "none")),
-            ("reward", ("individual", "team")),
-            ("obs_norm", ("auto", "on", "off")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}")
+        check(self, RANGES)
+        if self.warm_up > self.replay_size:
+            raise ValueError(f"warm_up is {self.warm_up}; allowed are 0 to replay_size, which is {self.replay_size}")
+
+
+_POSITIVE_SHARE = Range(0.0, 1.0, above=True)
+_NOISE = Range(0.0, 100.0)
+RANGES = {
+    "policy_lr": RATE,
+    "critic_lr": RATE,
+    "gamma": SHARE,
+    "n_step": Range(1, 1000),
+    "tau": _POSITIVE_SHARE,
+    "update_every": Range(1, 10**6),
+    "updates": Range(1, 10**4),
+    "batch": Range(1, 10**6),
+    "warm_up": Range(0, 10**12),
+    "replay_size": Range(1, 10**12),
+    "prioritised": SHARE,
+    "prioritised_beta": SHARE,
+    "policy_delay": Range(1, 1000),
+    "target_noise": _NOISE,
+    "target_noise_clip": _NOISE,
+    "noise_std": _NOISE,
+    "noise_std_end": _NOISE,
+    "ou_theta": _POSITIVE_SHARE,
+    "temperature": RATE,
+    "temperature_end": RATE,
+    "head_penalty": WEIGHT,
+    "head_penalty_end": WEIGHT,
+    "max_grad_norm": LENGTH,
+    "hidden": LAYER,
+}
+"""Of every number. How many fit together is for `footprint` to say, once the shapes are known."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from .nets import ACTIVATIONS, Activation, Share
+from .nets import Activation, Share
+from .ranges import LAYER, LENGTH, RATE, SHARE, WEIGHT, Range, check
 
 
 @dataclass(frozen=True)
@@ -67,32 +67,26 @@ class MappoConfig:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        for name, low, high in (("gamma", 0, 1), ("gae_lambda", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed is {low} to {high}")
-        for name in ("lr", "clip_coef", "max_grad_norm", "init_std"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be a positive number")
-        for name in ("value_clip_coef", "ent_coef", "gru"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
-        for name in ("rollout_steps", "epochs", "minibatches"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.target_kl is not None and not self.target_kl > 0:
-            raise ValueError(f"target_kl is {self.target_kl}; it must be positive, or None to never stop early")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden}; name the size of at least one layer, as in (64, 64)")
-        for name, allowed in (
-            ("value_loss", ("huber", "mse")),
-            ("activation", tuple(ACTIVATIONS)),
-            ("critic", ("central", "local")),
-            ("share", ("all", "group", "none")),
-            ("reward", ("individual", "team")),
-            ("obs_norm", ("auto", "on", "off")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(map(repr, allowed))}")
+        check(self, RANGES)
+
+
+RANGES = {
+    "lr": RATE,
+    "gamma": SHARE,
+    "gae_lambda": SHARE,
+    "rollout_steps": Range(1, 10**6),
+    "epochs": Range(1, 1000),
+    "minibatches": Range(1, 10**6),
+    "clip_coef": RATE,
+    "value_clip_coef": WEIGHT,
+    "ent_coef": WEIGHT,
+    "max_grad_norm": LENGTH,
+    "target_kl": RATE,
+    "hidden": LAYER,
+    "gru": Range(0, 4096),
+    "init_std": Range(0.0, 100.0, above=True),
+}
+"""Of every number. How many fit together is for `footprint` to say, once the shapes are known."""
 
 
 @dataclass(frozen=True)

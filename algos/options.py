@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import io
 import math
 import re
@@ -16,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
+
+from . import hints
 
 
 class UsageError(ValueError):
@@ -86,20 +87,25 @@ def one_of(option: str, value: str, allowed: Iterable[str], what: str) -> str:
     allowed = list(allowed)
     if value in allowed:
         return value
-    raise UsageError(f"{option} {value}: unknown {what}; allowed: {', '.join(allowed)}{_did_you_mean(value, allowed)}")
+    hint = hints.did_you_mean(hints.nearest(value, allowed))
+    raise UsageError(f"{option} {value}: unknown {what}; allowed: {', '.join(allowed)}{hint}")
 
 
-def group(name: str, **fields: tuple[str, str, str, Sequence[str]]) -> Any:
+def group(name: str, **fields: tuple[str, str, str | None, Sequence[str]]) -> Any:
     """An instance of a new frozen dataclass of choices that were looked up before parsing, for the help to show.
 
     Args:
         name: Of the group.
-        **fields: By field name: option without dashes, help, value, allowed values.
+        **fields: By field name: option without dashes, help, value, allowed values; without a value it is required.
     """
     made = dataclasses.make_dataclass(
         name,
         [
-            (field, Annotated[Literal[tuple(allowed)], tyro.conf.arg(name=option, help=words)], value)  # pyright: ignore
+            (
+                field,
+                Annotated[Literal[tuple(allowed)], tyro.conf.arg(name=option, help=words)],  # pyright: ignore
+                tyro.MISSING if value is None else value,
+            )
             for field, (option, words, value, allowed) in fields.items()
         ],
         frozen=True,
@@ -120,7 +126,13 @@ def with_texts(typed: type[Any], texts: Mapping[str, str]) -> Any:
 
 
 def parse(
-    parts: dict[str, Any], argv: Sequence[str], *, flat: Iterable[str], program: str, about: str
+    parts: dict[str, Any],
+    argv: Sequence[str],
+    *,
+    flat: Iterable[str],
+    program: str,
+    about: str,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Reads options into copies of dataclass instances, whose values are the defaults.
 
@@ -130,6 +142,7 @@ def parse(
         flat: Names of the parts whose options are just `--field`.
         program: For the help.
         about: For the help.
+        elsewhere: Options that are unknown here, and whose they are.
 
     Returns:
         The parts with what was given.
@@ -143,7 +156,8 @@ def parse(
         "Options",
         [(name, tyro.conf.OmitArgPrefixes[type(part)] if name in flat else type(part)) for name, part in parts.items()],
     )
-    refuse_unknown(names(parts, flat), argv)
+    refuse_unknown(names(parts, flat), argv, elsewhere=elsewhere)
+    argv = spread_lists(parts, argv, flat)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -153,7 +167,10 @@ def parse(
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise UsageError(_in_one_line(complaint.getvalue())) from None
+        line, part = _in_one_line(complaint.getvalue())
+        if part in parts:
+            line = with_options(line, parts[part], "--" if part in flat else f"--{part}.", argv)
+        raise UsageError(line) from None
     return {name: getattr(parsed, name) for name in parts}
 
 
@@ -171,24 +188,82 @@ def names(parts: dict[str, Any], flat: set[str]) -> list[str]:
     return found
 
 
-def refuse_unknown(known: Sequence[str], argv: Sequence[str]) -> None:
-    """Raises `UsageError` for an option that is not among `known`, with the nearest that is."""
+def spread_lists(parts: dict[str, Any], argv: Sequence[str], flat: Iterable[str]) -> list[str]:
+    """The command line with lists as tyro reads them: `--algo.hidden 64,64`, `[64, 64]` and `(64,64)` as `64 64`."""
+    lists = {
+        ("--" if part in flat else f"--{part}.") + field.name.replace("_", "-")
+        for part, instance in parts.items()
+        for field in dataclasses.fields(instance)
+        if isinstance(getattr(instance, field.name, None), tuple)
+    }
+    spread: list[str] = []
+    inside = False
+    for word in argv:
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            inside = option.replace("_", "-") in lists
+            if inside and equals:
+                spread += [option, *_items(value)]
+                continue
+            spread.append(word)
+        else:
+            spread += _items(word) if inside else [word]
+    return spread
+
+
+def _items(text: str) -> list[str]:
+    return re.sub(r"[\[\](){},;]", " ", text).split()
+
+
+def with_options(line: str, instance: Any, lead: str, argv: Sequence[str]) -> str:
+    """A message about fields of a dataclass, with the options' names in their place, in the spelling that was typed.
+
+    Args:
+        line: Begins with a field's name, or has it before an equals sign; names of several words may stand anywhere.
+        instance: The dataclass.
+        lead: Of its options, `--` or `--algo.`.
+        argv: The command line.
+    """
+    typed = {word.split("=", 1)[0].replace("_", "-"): word.split("=", 1)[0] for word in argv if word.startswith("--")}
+    for field in dataclasses.fields(instance):
+        name = re.escape(field.name)
+        option = lead + field.name.replace("_", "-")
+        option = typed.get(option, option)
+        line = re.sub(rf"^{name}(?=[ =,])|(?<![\w.-]){name}(?==)", option, line)
+        if "_" in field.name:
+            line = re.sub(rf"(?<![\w.-]){name}(?!\w)", option, line)
+    return line
+
+
+def refuse_unknown(
+    known: Sequence[str],
+    argv: Sequence[str],
+    *,
+    others: Sequence[str] = (),
+    elsewhere: Mapping[str, str] | None = None,
+) -> None:
+    """Raises `UsageError` for an option that is not among `known`.
+
+    Args:
+        known: What is allowed.
+        argv: The command line.
+        others: What the message may name beside `known`.
+        elsewhere: See `parse`.
+    """
     for word in argv:
         if not word.startswith("--") or word.startswith("--tyro-"):
             continue
         option = word.split("=", 1)[0]
         plain = option.replace("_", "-")
         if plain not in known:
-            raise UsageError(f"unknown option {option}{_did_you_mean(plain, known) or '; --help lists all'}")
+            meant = hints.suggestions(plain, [*known, *others])
+            if not meant and elsewhere and plain in elsewhere:
+                raise UsageError(f"{option} is an option of {elsewhere[plain]} only; --help lists those there are here")
+            raise UsageError(f"unknown option {option}{hints.did_you_mean(meant) or '; --help lists all'}")
 
 
-def _did_you_mean(word: str, allowed: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, allowed, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
-def _in_one_line(box: str) -> str:
-    """The first paragraph of one of tyro's boxes."""
+def _in_one_line(box: str) -> tuple[str, str]:
+    """The first paragraph of one of tyro's boxes, and the part of the options that it is about, if it says so."""
     # Where the terminal knows no box characters, there is no frame, and a rule below the title.
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
     lines = [line for line in lines if line]
@@ -202,15 +277,16 @@ def _in_one_line(box: str) -> str:
     if match := re.match(r"invalid choice '(.*)' for argument '(\S+)'. Expected one of \((.*)\)", message):
         value, option, choices = match.groups()
         allowed = re.findall(r"'([^']*)'", choices)
-        return f"{option} {value}: allowed: {', '.join(allowed)}{_did_you_mean(value, allowed)}"
+        near = hints.did_you_mean(hints.nearest(value, allowed))
+        return f"{option} {value}: allowed: {', '.join(allowed)}{near}", ""
     if match := re.match(r"Unrecognized options: (.*)", message):
-        return f"{match[1]}: belongs to no option; a switch takes no value: --env.battery or --env.no-battery, say"
+        return f"{match[1]}: belongs to no option; a switch takes no value: --env.battery or --env.no-battery, say", ""
     if match := re.match(r"Missing value for argument '(\S+)'", message):
-        return f"{match[1]}: a value is missing"
+        return f"{match[1]}: a value is missing", ""
     if match := re.match(r"Error parsing (-?\S+): (.*)", message):
         option, reason = match.groups()
         if found := re.match(r"(?:no type matching (\S+) could|Could not find valid parse).*?\[(.*?)\]", reason):
             came = " ".join(re.findall(r"'([^']*)'", found[2]))
             reason = f"{came!r} does not fit" + (f"; expected {found[1]}" if found[1] else "; --help shows what does")
-        return f"{option}: {reason}" if option.startswith("-") else reason
-    return message[:1].lower() + message[1:]
+        return (f"{option}: {reason}", "") if option.startswith("-") else (reason, option)
+    return message[:1].lower() + message[1:], ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -15,13 +17,19 @@ BAR_SECONDS = 0.2
 """Time between two states of the bar [s]."""
 LINE_SECONDS = 5.0
 """Time between two lines where there is no terminal [s]."""
+PATIENCE = 1.0
+"""What takes longer than this is announced where there is no terminal [s]."""
 
 
 class Progress:
-    """Shows steps done, speed, return and time left."""
+    """Shows steps done, speed, return and time left.
+
+    The clock starts with the second step: the first one may have had kernels to load, threads to start and memory to
+    get. It stands still during a `phase`, which is no training.
+    """
 
     def __init__(self, total_steps: int, *, steps: int = 0, stream: TextIO | None = None, quiet: bool = False) -> None:
-        """Starts the clock.
+        """Nothing is shown yet, but an empty bar.
 
         Args:
             total_steps: Environment steps of the whole run.
@@ -30,10 +38,11 @@ class Progress:
             quiet: Show nothing.
         """
         self._total = total_steps
-        self._first = steps
+        self._first = self._last = steps
         self._stream: Any = unbreakable(stream or sys.stderr)
         self._quiet = quiet
-        self._began = self._shown = time.perf_counter()
+        self._began: float | None = None  # None until the first step is made
+        self._shown = time.perf_counter()
         self._bar: tqdm | None = None
         if not quiet and self._stream.isatty():
             self._bar = tqdm(
@@ -54,6 +63,12 @@ class Progress:
             mean_return: Of the episodes finished lately; asked only when something is shown.
         """
         now = time.perf_counter()
+        self._last = steps
+        if self._began is None:
+            self._began, self._first = now, steps
+            if self._bar is not None:
+                self._bar.initial = self._bar.n = min(steps, self._total)
+                self._bar.unpause()
         if self._quiet or now - self._shown < (BAR_SECONDS if self._bar is not None else LINE_SECONDS):
             return
         self._shown = now
@@ -61,15 +76,29 @@ class Progress:
         shown = "" if value is None else f"return {value:.3g}"
         if self._bar is not None:
             self._bar.set_postfix_str(shown, refresh=False)
-            self._bar.update(steps - self._bar.n)
+            self._advance(steps)
             return
-        speed = (steps - self._first) / (now - self._began)
-        left = tqdm.format_interval((self._total - steps) / speed) if speed > 0 else "?"
-        self.say(
-            "  ".join(
-                filter(None, (f"{steps:,} of {self._total:,} steps", f"{speed:,.0f} steps/s", shown, f"{left} left"))
-            )
-        )
+        speed = (steps - self._first) / max(now - self._began, 1e-9)
+        left = tqdm.format_interval(max(self._total - steps, 0) / speed) if speed > 0 else "?"
+        parts = (self._done(steps), f"{speed:,.0f} steps/s" if speed > 0 else "", shown, f"{left} left")
+        self.say("  ".join(filter(None, parts)))
+
+    @contextlib.contextmanager
+    def phase(self, words: str) -> Iterator[None]:
+        """Something that is not training, such as "evaluating": it is shown, and its time counts for no speed."""
+        begin = time.perf_counter()
+        if self._bar is not None:
+            self._bar.set_description_str(words)
+        lines = not self._quiet and self._bar is None
+        try:
+            with announced(words, self.say) if lines else contextlib.nullcontext():
+                yield
+        finally:
+            if self._began is not None:
+                self._began += time.perf_counter() - begin
+            if self._bar is not None:
+                self._bar.set_description_str("", refresh=False)
+                self._bar.unpause()
 
     def say(self, line: str) -> None:
         """Prints one line without tearing the bar."""
@@ -79,8 +108,38 @@ class Progress:
             self._stream.write(line + "\n")
             self._stream.flush()
 
+    def trained(self, steps: int) -> None:
+        """Shows where training ended: all of it, if it did; evaluation and saving may follow."""
+        ended_now = self._last != self._first or self._began is not None
+        self._last = steps
+        if self._bar is not None:
+            self._advance(steps)
+            self._bar.refresh()
+        elif not self._quiet and ended_now:
+            self.say(self._done(steps))
+
     def close(self, steps: int) -> None:
         """Ends the bar at `steps`."""
         if self._bar is not None:
-            self._bar.update(steps - self._bar.n)
+            self._advance(steps)
             self._bar.close()
+
+    def _advance(self, steps: int) -> None:
+        assert self._bar is not None
+        self._bar.update(min(steps, self._total) - self._bar.n)  # beyond the total, tqdm shows no share any more
+
+    def _done(self, steps: int) -> str:
+        share = 100 * min(steps, self._total) // self._total
+        return f"{steps:,} of {self._total:,} steps, {share} %"
+
+
+@contextlib.contextmanager
+def announced(words: str, say: Callable[[str], object], *, patience: float | None = None) -> Iterator[None]:
+    """Says what is going on once it has taken longer than `patience` [s], or `PATIENCE`; else nothing."""
+    timer = threading.Timer(PATIENCE if patience is None else patience, say, (f"{words} ...",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -12,9 +12,10 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
-from .buffers import tensor_of
+from .buffers import Fields, tensor_of
 from .core import Array, Spec, Transition
 from .priorities import Priorities
+from .vision import as_bytes
 
 
 class Replay:
@@ -23,7 +24,7 @@ class Replay:
     Both the observation acted on and the one it led to, before any reset, are kept. That is twice the memory of keeping
     only what is not simply the next row, and in exchange a moment is complete as soon as it is written, wherever in the
     ring it lies and whoever died, left or ran out of time in it. 8 N O bytes a step, 432 for `spread`, and as much
-    again for states; `nbytes` has the sum.
+    again for states; `nbytes` has the sum. Images of bytes (`Spec.pixels`) stay bytes until the network reads them.
 
     Rows of agents that are not there are written as zeros (an action mask as all allowed), whatever came for them.
     To leave is to be alive no more without having died; who leaves is still seen in the moment it led to.
@@ -51,30 +52,14 @@ class Replay:
             prioritised: Exponent of `Priorities`; 0 draws all alike.
             device: Where the store lies, and where samples are drawn.
         """
-        t, b, n = -(-size // n_worlds), n_worlds, spec.n_agents
-        space = spec.action_space
+        t, b = -(-size // n_worlds), n_worlds
+        self._pixels = spec.pixels
         self.steps, self.n_worlds, self.device = t, b, torch.device(device)
         self.next, self.rows = 0, 0  # where the next step is written, how many there are
         self.departures = False  # whether anybody ever left a world that went on
-        shapes: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
-            "obs": ((n, spec.obs_dim), torch.float32),  # acted on
-            "next_obs": ((n, spec.obs_dim), torch.float32),  # what it led to, before any reset
-            "action": ((n, *space.shape), torch.float32) if isinstance(space, Box) else ((n,), torch.int64),
-            "reward": ((n,), torch.float32),
-            "team_reward": ((), torch.float32),
-            "alive": ((n,), torch.bool),  # before the action
-            "terminated": ((n,), torch.bool),
-            "next_alive": ((n,), torch.bool),  # after it, before any reset
-            "over": ((), torch.bool),  # the world was reset, or met its time limit
-        }
-        if state:
-            shapes |= {"state": ((spec.state_dim,), torch.float32), "next_state": ((spec.state_dim,), torch.float32)}
-        if action_mask:
-            assert not isinstance(space, Box)
-            shapes |= {name: ((n, int(space.n)), torch.bool) for name in ("action_mask", "next_action_mask")}
         self.fields = {
             name: torch.zeros((t, b, *shape), dtype=dtype, device=self.device)  # (T, B, ...)
-            for name, (shape, dtype) in shapes.items()
+            for name, (shape, dtype) in replay_fields(spec, state=state, action_mask=action_mask).items()
         }
         self.priorities = Priorities(t * b, alpha=prioritised, device=self.device) if prioritised else None
 
@@ -126,6 +111,8 @@ class Replay:
         self.rows = min(self.rows + 1, self.steps)
 
     def _write(self, name: str, value: Array | Tensor) -> None:
+        if self._pixels and name in ("obs", "next_obs"):
+            value = as_bytes(np.asarray(value))
         self.fields[name][self.next] = tensor_of(np.asarray(value)) if not isinstance(value, Tensor) else value
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
@@ -210,3 +197,26 @@ class Replay:
             self.priorities.load_state_dict(state["priorities"])
         for name, field in self.fields.items():
             field[: self.rows] = state["fields"][name]
+
+
+def replay_fields(spec: Spec, *, state: bool, action_mask: bool) -> Fields:
+    """What a replay keeps of one step of one world; see `Replay` for the arguments."""
+    n, space = spec.n_agents, spec.action_space
+    seen = torch.uint8 if spec.pixels else torch.float32
+    fields: Fields = {
+        "obs": ((n, spec.obs_dim), seen),  # acted on
+        "next_obs": ((n, spec.obs_dim), seen),  # what it led to, before any reset
+        "action": ((n, *space.shape), torch.float32) if isinstance(space, Box) else ((n,), torch.int64),
+        "reward": ((n,), torch.float32),
+        "team_reward": ((), torch.float32),
+        "alive": ((n,), torch.bool),  # before the action
+        "terminated": ((n,), torch.bool),
+        "next_alive": ((n,), torch.bool),  # after it, before any reset
+        "over": ((), torch.bool),  # the world was reset, or met its time limit
+    }
+    if state:
+        fields |= {"state": ((spec.state_dim,), torch.float32), "next_state": ((spec.state_dim,), torch.float32)}
+    if action_mask:
+        assert not isinstance(space, Box)
+        fields |= {name: ((n, int(space.n)), torch.bool) for name in ("action_mask", "next_action_mask")}
+    return fields

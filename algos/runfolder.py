@@ -235,6 +235,7 @@ def spec_to_plain(spec: Spec) -> dict[str, Any]:
         "action_space": plain,
         "groups": [list(group) for group in spec.groups],
         "obs_shape": list(spec.obs_shape),
+        "pixels": spec.pixels,
     }
 
 
@@ -267,7 +268,8 @@ def spec_from_plain(plain: dict[str, Any]) -> Spec:
     obs_shape = tuple(typed(plain.get("obs_shape", []), list[int], "spec.obs_shape"))  # older folders do not say: flat
     if any(size < 0 for size in obs_shape):
         raise ValueError(f"spec.obs_shape is {obs_shape}; sizes are not negative")
-    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape)
+    pixels = typed(plain.get("pixels", False), bool, "spec.pixels")  # older folders kept images as floats
+    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape, pixels)
 
 
 def misfit(config: dict[str, Any], spec: Spec, agents: Sequence[str]) -> str:

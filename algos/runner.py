@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,9 +27,13 @@ from .heap import keep_freed_memory
 from .identity import WHOSE
 from .monitor import Monitor
 from .progress import Progress
+from .ranges import STEPS, Range, check
 from .replay import Replay
 from .runfolder import CHECKPOINTS
 from .stage import EvaluationProgress
+
+EPISODES = Range(1, 100_000)
+"""Of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,22 @@ class Schedule:
     eval_steps: int = 0
     """Longest episode of an evaluation [steps]: it is cut there, and a note says so; 0: 10,000, or a longer limit."""
     video_every: int = 0
-    """Distance of videos of the greedy policy in TensorBoard [steps]; 0: none."""
+    """Distance of films of the greedy policy in TensorBoard [steps]; 0: only the last one."""
+    videos: bool = True
+    """Film the greedy policy at the end, where the environment draws a picture; switched off, there are no films."""
     save_replay: bool = False
     """Keep an off-policy algorithm's replay in checkpoints, for a resume bit for bit; they grow by its bytes."""
+
+    ranges: ClassVar[dict[str, Range]] = {
+        "total_steps": Range(1, STEPS.high),
+        "log_every": STEPS,
+        "save_every": STEPS,
+        "eval_every": STEPS,
+        "eval_episodes": Range(0, EPISODES.high),
+        "eval_steps": STEPS,
+        "video_every": STEPS,
+    }
+    """Of every number."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -59,11 +76,7 @@ class Schedule:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        if self.total_steps < 1:
-            raise ValueError(f"total_steps is {self.total_steps}; it must be at least 1")
-        for name in ("log_every", "save_every", "eval_every", "eval_episodes", "eval_steps", "video_every"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative (0 switches it off)")
+        check(self, self.ranges)
 
 
 @dataclass
@@ -177,7 +190,8 @@ def run(
     while state.steps < schedule.total_steps and not stop():
         if schedule.eval_episodes and state.due("eval", schedule.eval_every):
             try:
-                evaluation = examiner.evaluate(schedule.eval_episodes, state.steps)
+                with progress.phase("evaluating"):
+                    evaluation = examiner.evaluate(schedule.eval_episodes, state.steps)
             except Exception:  # as in a step of training, see below
                 keeper.save(started)
                 raise
@@ -187,12 +201,14 @@ def run(
                 break  # not marked as done: a resume begins with it
             keeper.save_best(started, evaluation.mean("return"))
             state.marks["eval"] = state.steps
-        if state.due("video", schedule.video_every):
-            examiner.film(state.steps)
+        if schedule.videos and state.due("video", schedule.video_every):
+            with progress.phase("filming"):
+                examiner.film(state.steps)
             state.marks["video"] = state.steps
         if state.due("save", schedule.save_every):
             state.marks["save"] = state.steps
-            keeper.save(started)
+            with progress.phase("saving"):
+                keeper.save(started)
 
         begin = now()
         action = algo.act(obs)
@@ -253,15 +269,21 @@ def run(
 
     monitor.flush()
     finished = state.steps >= schedule.total_steps
-    outcome = Outcome(state.steps, finished, saved=keeper.save(started))
+    progress.trained(state.steps)
+    with progress.phase("saving"):
+        outcome = Outcome(state.steps, finished, saved=keeper.save(started))
     if finished and schedule.eval_episodes and not stop():
         try:
-            outcome.comparison = found = examiner.compare(policies or {}, schedule.eval_episodes, state.steps)
+            with progress.phase(f"evaluating {schedule.eval_episodes} episodes of each policy"):
+                outcome.comparison = found = examiner.compare(policies or {}, schedule.eval_episodes, state.steps)
         finally:
             stage.close()
         if found is not None:
             notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
             outcome.notes = (*notes, *([contrast_note(found)] if SAMPLED in found else []))
+    if finished and schedule.videos and not stop():
+        with progress.phase("filming"):
+            examiner.film(state.steps)
     progress.close(state.steps)
     monitor.close()
     return outcome

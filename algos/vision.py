@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .core import Array
 
 CHANNELS = (16, 32, 32)
 """Of the layers' outputs. Mnih et al. 2013 have 16 and 32, Mnih et al. 2015 have 32, 64 and 64."""
@@ -23,6 +26,24 @@ PART = 2**24
 def is_image(obs_shape: Sequence[int]) -> bool:
     """Whether an observation is read as an image: (C, H, W), at least 3 x 3. Everything else is read flat."""
     return len(obs_shape) == 3 and min(obs_shape[1:]) >= 3
+
+
+def as_bytes(images: Array) -> Array:
+    """Numbers from 0 to 1 as the bytes that they were made of, a quarter of the memory.
+
+    Raises:
+        ValueError: One is no multiple of 1/255.
+    """
+    scaled = images * np.float32(255)
+    whole = np.rint(scaled)
+    if not (np.abs(scaled - whole) < 1e-3).all() or whole.min(initial=0) < 0 or whole.max(initial=0) > 255:
+        raise ValueError("an observation declared as an image of bytes holds other numbers than multiples of 1/255")
+    return whole.astype(np.uint8)
+
+
+def as_numbers(images: Tensor) -> Tensor:
+    """The inverse of `as_bytes`, to the bit where the images were made by dividing bytes by 255."""
+    return images.float().div_(255.0)
 
 
 def layers_for(height: int, width: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -140,7 +161,7 @@ class Encoder(nn.Module):
         self.part = max(1, PART // (len(sets) * max(sizes)))  # rows of N images
 
     def forward(self, obs: Tensor) -> Tensor:
-        """(..., N, O) -> (..., N, F)."""
+        """(..., N, O) numbers, or bytes as `as_bytes` makes them -> (..., N, F)."""
         lead, n = obs.shape[:-2], obs.shape[-2]
         rows = obs.reshape(lead.numel(), n, *self.obs_shape)  # (rows, N, C, H, W)
         if torch.is_grad_enabled() or len(rows) <= self.part:
@@ -151,6 +172,8 @@ class Encoder(nn.Module):
 
     def _features(self, x: Tensor) -> Tensor:
         """(rows, N, C, H, W) -> (rows, N, F)."""
+        if x.dtype == torch.uint8:
+            x = as_numbers(x)
         for layer in self.layers:
             x = self.activation(layer(x))
         return x.flatten(2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ POINTS = 100
 """About as many rows are kept of a run."""
 WIDE = 4
 """Keys side by side in a picture."""
+TITLE = 46
+"""Longest line of a title [letters]; wider ones would run into each other."""
 
 
 def title(key: str) -> str:
-    """A key without what a reader sees elsewhere, or does not care about."""
-    return re.sub(
+    """A key without what a reader sees elsewhere, or does not care about; `(10 min)` is a limit, `(0 min)` none."""
+    key = re.sub(
         r" --(total-steps|threads|env.n-workers|log-every|save-every|video-every|eval-every|eval-episodes) \S+", "", key
     )
+    return re.sub(r" \(([\d.]+) min\)", r" (at most \1 min)", key.replace(" (0 min)", ""))
 
 
 def thinned(metrics: Path, columns: Mapping[str, str]) -> list[dict[str, float]]:
@@ -83,7 +87,8 @@ def draw(
     keys = [key for key in levels if any(row["row"] == key for row in rows)]
     if not keys:
         return True
-    wide, blocks = min(WIDE, len(keys)), -(-len(keys) // WIDE)
+    blocks = -(-len(keys) // WIDE)
+    wide = -(-len(keys) // blocks)
     size = (4.2 * wide, 3 * len(panels) * blocks)
     figure, every = plt.subplots(len(panels) * blocks, wide, figsize=size, squeeze=False)
     columns = np.concatenate(np.split(every, blocks), axis=1)  # (panels, WIDE x blocks)
@@ -99,7 +104,7 @@ def draw(
                 axis.plot(*curves[-1], color="tab:blue", linewidth=0.8, alpha=0.4)
             grid = np.linspace(max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves), POINTS)
             mean = np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)
-            axis.plot(grid, mean, color="tab:blue", label=f"learning, mean of {len(seeds)} seeds")
+            axis.plot(grid, mean, color="tab:blue", label="learning, mean of the seeds")
             for policy, style in (("heuristic", "--"), ("random", ":")):
                 if policy in levels[key][name]:
                     level = levels[key][name][policy]["value"]
@@ -109,7 +114,8 @@ def draw(
             room = 0.05 * (high - low)  # a level at the very top would lie under the frame
             axis.set_ylim(low - room if bottom is None else bottom, high + room)
             axis.grid(alpha=0.3)
-        axes[0].set_title(title(key), fontsize=9)
+        words = [*textwrap.wrap(title(key).replace("--env.", ""), TITLE), f"{len(seeds)} seeds"]
+        axes[0].set_title("\n".join(words), fontsize=9)
         axes[-1].set_xlabel("environment steps [million]")
     every[0, 0].legend(fontsize=8)
     figure.tight_layout()

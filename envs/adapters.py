@@ -84,13 +84,21 @@ class Options:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        least = {"n_workers": 0, "n_copies": 1, "time_limit": 0, "image_size": 0, "frame_stack": 1, "seeds": 0}
-        for name, lowest in least.items():
+        ranges = {
+            "n_workers": (0, 1024),
+            "n_copies": (1, 1024),
+            "time_limit": (0, 10**9),
+            "image_size": (0, 2048),
+            "frame_stack": (1, 64),
+            "seeds": (0, 2**31),
+        }
+        for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if name == "n_workers" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {lowest}")
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                what = f"{name} is {value!r}; it must be a whole number of at least {low}, at most {high}"
+                raise ValueError(what)
 
 
 RESERVED = tuple(field.name for field in dataclasses.fields(Options))

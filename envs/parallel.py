@@ -26,6 +26,9 @@ from .core import Array, BatchEnv, Step
 
 Reward = Literal["individual", "team", "difference"]
 RENDER_MODES = ("rgb_array", "human")
+LONGEST_STEP, FRAME_RATE = 0.5, 20.0
+"""A window shows a control step for its own time, but for no longer than this [s]; frames a second where there are
+moments to draw between two steps."""
 
 Infos = dict[str, dict[str, Any]]
 
@@ -55,7 +58,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             "name": env.name,
             "render_modes": list(RENDER_MODES),
             "is_parallelizable": True,
-            "render_fps": 1.0 / env.step_seconds,
+            "render_fps": 1.0 / min(env.step_seconds, LONGEST_STEP),
         }
         self.possible_agents = list(env.agents)
         self.agents: list[str] = []
@@ -165,7 +168,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         else:
             pay = _pick(self._difference(before, batch, step).tolist(), rows)
         if self.render_mode == "human":
-            self.render()
+            self._follow(before)
         return (
             self._observations(step, agents, rows),
             dict(zip(agents, pay, strict=True)),
@@ -209,9 +212,23 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         if self.render_mode == "rgb_array":
             return frame
         if self._window is None:
-            self._window = _Window(self.env.name, 1.0 / self.step_seconds)
+            self._window = _Window(self.env.name, self._frames_a_step / min(self.step_seconds, LONGEST_STEP))
         self._window.show(frame)
         return None
+
+    @property
+    def _frames_a_step(self) -> int:
+        blends = callable(getattr(self.env, "between", None))
+        return max(1, round(min(self.step_seconds, LONGEST_STEP) * FRAME_RATE)) if blends else 1
+
+    def _follow(self, before: Any) -> None:
+        """Shows the way from the state before the last step in the window."""
+        n_frames = self._frames_a_step
+        between: Any = getattr(self.env, "between", None)
+        for frame in range(1, n_frames):
+            if self._window is not None and not self._window.shut:
+                self._window.show(self.env.render(between(before, self._state, frame / n_frames), 0))
+        self.render()
 
     def close(self) -> None:
         """Closes the window, if there is one. The world stays as it is."""

@@ -185,6 +185,10 @@ class Spread:
 
         return draw(state, world)
 
+    def between(self, before: State, after: State, share: float) -> State:
+        """What to draw of a moment between two successive states: agents on their way, all else as before."""
+        return before._replace(position=before.position + share * (after.position - before.position))
+
     def _forces(self, state: State, action: Array) -> Array:
         """(B, N, 2) force along x and y."""
         action = np.asarray(action)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .core import Array, BatchEnv, Step, ended
+from .core import Array, BatchEnv, Step, ended, take_worlds
 
 _LARGE = 1 << 20
 """From this size on a state's array is written in place where nobody else has it [bytes]."""
@@ -121,6 +121,25 @@ class VectorView:
         """(height, width, 3) uint8 picture of one world."""
         self._running()
         return self.env.render(self._state, world)
+
+    @property
+    def can_blend(self) -> bool:
+        """Whether the environment draws moments between two steps (`between`)."""
+        return callable(getattr(self.env, "between", None))
+
+    def render_between(self, before: Any, share: float, world: int = 0) -> Array:
+        """(height, width, 3) uint8 picture of a moment between an earlier `batch_state` and the present one.
+
+        Args:
+            before: A `batch_state` that was kept, of the same episode and one step ago unless `share` is 0.
+            share: How much of the step has passed, from 0 to 1.
+            world: Which one.
+        """
+        if share <= 0.0:
+            return self.env.render(before, world)
+        between: Any = getattr(self.env, "between")  # noqa: B009 - not all environments have it
+        only = np.array([world])
+        return self.env.render(between(take_worlds(before, only), take_worlds(self._state, only), share), 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Arrays and plain data from which `load_state_dict` continues exactly.

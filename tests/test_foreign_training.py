@@ -138,7 +138,7 @@ def test_whatever_agents_do_it_trains_without_special_flags(words: list[str], st
         (["--env.M", "3"], r"unknown option --env.M \(did you mean --env.N\?\)"),
         (["--env.max-cycle", "3"], r"unknown option --env.max-cycle \(did you mean --env.max-cycles\?\)"),
         (["--env.N", "x"], r"--env mpe2.simple_spread_v3 cannot be played with \{'N': 'x'\}: TypeError: "),
-        (["--env.n-workers", "-1"], "n_workers is -1; it must be a whole number of at least 0"),
+        (["--env.n-workers", "-1"], "--env.n-workers is -1; it must be a whole number of at least 0"),
         (["--env.frame-stack", "many"], "--env.frame-stack: 'many' is not a whole number"),
         (["--env", "mpe2.simple_spred_v3"], "--env unknown module of mpe2: .*did you mean 'simple_spread_v3'"),
         (["--env", "no_such_thing.v1"], "--env there is no module 'no_such_thing', neither in the current folder"),

@@ -239,9 +239,9 @@ def test_what_tensorboard_shows(tmp_path: Path) -> None:
     assert histogram.bucket_limit == [0.5, 1.5, 2.5]
     assert histogram.num == sum(histogram.bucket) > 0
     assert tags["images"] == ["eval/greedy_policy"]
-    (image,) = events.Images("eval/greedy_policy")
-    assert image.encoded_image_string.startswith(b"GIF89a")
-    assert image.step == 100
+    images = events.Images("eval/greedy_policy")
+    assert all(image.encoded_image_string.startswith(b"GIF89a") for image in images)
+    assert [image.step for image in images] == [100, TOTAL], "every so often, and the final policy"
     plugins = {plugin for plugin in ("custom_scalars", "hparams") if events.PluginTagToContent(plugin)}
     assert plugins == {"custom_scalars", "hparams"}
     from tensorboard.plugins.custom_scalar import layout_pb2

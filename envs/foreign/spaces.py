@@ -45,6 +45,7 @@ class Observations:
         self.sources: list[tuple[Space[Any], Any, Any]] = []
         """(N,) what a row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
         self._write: list[Writer] = []  # (N,)
+        self.pictures = pictures
         self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
         self._shapes: list[tuple[int, ...] | None] = []  # (N,) see `shape_of`
         self._key: list[Any] = []  # (N,) of the only other entry of that Dict; None where there are several

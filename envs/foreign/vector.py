@@ -93,6 +93,8 @@ class ForeignVector:
         self.agents = layout.agents
         self.groups = layout.groups
         self.observation_space = layout.observations.space
+        self.pixels = layout.observations.pictures
+        """Observations are pictures whose numbers are multiples of 1/255 from 0 to 1."""
         self.action_space = layout.actions.space
         self.state_space = layout.state_space
         self.max_steps = layout.max_steps

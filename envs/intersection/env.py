@@ -94,6 +94,15 @@ class Intersection:
 
         return draw(self, state, world)
 
+    def between(self, before: State, after: State, share: float) -> State:
+        """What to draw of a moment between two successive states: cars on their way, all else as before."""
+        car = before.car.copy()
+        on_road = before.status == DRIVING
+        for column in (POSITION, SPEED):
+            way = after.car[:, :, column] - before.car[:, :, column]
+            car[:, :, column] += share * np.where(on_road, way, 0.0)
+        return before._replace(car=car)
+
     def plan(self, state: State, rule: int, begin: int = 0) -> tuple[Array, Array]:
         """What a rule lets all cars do: (B, V) primitives, and (B, V) how long until they pass their lines [s]."""
         choice, passing = np.zeros(state.status.shape, dtype=np.int64), np.zeros(state.status.shape)

@@ -71,6 +71,12 @@ class Signals:
 
         return draw(self, state, world)
 
+    def between(self, before: State, after: State, share: float) -> State:
+        """What to draw of a moment between two successive states of one world; see `envs.signals.moments`."""
+        from .moments import between  # for pictures only
+
+        return between(self, before, after, share)
+
     def metrics(self, state: State) -> dict[str, Array]:
         """Each (B,) float64, over the episode so far; what they mean stands in the package's docstring."""
         values = np.empty((len(steps.METRICS), len(state.step)))

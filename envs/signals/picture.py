@@ -136,6 +136,11 @@ def _way(config: Config, movement: int) -> Movement:
     ][-1]
 
 
+def length_of_way(env: Signals, movement: int) -> float:
+    """How long a movement's path through the box is [m]; 0 for none (-1)."""
+    return float(_way(env.config, movement).path.length) if movement >= 0 else 0.0
+
+
 def came_by(env: Signals, lane: int, turns: int) -> int:
     """The movement by which a vehicle with such turns came to a lane, -1 to one of an entry."""
     if env.network.source[lane] == len(env.network.target):

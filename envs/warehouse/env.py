@@ -15,7 +15,7 @@ from . import senses as sensing
 from . import work as working
 from .config import Config
 from .metrics import metrics_of
-from .physics import CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, X, drive, physics_of, settle
+from .physics import ANGLE, CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, X, drive, physics_of, settle
 from .state import TO_STATION, Array, State, copied, start
 
 VERSION = 0
@@ -118,6 +118,12 @@ class Warehouse:
         from .picture import draw  # pygame is needed for pictures only
 
         return draw(self, state, world)
+
+    def between(self, before: State, after: State, share: float) -> State:
+        """What to draw of a moment between two successive states: robots on their way, all else as before."""
+        way = after.body - before.body
+        way[:, :, ANGLE] = np.mod(way[:, :, ANGLE] + math.pi, 2.0 * math.pi) - math.pi  # the shorter way round
+        return before._replace(body=before.body + share * way)
 
     def waypoints(self, state: State) -> Array:
         """(B, N, 3): x, y [m] of every robot's next waypoint on its shortest route, and the route's length [m]."""

@@ -26,6 +26,8 @@ NODE_SPACING = 0.5
 CLEARANCE = 0.3
 """Routes keep at least this far from walls and racks [m]: the radius of a robot with its bumper."""
 PROCEDURAL = "procedural:"
+MOST_CELLS = 4096
+"""Of a map: the routes from everywhere to every target grow with the square of it, to some hundred megabytes here."""
 
 _SYMBOLS = "#.RSC"
 
@@ -112,6 +114,8 @@ def procedural(width: int, height: int, seed: int) -> str:
     """
     if width < 9 or height < 8:
         raise ValueError(f"{width}x{height} is too small")
+    if width * height > MOST_CELLS:
+        raise ValueError(f"{width}x{height} is too large: at most {MOST_CELLS} cells in all")
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     rows = [["#" if x in (0, width - 1) or y in (0, height - 1) else "." for x in range(width)] for y in range(height)]
     y = 2
@@ -169,6 +173,8 @@ def _parse(text: str) -> NDArray[np.str_]:
     rows = text.split("\n")
     if not rows[0] or len({len(row) for row in rows}) != 1:
         raise ValueError(f"a map must be a rectangle; its rows have lengths {sorted({len(row) for row in rows})}")
+    if len(rows) * len(rows[0]) > MOST_CELLS:
+        raise ValueError(f"a map of {len(rows[0])} x {len(rows)} cells is too large: give at most {MOST_CELLS} in all")
     cells = np.array([list(row) for row in reversed(rows)])
     strange = sorted(set(cells.ravel()) - set(_SYMBOLS))
     if strange:

@@ -1,0 +1,112 @@
+"""What holds for every dataclass of options: types, ranges and choices, checked before anything starts."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+
+class Range(NamedTuple):
+    """Which numbers an option may be."""
+
+    low: float
+    high: float
+    above: bool = False
+    """`low` itself is not allowed."""
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a number is allowed; NaN never is."""
+        number: Any = value
+        return bool((self.low < number if self.above else self.low <= number) and number <= self.high)
+
+    def __str__(self) -> str:
+        """What is allowed, to stand after "allowed are"."""
+        least = f"numbers above {_short(self.low)}, at most" if self.above else f"{_short(self.low)} to"
+        return f"{least} {_short(self.high)}"
+
+
+STEPS = Range(0, 10**15)
+"""Of steps that something is done after."""
+SHARE = Range(0.0, 1.0)
+RATE = Range(0.0, 1e6, above=True)
+"""Of what must be positive, such as a step size. Whether it is too large for learning, the run finds out."""
+LENGTH = Range(0.0, 1e12, above=True)
+"""Of a gradient, at which it is shortened; a large one switches that off."""
+WEIGHT = Range(0.0, 1e6)
+"""Of what zero switches off."""
+LAYER = Range(1, 8192)
+"""Units of a layer: starting weights of a larger one would take minutes."""
+MOST_LAYERS = 32
+
+
+def check(config: Any, ranges: Mapping[str, Range]) -> None:
+    """Checks every field of a dataclass by its annotation, and numbers by their range.
+
+    Args:
+        config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, or any of
+            them or None.
+        ranges: By name, of every numeric field; of a tuple, what each of its numbers may be.
+
+    Raises:
+        ValueError: The first field that is wrong: what came, and what is allowed.
+    """
+    hints = typing.get_type_hints(type(config))
+    for field in fields(config):
+        value, hint = getattr(config, field.name), hints[field.name]
+        if typing.get_origin(hint) in (typing.Union, types.UnionType):
+            if value is None:
+                continue
+            hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+        _check_one(field.name, value, hint, ranges.get(field.name))
+
+
+def _check_one(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
+    if typing.get_origin(hint) is Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, choices))}")
+    elif typing.get_origin(hint) is tuple:
+        assert allowed is not None
+        if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= MOST_LAYERS:
+            raise ValueError(f"{name} is {value!r}; name the sizes of 1 to {MOST_LAYERS} layers, as in 64 64")
+        for one in value:
+            _check_number(name, one, int, allowed, f"{value!r}")
+    elif hint in (int, float):
+        assert allowed is not None
+        _check_number(name, value, hint, allowed)
+    elif hint in (bool, str) and not isinstance(value, (hint, np.bool_) if hint is bool else hint):
+        kind = "True or False" if hint is bool else "text"
+        raise ValueError(f"{name} is {value!r}; it must be {kind}")
+
+
+def _check_number(name: str, value: Any, kind: type, allowed: Range, came: str = "") -> None:
+    kinds = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
+    what = "a whole number" if kind is int else "a number"
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, kinds):
+        raise ValueError(f"{name} is {came or repr(value)}; it must be {what}: {allowed}")
+    if value not in allowed:
+        raise ValueError(f"{name} is {came or short(value)}; {_sense(allowed)}")
+
+
+def _sense(allowed: Range) -> str:
+    """What is allowed, in the words that a reader expects of a range of its kind."""
+    if allowed.above and allowed.low == 0:
+        return f"it must be a positive number, at most {_short(allowed.high)}"
+    return f"allowed are {allowed}"
+
+
+def short(number: object) -> str:
+    """A number as it came, unless it has more digits than anyone reads."""
+    text = repr(number)
+    return text if len(text) <= 25 else f"{text[:8]}... ({len(text)} digits)"
+
+
+def _short(number: float) -> str:
+    if isinstance(number, int) or float(number).is_integer():
+        return str(int(number)) if abs(number) < 10**12 else f"{float(number):.0e}".replace("e+", "e")
+    return f"{number:g}"
