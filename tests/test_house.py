@@ -20,7 +20,9 @@ import envs
 ROOT = Path(__file__).parents[1]
 HOUSE = {
     "__init__",
+    "actions",
     "adapters",
+    "aec",
     "batch_checks",
     "conformance",
     "core",
@@ -30,6 +32,7 @@ HOUSE = {
     "paint",
     "parallel",
     "seeding",
+    "sharing_checks",
     "vector",
 }
 PARTS = {"spread_picture"}

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..actions import checked
 from . import rules, senses, steps, traffic
 from .config import CONTROL_STEP, Config
 from .network import N_MOVEMENTS, N_PHASES, network_of
@@ -85,14 +86,7 @@ class Signals:
         return counts
 
     def _checked(self, state: State, action: Array) -> Array:
-        action = np.asarray(action)
-        shape = (len(state.step), len(self.agents))
-        if action.shape != shape or action.dtype.kind not in "iu":
-            raise ValueError(f"actions are {action.dtype}{list(action.shape)}: give integers of shape {list(shape)}")
-        if not ((action >= 0) & (action < N_PHASES)).all():
-            wrong = action[(action < 0) | (action >= N_PHASES)][0]
-            raise ValueError(f"action {wrong} is outside Discrete({N_PHASES}): give 0 to {N_PHASES - 1}")
-        return action
+        return checked(self.action_space, action, np.ones((len(state.step), len(self.agents)), bool))
 
     def _advance(self, state: State, action: Array) -> tuple[State, core.Step]:
         after = successor(state)
