@@ -2,7 +2,7 @@
 
     check_all("warehouse", task="tiny-2")        an environment of the table, in all its views
     check_batch_env(make_env)                    pure functions of a batch of worlds
-    check_vector(make_env)                       worlds with auto-reset
+    check_vector(make_env)                       worlds with auto-reset, in threads, copied
     check_parallel_env(make_parallel)            PettingZoo, AEC and SuperSuit
 
 or `python -m coterie.envs.conformance warehouse tiny-2`. A failed check raises `AssertionError` and says what is wrong.

@@ -65,6 +65,10 @@ class Intersection:
             Box(-1.0, 1.0, (3 if self.declared else 1,), np.float32) if config.continuous else Discrete(n_choices)
         )
 
+    def __reduce__(self) -> tuple[type[Intersection], tuple[Config]]:
+        """Copies are built anew: kernels would be compiled again for tables that can be written, as copied ones can."""
+        return type(self), (self.config,)
+
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.roads, seeds)

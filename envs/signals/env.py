@@ -42,6 +42,10 @@ class Signals:
         self.state_space = Box(0.0, 1.0, (senses.STATE_PER_SIGNAL * n + 1,), np.float32)
         self.action_space = Discrete(N_PHASES)
 
+    def __reduce__(self) -> tuple[type[Signals], tuple[Config]]:
+        """Copies are built anew: kernels would be compiled again for tables that can be written, as copied ones can."""
+        return type(self), (self.config,)
+
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)

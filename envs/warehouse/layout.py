@@ -190,7 +190,8 @@ def _build(text: str) -> Layout:
     faces = _centres(beside_rack & (cells == "."))
     stations, chargers = _centres(cells == "S"), _centres(cells == "C")
     if not len(faces) or not len(stations):
-        raise ValueError(f"a map needs a rack with floor beside it and a station S; one is missing in:\n{text}")
+        missing = "station" if len(faces) else "such rack"
+        raise ValueError(f"a map needs a rack R with floor beside it and a station S; this one has no {missing}")
     targets = np.concatenate([faces, stations, chargers])
     distance, next_node = _routes(blocked, targets)
     face_nodes = _node_index(faces, blocked.shape[1])
@@ -223,9 +224,15 @@ def _parse(text: str) -> NDArray[np.str_]:
     strange = sorted(set(cells.ravel()) - set(_SYMBOLS))
     if strange:
         raise ValueError(f"a map has only the symbols {' '.join(_SYMBOLS)}; this one has {strange}")
-    border = np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])
-    if (border != "#").any():
-        raise ValueError(f"a map must be closed all round by walls '#':\n{text}")
+    inner = np.zeros(cells.shape, dtype=bool)
+    inner[1:-1, 1:-1] = True
+    gaps = np.argwhere(~inner[::-1] & (cells[::-1] != "#")).tolist()  # as they stand in the file
+    if gaps:
+        row, column = gaps[0]
+        raise ValueError(
+            f"a map must be closed all round by walls '#'; line {row + 1} has {cells[::-1][row, column]!r} at its "
+            f"place {column + 1}"
+        )
     return cells
 
 
