@@ -230,7 +230,7 @@ def _parse(text: str) -> NDArray[np.str_]:
     if gaps:
         row, column = gaps[0]
         raise ValueError(
-            f"a map must be closed all round by walls '#'; line {row + 1} has {cells[::-1][row, column]!r} at its "
+            f"a map must be closed all round by walls '#'; line {row + 1} has {str(cells[::-1][row, column])!r} at its "
             f"place {column + 1}"
         )
     return cells
