@@ -158,6 +158,8 @@ def check_copies(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     shown = env.reset(seed=1)
     for _ in range(3):
         shown = env.step(chosen_actions(env, shown[-1], rng))
+    for agent in env.possible_agents:
+        env.action_space(agent).seed(3)  # of those born later too, which would else draw from the operating system
     copies = copies_of(env)
     before = env.state().copy()
     infos = copy.deepcopy(shown[-1])
