@@ -164,7 +164,7 @@ def table(results: dict[str, Any]) -> str:
         seeds = row.get("learned", {})
         if seeds:
             welfare = [one["welfare"] for one in seeds.values()]
-            mean = report.bootstrap(welfare, lambda drawn: drawn.mean(axis=-1))
+            mean = report.bootstrap(welfare, lambda drawn: np.nanmean(drawn, axis=-1))
             cells = [f"{mean['value']:.1f} [{mean['low']:.1f}, {mean['high']:.1f}]", f"{min(welfare):.1f}"]
             cells.append("-" if most is None else f"{mean['value'] / most:.3f}")
             cells += [f"{np.mean([one[column] for one in seeds.values()]):.3f}" for column in COLUMNS[1:]]

@@ -48,8 +48,8 @@ def summary(columns: tuple[str, ...], runs: list[dict[str, Any]]) -> dict[str, A
     for column in (*columns, "return"):
         found[column] = {}
         for policy in POLICIES:
-            values = [run["policies"][policy][column]["mean"] for run in runs]
-            mean = report.bootstrap(values, lambda drawn: drawn.mean(axis=-1))
+            values = np.array([run["policies"][policy][column]["mean"] for run in runs], float).tolist()  # None: NaN
+            mean = report.bootstrap(values, lambda drawn: np.nanmean(drawn, axis=-1))
             found[column][policy] = {**mean, "by_seed": values}
     return found
 

@@ -53,7 +53,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
         return np.array([np.nan if value is None else value for value in found], dtype=np.float64)
 
     def mean(numbers: np.ndarray) -> dict[str, float]:
-        return report.bootstrap(numbers, lambda drawn: drawn.mean(axis=-1))
+        return report.bootstrap(numbers, lambda drawn: np.nanmean(drawn, axis=-1))
 
     found: dict[str, Any] = {
         column: {policy: mean(values(policy, column)) for policy in POLICIES} for column in COLUMNS

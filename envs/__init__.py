@@ -89,9 +89,9 @@ def aec_env(
     name: str, task: str | None = None, *, render_mode: str | None = None, reward: Reward = "individual", **kwargs: Any
 ) -> AECEnv[str, Array, Any]:
     """Builds a PettingZoo `AECEnv`, where agents act in turn and the world moves when all have chosen."""
-    from pettingzoo.utils import parallel_to_aec
+    from .aec import in_turns
 
-    return parallel_to_aec(parallel_env(name, task, render_mode=render_mode, reward=reward, **kwargs))
+    return in_turns(parallel_env(name, task, render_mode=render_mode, reward=reward, **kwargs))
 
 
 def heuristic(name: str, task: str | None = None, **kwargs: Any) -> Callable[[Any], Array]:

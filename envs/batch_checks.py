@@ -166,7 +166,7 @@ def _check_step(env: BatchEnv, state: Any, step: Step, worlds: int) -> None:
         assert step.action_mask[step.alive].any(axis=-1).all(), "a live agent has no allowed action"
     for name, value in step.metrics.items():
         assert value.shape == (worlds,), f"metric {name} has shape {value.shape}, it must be ({worlds},)"
-        assert np.isfinite(value).all(), f"metric {name} is not finite"
+        assert not np.isinf(value).any(), f"metric {name} is infinite"  # NaN: it is undefined
     for field, value in zip(state._fields, state, strict=True):
         assert len(value) == worlds, f"State.{field} has first axis {len(value)}, it must be the {worlds} worlds"
         assert value.dtype.kind in "biuf", f"State.{field} is {value.dtype}; checkpoints hold numbers only"
@@ -300,10 +300,15 @@ def check_bad_actions(make_env: MakeEnv) -> None:
     env = make_env()
     state, step = env.reset([0, 1])
     good = random_actions(env, step, np.random.default_rng(0))
-    bad: dict[str, Array] = {
+    bad: dict[str, Any] = {
         "an agent too many": np.concatenate([good, good[:, :1]], axis=1),
         "a world too few": good[:1],
         "no worlds axis": good[0],
+        "nothing": None,
+        "bools": np.ones(good.shape, bool),
+        "objects": np.full(good.shape, 10**30, object),
+        "rows of unequal length": [*good.tolist()[:-1], good.tolist()[-1][:-1]],
+        "complex numbers": good.astype(complex),
     }
     i = int(np.flatnonzero(step.alive[0])[0])  # actions of the dead may be anything
     if isinstance(env.action_space, Discrete):
@@ -322,6 +327,8 @@ def check_bad_actions(make_env: MakeEnv) -> None:
             env.step(state, action)
         except ValueError as error:
             assert str(error), f"the ValueError for {what} says nothing"
+        except Exception as error:
+            raise AssertionError(f"env.step raises {error!r} for {what}, it must be a ValueError") from error
         else:
             raise AssertionError(f"env.step took {what} without a ValueError")
 

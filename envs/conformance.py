@@ -2,7 +2,7 @@
 
     check_all("warehouse", task="tiny-2")        an environment of the table, in all its views
     check_batch_env(make_env)                    pure functions of a batch of worlds
-    check_vector(make_env)                       worlds with auto-reset
+    check_vector(make_env)                       worlds with auto-reset, in threads, copied
     check_parallel_env(make_parallel)            PettingZoo, AEC and SuperSuit
     check_foreign("my_project.worlds:Maze")      anybody's environment, as `envs.adapters` steps it: `foreign_checks`
 
@@ -15,7 +15,6 @@ All take a function that makes the environment, so that two of them can be compa
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import os
 import pickle
@@ -27,18 +26,23 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-import cloudpickle
 import numpy as np
 
 from . import aec_env, make, parallel_env
-from .batch_checks import BATCH_CHECKS, SEEDED_STEPS, MakeEnv, assert_same, fingerprint, random_actions, world_of
+from .batch_checks import BATCH_CHECKS, SEEDED_STEPS, MakeEnv, assert_same, random_actions, world_of
 from .core import ended
 from .foreign.find import is_foreign
 from .foreign_checks import FOREIGN_CHECKS, check_foreign
+from .sharing_checks import (
+    MakeParallel,
+    check_copies,
+    check_parallel_threads,
+    check_threads,
+    check_vector_copies,
+    chosen_actions,
+    frozen,
+)
 from .vector import VectorView
-
-MakeParallel = Callable[..., Any]
-"""Takes `render_mode` and `max_cycles` by name."""
 
 TOLERATED = (
     "Observation numpy array is all zeros",  # a legitimate sight, and that of an agent that is not alive
@@ -74,7 +78,7 @@ def check_batch_env(make_env: MakeEnv) -> None:
 
 
 def check_vector(make_env: MakeEnv) -> None:
-    """Runs `VECTOR_CHECKS`: auto-reset, seeds and exact continuation."""
+    """Runs `VECTOR_CHECKS`: auto-reset, seeds, exact continuation, threads and copies."""
     for check in VECTOR_CHECKS:
         check(make_env)
 
@@ -144,7 +148,12 @@ def check_continuation(make_env: MakeEnv, worlds: int = 3, steps: int = 40) -> N
     raise AssertionError("load_state_dict took the state of another number of worlds")
 
 
-VECTOR_CHECKS: tuple[Callable[[MakeEnv], None], ...] = (check_auto_reset, check_continuation)
+VECTOR_CHECKS: tuple[Callable[[MakeEnv], None], ...] = (
+    check_auto_reset,
+    check_continuation,
+    check_threads,
+    check_vector_copies,
+)
 
 
 # Of PettingZoo, AEC and SuperSuit
@@ -215,36 +224,17 @@ def check_long_seeds(make_parallel: MakeParallel, make_aec: MakeParallel) -> Non
     seed: int | None = 42  # later episodes come from the generators that it set
     shown, twin = one.reset(seed=seed), other.reset(seed=seed)
     for _ in range(SEEDED_STEPS):
-        assert _frozen(shown) == _frozen(twin), "two episodes of one seed differ"
+        assert frozen(shown) == frozen(twin), "two episodes of one seed differ"
         if not one.agents:
             shown, twin = one.reset(), other.reset()
             continue
-        actions = _random_actions(one, shown[-1], rng)
+        actions = chosen_actions(one, shown[-1], rng)
         shown, twin = one.step(actions), other.step(actions)
     again = one.reset(seed=42)
-    assert _frozen(again) == _frozen(other.reset(seed=42)), "the seed does not decide the episode alone"
+    assert frozen(again) == frozen(other.reset(seed=42)), "the seed does not decide the episode alone"
 
 
-def check_copies(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
-    """Copies by pickle, cloudpickle and deepcopy go on alike; what is handed out is the caller's."""
-    env = make_parallel()
-    rng = np.random.default_rng(0)
-    shown = env.reset(seed=1)
-    for _ in range(3):
-        shown = env.step(_random_actions(env, shown[-1], rng))
-    copies = [pickle.loads(pickle.dumps(env)), cloudpickle.loads(cloudpickle.dumps(env)), copy.deepcopy(env)]
-    actions = _random_actions(env, shown[-1], rng)
-    before = env.state().copy()
-    for array in (*shown[0].values(), env.state(), env.adjacency()):
-        array[...] = 1  # must reach nobody
-    assert np.array_equal(env.state(), before), "state() hands out the environment's own array"
-    shown = env.step(actions)
-    for one in copies:
-        assert _frozen(one.step(actions)) == _frozen(shown), "a copy goes on differently"
-        assert np.array_equal(one.state(), env.state()), "a copy goes on differently"
-
-
-def check_misuse(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
+def check_misuse(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
     """Misuse raises an error that says what is wrong."""
     env = make_parallel()
     agent = env.possible_agents[0]
@@ -252,21 +242,50 @@ def check_misuse(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  
     _refused(RuntimeError, "state before reset", env.state)
     _refused(ValueError, "a negative seed", env.reset, seed=-1)
     shown = env.reset(seed=0)
-    good = _random_actions(env, shown[-1], np.random.default_rng(0))
+    good = chosen_actions(env, shown[-1], np.random.default_rng(0))
     agent = env.agents[0]
     _refused(ValueError, "an unknown agent", env.step, {**good, "nobody": good[agent]})
     _refused(ValueError, "a missing action", env.step, {a: v for a, v in good.items() if a != agent})
-    _refused(ValueError, "None", env.step, {**good, agent: None})
-    _refused(ValueError, "NaN", env.step, {**good, agent: np.full(env.action_space(agent).shape, np.nan)})
-    _refused(ValueError, "text", env.step, {**good, agent: "forward"})
     _refused(ValueError, "a list of actions", env.step, list(good.values()))
-    space = env.action_space(agent)
-    outside = space.high + 1 if hasattr(space, "high") else int(space.start + space.n)
-    _refused(ValueError, "an action outside its space", env.step, {**good, agent: outside})
+    aec = make_aec()
+    for what, value in _no_actions(env.action_space(agent)).items():
+        _refused(ValueError, what, env.step, {**good, agent: value})
+        aec.reset(seed=0)
+        _refused(ValueError, f"{what}, taking turns,", _play_round, aec, value, good)
     while env.agents:
-        shown = env.step(_random_actions(env, shown[-1], np.random.default_rng(0)))
+        shown = env.step(chosen_actions(env, shown[-1], np.random.default_rng(0)))
     _refused(RuntimeError, "a step after the end", env.step, good)
     _refused(ValueError, "a foreign render_mode", make_parallel, render_mode="ascii")
+
+
+def _play_round(aec: Any, wrong: Any, good: dict[str, Any]) -> None:
+    """A round in which the first agent does something wrong."""
+    aec.step(wrong)
+    for agent in aec.agents[1:]:
+        aec.step(good[agent])
+
+
+def _no_actions(space: Any) -> dict[str, Any]:
+    """What is not in an action space, by what it is."""
+    wrong: dict[str, Any] = {
+        "None": None,
+        "NaN": np.full(space.shape, np.nan),
+        "text": "forward",
+        "True": True,
+        "numpy's True": np.ones(space.shape, bool),
+        "an integer beyond 64 bits": 10**30,
+        "a complex number": np.ones(space.shape, complex),
+    }
+    if hasattr(space, "high"):
+        most = np.full(space.shape, 1e300)
+        return {**wrong, "a number above the Box": space.high + 1, "infinity": np.inf + most, "1e300": most}
+    beyond = int(space.start + space.n)
+    return {
+        **wrong,
+        "a number past the last": beyond,
+        "a float": float(space.start),
+        "one before": int(space.start) - 1,
+    }
 
 
 def check_supersuit(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
@@ -301,6 +320,7 @@ PARALLEL_CHECKS: tuple[Callable[[MakeParallel, MakeParallel], None], ...] = (
     check_max_cycles,
     check_long_seeds,
     check_copies,
+    check_parallel_threads,
     check_misuse,
     check_supersuit,
 )
@@ -325,25 +345,6 @@ def _sampling(env: Any) -> Any:
     for i, agent in enumerate(env.possible_agents):
         env.action_space(agent).seed(i)
     return env
-
-
-def _random_actions(env: Any, infos: dict[str, dict[str, Any]], rng: np.random.Generator) -> dict[str, Any]:
-    actions = {}
-    for agent in env.agents:
-        space = env.action_space(agent)
-        space.seed(int(rng.integers(2**31)))
-        mask = infos[agent].get("action_mask")
-        actions[agent] = space.sample() if mask is None else space.sample(mask)
-    return actions
-
-
-def _frozen(value: Any) -> Any:
-    """Dictionaries of dictionaries as something to compare, arrays by their bytes."""
-    if isinstance(value, dict):
-        return {key: _frozen(part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return [_frozen(part) for part in value]
-    return fingerprint(value) if isinstance(value, np.ndarray) else value
 
 
 def _refused(kind: type[Exception], what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

@@ -36,7 +36,7 @@ class Step(NamedTuple):
     cost: Array  # (B, N) float32, safety cost, never mixed into reward
     terminated: Array  # (B, N) bool, True only in the step in which the agent dies: its value is cut here
     truncated: Array  # (B,) bool, the time limit: bootstrap here, never cut the value
-    metrics: dict[str, Array]  # (B,) each, cumulative over the episode
+    metrics: dict[str, Array]  # (B,) each, cumulative over the episode; NaN where undefined, as a mean of nothing is
 
 
 @runtime_checkable

@@ -4,17 +4,28 @@ A loop that reads `state.field[b, i]` may count references to `field`, atomicall
 named tuple to names before the loop wherever a profile shows it. It has made loops ten times as fast. Bind them once
 for all worlds, not in each: a kernel that takes one world's rows counts them again for every world, which was half of
 the time of the edge market's slot.
+
+Compiled code is kept where numba keeps it: in `NUMBA_CACHE_DIR` if that is set, else beside the sources, else in the
+user's cache folder. Where none of these can be written, it is kept in a folder of the user's own in the temporary
+directory, and where even that fails, nowhere: every process then compiles for itself.
 """
 
 from __future__ import annotations
 
 import functools
+import getpass
 import hashlib
+import os
+import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from numba import njit
+from numba.core import config as numba_config
+
+_settings: Any = numba_config
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,7 +38,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     imported by both spellings from the same files, so either would find entries that only the other can read. The
     sources go in there, too: numba looks at the file of a kernel only, not at those of the kernels that it calls.
     """
-    return njit(cache=True, error_model="numpy")(_named(function))
+    return _compiled(function)
 
 
 def borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,13 +46,46 @@ def borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
 
     numba refuses to compile what needs its reference counting (`_nrt`, which it does not document) without it.
     """
-    options: dict[str, Any] = {"_nrt": False}
-    return njit(cache=True, error_model="numpy", **options)(_named(function))
+    return _compiled(function, _nrt=False)
 
 
-def _named(function: Callable[..., Any]) -> Callable[..., Any]:
+def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     function.__qualname__ = f"{function.__module__}.{function.__qualname__}.{_sources()}"
-    return function
+    options["error_model"] = "numpy"
+    told = _settings.CACHE_DIR
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError as error:  # numba looks for a place now, not at the first call
+        if "cannot cache" not in str(error):
+            raise
+    try:
+        _settings.CACHE_DIR = str(own_folder() or told)
+        return njit(cache=True, **options)(function)
+    except RuntimeError:
+        return njit(**options)(function)
+    finally:
+        _settings.CACHE_DIR = told  # others' functions are cached where they were
+
+
+@functools.cache
+def own_folder() -> Path | None:
+    """A folder in the temporary directory that nobody else can write to; None where there is none.
+
+    Whoever can write to a cache can run code as whoever reads it, and the temporary directory is everybody's: a folder
+    of this name that others have made or may change is not used.
+    """
+    try:
+        user = str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
+        folder = Path(tempfile.gettempdir()) / f"coterie-numba-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except (OSError, KeyError, ImportError):  # the last two: nobody knows this user's name
+        return None
+    if hasattr(os, "getuid"):
+        mine = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    else:
+        mine = True  # Windows: the temporary directory is the user's own
+    return folder if mine and stat.S_ISDIR(found.st_mode) else None
 
 
 @functools.cache

@@ -1,11 +1,17 @@
-"""Colours, text and a surface that is drawn on in metres. Headless: pygame's surfaces need no display."""
+"""Colours, text and a surface that is drawn on in metres. Headless: pygame's surfaces need no display.
+
+Pictures are drawn one at a time: fonts are SDL's own, one set a process, and what never moves is a surface that all
+pictures of a kind are copied from. `one_at_a_time` sees to that; whatever draws stands below such a function.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import numpy as np
@@ -13,6 +19,8 @@ import pygame
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 INK: Colour = (31, 39, 51)
 MUTED: Colour = (148, 160, 178)
@@ -47,6 +55,30 @@ OKABE_ITO: tuple[Colour, ...] = (
     (213, 94, 0),
 )
 """Colours that stay apart for colour-blind eyes (Okabe and Ito 2008)."""
+
+
+_drawing = threading.RLock()
+
+
+def one_at_a_time(draw: Callable[P, R]) -> Callable[P, R]:
+    """Makes threads wait for each other where they draw."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _drawing:
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def _unlock() -> None:
+    """In a forked process the thread that was drawing is gone, and would never let go."""
+    global _drawing
+    _drawing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def agent_colour(agent: int) -> Colour:
@@ -161,6 +193,11 @@ def write(
     """
     image = _text(text, size, colour)
     surface.blit(image, (round(x - align * image.get_width()), round(y - 0.46 * image.get_height())))
+
+
+def figure(value: float, digits: int = 0, unit: str = "") -> str:
+    """A number for a counter; "-" where it is undefined (NaN)."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}{unit}"
 
 
 def text_width(text: str, size: int) -> int:

@@ -7,13 +7,13 @@ Axes: N agents, O observation, A actions. No dynamics of its own: it turns dicti
     neighbors      names of the agents it can hear
     cost           its safety cost of this step
     team_reward    the global utility of this step
-    metrics        the episode's metrics so far, by name
+    metrics        the episode's metrics so far, by name; NaN where undefined
     action_mask    (A,) int8, 1 where allowed; only in environments that need one
 """
 
 from __future__ import annotations
 
-import operator
+import math
 from itertools import compress
 from typing import Any, Literal, get_args
 
@@ -22,6 +22,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils.env import ParallelEnv
 
+from .actions import fault, row
 from .core import Array, BatchEnv, Step
 
 Reward = Literal["individual", "team", "difference"]
@@ -68,7 +69,6 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         self._observation_spaces = {agent: _fresh(env.observation_space) for agent in env.agents}
         self._action_spaces = {agent: _fresh(env.action_space) for agent in env.agents}
 
-        self._discrete = isinstance(env.action_space, Discrete)
         # (N,) or (N, A), the rows of agents that are not there
         self._idle = np.repeat(_idle_action(env.action_space)[None], len(env.agents), axis=0)
         self._rng: np.random.Generator | None = None
@@ -202,6 +202,15 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             zip(self.agents, _pick(self._difference(self._state, batch, step).tolist(), self._rows), strict=True)
         )
 
+    def check_action(self, agent: str, action: Any) -> None:
+        """Refuses what is no action of the agent, as `step` would.
+
+        Raises:
+            ValueError: It is not in the agent's action space.
+        """
+        if wrong := fault(self._action_spaces[agent], action):
+            raise ValueError(f"action of {agent} is {wrong}")
+
     def render(self) -> Array | None:
         """(height, width, 3) uint8 in mode `rgb_array`; None in mode `human`, which draws into its window."""
         if self.render_mode is None:
@@ -249,21 +258,11 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         if not self.agents:
             self._shown()
             raise RuntimeError("the episode is over: call reset() before the next step")
-        batch = self._idle.copy()
+        batch, space = self._idle.copy(), self.env.action_space
         try:
-            if self._discrete:
-                for row, agent in zip(self._rows, self.agents, strict=True):
-                    batch[row] = operator.index(actions[agent])
-            else:
-                shape = batch.shape[1:]
-                for row, agent in zip(self._rows, self.agents, strict=True):
-                    value = actions[agent]
-                    if not isinstance(value, np.ndarray):
-                        value = np.asarray(value, np.float32)
-                    if value.shape != shape:
-                        raise ValueError  # or it would be broadcast
-                    batch[row] = value
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            for index, agent in zip(self._rows, self.agents, strict=True):
+                batch[index] = row(space, actions[agent])
+        except Exception as error:  # somebody's own type may raise anything on its way to a number
             raise self._blame(actions, error) from None
         if len(actions) != len(self.agents) and not actions.keys() <= self._action_spaces.keys():
             raise self._blame(actions, None)
@@ -286,14 +285,8 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         if missing:
             return ValueError(f"no action for {', '.join(missing)}; each of {self.agents} needs one")
         for agent in self.agents:
-            space = self._action_spaces[agent]
-            value = actions[agent]
-            try:
-                inside = space.contains(value if self._discrete else np.asarray(value, np.float32))
-            except (TypeError, ValueError):
-                inside = False
-            if not inside:
-                return ValueError(f"action of {agent} is {value!r}; it must be in {space}")
+            if wrong := fault(self._action_spaces[agent], actions[agent]):
+                return ValueError(f"action of {agent} is {wrong}")
         return error if error is not None else ValueError(f"wrong actions: {actions!r}")
 
     def _difference(self, before: Any, batch: Array, step: Step) -> Array:
@@ -312,7 +305,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
 
     def _infos(self, step: Step, agents: list[str], rows: list[int]) -> Infos:
         team_reward = float(step.team_reward[0])
-        metrics = {name: value.item() for name, value in step.metrics.items()}
+        metrics = {name: _told(value.item()) for name, value in step.metrics.items()}
         cost = step.cost[0].tolist()  # (N,)
         adjacency = step.adjacency[0]  # (N, N)
         seen = adjacency.tobytes()
@@ -333,6 +326,29 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             for agent, row in zip(agents, rows, strict=True):
                 infos[agent]["action_mask"] = masks[row]
         return infos
+
+
+class Undefined(float):
+    """NaN that equals itself, for infos.
+
+    Equal episodes have equal infos then, also where a metric is undefined; PettingZoo's seed tests ask for that.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and math.isnan(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return 0
+
+
+_UNDEFINED = Undefined(math.nan)
+
+
+def _told(value: float) -> float:
+    return value if value == value else _UNDEFINED
 
 
 class _Window:

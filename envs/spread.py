@@ -46,7 +46,8 @@ with itself: its numbers do not compare.
 
 **Metrics**, over the episode so far: `collisions`, pairs of overlapping agents, summed over steps; `landmark_distance`,
 from a landmark to its nearest agent, mean over steps and landmarks; `covered_share` of landmarks with an agent's centre
-within 0.1, mean over steps; all 0 at the start. `covered_now` is that share at this moment.
+within 0.1, mean over steps; `covered_now` is that share at this moment. At the start there are no steps to take a mean
+over: NaN, "-" in tables, and left out of means.
 
 **Tasks**: `spread-3` (default), `spread-5`, `spread-10`: so many agents.
 
@@ -70,6 +71,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from . import aec_env, core, parallel_env
+from .actions import checked
 from .core import Array
 from .kernels import kernel
 from .seeding import uniform
@@ -83,6 +85,9 @@ STIFFNESS, MARGIN = 100.0, 1e-3
 """Force per depth of an overlap, and the length over which its onset is smoothed."""
 REACH = 2 * RADIUS + 40 * MARGIN
 """Beyond this distance contact forces are below the rounding of float64 and not computed."""
+ACTIONS = ("nothing", "left", "right", "down", "up")
+"""The five discrete actions, in order."""
+MEANING = f"shares of {', '.join(ACTIONS)}"
 FORCES = THRUST * np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])  # (5, 2), by action
 
 
@@ -191,23 +196,16 @@ class Spread:
 
     def _forces(self, state: State, action: Array) -> Array:
         """(B, N, 2) force along x and y."""
-        action = np.asarray(action)
-        discrete = isinstance(self.action_space, Discrete)
-        shape, top = (state.position.shape[:2], 4) if discrete else ((*state.position.shape[:2], 5), 1)
-        if action.shape != shape or action.dtype.kind not in ("iu" if discrete else "f"):
-            kind = "integers" if discrete else "floats"
-            raise ValueError(f"actions are {action.dtype}{list(action.shape)}: give {kind} of shape {list(shape)}")
-        low, high = action.min(), action.max()
-        if not (low >= 0 and high <= top):  # NaN as well
-            raise ValueError(f"actions reach from {low} to {high}: give values from 0 to {top}, all finite")
-        if discrete:
+        alive = np.ones(state.position.shape[:2], bool)
+        action = checked(self.action_space, action, alive, MEANING if self.config.continuous else ", ".join(ACTIONS))
+        if not self.config.continuous:
             return FORCES[action]
         return THRUST * (action[:, :, 2::2] - action[:, :, 1::2]).astype(np.float64)
 
     def _show(self, state: State, reward: Array, team_reward: Array, cost: Array, now: Array) -> core.Step:
         obs = look(state.position, state.velocity, state.landmark)
         worlds, n, _ = obs.shape
-        past, passed = state.totals, np.maximum(state.step, 1)
+        past, passed = state.totals, np.where(state.step > 0, state.step, np.nan)  # a mean over no steps is undefined
         return core.Step(
             obs=obs,
             state=obs.reshape(worlds, -1),  # (B, N, O) -> (B, N * O), the same memory

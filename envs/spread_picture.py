@@ -31,6 +31,7 @@ COASTING = TIME_STEP / DAMPING
 """Way to rest without thrust over velocity [s]: 0.1 s (1 + 3/4 + 9/16 + ...)."""
 
 
+@paint.one_at_a_time
 def draw(state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world: (HEADER + SIDE, SIDE, 3) RGB."""
     position, landmark = state.position[world], state.landmark[world]

@@ -85,6 +85,8 @@ class Counting:
             value = action.astype(np.float64)
             value = np.where(self.mask(state)[:, :, 2] | (value < 2), value, 0.0)
         else:
+            if action.dtype.kind not in "fiu":
+                raise ValueError(f"actions are {action.dtype}, not floats")
             value = action[:, :, 0].astype(np.float64)
         inside = np.logical_and(action >= 0, action <= 2).reshape(*state.alive.shape)  # (B, N)
         if not (inside | ~state.alive).all():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -227,6 +228,31 @@ class HasNoVersion(Counting):
     name = "counting"
 
 
+class WritesIntoOneBuffer(Counting):
+    """One after the other nobody notices; beside each other all do."""
+
+    buffer: ClassVar[list[Any]] = [None]
+
+    def show(self, *args: Any) -> Step:
+        step = super().show(*args)
+        self.buffer[0] = step.obs
+        time.sleep(1e-4)
+        return step._replace(obs=self.buffer[0].copy())
+
+
+class CopiesCountTogether(Counting):
+    calls: ClassVar[dict[int, int]] = {}
+
+    def __init__(self, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.family = id(self)  # copies keep it
+
+    def step(self, state: Any, action: Any) -> Any:
+        self.calls[self.family] = self.calls.get(self.family, 0) + 1
+        state, step = super().step(state, action)
+        return state, step._replace(cost=step.cost + np.float32(self.calls[self.family]))
+
+
 BROKEN: list[tuple[type[Counting], str]] = [
     (HasNoVersion, "check_spaces"),
     (LeavesItsBox, "check_episodes"),
@@ -251,6 +277,9 @@ BROKEN: list[tuple[type[Counting], str]] = [
     (DrawsAlwaysTheFirst, "check_render"),
     (Remembers, "check_auto_reset"),
     (Remembers, "check_continuation"),
+    (WritesIntoOneBuffer, "check_threads"),
+    (CopiesCountTogether, "check_vector_copies"),
+    (CannotBePickled, "check_vector_copies"),
 ]
 
 
@@ -322,6 +351,15 @@ class OneWorldForAll(ParallelView):
         return super().reset(0)
 
 
+class ShowsWhatOthersSee(ParallelView):
+    last: ClassVar[list[Any]] = [None]
+
+    def _observations(self, step: Any, agents: Any, rows: Any) -> Any:
+        self.last[0] = super()._observations(step, agents, rows)
+        time.sleep(1e-4)
+        return self.last[0]
+
+
 BROKEN_VIEWS: dict[str, type[ParallelView]] = {
     "check_api": NewSpaces,
     "check_pettingzoo_seeds": ForgetsItsSeed,
@@ -330,6 +368,7 @@ BROKEN_VIEWS: dict[str, type[ParallelView]] = {
     "check_max_cycles": EndsEarly,
     "check_long_seeds": DrawsInStep,
     "check_copies": HandsOutItsOwn,
+    "check_parallel_threads": ShowsWhatOthersSee,
     "check_misuse": ForgivesEverything,
     "check_supersuit": OneWorldForAll,
 }

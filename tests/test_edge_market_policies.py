@@ -86,9 +86,11 @@ def test_bad_actions_are_told() -> None:
     state, _ = env.reset([0])
     with pytest.raises(ValueError, match=r"give floats of shape \[1, 8, 8\]"):
         env.step(state, np.zeros((1, 8, 4)))
-    with pytest.raises(ValueError, match=r"outside Box\(-1, 1\): give two markups"):
+    with pytest.raises(
+        ValueError, match=r"outside Box\(-1, 1\): give 8 numbers from -1 to 1, all finite \(two markups"
+    ):
         env.step(state, np.full((1, 8, 8), 1.5))
-    with pytest.raises(ValueError, match=r"outside Discrete\(8\): give 0 to 7 \(alone; truthful"):
+    with pytest.raises(ValueError, match=r"outside Discrete\(8\): give an integer from 0 to 7 \(alone; truthful"):
         make(discrete=True).step(state, np.full((1, 8), 8))
 
 

@@ -186,7 +186,9 @@ def test_nobody_drives_through_anything(name, mode, monkeypatch):
     n_robots, rng = len(env.agents), np.random.default_rng(7)
     _all_to_pymunk(monkeypatch)
     machine = physics_of(env.config.layout, n_robots)
-    space, advance = machine._space, machine._step
+    room = machine.take()
+    machine.give_back(room)  # the one that was given back last is taken first
+    space, advance = room.space, room.step
     robots = space.bodies
     walls, pairs = [], []
 
@@ -198,7 +200,7 @@ def test_nobody_drives_through_anything(name, mode, monkeypatch):
             apart = np.linalg.norm(xy[:, None] - xy[None], axis=2)
             pairs.append(apart[~np.eye(n_robots, dtype=bool)].min())
 
-    monkeypatch.setattr(machine, "_step", watch)
+    monkeypatch.setattr(room, "step", watch)
     state, _ = env.reset([3])
     hold = np.ones((1, n_robots, 2))
     for t in range(500):
@@ -282,11 +284,11 @@ def test_whoever_comes_within_the_margin_of_a_wall_or_robot_is_left_to_pymunk(to
 def test_chipmunk_called_directly_gives_the_bytes_of_the_public_way(monkeypatch):
     crowd = _crowd(8, np.random.default_rng(2))
     direct = _hall(8)
-    assert "cpSpaceStep" in repr(direct._step), "the pinned pymunk offers the direct way"
+    assert "cpSpaceStep" in repr(direct.take().step), "the pinned pymunk offers the direct way"
     monkeypatch.setattr(chipmunk, "stepper", lambda space: space.step)
     monkeypatch.setattr(chipmunk, "_each_body", lambda *_: None)
     public = _hall(8)
-    assert "Space.step" in repr(public._step)
+    assert "Space.step" in repr(public.take().step)
     for _ in range(3):
         assert public.advance(crowd).tobytes() == direct.advance(crowd).tobytes()
 

@@ -140,7 +140,9 @@ Jain's index of nodes' shares of their own tasks done (1 equal, 1/N one has all)
 profits, losses counted as 0 (0 equal); `price`, mean over slots that had one, and `price_volatility`, their standard
 deviation over it; `offloaded_share`, trades over arrivals; `cold_starts`, models read because a task waited;
 `payments_balance`, what buyers paid less what sellers got [credits], a deficit if negative; `overload_share` of nodes
-and slots.
+and slots. `fairness` is over the nodes whose users have asked for something. What is a mean, share or index of nothing
+is undefined (nothing arrived, nothing done, nothing sold, nobody with a profit, no bound above 0): NaN, "-" in tables,
+and left out of means.
 
 **Tasks**: `duopoly-2`: two nodes, each the other's only market, draw new private values and costs in every slot and
 can do none of their own tasks, for want of the model: a bargain with private information, see `bargain`; `village-8`

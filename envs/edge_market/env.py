@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..actions import checked
 from ..kernels import kernel
 from . import senses as sensing
 from . import work as working
@@ -31,6 +32,7 @@ READY_MADE = {
     "hand on": (0.3, 0.0, -1.0, -0.8),
 }
 """The eight discrete actions, in order: bid markup, ask markup, kept share and threshold as in the Box, scores 0."""
+MEANING = "two markups, kept share, threshold and a score a model"
 
 
 class EdgeMarket:
@@ -104,33 +106,13 @@ class EdgeMarket:
         Raises:
             ValueError: The action has the wrong shape, lies outside its space or is not finite.
         """
-        n_worlds, n_nodes = state.n_held.shape
-        action = np.asarray(action)
-        if isinstance(self.action_space, Discrete):
-            if action.shape != (n_worlds, n_nodes) or action.dtype.kind not in "iu":
-                raise ValueError(
-                    f"actions are {action.dtype}{list(action.shape)}: give integers of shape [{n_worlds}, {n_nodes}]"
-                )
-            valid = (action >= 0) & (action < len(READY_MADE))
-            if not valid.all():
-                raise ValueError(
-                    f"action {action[~valid][0]} is outside Discrete({len(READY_MADE)}): give 0 to "
-                    f"{len(READY_MADE) - 1} ({'; '.join(READY_MADE)})"
-                )
+        discrete = isinstance(self.action_space, Discrete)
+        alive = np.ones(state.n_held.shape, bool)
+        action = checked(self.action_space, action, alive, "; ".join(READY_MADE) if discrete else MEANING)
+        if discrete:
             return self._table[action]
-        if action.shape != (n_worlds, n_nodes, self._width) or action.dtype.kind not in "fiu":
-            raise ValueError(
-                f"actions are {action.dtype}{list(action.shape)}: give floats of shape "
-                f"[{n_worlds}, {n_nodes}, {self._width}]"
-            )
-        action = np.ascontiguousarray(action, np.float32 if action.dtype == np.float32 else np.float64)
         strategy = np.empty(action.shape)
-        if not _read(action, strategy):
-            outside = ~(np.abs(action) <= 1.0).all(axis=2)  # NaN as well
-            raise ValueError(
-                f"action {action[outside][0].tolist()} is outside Box(-1, 1): give two markups, kept share, threshold "
-                "and a score a model, each from -1 to 1 and finite"
-            )
+        _read(np.ascontiguousarray(action, np.float32 if action.dtype == np.float32 else np.float64), strategy)
         return strategy
 
     def _advance(self, state: State, strategy: Array, absent: Array | None) -> tuple[State, Array, Array, Array]:
@@ -187,19 +169,15 @@ class EdgeMarket:
 
 @kernel
 def _read(action, strategy):
-    """Writes what actions (B, N, 4 + M) mean into strategy, likewise; returns whether all are within -1 and 1."""
-    valid = True
+    """Writes what actions (B, N, 4 + M) mean into strategy, likewise."""
     for b in range(action.shape[0]):
         for i in range(action.shape[1]):
-            for column in range(action.shape[2]):
-                valid &= abs(action[b, i, column]) <= 1.0
             strategy[b, i, BID_MARKUP], strategy[b, i, ASK_MARKUP] = action[b, i, BID_MARKUP], action[b, i, ASK_MARKUP]
             strategy[b, i, KEEP] = 0.5 * (1.0 + float(action[b, i, KEEP]))
             strategy[b, i, THRESHOLD] = 1.0 + float(action[b, i, THRESHOLD])
             for column in range(SCORES, action.shape[2]):
                 score = action[b, i, column]
                 strategy[b, i, column] = 1.0 if score > DECIDED else -1.0 if score < -DECIDED else 0.0
-    return valid
 
 
 assert (BID_MARKUP, ASK_MARKUP, KEEP, THRESHOLD, SCORES) == (0, 1, 2, 3, 4)  # the order of READY_MADE

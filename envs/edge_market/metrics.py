@@ -1,5 +1,7 @@
 """What an episode is judged by, from the sums in a state. Units are in the package's docstring.
 
+A mean, share or index of nothing is NaN.
+
 Axes: B worlds, N nodes, M metrics.
 """
 
@@ -78,40 +80,42 @@ def _measure(step, totals, account, latency, out):
     ranked = np.empty(n)
     for b in range(len(step)):
         total = totals[b]
-        arrived, finished = max(total[ARRIVED], 1.0), total[FINISHED]
+        arrived, finished = total[ARRIVED] if total[ARRIVED] > 0.0 else math.nan, total[FINISHED]
         out[0, b] = total[WELFARE]
         out[1, b] = finished / arrived
         out[2, b] = total[MISSES] / arrived
         out[3, b] = total[DROPS] / arrived
-        out[4, b] = out[5, b] = out[6, b] = 0.0
+        out[4, b] = out[5, b] = out[6, b] = math.nan
         if finished > 0.0:
             _find_quantiles(latency, finished, out, b)
-        out[7, b] = total[CYCLES] / total[CAPACITY] if total[CAPACITY] > 0.0 else 0.0
-        together, squares = 0.0, 0.0
+        out[7, b] = total[CYCLES] / total[CAPACITY] if total[CAPACITY] > 0.0 else math.nan
+        together, squares, asked = 0.0, 0.0, 0
         for i in range(n):
-            share = account[b, i, OWN_DONE] / account[b, i, OWN_ARRIVED] if account[b, i, OWN_ARRIVED] > 0.0 else 1.0
-            together += share
-            squares += share * share
+            if account[b, i, OWN_ARRIVED] > 0.0:
+                share = account[b, i, OWN_DONE] / account[b, i, OWN_ARRIVED]
+                together += share
+                squares += share * share
+                asked += 1
             profit, at = max(account[b, i, PROFIT], 0.0), i
             while at > 0 and ranked[at - 1] > profit:
                 ranked[at] = ranked[at - 1]
                 at -= 1
             ranked[at] = profit
-        out[8, b] = together * together / (n * squares) if squares > 0.0 else 1.0
+        out[8, b] = together * together / (asked * squares) if squares > 0.0 else math.nan
         together, weighted = 0.0, 0.0
         for i in range(n):
             together += ranked[i]
             weighted += (2 * i + 1 - n) * ranked[i]
-        out[9, b] = weighted / (n * together) if together > 0.0 else 0.0
-        count = max(total[PRICE_COUNT], 1.0)
+        out[9, b] = weighted / (n * together) if together > 0.0 else math.nan
+        count = total[PRICE_COUNT] if total[PRICE_COUNT] > 0.0 else math.nan
         mean = total[PRICE_SUM] / count
         spread = math.sqrt(max(total[PRICE_SQUARES] / count - mean * mean, 0.0))
         out[10, b] = mean
-        out[11, b] = spread / mean if mean > 0.0 else 0.0
+        out[11, b] = spread / mean if mean > 0.0 else math.nan
         out[12, b] = total[TRADES] / arrived
         out[13, b] = total[COLD_STARTS]
         out[14, b] = total[PAID] - total[EARNED]
-        out[15, b] = total[OVERLOADED] / (n * max(step[b], 1))
+        out[15, b] = total[OVERLOADED] / (n * step[b]) if step[b] > 0 else math.nan
 
 
 @kernel

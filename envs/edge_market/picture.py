@@ -57,6 +57,7 @@ RIM = 0.14
 """Room around the plane, over its side."""
 
 
+@paint.one_at_a_time
 def draw(env: EdgeMarket, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world: (HEADER + SIDE + FOOTER, SIDE, 3) RGB."""
     surface = pygame.Surface((SIDE * SUPERSAMPLE, SIDE * SUPERSAMPLE), 0, 32)

@@ -16,7 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 
+from ..actions import checked
 from ..core import Array, Step
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
@@ -96,6 +98,10 @@ class ForeignVector:
         self.pixels = layout.observations.pictures
         """Observations are pictures whose numbers are multiples of 1/255 from 0 to 1."""
         self.action_space = layout.actions.space
+        # Numbers outside a Box are cut to each agent's own, and those beyond it are ignored; they must only be numbers.
+        large = np.finfo(np.float32).max
+        boxed = isinstance(self.action_space, Box)
+        self._takes = Box(-large, large, self.action_space.shape, np.float32) if boxed else self.action_space
         self.state_space = layout.state_space
         self.max_steps = layout.max_steps
         """Steps to the time limit, as far as it is known; otherwise 0."""
@@ -158,16 +164,11 @@ class ForeignVector:
             worlds that go on are equal, but for agents that left: `final` still has their last observation.
 
         Raises:
-            ValueError: The action has the wrong shape or type.
+            ValueError: The action has the wrong shape or type, is no choice or is not finite.
             WorkerError: A worker died twice; in this process, the environment raised.
         """
         last = self._running()
-        action = np.asarray(action)
-        board = self._board
-        kinds = "iu" if board.action.dtype.kind == "i" else "f"
-        if action.shape != board.action.shape or action.dtype.kind not in kinds:
-            wanted = "integers" if kinds == "iu" else "floats"
-            raise ValueError(f"action is {action.dtype} {action.shape}; it must be {wanted} {board.action.shape}")
+        board, action = self._board, checked(self._takes, action, last.alive)
         if self._loaded:
             return self._end_of_what_was_saved(last)
         board.action[:] = action

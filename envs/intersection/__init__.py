@@ -115,8 +115,10 @@ since they were due beyond that of a free drive so far [s]; `throughput` [veh/h]
 [s], 0 after a crash, 3 if never less; `min_pet`, least post-encroachment time of crossing paths [s], 0 after a crash on
 such, 10 if never less; `longest_wait`
 standing or queueing to enter [s]; `fairness`, Jain's index of free over actual travel times of those who arrived (1
-equal; 1 before the first); `honesty`, share of passed stop lines that were passed as announced (1 where nothing is);
-`emergency_delay` [s], 0 without emergency vehicles. Scripted vehicles count in none, except as others' danger.
+equal); `honesty`, share of passed stop lines that were passed as announced; `emergency_delay`, that of emergency
+vehicles [s]. Scripted vehicles count in none, except as others' danger. What is a mean or share of nothing is
+undefined (nobody is due, nobody arrived, nothing was announced, no emergency vehicle, no time has passed): NaN, "-" in
+tables, and left out of means.
 
 **Tasks**: `quiet-4`; `cross-8` (default); `busy-16`; `grid-2x2-24`: four crossings; `liar-8`: two scripted vehicles
 beside the agents announce to come late and come at once; `emergency-8`: one agent, drawn at reset, is an

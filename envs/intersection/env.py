@@ -9,6 +9,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..actions import checked
 from . import judge, motion, rules
 from . import senses as sensing
 from .config import ACCELERATION, DECELERATION, LENGTH, Config
@@ -64,6 +65,10 @@ class Intersection:
             Box(-1.0, 1.0, (3 if self.declared else 1,), np.float32) if config.continuous else Discrete(n_choices)
         )
 
+    def __reduce__(self) -> tuple[type[Intersection], tuple[Config]]:
+        """Copies are built anew: kernels would be compiled again for tables that can be written, as copied ones can."""
+        return type(self), (self.config,)
+
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.roads, seeds)
@@ -118,42 +123,15 @@ class Intersection:
 
     def _decode(self, state: State, action: Array) -> tuple[Array, Array, Array]:
         """(B, V) acceleration [m/s^2], announced lateness [s] and bid; rows of those not on the road mean nothing."""
-        action = np.asarray(action)
-        agents = (len(state.step), self.n_agents)
         accel, later, bid = (np.zeros(state.status.shape) for _ in range(3))
         n = self.n_agents
-        driving = state.status[:, :n] == DRIVING
+        action = checked(self.action_space, action, state.status[:, :n] == DRIVING)
         if isinstance(self.action_space, Discrete):
-            choices = int(self.action_space.n)
-            if action.shape != agents or action.dtype.kind not in "iu":
-                raise ValueError(
-                    f"actions are {action.dtype}{list(action.shape)}: give integers of shape {list(agents)}"
-                )
-            valid = (action >= 0) & (action < choices)
-            if not valid.all():
-                if not (valid | ~driving).all():
-                    raise ValueError(
-                        f"action {action[driving & ~valid][0]} is outside Discrete({choices}): give 0 to {choices - 1}"
-                    )
-                action = np.where(valid, action, 0)
             accel[:, :n] = PRIMITIVES[action % len(PRIMITIVES)]
             if self.declared:
                 later[:, :n] = LATER * (action // len(PRIMITIVES) % N_WINDOWS)
                 bid[:, :n] = action // (len(PRIMITIVES) * N_WINDOWS)
         else:
-            size = self.action_space.shape
-            if action.shape != (*agents, *size) or action.dtype.kind not in "fiu":
-                raise ValueError(
-                    f"actions are {action.dtype}{list(action.shape)}: give floats of shape {[*agents, *size]}"
-                )
-            valid = np.all(np.abs(action) <= 1.0, axis=2)  # False for NaN as well
-            if not valid.all():
-                if not (valid | ~driving).all():
-                    raise ValueError(
-                        f"action {action[driving & ~valid][0].tolist()} is outside Box(-1, 1): give shares "
-                        "from -1 to 1, all finite"
-                    )
-                action = np.where(valid[:, :, None], action, 0.0)
             share = action[:, :, 0].astype(np.float64)
             accel[:, :n] = share * np.where(share > 0.0, ACCELERATION, DECELERATION)
             if self.declared:

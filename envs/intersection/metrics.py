@@ -1,9 +1,13 @@
 """What an episode is judged by, from a state. Units are in the package's docstring.
 
+A mean, share or rate of nothing is NaN.
+
 Axes: B worlds, N agents, M metrics.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -91,11 +95,11 @@ def _measure(profile, length, n_agents, step, car, status, route, emergency, tot
         kept, broken = totals[b, KEPT], totals[b, BROKEN]
         out[0, b] = arrived / n_agents
         out[1, b] = crashed / n_agents
-        out[2, b] = late / max(counted, 1)
-        out[3, b] = arrived * 3600.0 / max(clock, CONTROL_STEP)
+        out[2, b] = late / counted if counted > 0 else math.nan
+        out[3, b] = arrived * 3600.0 / clock if clock > 0.0 else math.nan
         out[4, b] = totals[b, LEAST_TTC]
         out[5, b] = totals[b, LEAST_PET]
         out[6, b] = totals[b, LONGEST_WAIT]
-        out[7, b] = together * together / (arrived * squares) if arrived > 0 else 1.0
-        out[8, b] = kept / (kept + broken) if kept + broken > 0 else 1.0
-        out[9, b] = urgent_late / max(urgent, 1)
+        out[7, b] = together * together / (arrived * squares) if arrived > 0 else math.nan
+        out[8, b] = kept / (kept + broken) if kept + broken > 0 else math.nan
+        out[9, b] = urgent_late / urgent if urgent > 0 else math.nan

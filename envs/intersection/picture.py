@@ -89,6 +89,7 @@ def view_of(config: Config) -> View:
     return View(float(scale), float(low[0]), float(low[1]), (_WIDTH, height))
 
 
+@paint.one_at_a_time
 def draw(env: Intersection, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world.
 
@@ -239,7 +240,7 @@ def _write_counters(picture: pygame.Surface, env: Intersection, state: State) ->
         ("TO COME", f"{(status == PENDING).sum()}"),
         ("ARRIVED", f"{(status == ARRIVED).sum()} of {env.n_agents}"),
         ("CRASHED", f"{(status == CRASHED).sum()}"),
-        ("DELAY", f"{metrics['delay'][0]:.1f} s"),
+        ("DELAY", paint.figure(metrics["delay"][0], 1, " s")),
         ("LEAST TTC", f"{metrics['min_ttc'][0]:.1f} s"),
     )
     for column, (caption, value) in enumerate(counters):

@@ -70,7 +70,8 @@ queues reach the crossing before. **Counterfactual** (`counterfactual="hold"`): 
 **Metrics**, over the episode so far: `delay`, time lost by all vehicles over the vehicles that have come [s];
 `queue`, mean number of vehicles that stand at a crossing; `stops`, how often a vehicle has come to stand, mean over
 those that have come; `throughput`, vehicles that left [veh/h]; `fairness`, Jain's index of free over actual travel
-times of those who left (1 equal; 1 before the first); `spillback`, mean number of full lanes.
+times of those who left (1 equal); `spillback`, mean number of full lanes. What is a mean or rate of nothing is
+undefined (nobody has come, nobody has left, no time has passed): NaN, "-" in tables, and left out of means.
 
 **Tasks**: `single`; `arterial-5`: five crossings in a row; `grid-2x2` (default); `grid-4x4`.
 

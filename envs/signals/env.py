@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..actions import checked
 from . import rules, senses, steps, traffic
 from .config import CONTROL_STEP, Config
 from .network import N_MOVEMENTS, N_PHASES, network_of
@@ -40,6 +41,10 @@ class Signals:
         self.observation_space = Box(0.0, 1.0, (senses.N_OBS,), np.float32)
         self.state_space = Box(0.0, 1.0, (senses.STATE_PER_SIGNAL * n + 1,), np.float32)
         self.action_space = Discrete(N_PHASES)
+
+    def __reduce__(self) -> tuple[type[Signals], tuple[Config]]:
+        """Copies are built anew: kernels would be compiled again for tables that can be written, as copied ones can."""
+        return type(self), (self.config,)
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
@@ -91,14 +96,7 @@ class Signals:
         return counts
 
     def _checked(self, state: State, action: Array) -> Array:
-        action = np.asarray(action)
-        shape = (len(state.step), len(self.agents))
-        if action.shape != shape or action.dtype.kind not in "iu":
-            raise ValueError(f"actions are {action.dtype}{list(action.shape)}: give integers of shape {list(shape)}")
-        if not ((action >= 0) & (action < N_PHASES)).all():
-            wrong = action[(action < 0) | (action >= N_PHASES)][0]
-            raise ValueError(f"action {wrong} is outside Discrete({N_PHASES}): give 0 to {N_PHASES - 1}")
-        return action
+        return checked(self.action_space, action, np.ones((len(state.step), len(self.agents)), bool))
 
     def _advance(self, state: State, action: Array) -> tuple[State, core.Step]:
         after = successor(state)

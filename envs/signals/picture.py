@@ -68,6 +68,7 @@ def view_of(config: Config) -> View:
     return View(float(scale), float(low[0]), float(low[1]), (_WIDTH, 2 * round(0.5 * scale * (high[1] - low[1]))))
 
 
+@paint.one_at_a_time
 def draw(env: Signals, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world.
 
@@ -213,9 +214,9 @@ def _write_counters(picture: pygame.Surface, env: Signals, state: State) -> None
         ("TIME", f"{state.step[0] * CONTROL_STEP / 60.0:.1f} min"),
         ("ON THE ROADS", f"{entered - int(state.totals[0, GONE])}"),
         ("WAITING OUTSIDE", f"{come - entered}"),
-        ("DELAY", f"{metrics['delay'][0]:.0f} s"),
-        ("STANDING", f"{metrics['queue'][0]:.1f}"),
-        ("LEFT", f"{metrics['throughput'][0]:.0f}/h"),
+        ("DELAY", paint.figure(metrics["delay"][0], 0, " s")),
+        ("STANDING", paint.figure(metrics["queue"][0], 1)),
+        ("LEFT", paint.figure(metrics["throughput"][0], 0, "/h")),
     )
     for column, (caption, value) in enumerate(counters):
         x = _WIDTH * (column + 0.5) / len(counters)

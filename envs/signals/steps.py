@@ -5,6 +5,8 @@ Axes: B worlds, N agents.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..kernels import borrowing, kernel
@@ -86,14 +88,14 @@ def survey_all(lanes, net, state, out):
 
 @borrowing
 def measure(step, entered, totals, n, b, out):
-    """Fills column b of (M, B), in the order of `METRICS`."""
+    """Fills column b of (M, B), in the order of `METRICS`. A mean or rate of nothing is NaN."""
     come = 0
     for e in range(entered.shape[1]):
         come += entered[b, e, COME]
-    seconds, gone = max(step[b], 1) * CONTROL_STEP, totals[b, GONE]
-    out[0, b] = totals[b, LOST] / max(come, 1)
-    out[1, b] = totals[b, STANDING] / (seconds * n)
-    out[2, b] = totals[b, STOPS] / max(come, 1)
-    out[3, b] = gone * 3600.0 / seconds
-    out[4, b] = totals[b, SHARE] * totals[b, SHARE] / (gone * totals[b, SHARE2]) if gone > 0 else 1.0
-    out[5, b] = totals[b, FULL] / max(step[b], 1)
+    seconds, gone = step[b] * CONTROL_STEP, totals[b, GONE]
+    out[0, b] = totals[b, LOST] / come if come > 0 else math.nan
+    out[1, b] = totals[b, STANDING] / (seconds * n) if seconds > 0.0 else math.nan
+    out[2, b] = totals[b, STOPS] / come if come > 0 else math.nan
+    out[3, b] = gone * 3600.0 / seconds if seconds > 0.0 else math.nan
+    out[4, b] = totals[b, SHARE] * totals[b, SHARE] / (gone * totals[b, SHARE2]) if gone > 0 else math.nan
+    out[5, b] = totals[b, FULL] / step[b] if step[b] > 0 else math.nan

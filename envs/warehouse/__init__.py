@@ -80,10 +80,11 @@ and stays in the way.
 other.
 
 **Metrics**, over the episode so far: `orders_per_hour` [1/h]; `cycle_time`, mean time from being free to delivering
-[s] (elapsed time before the first delivery); `contacts`, how often a robot began to be in contact (impulse of more than
+[s]; `contacts`, how often a robot began to be in contact (impulse of more than
 1 N s in a control step); `deadlock_seconds`, robot-seconds with somewhere to go and less than 0.5 m covered for over
 5 s [s]; `idle_share` of robot time without an order; `energy` [Wh]; `deadline_misses`, orders not delivered by their
-deadline; `fairness`, Jain's index of deliveries (1 equal, 1/N one robot does all; 1 before the first delivery).
+deadline; `fairness`, Jain's index of deliveries (1 equal, 1/N one robot does all). Without a delivery `cycle_time` and
+`fairness` are undefined, as rates and shares are at the start: NaN, "-" in tables, and left out of means.
 
 **Tasks**: `tiny-2`; `small-4` (default); `medium-8`; `large-16`; `corridor-6`: one-lane aisles, where robots must give
 way; `rush-hour-8`: a rush with tight deadlines; `huge-64`.

@@ -18,7 +18,8 @@ class Config:
     """One warehouse. Every field is an argument of `envs.make("warehouse", ...)` and an option `--env.FIELD`."""
 
     layout: str = "small"
-    """Built-in map (tiny, small, medium, large, corridor, huge), path of an ASCII map, or procedural:WxH:SEED."""
+    """Built-in map (tiny, small, medium, large, corridor, huge), path of an ASCII map, or procedural:WxH:SEED. A file
+    is read at once, and the map itself stands here from then on: what becomes of the file does not matter."""
     n_robots: int = 4
     """Robots: the agents."""
     dispatch: Literal["nearest", "fifo", "claim"] = "nearest"
@@ -73,12 +74,14 @@ class Config:
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no warehouse."""
         check_fields(self, _RANGES)
+        name = maps.named(self.layout)
+        object.__setattr__(self, "layout", maps.settled(self.layout))  # frozen for all others
         layout = maps.load(self.layout)
         room = len(layout.floor)
         if self.n_robots > room // 2:
             raise ValueError(
-                f"n_robots={self.n_robots} do not fit layout {self.layout.splitlines()[0]!r}: it has {room} floor "
-                f"cells, room for at most {room // 2} robots; take fewer or a larger layout"
+                f"n_robots={self.n_robots} do not fit layout {name}: it has {room} floor cells, room for at most "
+                f"{room // 2} robots; take fewer or a larger layout"
             )
         orders = self.backlog + self.orders_per_hour / 3600.0 * self.max_steps * CONTROL_STEP
         if orders > MOST_ORDERS:
@@ -87,7 +90,7 @@ class Config:
                 f"to a world, where {MOST_ORDERS:,} fit: lower orders_per_hour or max_steps"
             )
         if self.battery and not layout.n_chargers:
-            raise ValueError(f"battery=True needs a charger C on the map; layout {self.layout!r} has none")
+            raise ValueError(f"battery=True needs a charger C on the map; layout {name} has none")
 
 
 _INF = 1e9

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..actions import checked
 from . import layout as maps
 from . import senses as sensing
 from . import work as working
@@ -21,6 +22,7 @@ from .state import TO_STATION, Array, State, copied, start
 VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
 """The seven discrete actions, in order."""
+MEANING = "shares of the top speed and of the top turn rate"
 TARGETS = np.array(
     [
         [0.0, 0.0],
@@ -46,6 +48,7 @@ class Warehouse:
         """Loads the layout and fixes the spaces."""
         self.config = config
         self.layout = maps.load(config.layout)
+        self._physics = physics_of(config.layout, config.n_robots)
         self.agents = tuple(f"robot_{i}" for i in range(config.n_robots))
         self.max_steps = config.max_steps
         mode = {"nearest": working.NEAREST, "fifo": working.FIFO, "claim": working.CLAIM}[config.dispatch]
@@ -82,6 +85,10 @@ class Warehouse:
         self.action_space: Box | Discrete = (
             Box(-1.0, 1.0, (2,), np.float32) if config.continuous else Discrete(len(PRIMITIVES))
         )
+
+    def __reduce__(self) -> tuple[type[Warehouse], tuple[Config]]:
+        """Copies are built anew: the configuration says all, and a pymunk Space cannot be copied."""
+        return type(self), (self.config,)
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
@@ -140,36 +147,12 @@ class Warehouse:
 
     def _targets(self, state: State, action: Array) -> Array:
         """(B, N, 2) speed [m/s] and turn rate [rad/s] asked for; dead robots brake."""
-        n_worlds, n_robots = state.alive.shape
-        action = np.asarray(action)
-        if isinstance(self.action_space, Discrete):
-            if action.shape != (n_worlds, n_robots) or action.dtype.kind not in "iu":
-                raise ValueError(
-                    f"actions are {action.dtype}{list(action.shape)}: give integers of shape [{n_worlds}, {n_robots}]"
-                )
-            if state.alive.all() and action.min() >= 0 and action.max() < len(PRIMITIVES):
-                return TARGETS[action]
-            valid = (action >= 0) & (action < len(PRIMITIVES))
-            if not (valid | ~state.alive).all():
-                raise ValueError(
-                    f"action {action[state.alive & ~valid][0]} is outside Discrete({len(PRIMITIVES)}): give 0 to "
-                    f"{len(PRIMITIVES) - 1} ({', '.join(PRIMITIVES)})"
-                )
-            targets = TARGETS[np.where(valid & state.alive, action, 0)]
-        else:
-            if action.shape != (n_worlds, n_robots, 2) or action.dtype.kind not in "fiu":
-                raise ValueError(
-                    f"actions are {action.dtype}{list(action.shape)}: give floats of shape [{n_worlds}, {n_robots}, 2]"
-                )
-            valid = (np.abs(action) <= 1.0).all(axis=2)  # False for NaN as well
-            if not (valid | ~state.alive).all():
-                raise ValueError(
-                    f"action {action[state.alive & ~valid][0].tolist()} is outside Box(-1, 1): give a share of the top "
-                    "speed and of the top turn rate, each from -1 to 1 and finite"
-                )
-            usable = (valid & state.alive)[:, :, None]
-            targets = np.where(usable, action, 0.0) * np.array([TOP_SPEED, TOP_TURN_RATE])
-        return targets
+        discrete = isinstance(self.action_space, Discrete)
+        action = checked(self.action_space, action, state.alive, ", ".join(PRIMITIVES) if discrete else MEANING)
+        target = TARGETS[action] if discrete else action * np.array([TOP_SPEED, TOP_TURN_RATE])
+        if not state.alive.all():
+            target[~state.alive] = 0.0
+        return target
 
     def _advance(self, state: State, target: Array) -> tuple[State, Array, Array, Array]:
         """The next state, and (B, N) reward, cost and terminated."""
@@ -177,7 +160,7 @@ class Warehouse:
         before = np.empty_like(state.body)
         drive_power, impulse, reward, cost = (np.zeros(state.alive.shape) for _ in range(4))
         drive(state.body, target, loaded, before, drive_power)
-        body = physics_of(self.config.layout, self.config.n_robots).advance(before)
+        body = self._physics.advance(before)
         settle(before, body, impulse)
         terminated = np.zeros(state.alive.shape, dtype=bool)
         after = copied(state)._replace(body=body)

@@ -74,23 +74,69 @@ def load(layout: str) -> Layout:
 def read(layout: str) -> str:
     """The ASCII map that `load` would build; same arguments and errors."""
     if "\n" in layout:
-        return layout.strip("\n")
+        return _normal(layout)
     if layout.startswith(PROCEDURAL):
         return _procedural_from(layout)
-    if layout in builtin():
-        return (resources.files(__name__.rpartition(".")[0]) / "layouts" / f"{layout}.txt").read_text().strip("\n")
-    if Path(layout).is_file():
-        return Path(layout).read_text().strip("\n")
-    raise ValueError(
-        f"layout {layout!r} is not known: give one of {', '.join(builtin())}, the path of a map file, or "
-        f"{PROCEDURAL}WIDTHxHEIGHT:SEED"
-    )
+    if layout in _packaged():
+        return _packaged()[layout]
+    return _from_file(layout)
+
+
+def settled(layout: str) -> str:
+    """The same layout as something that no file can change any more.
+
+    Names and recipes stay as they are. What was a path becomes the map that the file holds now, so whoever keeps the
+    result can build the same world when the file has changed or is gone.
+
+    Raises:
+        ValueError: There is no such map or, where it is a path, the file holds no map.
+    """
+    if "\n" in layout:
+        return _normal(layout)
+    if layout.startswith(PROCEDURAL) or layout in _packaged():
+        return layout
+    text = _from_file(layout)
+    try:
+        _build(text)
+    except ValueError as error:
+        raise ValueError(f"layout {layout!r} is a file without a map in it: {error}") from None
+    return text
+
+
+def named(layout: str) -> str:
+    """What a message calls a layout: its name or, of a map itself, its size."""
+    rows = _normal(layout).split("\n")
+    return repr(layout) if len(rows) == 1 else f"a map of {max(map(len, rows))}x{len(rows)} cells"
 
 
 def builtin() -> list[str]:
     """Names of the maps that come with the package."""
+    return sorted(_packaged())
+
+
+@functools.cache
+def _packaged() -> dict[str, str]:
+    """The maps that come with the package, by name."""
     folder = resources.files(__name__.rpartition(".")[0]) / "layouts"
-    return sorted(entry.name[: -len(".txt")] for entry in folder.iterdir() if entry.name.endswith(".txt"))
+    entries = [entry for entry in folder.iterdir() if entry.name.endswith(".txt")]
+    return {entry.name[: -len(".txt")]: _normal(entry.read_text(encoding="utf-8")) for entry in entries}
+
+
+def _normal(text: str) -> str:
+    """A map without what editors leave around it: other line ends, a byte order mark, empty lines."""
+    return "\n".join(text.removeprefix("\ufeff").splitlines()).strip("\n")
+
+
+def _from_file(path: str) -> str:
+    try:
+        return _normal(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError(f"layout {path!r} is a file, but not of text: give a map of {' '.join(_SYMBOLS)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        known = f"give one of {', '.join(builtin())}, the path of a map file, or {PROCEDURAL}WIDTHxHEIGHT:SEED"
+        missing = isinstance(error, (FileNotFoundError, ValueError))
+        why = "" if missing else f" ({getattr(error, 'strerror', None) or error})"
+        raise ValueError(f"layout {path!r} is not known{why}: {known}") from None
 
 
 def _procedural_from(recipe: str) -> str:
@@ -148,12 +194,13 @@ def _build(text: str) -> Layout:
     faces = _centres(beside_rack & (cells == "."))
     stations, chargers = _centres(cells == "S"), _centres(cells == "C")
     if not len(faces) or not len(stations):
-        raise ValueError(f"a map needs a rack with floor beside it and a station S; one is missing in:\n{text}")
+        missing = "station" if len(faces) else "such rack"
+        raise ValueError(f"a map needs a rack R with floor beside it and a station S; this one has no {missing}")
     targets = np.concatenate([faces, stations, chargers])
     distance, next_node = _routes(blocked, targets)
     face_nodes = _node_index(faces, blocked.shape[1])
     to_stations = distance[len(faces) : len(faces) + len(stations), face_nodes]  # (stations, faces)
-    return Layout(
+    layout = Layout(
         blocked=blocked.astype(np.uint8),
         racks=racks.astype(np.uint8),
         rectangles=_merge(blocked),
@@ -166,6 +213,10 @@ def _build(text: str) -> Layout:
         floor=_centres(cells == "."),
         mean_route=float(to_stations.mean()),
     )
+    for part in layout:  # it serves every environment with this map, in all threads
+        if isinstance(part, np.ndarray):
+            part.setflags(write=False)
+    return layout
 
 
 def _parse(text: str) -> NDArray[np.str_]:
@@ -179,9 +230,15 @@ def _parse(text: str) -> NDArray[np.str_]:
     strange = sorted(set(cells.ravel()) - set(_SYMBOLS))
     if strange:
         raise ValueError(f"a map has only the symbols {' '.join(_SYMBOLS)}; this one has {strange}")
-    border = np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])
-    if (border != "#").any():
-        raise ValueError(f"a map must be closed all round by walls '#':\n{text}")
+    inner = np.zeros(cells.shape, dtype=bool)
+    inner[1:-1, 1:-1] = True
+    gaps = np.argwhere(~inner[::-1] & (cells[::-1] != "#")).tolist()  # as they stand in the file
+    if gaps:
+        row, column = gaps[0]
+        raise ValueError(
+            f"a map must be closed all round by walls '#'; line {row + 1} has {str(cells[::-1][row, column])!r} at its "
+            f"place {column + 1}"
+        )
     return cells
 
 

@@ -1,9 +1,13 @@
 """What an episode is judged by, from the sums in a state. Units are in the package's docstring.
 
+A mean, share or rate of nothing is NaN.
+
 Axes: B worlds, N robots, M metrics.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -46,17 +50,17 @@ def _measure(step, totals, delivered, out):
     """Fills out (M, B) from step (B,), totals (B, N_TOTALS) and delivered (B, N)."""
     n_robots = delivered.shape[1]
     for b in range(len(step)):
-        seconds = max(step[b], 1) * CONTROL_STEP
+        seconds = step[b] * CONTROL_STEP
         deliveries = totals[b, DELIVERIES]
         together, squares = 0.0, 0.0
         for i in range(n_robots):
             together += delivered[b, i]
             squares += float(delivered[b, i]) ** 2
-        out[0, b] = deliveries * 3600.0 / seconds
-        out[1, b] = totals[b, CYCLE_STEPS] / deliveries * CONTROL_STEP if deliveries > 0 else seconds
+        out[0, b] = deliveries * 3600.0 / seconds if seconds > 0 else math.nan
+        out[1, b] = totals[b, CYCLE_STEPS] / deliveries * CONTROL_STEP if deliveries > 0 else math.nan
         out[2, b] = totals[b, CONTACTS]
         out[3, b] = totals[b, DEADLOCK_STEPS] * CONTROL_STEP
-        out[4, b] = totals[b, IDLE_STEPS] / max(totals[b, LIVE_STEPS], 1.0)
+        out[4, b] = totals[b, IDLE_STEPS] / totals[b, LIVE_STEPS] if totals[b, LIVE_STEPS] > 0 else math.nan
         out[5, b] = totals[b, ENERGY]
         out[6, b] = totals[b, MISSES]
-        out[7, b] = together**2 / (squares * n_robots) if squares > 0 else 1.0
+        out[7, b] = together**2 / (squares * n_robots) if squares > 0 else math.nan

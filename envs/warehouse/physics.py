@@ -7,9 +7,10 @@ once per control step; pymunk then moves all robots through the substeps and res
 walls. What pymunk collides is the robot's foam bumper, which may be dented for a moment; the chassis inside it is the
 part that must never touch.
 
-One `pymunk.Space` per layout and process serves every world, replay and counterfactual. A Space remembers contacts
+A `pymunk.Space` serves any world, replay and counterfactual of its map, one after the other. A Space remembers contacts
 and left-over corrections between steps, so before each world all bodies are parked far apart and the Space is stepped
-once, which makes it forget: the result then depends on the given arrays alone.
+once, which makes it forget: the result then depends on the given arrays alone. Threads never share one: whoever needs a
+Space takes one that is idle or makes another, and nobody else sees it until it is given back.
 
 A world in which nobody comes to touch anything needs no Space: its robots move in straight lines, and `glide` computes
 what pymunk would, to the last bit on machines where C and numba both round every operation (x86-64).
@@ -196,7 +197,46 @@ def _touches_wall(blocked, x, y):
 
 
 class Physics:
-    """One layout with n robots in it."""
+    """One layout with n robots in it, for any number of threads at once."""
+
+    def __init__(self, layout: maps.Layout, n_robots: int) -> None:
+        """Makes no Space yet: that is done when robots first come to touch something."""
+        self._layout, self._n_robots = layout, n_robots
+        self._idle: list[Room] = []  # its `pop` and `append` are atomic, which is all that threads need
+
+    def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Runs every world through the substeps.
+
+        Args:
+            body: (B, N, 6) as `drive` wrote it.
+
+        Returns:
+            (B, N, 6), a new array.
+        """
+        out, touched = np.empty_like(body), np.empty(len(body), dtype=bool)
+        glide(self._layout.blocked, body, out, touched)
+        rows = np.flatnonzero(touched)
+        if len(rows):
+            room = self.take()
+            for b in rows:
+                room.advance(body[b], out[b])
+            self.give_back(room)  # not after an exception: it may have stopped anywhere
+        return out
+
+    def take(self) -> Room:
+        """A room that nobody else has until it is given back."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Room(self._layout, self._n_robots)
+
+    def give_back(self, room: Room) -> None:
+        """Lets others have it."""
+        self._idle.append(room)
+
+
+class Room:
+    """A pymunk Space with walls, racks and robots, and the arrays by which worlds get in and out; for one thread."""
 
     def __init__(self, layout: maps.Layout, n_robots: int) -> None:
         """Builds the Space."""
@@ -212,44 +252,35 @@ class Physics:
             shape = pymunk.Circle(body, RADIUS)
             shape.friction = math.sqrt(FRICTION)
             space.add(body, shape)
-        self._space, self._blocked = space, layout.blocked
+        self.space, self._n_robots = space, n_robots
         # The bodies come in the order they were added, then the static one: its row stays zero, or the walls would
         # move. Arrays and what moves them are made once: every new buffer of pymunk leaks.
         self._row = np.zeros((n_robots + 1, 6))
         parked = np.zeros((n_robots + 1, 6))
         parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
         self._result = np.zeros((n_robots + 2, 6))
-        self._step = chipmunk.stepper(space)
+        self.step = chipmunk.stepper(space)
         self._park, self._put = chipmunk.writer(space, parked), chipmunk.writer(space, self._row)
         self._get = chipmunk.reader(space, self._result)
 
-    def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Runs every world through the substeps.
-
-        Args:
-            body: (B, N, 6) as `drive` wrote it.
-
-        Returns:
-            (B, N, 6), a new array.
-        """
-        out, touched = np.empty_like(body), np.empty(len(body), dtype=bool)
-        glide(self._blocked, body, out, touched)
-        park, put, step, get = self._park, self._put, self._step, self._get
-        n_robots = body.shape[1]
-        row, result = self._row[:n_robots], self._result[:n_robots]
-        for b in np.flatnonzero(touched):
-            park()
+    def advance(self, body: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+        """Runs one world through the substeps, from body (N, 6) into out (N, 6)."""
+        step = self.step
+        self._park()
+        step(_SUBSTEP)
+        self._row[: self._n_robots] = body
+        self._put()
+        for _ in range(SUBSTEPS):
             step(_SUBSTEP)
-            row[:] = body[b]
-            put()
-            for _ in range(SUBSTEPS):
-                step(_SUBSTEP)
-            get()
-            out[b] = result
-        return out
+        self._get()
+        out[:] = self._result[: self._n_robots]
+
+
+def physics_of(layout: str, n_robots: int) -> Physics:
+    """The process's one `Physics` for this map and number of robots; `layout` as for `layout.load`."""
+    return _physics_of(maps.read(layout), n_robots)
 
 
 @functools.lru_cache(maxsize=16)
-def physics_of(layout: str, n_robots: int) -> Physics:
-    """The process's one `Physics` for this layout and number of robots."""
-    return Physics(maps.load(layout), n_robots)
+def _physics_of(text: str, n_robots: int) -> Physics:
+    return Physics(maps.load(text), n_robots)

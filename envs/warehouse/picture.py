@@ -59,7 +59,6 @@ class View(NamedTuple):
         return left + rim + (x - 1.0) * self.scale, top + height - rim - (y - 1.0) * self.scale
 
 
-@functools.lru_cache(maxsize=32)
 def view_of(layout: str) -> View:
     """Chooses the scale so that pictures of small and huge layouts are of like size."""
     rows, columns = maps.load(layout).blocked.shape
@@ -72,6 +71,7 @@ def view_of(layout: str) -> View:
     return View(scale, width, _HEADER + floor_height + _FOOTER, floor)
 
 
+@paint.one_at_a_time
 def draw(env: Warehouse, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world.
 
@@ -84,8 +84,9 @@ def draw(env: Warehouse, state: State, world: int) -> NDArray[np.uint8]:
         (height, width, 3) RGB. Both sides are even and depend on the layout only.
     """
     state = core.take_worlds(state, np.array([world]))
-    view = view_of(env.config.layout)
-    canvas = view.canvas(_ground(env.config.layout).copy(), SUPERSAMPLE)
+    text = maps.read(env.config.layout)
+    view = view_of(text)
+    canvas = view.canvas(_ground(text).copy(), SUPERSAMPLE)
     orders = np.nonzero((state.order_status[0] == WAITING) & (state.order_release[0] <= state.step[0]))[
         0
     ]  # oldest first
@@ -210,7 +211,7 @@ def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: i
     counters = (
         ("TIME", f"{state.step[0] * CONTROL_STEP:.1f} s"),
         ("DELIVERED", f"{totals[DELIVERIES]:.0f}"),
-        ("ORDERS / H", f"{metrics_of(state)['orders_per_hour'][0]:.0f}"),
+        ("ORDERS / H", paint.figure(metrics_of(state)["orders_per_hour"][0])),
         ("OPEN ORDERS", f"{n_open}"),
         ("CONTACTS", f"{totals[CONTACTS]:.0f}"),
         ("MISSES", f"{totals[MISSES]:.0f}"),
@@ -222,9 +223,9 @@ def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: i
 
 
 @functools.lru_cache(maxsize=8)
-def _ground(layout: str) -> pygame.Surface:
-    """Everything on the floor that never moves, `SUPERSAMPLE` times as large as in the picture."""
-    view, plan = view_of(layout), maps.load(layout)
+def _ground(text: str) -> pygame.Surface:
+    """Everything on the floor of a map that never moves, `SUPERSAMPLE` times as large as in the picture."""
+    view, plan = view_of(text), maps.load(text)
     width, height = view.floor[2:]
     surface = pygame.Surface((width * _STILL, height * _STILL), 0, 32)
     surface.fill(paint.FLOOR)

@@ -1,0 +1,206 @@
+"""What users of an environment must not notice of each other, as checks: threads beside each other, and copies.
+
+`envs.conformance` runs them with all others. They take functions that make the environment or its PettingZoo views.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from .batch_checks import MakeEnv, assert_same, fingerprint, random_actions
+from .vector import VectorView
+
+MakeParallel = Callable[..., Any]
+"""Takes `render_mode` and `max_cycles` by name."""
+THREADS = 4
+HASTE = 1e-5
+"""How often threads take turns in these checks [s]; Python's default is 5 ms."""
+
+
+# The pieces the checks are made of
+
+
+def chosen_actions(env: Any, infos: dict[str, dict[str, Any]], rng: np.random.Generator) -> dict[str, Any]:
+    """Random actions that the masks in infos allow, by agent."""
+    actions = {}
+    for agent in env.agents:
+        space = env.action_space(agent)
+        space.seed(int(rng.integers(2**31)))
+        mask = infos[agent].get("action_mask")
+        actions[agent] = space.sample() if mask is None else space.sample(mask)
+    return actions
+
+
+def frozen(value: Any) -> Any:
+    """Dictionaries of dictionaries as something to compare, arrays by their bytes."""
+    if isinstance(value, dict):
+        return {key: frozen(part) for key, part in value.items()}
+    if isinstance(value, tuple):
+        return [frozen(part) for part in value]
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"  # does not equal itself
+    return fingerprint(value) if isinstance(value, np.ndarray) else value
+
+
+def assert_alike(tasks: Sequence[Callable[[], Any]], what: str) -> None:
+    """Fails unless tasks give the same at once, in a thread each, as one after the other."""
+    alone = [task() for task in tasks]
+    together: list[Any] = []
+    start = threading.Barrier(len(tasks))
+
+    def begin(task: Callable[[], Any]) -> Any:
+        start.wait()
+        return task()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(HASTE)
+    try:
+        with ThreadPoolExecutor(len(tasks)) as pool:
+            together = [future.result() for future in [pool.submit(begin, task) for task in tasks]]
+    except Exception as error:
+        raise AssertionError(f"{what} in threads raise {error!r}, one after the other they do not") from error
+    finally:
+        sys.setswitchinterval(before)
+    assert together == alone, f"{what} in threads give other bytes than one after the other: they share something"
+
+
+def copies_of(thing: Any) -> dict[str, Any]:
+    """What each way of copying makes of it, by the way's name."""
+    ways: dict[str, Callable[[Any], Any]] = {
+        "deepcopy": copy.deepcopy,
+        "pickle": lambda it: pickle.loads(pickle.dumps(it)),
+        "cloudpickle": lambda it: cloudpickle.loads(cloudpickle.dumps(it)),
+    }
+    made = {}
+    for name, way in ways.items():
+        try:
+            made[name] = way(thing)
+        except Exception as error:
+            raise AssertionError(f"{name} of a {type(thing).__name__} fails: {error!r}") from error
+    return made
+
+
+# Of worlds with auto-reset
+
+
+def check_threads(make_env: MakeEnv, worlds: int = 3, steps: int = 25) -> None:
+    """Worlds stepped and drawn in threads give their own bytes, over an environment each and over one for all."""
+    together = make_env()
+
+    def play(make: MakeEnv, seed: int) -> Any:
+        view = VectorView(make(), worlds)
+        step, rng = view.reset(seed), np.random.default_rng(seed)
+        seen = [fingerprint(step)]
+        for _ in range(steps):
+            final, step = view.step(random_actions(view.env, step, rng))
+            seen.append(fingerprint((final, step)))
+        return [*seen, fingerprint(view.render(worlds - 1)), fingerprint(view.batch_state)]
+
+    for make, what in ((make_env, "environments"), (lambda: together, "views of one environment")):
+        assert_alike([partial(play, make, seed) for seed in range(THREADS)], what)
+
+
+def check_vector_copies(make_env: MakeEnv, worlds: int = 3, before: int = 35, after: int = 40) -> None:
+    """Copies of a view in the middle of its episodes go on to the same bytes, and nobody sees another's steps."""
+    view = VectorView(make_env(), worlds, stagger=True)
+    step, rng = view.reset(5), np.random.default_rng(5)
+    for _ in range(before):
+        _, step = view.step(random_actions(view.env, step, rng))
+    copies = copies_of(view)
+    seen: list[Any] = []
+    shown = step
+    for _ in range(after):  # first one of the copies alone
+        action = random_actions(view.env, shown, rng)
+        final, shown = copies["deepcopy"].step(action)
+        seen.append((action, final, shown, copies["deepcopy"].full_episodes))
+    for name, one in {"original": view, **copies}.items():
+        if name == "deepcopy":
+            continue
+        for action, final, shown, full in seen:
+            for here, there in zip((final, shown), one.step(action), strict=True):
+                assert_same(here, there, f"the {name} and a deepcopy, stepped on")
+            assert np.array_equal(one.full_episodes, full), f"the {name} and a deepcopy count other episodes"
+
+
+# Of PettingZoo
+
+
+def check_parallel_threads(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
+    """Views stepped and drawn in threads show what they show one after the other."""
+
+    def play(seed: int) -> Any:
+        env = make_parallel(render_mode="rgb_array")
+        rng, shown = np.random.default_rng(seed), env.reset(seed=seed)
+        seen = [frozen(shown), frozen(env.render())]
+        for _ in range(15):
+            shown = env.step(chosen_actions(env, shown[-1], rng)) if env.agents else env.reset()
+            seen += [frozen(shown), frozen(env.state())]
+        return [*seen, frozen(env.render())]
+
+    assert_alike([partial(play, seed) for seed in range(THREADS)], "parallel views")
+
+
+def check_copies(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
+    """Copies go on alike, spaces and episodes without a seed too; what is handed out is the caller's."""
+    env = make_parallel()
+    rng = np.random.default_rng(0)
+    shown = env.reset(seed=1)
+    for _ in range(3):
+        shown = env.step(chosen_actions(env, shown[-1], rng))
+    for agent in env.possible_agents:
+        env.action_space(agent).seed(3)  # of those born later too, which would else draw from the operating system
+    copies = copies_of(env)
+    before = env.state().copy()
+    infos = copy.deepcopy(shown[-1])
+    for array in (*shown[0].values(), env.state(), env.adjacency()):
+        array[...] = 1  # must reach nobody
+    assert np.array_equal(env.state(), before), "state() hands out the environment's own array"
+    drawn = [frozen({a: one.action_space(a).sample() for a in env.agents}) for one in (env, *copies.values())]
+    assert all(one == drawn[0] for one in drawn), "the spaces of a copy draw other actions"
+    for _ in range(20):
+        actions = chosen_actions(env, infos, rng)
+        shown = env.step(actions) if env.agents else env.reset()
+        infos = shown[-1]
+        for name, one in copies.items():
+            other = one.step(actions) if one.agents else one.reset()
+            assert frozen(other) == frozen(shown), f"a copy by {name} goes on differently"
+            assert np.array_equal(one.state(), env.state()), f"a copy by {name} goes on differently"
+    _check_aec_copies(make_aec)
+
+
+def _check_aec_copies(make_aec: MakeParallel) -> None:
+    """In the middle of a round, when some have chosen and others have not."""
+    env = make_aec()
+    rng = np.random.default_rng(0)
+    env.reset(seed=1)
+    _take_turns(env, rng, 1 + len(env.agents))
+    state = rng.bit_generator.state
+    seen = None
+    for name, one in {**copies_of(env), "original": env}.items():
+        rng.bit_generator.state = state
+        turns = _take_turns(one, rng, 3 * len(env.possible_agents))
+        seen = turns if seen is None else seen
+        assert turns == seen, f"AEC: the {name} goes on differently than a deepcopy"
+
+
+def _take_turns(env: Any, rng: np.random.Generator, turns: int) -> list[Any]:
+    seen = []
+    for agent in env.agent_iter(turns):
+        obs, reward, terminated, truncated, info = env.last()
+        seen.append(frozen((agent, obs, reward, terminated, truncated, info)))
+        space = env.action_space(agent)
+        space.seed(int(rng.integers(2**31)))
+        mask = info.get("action_mask")
+        env.step(None if terminated or truncated else space.sample() if mask is None else space.sample(mask))
+    return seen
