@@ -118,6 +118,6 @@ def test_what_is_a_mean_of_nothing_is_undefined() -> None:
     state, step = env.reset([0])
     defined = {"welfare", "cold_starts", "payments_balance"}
     assert {name for name, value in step.metrics.items() if not np.isnan(value[0])} == defined
-    _, step = env.step(state, np.zeros((1, *env.action_space.shape[:0], len(env.agents), *env.action_space.shape)))
+    _, step = env.step(state, np.zeros((1, len(env.agents), *(env.action_space.shape or ()))))
     defined |= {"utilisation", "overload_share"}
     assert {name for name, value in step.metrics.items() if not np.isnan(value[0])} == defined
