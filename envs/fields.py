@@ -35,7 +35,9 @@ def check_fields(config: Any, ranges: Iterable[tuple[str, float, float]]) -> Non
     for name, low, high in ranges:
         value = getattr(config, name)
         if not low <= value <= high:  # NaN is not, and nothing is too long to compare
-            came = repr(value) if abs(value) < 1e20 else "a number of more than twenty digits"
+            came = (
+                repr(value) if isinstance(value, float) or abs(value) < 1e20 else "a number of more than twenty digits"
+            )
             raise ValueError(f"{name}={came} is out of range: give a value from {low} to {high}")
     for name, hint in typing.get_type_hints(type(config)).items():
         if typing.get_origin(hint) is typing.Literal and getattr(config, name) not in typing.get_args(hint):

@@ -89,7 +89,7 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, np.ndarray):
-        return np.array_equal(a, b)
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")  # an undefined metric is NaN on both sides
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):

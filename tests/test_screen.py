@@ -210,13 +210,14 @@ def test_a_worker_whose_environment_prints_outlives_its_reader() -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="terminals do not hang up here")
 def test_a_terminal_that_is_closed_stops_a_run_as_a_kill_does(tmp_path: Path) -> None:
-    with Interrupts() as stop:
-        for _ in range(2):  # the system and the shell both tell of it
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert stop()
-        assert stop.exit_code == 129
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # however the tests themselves were started
     try:
+        with Interrupts() as stop:
+            for _ in range(2):  # the system and the shell both tell of it
+                os.kill(os.getpid(), signal.SIGHUP)
+            assert stop()
+            assert stop.exit_code == 129
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
         with Interrupts() as stop:
             os.kill(os.getpid(), signal.SIGHUP)
             assert not stop()
