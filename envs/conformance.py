@@ -21,18 +21,19 @@ import pickle
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from . import aec_env, make, parallel_env
+from . import adapters, aec_env, config, make, parallel_env
 from .batch_checks import BATCH_CHECKS, SEEDED_STEPS, MakeEnv, assert_same, random_actions, world_of
 from .core import ended
 from .foreign.find import is_foreign
-from .foreign_checks import FOREIGN_CHECKS, check_foreign
+from .foreign_checks import FOREIGN_CHECKS
+from .foreign_checks import check_foreign as check_foreign
 from .sharing_checks import (
     MakeParallel,
     check_copies,
@@ -358,12 +359,44 @@ def _refused(kind: type[Exception], what: str, call: Callable[..., Any], *args: 
         raise AssertionError(f"{what} raises no {kind.__name__}")
 
 
+def command(words: Sequence[str]) -> int:
+    """The command line: checks what is named, and says in one line what is wrong with it.
+
+    Returns:
+        Exit code: 0 where all passed, 1 where a check failed, 2 where the words name nothing that can be checked.
+    """
+    foreign = bool(words) and is_foreign(words[0])
+    if not 1 <= len(words) <= (1 if foreign else 2):
+        print(
+            "conformance: expected is NAME [TASK] for an environment of Coterie, MODULE:NAME for any other; in Python "
+            "constructors can be given arguments: check_foreign(NAME, key=value)",
+            file=sys.stderr,
+        )
+        return 2
+    named = " ".join(words)
+    try:
+        if foreign:
+            there = adapters.prepare(words[0])
+            checks = [partial(check, there) for check in FOREIGN_CHECKS]
+            count = len(checks)
+        else:
+            config(*words)
+            checks = [partial(check_all, *words)]
+            count = len(BATCH_CHECKS + VECTOR_CHECKS + PARALLEL_CHECKS)
+    except (ValueError, adapters.ForeignError) as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return 2
+    try:
+        for check in checks:
+            check()
+    except AssertionError as error:
+        if not str(error):  # nothing is said but where it stands
+            raise
+        print(f"conformance: {named} fails: {error}", file=sys.stderr)
+        return 1
+    print(f"{named}: all {count} checks passed")
+    return 0
+
+
 if __name__ == "__main__":
-    name, *task = sys.argv[1:3]
-    if is_foreign(name):
-        check_foreign(name)
-        checked = FOREIGN_CHECKS
-    else:
-        check_all(name, *task)
-        checked = BATCH_CHECKS + VECTOR_CHECKS + PARALLEL_CHECKS
-    print(f"{' '.join(sys.argv[1:3])}: all {len(checked)} checks passed")
+    sys.exit(command(sys.argv[1:]))

@@ -13,7 +13,7 @@ from foreign_faults import Helped, Telling, Unpaid
 from foreign_toys import Scripted
 
 from envs import adapters, foreign_checks
-from envs.conformance import check_foreign
+from envs.conformance import check_foreign, command
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +50,25 @@ def test_a_process_that_outlives_its_environment_is_found(tmp_path: Path) -> Non
         for pid in map(int, where.read_text().split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        ([], 2, "expected is NAME [TASK]"),
+        (["odd_toys:Team", "size=9"], 2, "check_foreign(NAME, key=value)"),
+        (["odd_toys:Nobody"], 2, "odd_toys:Nobody: the module has no 'Nobody'"),
+        (["nothing"], 2, "unknown environment: 'nothing'"),
+        (["spread", "nothing"], 2, "unknown task of spread: 'nothing'"),
+        (["odd_toys:Turned"], 2, "observation of agent_0 has shape (3, 2)"),
+        (["odd_toys:TurnedLater"], 1, "odd_toys:TurnedLater fails: the environment died in world 0, step 0"),
+    ],
+)
+def test_the_command_says_in_one_line_what_is_wrong(
+    words: list[str], code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(words) == code
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.count("\n") == 1
+    assert line in said.err

@@ -33,7 +33,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Vector", {}, r"reward of agent_0 has shape \(3,\); it must be one number: wrap"),
     ("Word", {}, r"reward of agent_0 is 'much'; it must be a number"),
     ("OneForAll", {}, r"rewards of step\(\) are a float for all agents; a dict of one entry an agent is expected"),
-    ("Lists", {"pays": "two"}, r"2 rewards came for 3 agents"),
+    (
+        "Lists",
+        {"pays": "two"},
+        r"there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2",
+    ),
     ("Lists", {"pays": "vector"}, r"reward of agent_0 has shape \(2,\); it must be one number"),
     # What is returned
     (
@@ -119,8 +123,25 @@ def here(env: Any, n_worlds: int = 1, **options: Any) -> ForeignVector:
 
 def test_a_shape_that_changes_after_the_probe_is_refused_when_it_comes() -> None:
     view = adapters.vector(odd_toys.TurnedLater, 1, 0)
-    with pytest.raises(adapters.WorkerError, match=r"observation of agent_0 has shape \(3, 2\)"):
+    with pytest.raises(adapters.WorkerError, match=r"observation of agent_0 has shape \(3, 2\)") as raised:
         view.reset(0)
+    assert not raised.value.traceback, "a line says it all; a traceback of our own files helps nobody"
+
+
+def test_a_list_that_has_a_reward_too_few_names_who_must_get_one() -> None:
+    def make() -> Any:
+        env = odd_toys.Lists("each")
+        made.append(env)
+        return env
+
+    made: list[Any] = []
+    view = adapters.vector(make, 1, 0)
+    view.reset(0)
+    made[-1].pays = "two"
+    line = "there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2"
+    with pytest.raises(adapters.WorkerError, match=line) as raised:
+        view.step(np.zeros((1, 3), np.int64))
+    assert not raised.value.traceback
 
 
 def test_rows_of_every_space_are_gymnasiums_own() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from gymnasium.spaces import Box
 
 from ..core import Array
@@ -79,8 +80,9 @@ class Block:
         for world, action in zip(self.worlds, actions, strict=True):
             self._at = world
             world.step(action)
-        self._reward[...] = [world.reward for world in self.worlds]
-        self._team_reward[...] = [world.team_reward for world in self.worlds]
+        with np.errstate(over="ignore"):  # beyond float32 it is infinite, which is refused in a line of its own
+            self._reward[...] = [world.reward for world in self.worlds]
+            self._team_reward[...] = [world.team_reward for world in self.worlds]
         self._refuse_infinite(begun=False)
         self._refuse_infinite(begun=True)
 

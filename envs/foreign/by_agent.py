@@ -11,6 +11,7 @@ from gymnasium.spaces import Dict, Space
 from pettingzoo.utils.env import ParallelEnv
 
 from .film import draw
+from .refusals import RefusedError
 from .spaces import idle_action
 
 ALL = "__all__"
@@ -134,15 +135,15 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
     def _there(self, observations: Any) -> list[Any]:
         """Who acts next: who is observed and has not ended."""
         if not isinstance(observations, Mapping):
-            raise ValueError(f"observations are a {type(observations).__name__}; the spaces are dicts by agent")
+            raise RefusedError(f"observations are a {type(observations).__name__}; the spaces are dicts by agent")
         for agent in observations:
             if agent not in self._seen:
-                raise ValueError(
+                raise RefusedError(
                     f"agent {agent!r} is not among those that the spaces name: {self.possible_agents}; an environment "
                     "that makes up new names as it goes must stop that (MetaDrive: allow_respawn=False)"
                 )
             if agent in self._absent:
-                raise ValueError(
+                raise RefusedError(
                     f"agent {agent!r} was not observed in every step, so not all agents act at once: Coterie does not "
                     "train on games of turns"
                 )
@@ -150,7 +151,7 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
 
     def _infos(self, info: Any, agents: list[Any]) -> dict[Any, dict[str, Any]]:
         if not isinstance(info, Mapping):
-            raise ValueError(f"infos are a {type(info).__name__}; a dict is expected, by agent or for all")
+            raise RefusedError(f"infos are a {type(info).__name__}; a dict is expected, by agent or for all")
         common = {key: value for key, value in info.items() if key not in self._seen and not str(key).startswith("__")}
         return {agent: {**common, **(info.get(agent) or {})} for agent in agents}
 
@@ -165,7 +166,7 @@ def shared_reward(reward: Any, agents: list[Any], infos: dict[Any, dict[str, Any
         ValueError: It is not one number.
     """
     if np.size(reward) != 1:
-        raise ValueError(f"reward has shape {np.shape(reward)}; one number for all is expected, or one an agent")
+        raise RefusedError(f"reward has shape {np.shape(reward)}; one number for all is expected, or one an agent")
     reward = float(np.asarray(reward).item())
     for info in infos.values():
         info.setdefault("team_reward", reward)

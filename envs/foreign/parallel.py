@@ -22,6 +22,7 @@ from pettingzoo.utils.env import AECEnv, ParallelEnv
 from .by_agent import SHARED, ByAgent, shared_reward, spaces_by_agent
 from .closing import close
 from .film import draw
+from .refusals import RefusedError
 from .seeds import copy_seed
 from .spaces import MASK, idle_action
 
@@ -113,7 +114,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         """Starts an episode."""
         observations, info = self.env.reset(seed=seed, **({} if options is None else {"options": options}))
         self.agents = self.possible_agents[:]
-        _refuse_other_length("observations", observations, len(self.agents))
+        _refuse_other_length("observations", observations, self.agents)
         return dict(zip(self.agents, observations, strict=True)), self._infos(info)
 
     def step(self, actions: dict[str, Any]) -> Any:
@@ -121,7 +122,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         agents = self.possible_agents
         chosen = tuple(actions[agent] if agent in actions else idle_action(self._done[agent]) for agent in agents)
         observations, rewards, terminated, truncated, info = self.env.step(chosen)
-        _refuse_other_length("observations", observations, len(agents))
+        _refuse_other_length("observations", observations, agents)
         died = dict(zip(agents, _each(terminated, len(agents)), strict=True))
         stopped = dict(zip(agents, _each(truncated, len(agents)), strict=True))
         infos = self._infos(info)
@@ -130,7 +131,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         if np.ndim(paid) == 0 and not isinstance(paid, Sequence):
             paid = list(shared_reward(paid, agents, infos).values())
             self.notes = (SHARED,)
-        _refuse_other_length("rewards", paid, len(agents))
+        _refuse_other_length("rewards", paid, agents)
         self.agents = [agent for agent in acted if not (died[agent] or stopped[agent])]
         rows = [agents.index(agent) for agent in acted]
         return (
@@ -236,15 +237,18 @@ class Copies(ParallelEnv[str, Any, Any]):
             raise RuntimeError(failed[0])
 
 
-def _refuse_other_length(what: str, came: Any, n: int) -> None:
-    if len(came) != n:
-        raise ValueError(f"{len(came)} {what} came for {n} agents")
+def _refuse_other_length(what: str, came: Any, agents: Sequence[str]) -> None:
+    if len(came) != len(agents):
+        known = f"{len(agents)}: {', '.join(agents)}"
+        raise RefusedError(f"there are {len(came)} {what}; each agent must get one, and they are {known}")
 
 
 def _each(flags: Any, n: int) -> list[bool]:
     """One flag an agent, from one for all or a sequence."""
     if isinstance(flags, (list, tuple, np.ndarray)) and np.ndim(flags) == 1:
         if len(flags) != n:
-            raise ValueError(f"{len(flags)} flags came for {n} agents")
+            raise RefusedError(
+                f"there are {len(flags)} flags of endings; one for all is expected, or one for each of {n} agents"
+            )
         return [bool(flag) for flag in flags]
     return [bool(flags)] * n

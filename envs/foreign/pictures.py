@@ -13,6 +13,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from pettingzoo.utils.env import ParallelEnv
 
 from .film import draw
+from .refusals import RefusedError
 
 SMALLEST = 16
 """Pixels a side; what is smaller is a grid of numbers, not a picture."""
@@ -110,7 +111,7 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
                 continue
             declared = self._chains[agent][0][1].shape
             if np.shape(frame) != declared:  # resizing would hide it
-                raise ValueError(f"observation of {agent} has shape {np.shape(frame)}, its space says {declared}")
+                raise RefusedError(f"observation of {agent} has shape {np.shape(frame)}, its space says {declared}")
             for change, space, argument in self._chains[agent]:
                 frame = change(frame, space, argument)
             if self._depth > 1:

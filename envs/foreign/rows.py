@@ -15,6 +15,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Sp
 from gymnasium.spaces.utils import flatdim, flatten
 
 from ..core import Array
+from .refusals import RefusedError
 
 Writer = Callable[[Any, Array], None]
 """Writes a value into its place in a row."""
@@ -29,7 +30,7 @@ def writer(space: Space[Any], whose: str, start: int = 0) -> Writer:
         start: Where in the row its numbers begin.
 
     Returns:
-        A function that raises `ValueError` for a value that does not fit.
+        A function that raises `RefusedError` for a value that does not fit.
     """
     if isinstance(space, (Box, MultiBinary)):
         return _array(space, whose, start)
@@ -50,7 +51,7 @@ def _array(space: Box | MultiBinary, whose: str, start: int) -> Writer:
     def write(value: Any, row: Array) -> None:
         value = np.asarray(value)
         if value.shape != shape and _squeezed(value.shape) != _squeezed(shape):
-            raise ValueError(f"{whose} has shape {value.shape}, its space is {space}")
+            raise RefusedError(f"{whose} has shape {value.shape}, its space is {space}")
         row[where] = value.reshape(-1)
 
     return write
@@ -62,10 +63,10 @@ def _choice(space: Discrete, whose: str, start: int) -> Writer:
 
     def write(value: Any, row: Array) -> None:
         if np.size(value) != 1:
-            raise ValueError(f"{whose} has shape {np.shape(value)}, its space is {space}")
+            raise RefusedError(f"{whose} has shape {np.shape(value)}, its space is {space}")
         number = int(np.asarray(value).item()) - first
         if not 0 <= number < count:  # an index below zero would count from the end
-            raise ValueError(f"{whose} is {value}, its space is {space}")
+            raise RefusedError(f"{whose} is {value}, its space is {space}")
         row[where] = 0.0
         row[start + number] = 1.0
 
@@ -81,10 +82,10 @@ def _choices(space: MultiDiscrete, whose: str, start: int) -> Writer:
     def write(value: Any, row: Array) -> None:
         value = np.asarray(value)
         if value.shape != shape and _squeezed(value.shape) != _squeezed(shape):
-            raise ValueError(f"{whose} has shape {value.shape}, its space is {space}")
+            raise RefusedError(f"{whose} has shape {value.shape}, its space is {space}")
         numbers = value.reshape(-1).astype(np.int64) - starts
         if (numbers < 0).any() or (numbers >= counts).any():
-            raise ValueError(f"{whose} is {value.tolist()}, its space is {space}")
+            raise RefusedError(f"{whose} is {value.tolist()}, its space is {space}")
         row[where] = 0.0
         row[first + numbers] = 1.0
 
@@ -102,7 +103,7 @@ def _entries(space: Dict, whose: str, start: int) -> Writer:
             try:
                 own = value[key]
             except (KeyError, IndexError, TypeError):
-                raise ValueError(f"{whose} has no entry {key!r}, its space is {space}") from None
+                raise RefusedError(f"{whose} has no entry {key!r}, its space is {space}") from None
             put(own, row)
 
     return write
@@ -117,7 +118,7 @@ def _parts(space: Tuple, whose: str, start: int) -> Writer:
     def write(value: Any, row: Array) -> None:
         if not hasattr(value, "__len__") or len(value) != len(parts):
             came = f"{len(value)} parts" if hasattr(value, "__len__") else f"a {type(value).__name__}"
-            raise ValueError(f"{whose} is {came}, its space is {space}")
+            raise RefusedError(f"{whose} is {came}, its space is {space}")
         for own, put in zip(value, parts, strict=True):
             put(own, row)
 
@@ -130,7 +131,7 @@ def _anything(space: Space[Any], whose: str, start: int) -> Writer:
     def write(value: Any, row: Array) -> None:
         flat = np.asarray(flatten(space, value))
         if flat.size != size:
-            raise ValueError(f"{whose} has shape {flat.shape}, its space is {space}")
+            raise RefusedError(f"{whose} has shape {flat.shape}, its space is {space}")
         row[start : start + size] = flat.reshape(-1)
 
     return write
