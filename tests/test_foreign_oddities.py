@@ -80,6 +80,7 @@ ACCEPTED: list[tuple[str, dict[str, Any], tuple[str, ...], str]] = [
     ("Words", {}, ("agent_0", "agent_1"), "without a fixed length are left out: 'mission' of agent_0, agent_1"),
     ("FewSeeds", {"seeds": 10}, ("agent_0", "agent_1"), ""),
     ("Lists", {}, ("agent_0", "agent_1", "agent_2"), "one reward for all: every agent gets it"),
+    ("PlainLists", {}, ("agent_0", "agent_1", "agent_2"), ""),
     ("Lists", {"pays": "each"}, ("agent_0", "agent_1", "agent_2"), ""),
     ("Grid", {}, ("0", "1"), ""),
     ("Grid", {"pays": "one"}, ("0", "1"), "one reward for all: every agent gets it"),
@@ -249,8 +250,9 @@ def test_ids_of_gymnasium_take_a_render_mode_even_where_their_constructor_takes_
         del gymnasium.registry["OddFilmed-v0"]
 
 
-def test_constructors_that_take_any_key_are_tried_with_a_render_mode() -> None:
-    film = adapters.prepare(odd_toys.FilmedBehind, n_workers=0).vector(1, film=True)
+@pytest.mark.parametrize("toy", [odd_toys.FilmedBehind, odd_toys.Silent])
+def test_constructors_that_may_draw_are_tried_with_a_render_mode(toy: Any) -> None:
+    film = adapters.prepare(toy, n_workers=0).vector(1, film=True)
     film.reset(0)
     assert film.render().shape == (4, 6, 3)
 

@@ -43,10 +43,11 @@ def picture(env: Any) -> Array:
     return found[:, :, :3].astype(np.uint8)
 
 
-def gives_pictures(metadata: Any) -> bool:
-    """Whether an environment's `metadata` name the mode; the older gym's key has a dot."""
+def may_give_pictures(metadata: Any) -> bool:
+    """Whether an environment's `metadata` name the mode, or none at all; the older gym's key has a dot."""
     metadata = metadata or {}
-    return MODE in (metadata.get("render_modes") or metadata.get("render.modes") or ())
+    modes = metadata.get("render_modes") or metadata.get("render.modes") or ()
+    return not modes or MODE in modes
 
 
 def _keywords(function: Any) -> set[str]:

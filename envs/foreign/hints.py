@@ -33,7 +33,7 @@ EXAMPLES = {
 
 def hint(name: str) -> str:
     """What to write in place of a name without dot, slash or colon; empty where nothing is near."""
-    if found := of_gymnasium(name) or _of_pettingzoo(name) or _of_mpe(name):
+    if found := of_gymnasium(name) or _of_pettingzoo(name) or of_mpe(name):
         return f"did you mean {found}?"
     if name in EXAMPLES:
         return f"{name} is a package with many; name one of them, such as {EXAMPLES[name]}{_how_to_get(name)}"
@@ -102,7 +102,7 @@ def _versions(name: str, ids: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda one: -int(one.rpartition("v")[2]))
 
 
-def _of_mpe(name: str) -> str:
+def of_mpe(name: str) -> str:
     """A task of MPE's, whose package registers no ids."""
     if not name.startswith("simple_") or importlib.util.find_spec("mpe2") is None:
         return ""
