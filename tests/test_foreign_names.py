@@ -56,6 +56,7 @@ IMPORTS = [
     ("ff_ends:Maze", r"ff_ends cannot be imported: SystemExit: usage: ff_ends \(.*ff_ends.py:2\)"),
     ("ff_needs:Maze", r"ff_needs needs 'ff_no_such_thing', which is not installed: ModuleNotFound.*ff_needs.py:1\)"),
     ("ff_shadowed:Maze", r"needs 'envs.maze', but 'envs' is another package here, .*envs"),
+    ("gymnasium:CartPole", r"the module has no 'CartPole', .*near: gymnasium:CartPole-v1, "),
     ("ff_mine:Mze", r"the module has no 'Mze', .*near: ff_mine:Maze"),
     ("ff_mine.Maze", r"ff_mine.Maze is no module; did you mean ff_mine:Maze\?"),
     ("ff_mine", r"offers none of parallel_env, env and raw_env; did you mean ff_mine:Maze\?"),

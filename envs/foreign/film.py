@@ -10,11 +10,11 @@ import numpy as np
 from ..core import Array
 
 MODE = "rgb_array"
-"""What a `render_mode` is called that gives pictures."""
+"""The `render_mode` that gives pictures."""
 
 
 def draw(env: Any) -> Any:
-    """What the environment draws of this moment.
+    """Asks the environment for a picture of this moment.
 
     Older environments take the mode where they draw, `render(mode="rgb_array")`. Wrappers do not hand that on, so the
     environment behind them is asked; our own ask here for what they hold.

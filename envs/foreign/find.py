@@ -147,7 +147,7 @@ def _of_module(name: str) -> Constructor:
 
 
 def _of_attribute(name: str, module: ModuleType, rest: str) -> Constructor:
-    """What a module has under the name after the colon, a class within a class too; else an id of Gymnasium's."""
+    """A constructor that a module has under the name after the colon, in a class too; else an id of Gymnasium's."""
     made: Any = module
     for part in rest.split("."):
         made = getattr(made, part, None)
@@ -193,7 +193,8 @@ def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
     except Exception as error:  # a name that is no id at all raises others than Gymnasium's own
         has = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         alike = [f"{module.__name__}:{key}" for key in near(rest, has)]
-        alike = alike or near(rest, gymnasium.registry, n=3) or hints.example(module.__name__)
+        alike += [f"{module.__name__}:{found}" for found in near(rest, gymnasium.registry, n=3)]
+        alike = alike[:3] or hints.example(module.__name__)
         hint = f"; near: {', '.join(alike)}" if alike else ""
         raise ValueError(
             f"{name}: the module has no {rest!r}, and Gymnasium says: {one_line(str(error))}{hint}{shadow(module)}"

@@ -35,10 +35,10 @@ KNOWN = {
 }
 """Packages of environments that may be advised to be installed: what is imported, and what it is called on PyPI."""
 EXTRAS = ("atari", "butterfly", "classic", "sisl")
-"""What PettingZoo names the needs of its own families of environments."""
+"""PettingZoo's extras, one for each of its own families of environments."""
 _OURS = ("algos", "coterie", "envs")
 OFFERS = ("parallel_env", "env", "raw_env")
-"""What a module of PettingZoo's kind offers, the best first."""
+"""Names that a module of PettingZoo's kind offers, the best first."""
 TURNS = "is a game of turns; Coterie trains on environments in which all agents act at once"
 
 
@@ -95,7 +95,7 @@ def unknown(what: str, came: str, allowed: Iterable[str]) -> str:
 
 
 def shadow(module: ModuleType) -> str:
-    """What to add where a name was looked for in a module that hides another one of the current folder, else empty."""
+    """Returns an end for messages where a module hides another one of the current folder, else nothing."""
     top = module.__name__.partition(".")[0]
     place = getattr(sys.modules[top], "__file__", None)
     spec = PathFinder.find_spec(top, [str(Path.cwd())])
@@ -162,7 +162,7 @@ def _no_such_module(missing: str) -> str:
 
 
 def _needed(name: str, missing: str, error: ImportError) -> str:
-    """What a module asks for that is not there, and how to get it where that is safe to say."""
+    """Names a module that is missing, and says how to get it where that is safe to follow."""
     family = name.split(".")[1] if name.startswith("pettingzoo.") else ""
     if family in EXTRAS:
         return f"{missing!r}, which is not installed (pip install 'pettingzoo[{family}]')"

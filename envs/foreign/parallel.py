@@ -118,7 +118,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         return dict(zip(self.agents, observations, strict=True)), self._infos(info)
 
     def step(self, actions: dict[str, Any]) -> Any:
-        """Steps; only those who acted are shown."""
+        """Steps; only agents that acted are shown."""
         agents = self.possible_agents
         chosen = tuple(actions[agent] if agent in actions else idle_action(self._done[agent]) for agent in agents)
         observations, rewards, terminated, truncated, info = self.env.step(chosen)
@@ -209,7 +209,7 @@ class Copies(ParallelEnv[str, Any, Any]):
         return self.tell([self.envs[agent].step(actions[agent]) for agent in self.agents])
 
     def tell(self, came: Sequence[tuple[Any, Any, Any, Any, Any]]) -> Any:
-        """What their copies returned to those who act, in the order of `agents`, as PettingZoo shows it."""
+        """Turns what copies returned, in the order of `agents`, into PettingZoo's five dictionaries."""
         observations, rewards, terminations, truncations, infos = (
             dict(zip(self.agents, column, strict=True)) for column in zip(*came, strict=True)
         )
