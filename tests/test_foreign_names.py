@@ -24,6 +24,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "ff_mine.py").write_text("from ff_beside import Team\n\n\nclass Maze(Team):\n    pass\n")
     (tmp_path / "ff_beside.py").write_text("from odd_toys import Team\n")
     (tmp_path / "ff_broken.py").write_text("import odd_toys\n\nsize = int('many')\n")
+    (tmp_path / "ff_holds.py").write_text("import types\n\ninner = types.ModuleType('ff_of_another_name')\n")
     (tmp_path / "ff_typo.py").write_text("class Maze(:\n")
     (tmp_path / "ff_ends.py").write_text("print('hello')\nraise SystemExit('usage: ff_ends')\n")
     (tmp_path / "ff_needs.py").write_text("import ff_no_such_thing\n")
@@ -57,6 +58,7 @@ IMPORTS = [
     ("ff_needs:Maze", r"ff_needs needs 'ff_no_such_thing', which is not installed: ModuleNotFound.*ff_needs.py:1\)"),
     ("ff_shadowed:Maze", r"needs 'envs.maze', but 'envs' is another package here, .*envs"),
     ("gymnasium:CartPole", r"the module has no 'CartPole', .*near: gymnasium:CartPole-v1, "),
+    ("ff_holds.inner:Maze", r"the module has no 'Maze', and Gymnasium says: Environment `Maze` doesn't exist$"),
     ("ff_mine:Mze", r"the module has no 'Mze', .*near: ff_mine:Maze"),
     ("ff_mine.Maze", r"ff_mine.Maze is no module; did you mean ff_mine:Maze\?"),
     ("ff_mine", r"offers none of parallel_env, env and raw_env; did you mean ff_mine:Maze\?"),

@@ -196,8 +196,9 @@ def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
         alike += [f"{module.__name__}:{found}" for found in near(rest, gymnasium.registry, n=3)]
         alike = alike[:3] or hints.example(module.__name__)
         hint = f"; near: {', '.join(alike)}" if alike else ""
+        said = one_line(str(error)).rstrip(".")
         raise ValueError(
-            f"{name}: the module has no {rest!r}, and Gymnasium says: {one_line(str(error))}{hint}{shadow(module)}"
+            f"{name}: the module has no {rest!r}, and Gymnasium says: {said}{hint}{shadow(module)}"
         ) from None
     keys = None
     if spec.entry_point is not None:

@@ -97,7 +97,7 @@ def unknown(what: str, came: str, allowed: Iterable[str]) -> str:
 def shadow(module: ModuleType) -> str:
     """Returns an end for messages where a module hides another one of the current folder, else nothing."""
     top = module.__name__.partition(".")[0]
-    place = getattr(sys.modules[top], "__file__", None)
+    place = getattr(sys.modules.get(top), "__file__", None)
     spec = PathFinder.find_spec(top, [str(Path.cwd())])
     origin = spec and spec.origin
     if (origin is None and top not in _OURS) or (
