@@ -203,6 +203,13 @@ class Silent(FilmedBehind):
         super().__init__(render_mode=render_mode)
 
 
+class Fractions(FilmedBehind):
+    """Draws colours from 0 to 1."""
+
+    def render(self) -> Any:
+        return np.full((4, 6, 3), 0.6, np.float32)
+
+
 class DrawsInMode(FilmedBehind):
     """Draws in the older way, `render(mode=...)`, and takes no `render_mode`."""
 

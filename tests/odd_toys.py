@@ -15,6 +15,7 @@ from foreign_toys import Scripted
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 from odd_gymnasium_toys import DrawsInMode as DrawsInMode
 from odd_gymnasium_toys import FilmedBehind as FilmedBehind
+from odd_gymnasium_toys import Fractions as Fractions
 from odd_gymnasium_toys import Grid as Grid
 from odd_gymnasium_toys import Keyed as Keyed
 from odd_gymnasium_toys import Lists as Lists

@@ -264,6 +264,10 @@ def test_environments_that_take_the_mode_where_they_draw_are_asked_so(toy: Any) 
     assert view.render().shape == (4, 6, 3)
 
 
+def test_colours_from_0_to_1_are_no_black_picture() -> None:
+    assert (here(odd_toys.Fractions).render() == 153).all()
+
+
 def test_dicts_by_agent_draw() -> None:
     film = adapters.prepare("odd_toys:Grid", n_workers=0).maker()(1)
     film.reset(0)

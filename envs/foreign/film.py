@@ -39,7 +39,10 @@ def picture(env: Any) -> Array:
         frame = frame[-1]
     found = np.asarray(frame)
     if found.ndim != 3 or found.shape[2] not in (3, 4):
-        raise ValueError(f"render() gave {type(frame).__name__}, not an RGB picture")
+        came = f"an array of shape {found.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise ValueError(f"render() gave {came}, not an RGB picture")
+    if found.dtype.kind in "bf" and found.max(initial=0) <= 1:  # colours from 0 to 1
+        found = found * 255.0
     return found[:, :, :3].astype(np.uint8)
 
 
