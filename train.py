@@ -505,7 +505,7 @@ def _foreign_options(name: str, argv: list[str]) -> Any:
     try:
         texts, complete = adapters.texts(name)
     except ValueError as error:
-        raise UsageError(f"--env {error}") from None
+        raise UsageError(_of_env(name, error)) from None
     if not complete:  # the constructor does not name its keys: it will refuse them itself
         words = (word.split("=", 1)[0].removeprefix("--env.") for word in argv if word.startswith("--env."))
         keys = {word.replace("-", "_") for word in words}.difference(adapters.RESERVED)
@@ -514,6 +514,12 @@ def _foreign_options(name: str, argv: list[str]) -> Any:
                 raise UsageError(f"--env.{key}: no constructor has a key of that name; it must be a name of Python's")
         texts = {**dict.fromkeys(sorted(keys), ""), **texts}
     return options.with_texts(adapters.Options, texts)
+
+
+def _of_env(name: str, error: Exception) -> str:
+    """What is wrong with somebody else's environment, after its name."""
+    said = str(error)
+    return f"--env {said}" if said.startswith((name, repr(name))) else f"--env {name}: {said}"
 
 
 def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[Any], Any] | None, int]:
@@ -531,7 +537,7 @@ def _environment(config: dict[str, Any]) -> tuple[Callable[..., Any], Callable[[
             if "agents" in config:
                 foreign = foreign.in_order(config["agents"])
         except ValueError as error:
-            raise UsageError(f"--env {error}") from None
+            raise UsageError(_of_env(name, error)) from None
         return foreign.maker(), None, foreign.n_worlds
     try:
         known = type(envs.config(name, task))

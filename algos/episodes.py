@@ -60,6 +60,8 @@ class EpisodeStatistics:
         self._groups = {name: list(agents) for name, agents in (groups or {}).items()}
         self.own_columns = (*OWN_COLUMNS, *self._groups)
         self.columns = self.own_columns
+        self.taken: tuple[str, ...] = ()
+        """Metrics of the environment that are left out, for their names are those of our columns."""
         self.finished = 0
         self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
         self._cost = np.zeros((n_worlds, n_agents))
@@ -146,7 +148,7 @@ class EpisodeStatistics:
                 f"episode statistics of {state['reward'].shape} worlds x agents with {list(state['columns'])} do not "
                 f"fit {self._reward.shape} with {list(self.columns)}"
             )
-        metrics, self.columns = self.columns, columns
+        metrics, self.columns = self.columns[own:], columns
         self.finished = state["finished"]
         self._reward = state["reward"].copy()
         self._cost = state["cost"].copy()
@@ -157,6 +159,8 @@ class EpisodeStatistics:
 
     def _welcome(self, metrics: Iterable[str]) -> None:
         """Gives metrics that have no column yet one of NaN; a name of ours keeps our meaning."""
+        metrics = tuple(metrics)
+        self.taken = tuple(name for name in self.own_columns if name in metrics or name in self.taken)
         late = tuple(name for name in metrics if name not in self.columns)
         if late:
             self.columns += late

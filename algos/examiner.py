@@ -73,9 +73,9 @@ class Examiner:
             gif = encode_gif(itertools.chain((first,), frames), pace.seconds)
             self.monitor.video(steps, gif, *first.shape[:2])
         except Exception as error:  # a missing package, frames of two sizes, a dead world: no picture is worth a run
-            expected = isinstance(error, (ImportError, NotImplementedError))  # nothing went wrong, there is nothing to see
-            kind = "" if expected else type(error).__name__
-            reason = ": ".join(filter(None, (kind, " ".join(f"{error}".split()))))
+            reason = " ".join(f"{error}".split())
+            if not (reason and isinstance(error, (ImportError, NotImplementedError))):  # those speak to the user
+                reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
             self.monitor.say_once("video", f"no videos: {reason}")
 
     def _sampled(self, _: VectorEnv) -> Act:

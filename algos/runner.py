@@ -248,6 +248,9 @@ def run(
             raise
         updated = now()
         episodes.add(final, started, getattr(env, "full_episodes", started))
+        for name in episodes.taken:
+            line = f"metric {name!r} of the environment is left out: a column of ours is called so"
+            monitor.say_once(line, line)
         alive = obs.alive
         obs = to_obs(step, started)
         state.steps += env.n_worlds

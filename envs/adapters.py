@@ -131,7 +131,7 @@ class Look:
     keys: dict[str, Any] | None
     """What `find.parameters_behind` says of it."""
     pictures: bool
-    """Whether its metadata say that it can draw them."""
+    """Whether it may draw them, as far as its metadata say."""
 
 
 @dataclass(frozen=True)
@@ -342,7 +342,7 @@ def look(recipe: Recipe) -> Iterator[Look | Refusal]:
     try:
         env = recipe()
         layout = probe(env, time_limit=own.time_limit, seeds=own.seeds)
-        seen = Look(layout, find.parameters_behind(env), film.gives_pictures(getattr(env, "metadata", None)))
+        seen = Look(layout, find.parameters_behind(env), film.may_give_pictures(getattr(env, "metadata", None)))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # foreign code may raise anything, SystemExit too

@@ -123,8 +123,8 @@ class Lists(gymnasium.Env):
     """List-style; `pays`: "one" reward for the team, one for "each", or "two" for three agents."""
 
     def __init__(self, pays: str = "one") -> None:
-        self.observation_space = Tuple([Box(0.0, 9.0, (1,), np.float32)] * 3)
-        self.action_space = Tuple([Discrete(2)] * 3)
+        self.observation_space: Any = Tuple([Box(0.0, 9.0, (1,), np.float32)] * 3)
+        self.action_space: Any = Tuple([Discrete(2)] * 3)
         self.pays = pays
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
@@ -138,6 +138,15 @@ class Lists(gymnasium.Env):
 
     def look(self) -> Any:
         return tuple(np.array([i], np.float32) for i in range(3))
+
+
+class PlainLists(Lists):
+    """List-style with spaces in lists, as ma-gym has them."""
+
+    def __init__(self) -> None:
+        super().__init__("each")
+        self.observation_space: Any = list(self.observation_space.spaces)
+        self.action_space: Any = list(self.action_space.spaces)
 
 
 class OldSingle(gymnasium.Env):
@@ -183,6 +192,22 @@ class Keyed(FilmedBehind):
     def __init__(self, id: str = "", name: str = "") -> None:  # noqa: A002
         super().__init__()
         assert (id, name) == ("x", "maze"), (id, name)
+
+
+class Silent(FilmedBehind):
+    """Takes a `render_mode`, of which its metadata say nothing."""
+
+    metadata = {}
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode=render_mode)
+
+
+class Fractions(FilmedBehind):
+    """Draws colours from 0 to 1."""
+
+    def render(self) -> Any:
+        return np.full((4, 6, 3), 0.6, np.float32)
 
 
 class DrawsInMode(FilmedBehind):

@@ -15,13 +15,16 @@ from foreign_toys import Scripted
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 from odd_gymnasium_toys import DrawsInMode as DrawsInMode
 from odd_gymnasium_toys import FilmedBehind as FilmedBehind
+from odd_gymnasium_toys import Fractions as Fractions
 from odd_gymnasium_toys import Grid as Grid
 from odd_gymnasium_toys import Keyed as Keyed
 from odd_gymnasium_toys import Lists as Lists
 from odd_gymnasium_toys import ListsInMode as ListsInMode
 from odd_gymnasium_toys import OldSingle as OldSingle
+from odd_gymnasium_toys import PlainLists as PlainLists
 from odd_gymnasium_toys import Robot as Robot
 from odd_gymnasium_toys import Same as Same
+from odd_gymnasium_toys import Silent as Silent
 from odd_gymnasium_toys import Traffic as Traffic
 from pettingzoo import ParallelEnv
 
@@ -66,6 +69,14 @@ class Team(ParallelEnv):
             every(acted, not self.agents),
             {a: {} for a in acted},
         )
+
+
+class Clashing(Team):
+    """Tells a metric by a name of ours."""
+
+    def step(self, actions: dict[str, Any]) -> Any:
+        *rest, infos = super().step(actions)
+        return *rest, {agent: {"metrics": {"return": 70.0}} for agent in infos}
 
 
 class Turned(Team):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from foreign_faults import Telling
 from foreign_toys import Scripted
 
+import train
 from algos import checkpoint, evaluation
 from algos.episodes import EpisodeStatistics
 from algos.evaluation import Evaluation, evaluate, random_policy
@@ -114,8 +117,21 @@ def test_statistics_take_late_metrics_in_and_let_them_go() -> None:
     fresh.load_state_dict(checkpoint.unpack(checkpoint.pack(statistics.state_dict())))
     assert fresh.columns == (*before, "end", "other")
     assert fresh.means() == statistics.means()
+    assert statistics.taken == fresh.taken == ()
     with pytest.raises(ValueError, match="do not fit"):
         EpisodeStatistics(3, 3, ("end",)).load_state_dict(statistics.state_dict())
+
+
+def test_a_metric_with_a_name_of_ours_is_left_out_with_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = "--env odd_toys:Clashing --env.n-workers 0 --algo ippo --total-steps 64 --n-worlds 2 --run-name run"
+    assert train.main([*words.split(), "--algo.rollout-steps", "8", "--eval-episodes", "2"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("metric 'return' of the environment is left out: a column of ours is called so") == 1
+    rows = [json.loads(line) for line in (tmp_path / "runs" / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {row["rollout/return"] for row in rows if "rollout/return" in row} == {4.0}
 
 
 def test_an_evaluation_counts_metrics_that_come_late() -> None:

@@ -24,9 +24,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "ff_mine.py").write_text("from ff_beside import Team\n\n\nclass Maze(Team):\n    pass\n")
     (tmp_path / "ff_beside.py").write_text("from odd_toys import Team\n")
     (tmp_path / "ff_broken.py").write_text("import odd_toys\n\nsize = int('many')\n")
+    (tmp_path / "ff_holds.py").write_text("import types\n\ninner = types.ModuleType('ff_of_another_name')\n")
     (tmp_path / "ff_typo.py").write_text("class Maze(:\n")
     (tmp_path / "ff_ends.py").write_text("print('hello')\nraise SystemExit('usage: ff_ends')\n")
     (tmp_path / "ff_needs.py").write_text("import ff_no_such_thing\n")
+    (tmp_path / "colorsys.py").write_text("from odd_toys import Team as Maze\n")  # Python has a module of that name
     (tmp_path / "ff_shadowed.py").write_text("import envs.maze\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
@@ -55,13 +57,24 @@ IMPORTS = [
     ("ff_ends:Maze", r"ff_ends cannot be imported: SystemExit: usage: ff_ends \(.*ff_ends.py:2\)"),
     ("ff_needs:Maze", r"ff_needs needs 'ff_no_such_thing', which is not installed: ModuleNotFound.*ff_needs.py:1\)"),
     ("ff_shadowed:Maze", r"needs 'envs.maze', but 'envs' is another package here, .*envs"),
+    ("gymnasium:CartPole", r"the module has no 'CartPole', .*near: gymnasium:CartPole-v1, "),
+    ("ff_holds.inner:Maze", r"the module has no 'Maze', and Gymnasium says: Environment `Maze` doesn't exist$"),
     ("ff_mine:Mze", r"the module has no 'Mze', .*near: ff_mine:Maze"),
     ("ff_mine.Maze", r"ff_mine.Maze is no module; did you mean ff_mine:Maze\?"),
     ("ff_mine", r"offers none of parallel_env, env and raw_env; did you mean ff_mine:Maze\?"),
     ("ff_mine.py:Maze", r"'ff_mine.py:Maze' names a file; name its module, .*: ff_mine:Maze"),
     ("./worlds/maze.py", r"names a file; name its module, from the folder that holds it: worlds.maze:NAME"),
+    ("worlds/maze:Maze", r"'worlds/maze:Maze' names a file; name its module, .*: worlds.maze:Maze"),
     ("ff_mine:", r"'ff_mine:' is incomplete"),
-    ("odd_toys:an_instance", r"odd_toys:an_instance is a Team, not a class or function that builds an environment"),
+    (
+        "colorsys:Maze",
+        r"the module has no 'Maze', .*; colorsys is here .*colorsys.py, not what is in the current folder",
+    ),
+    ("mpe/simple_spread_v3", r"registry has no 'mpe/simple_spread_v3'; did you mean mpe2.simple_spread_v3\?"),
+    (
+        "odd_toys:an_instance",
+        r"odd_toys:an_instance is of type Team, not a class or function that builds an environment",
+    ),
     ("gymnasium.CartPole-v1", r"gymnasium.CartPole-v1 is no module; did you mean gymnasium:CartPole-v1\?"),
     ("ALE/Pong-v5", r"did you mean ale_py:ALE/Pong-v5\?"),
     ("mpe2.simple_spread", r"offers none .*; did you mean mpe2.simple_spread_v3\?"),

@@ -84,6 +84,7 @@ ACCEPTED: list[tuple[str, dict[str, Any], tuple[str, ...], str]] = [
     ("Words", {}, ("agent_0", "agent_1"), "without a fixed length are left out: 'mission' of agent_0, agent_1"),
     ("FewSeeds", {"seeds": 10}, ("agent_0", "agent_1"), ""),
     ("Lists", {}, ("agent_0", "agent_1", "agent_2"), "one reward for all: every agent gets it"),
+    ("PlainLists", {}, ("agent_0", "agent_1", "agent_2"), ""),
     ("Lists", {"pays": "each"}, ("agent_0", "agent_1", "agent_2"), ""),
     ("Grid", {}, ("0", "1"), ""),
     ("Grid", {"pays": "one"}, ("0", "1"), "one reward for all: every agent gets it"),
@@ -270,8 +271,9 @@ def test_ids_of_gymnasium_take_a_render_mode_even_where_their_constructor_takes_
         del gymnasium.registry["OddFilmed-v0"]
 
 
-def test_constructors_that_take_any_key_are_tried_with_a_render_mode() -> None:
-    film = adapters.prepare(odd_toys.FilmedBehind, n_workers=0).vector(1, film=True)
+@pytest.mark.parametrize("toy", [odd_toys.FilmedBehind, odd_toys.Silent])
+def test_constructors_that_may_draw_are_tried_with_a_render_mode(toy: Any) -> None:
+    film = adapters.prepare(toy, n_workers=0).vector(1, film=True)
     film.reset(0)
     assert film.render().shape == (4, 6, 3)
 
@@ -281,6 +283,10 @@ def test_environments_that_take_the_mode_where_they_draw_are_asked_so(toy: Any) 
     view = here(toy)
     assert (view.render() == 9).all()
     assert view.render().shape == (4, 6, 3)
+
+
+def test_colours_from_0_to_1_are_no_black_picture() -> None:
+    assert (here(odd_toys.Fractions).render() == 153).all()
 
 
 def test_dicts_by_agent_draw() -> None:

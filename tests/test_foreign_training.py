@@ -140,11 +140,17 @@ def test_whatever_agents_do_it_trains_without_special_flags(words: list[str], st
         (["--env.N", "x"], r"--env mpe2.simple_spread_v3 cannot be played with \{'N': 'x'\}: TypeError: "),
         (["--env.n-workers", "-1"], "--env.n-workers is -1; it must be a whole number of at least 0"),
         (["--env.frame-stack", "many"], "--env.frame-stack: 'many' is not a whole number"),
-        (["--env", "mpe2.simple_spred_v3"], "--env unknown module of mpe2: .*did you mean 'simple_spread_v3'"),
-        (["--env", "no_such_thing.v1"], "--env there is no module 'no_such_thing', neither in the current folder"),
+        (
+            ["--env", "mpe2.simple_spred_v3"],
+            "--env mpe2.simple_spred_v3: unknown module of mpe2: .*did you mean 'simple_spread_v3'",
+        ),
+        (
+            ["--env", "no_such_thing.v1"],
+            "--env no_such_thing.v1: there is no module 'no_such_thing', neither in the current folder",
+        ),
         (
             ["--env", "sisl/pursuit_v5", "--env.x-siz", "9"],
-            "--env unknown option of sisl/pursuit_v5: 'x_siz'.*'x_size'",
+            "--env sisl/pursuit_v5: unknown option of sisl/pursuit_v5: 'x_siz'.*'x_size'",
         ),
         (["--env", "wharehouse"], "--env wharehouse: unknown environment.*did you mean warehouse?"),
     ],

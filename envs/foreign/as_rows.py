@@ -66,7 +66,7 @@ class Rows:
         infos: Mapping[Any, Mapping[str, Any]] | None = None,
         agents: Iterable[Any] | None = None,
     ) -> tuple[Array, Array, Array | None]:
-        """What agents see, as rows.
+        """Makes rows of what agents see.
 
         Args:
             observations: By agent, as the environment gives them.
@@ -74,8 +74,8 @@ class Rows:
             agents: Who acts next (`env.agents`); None: all in `observations`.
 
         Returns:
-            (N, O) float32, zeros for who does not act; (N,) bool, who acts; and (N, A) bool, what they may do, of which
-            there is none for a `Box`.
+            (N, O) float32, zeros for agents that do not act; (N,) bool, whether an agent acts; and (N, A) bool, its
+            allowed actions, None for a `Box`.
 
         Raises:
             ValueError: An agent is unknown, or what it sees or its mask does not fit its spaces.

@@ -1,4 +1,4 @@
-"""What foreign code raised, in one line: type, message, and the innermost line of code that is not ours."""
+"""Exceptions of foreign code in one line: type, message, and the innermost line of code that is not ours."""
 
 from __future__ import annotations
 

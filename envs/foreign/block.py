@@ -98,7 +98,7 @@ class Block:
         return "when it was built" if self._at is None else "in " + self._at.where(ended=self._over)
 
     def news(self) -> News | None:
-        """What the worlds told since the last call."""
+        """Returns what the worlds told since the last call; None for nothing."""
         return self._tellings.news()
 
     def render(self, row: int) -> Array | str:

@@ -49,9 +49,9 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
     """Such an environment as a `ParallelEnv`.
 
     Endings may be dicts by agent, with `__all__` or without, or one flag for all. An environment that says `__all__`
-    gets actions of those alone that are there, as RLlib's do; any other gets an action of its whole space, idle ones
-    for who ended. One reward for the team goes to every agent, and is the team's reward. An info that is not by agent
-    is shown to all.
+    gets actions of those agents alone that are there, as RLlib's do; any other gets an action of its whole space, idle
+    ones for agents that ended. One reward for the team goes to every agent, and is the team's reward. An info that is
+    not by agent is shown to all.
 
     Args:
         env: The environment.
@@ -96,7 +96,7 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
         return {agent: observations[agent] for agent in self.agents}, self._infos(info, self.agents)
 
     def step(self, actions: dict[Any, Any]) -> Any:
-        """Steps; those who acted and those who came are shown."""
+        """Steps; agents that acted and agents that came are shown."""
         acted = self.agents
         sent = {agent: actions[agent] for agent in acted}
         observations, rewards, terminated, truncated, info = self.env.step(
@@ -133,7 +133,7 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
         self.env.close()
 
     def _there(self, observations: Any) -> list[Any]:
-        """Who acts next: who is observed and has not ended."""
+        """Returns the agents that act next: those that are observed and have not ended."""
         if not isinstance(observations, Mapping):
             raise RefusedError(f"observations are a {type(observations).__name__}; the spaces are dicts by agent")
         for agent in observations:
@@ -174,7 +174,7 @@ def shared_reward(reward: Any, agents: list[Any], infos: dict[Any, dict[str, Any
 
 
 def _ends(terminated: Any, truncated: Any, agents: list[Any]) -> tuple[dict[Any, bool], dict[Any, bool]]:
-    """Who died and who was stopped; `__all__` speaks for those of whom nothing else is said."""
+    """Returns by agent whether it died, and whether it was stopped; `__all__` holds for agents that are not named."""
     (died, all_died), (stopped, all_stopped) = (
         ({agent: bool(ends.get(agent, False)) for agent in agents}, bool(ends.get(ALL, False)))
         if isinstance(ends, Mapping)

@@ -10,11 +10,11 @@ import numpy as np
 from ..core import Array
 
 MODE = "rgb_array"
-"""What a `render_mode` is called that gives pictures."""
+"""The `render_mode` that gives pictures."""
 
 
 def draw(env: Any) -> Any:
-    """What the environment draws of this moment.
+    """Asks the environment for a picture of this moment.
 
     Older environments take the mode where they draw, `render(mode="rgb_array")`. Wrappers do not hand that on, so the
     environment behind them is asked; our own ask here for what they hold.
@@ -39,14 +39,18 @@ def picture(env: Any) -> Array:
         frame = frame[-1]
     found = np.asarray(frame)
     if found.ndim != 3 or found.shape[2] not in (3, 4):
-        raise ValueError(f"render() gave {type(frame).__name__}, not an RGB picture")
+        came = f"an array of shape {found.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise ValueError(f"render() gave {came}, not an RGB picture")
+    if found.dtype.kind in "bf" and found.max(initial=0) <= 1:  # colours from 0 to 1
+        found = found * 255.0
     return found[:, :, :3].astype(np.uint8)
 
 
-def gives_pictures(metadata: Any) -> bool:
-    """Whether an environment's `metadata` name the mode; the older gym's key has a dot."""
+def may_give_pictures(metadata: Any) -> bool:
+    """Whether an environment's `metadata` name the mode, or none at all; the older gym's key has a dot."""
     metadata = metadata or {}
-    return MODE in (metadata.get("render_modes") or metadata.get("render.modes") or ())
+    modes = metadata.get("render_modes") or metadata.get("render.modes") or ()
+    return not modes or MODE in modes
 
 
 def _keywords(function: Any) -> set[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from pettingzoo.env_registry.exceptions import PettingZooRegistryError
 
 from . import hints, registered
 from .blame import one_line, told
-from .modules import OFFERS, imported, near, unknown
+from .modules import OFFERS, imported, near, shadow, unknown
 
 REQUIRED = inspect.Parameter.empty
 """The default of a key that has none."""
@@ -63,7 +64,7 @@ def find(name: str | Callable[..., Any]) -> Constructor:
     if callable(name):
         return Constructor(getattr(name, "__qualname__", repr(name)), name, parameters(name))
     module, colon, rest = name.partition(":")
-    if module.endswith(".py") or name.startswith("."):
+    if module.endswith(".py") or name.startswith(".") or (colon and re.search(r"[/\\]", module)):
         meant = hints.of_path(module, rest)
         raise ValueError(f"{name!r} names a file; name its module, from the folder that holds it: {meant}")
     if colon:
@@ -146,7 +147,7 @@ def _of_module(name: str) -> Constructor:
 
 
 def _of_attribute(name: str, module: ModuleType, rest: str) -> Constructor:
-    """What a module has under the name after the colon, a class within a class too; else an id of Gymnasium's."""
+    """A constructor that a module has under the name after the colon, in a class too; else an id of Gymnasium's."""
     made: Any = module
     for part in rest.split("."):
         made = getattr(made, part, None)
@@ -155,7 +156,7 @@ def _of_attribute(name: str, module: ModuleType, rest: str) -> Constructor:
     if callable(made):
         return Constructor(name, made, parameters(made))
     if made is not None:
-        raise ValueError(f"{name} is a {type(made).__name__}, not a class or function that builds an environment")
+        raise ValueError(f"{name} is of type {type(made).__name__}, not a class or function that builds an environment")
     return _of_gymnasium(name, module, rest)
 
 
@@ -181,8 +182,8 @@ def _of_pettingzoo(name: str) -> Constructor:
         return Constructor(name, spec.make, keys, spec.kwargs)
     known = near(name, ids, n=3)
     hint = f"; near: {', '.join(known)}" if known else ""
-    if as_gymnasium := hints.of_gymnasium(name):
-        hint = f"; did you mean {as_gymnasium}?"
+    if meant := hints.of_gymnasium(name) or hints.of_mpe(name.rpartition("/")[2]):
+        hint = f"; did you mean {meant}?"
     raise ValueError(f"PettingZoo's registry has no {name!r}{hint}; packages that register when imported: MODULE:NAME")
 
 
@@ -192,10 +193,12 @@ def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
     except Exception as error:  # a name that is no id at all raises others than Gymnasium's own
         has = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         alike = [f"{module.__name__}:{key}" for key in near(rest, has)]
-        alike = alike or near(rest, gymnasium.registry, n=3) or hints.example(module.__name__)
+        alike += [f"{module.__name__}:{found}" for found in near(rest, gymnasium.registry, n=3)]
+        alike = alike[:3] or hints.example(module.__name__)
         hint = f"; near: {', '.join(alike)}" if alike else ""
+        said = one_line(str(error)).rstrip(".")
         raise ValueError(
-            f"{name}: the module has no {rest!r}, and Gymnasium says: {one_line(str(error))}{hint}"
+            f"{name}: the module has no {rest!r}, and Gymnasium says: {said}{hint}{shadow(module)}"
         ) from None
     keys = None
     if spec.entry_point is not None:

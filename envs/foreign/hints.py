@@ -1,4 +1,4 @@
-"""What somebody may have meant by a name that is none of the forms that `find` knows."""
+"""Guesses at what was meant by a name that has none of the forms that `find` knows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAMILIES = (
     (r"ALE/", "ale_py"),
     (r"MultiGrid-", "multigrid.envs"),
 )
-"""How ids begin that are known only after a package was imported, and its name."""
+"""Beginnings of ids that are known only after a package was imported, and the package."""
 EXAMPLES = {
     "lbforaging": "lbforaging:Foraging-8x8-2p-3f-v3",
     "rware": "rware:rware-tiny-2ag-v2",
@@ -32,8 +32,8 @@ EXAMPLES = {
 
 
 def hint(name: str) -> str:
-    """What to write in place of a name without dot, slash or colon; empty where nothing is near."""
-    if found := of_gymnasium(name) or _of_pettingzoo(name) or _of_mpe(name):
+    """Says what to write in place of a name without dot, slash or colon; empty where nothing is near."""
+    if found := of_gymnasium(name) or _of_pettingzoo(name) or of_mpe(name):
         return f"did you mean {found}?"
     if name in EXAMPLES:
         return f"{name} is a package with many; name one of them, such as {EXAMPLES[name]}{_how_to_get(name)}"
@@ -60,13 +60,13 @@ def of_gymnasium(name: str) -> str:
 
 
 def of_path(path: str, rest: str) -> str:
-    """What to write in place of a file, as a module's name."""
+    """Says what to write in place of a file: its module's name."""
     module = re.sub(r"^(\./|\.\\)+", "", path).removesuffix(".py").replace("/", ".").replace("\\", ".").strip(".")
     return f"{module}:{rest or 'NAME'}"
 
 
 def instead_of_module(name: str, module: ModuleType) -> str:
-    """What to name in place of a module that offers no environment."""
+    """Says what to name in place of a module that offers no environment."""
     parent, _, last = name.rpartition(".")
     versions = sorted(found for found in submodules(parent) if re.fullmatch(rf"{re.escape(last)}_v\d+", found))
     if versions:
@@ -102,7 +102,7 @@ def _versions(name: str, ids: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda one: -int(one.rpartition("v")[2]))
 
 
-def _of_mpe(name: str) -> str:
+def of_mpe(name: str) -> str:
     """A task of MPE's, whose package registers no ids."""
     if not name.startswith("simple_") or importlib.util.find_spec("mpe2") is None:
         return ""

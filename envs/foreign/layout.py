@@ -202,7 +202,7 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
 
 @dataclass
 class _Found:
-    """What playing showed."""
+    """Facts that only playing shows."""
 
     masks: bool = False
     neighbors: bool = False
@@ -268,7 +268,7 @@ def _random_action(
 
 
 def _joint(keys: tuple[Any, ...], seen: Any, observations: Observations) -> Array:
-    """What those agents see that see anything, in a row, without padding."""
+    """Returns all observations that there are, one after another, without padding."""
     parts = []
     for i, key in enumerate(keys):
         if key in seen:

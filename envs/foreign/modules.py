@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import importlib
 import importlib.util
+import os
 import pkgutil
 import re
 import sys
@@ -34,10 +35,10 @@ KNOWN = {
 }
 """Packages of environments that may be advised to be installed: what is imported, and what it is called on PyPI."""
 EXTRAS = ("atari", "butterfly", "classic", "sisl")
-"""What PettingZoo names the needs of its own families of environments."""
+"""PettingZoo's extras, one for each of its own families of environments."""
 _OURS = ("algos", "coterie", "envs")
 OFFERS = ("parallel_env", "env", "raw_env")
-"""What a module of PettingZoo's kind offers, the best first."""
+"""Names that a module of PettingZoo's kind offers, the best first."""
 TURNS = "is a game of turns; Coterie trains on environments in which all agents act at once"
 
 
@@ -93,6 +94,19 @@ def unknown(what: str, came: str, allowed: Iterable[str]) -> str:
     return f"unknown {what}: {came!r}; allowed: {', '.join(allowed) or 'none'}{hint}"
 
 
+def shadow(module: ModuleType) -> str:
+    """Returns an end for messages where a module hides another one of the current folder, else nothing."""
+    top = module.__name__.partition(".")[0]
+    place = getattr(sys.modules.get(top), "__file__", None)
+    spec = PathFinder.find_spec(top, [str(Path.cwd())])
+    origin = spec and spec.origin
+    if (origin is None and top not in _OURS) or (
+        origin and place and os.path.realpath(origin) == os.path.realpath(place)
+    ):
+        return ""
+    return f"; {top} is here {place or 'a part of Python'}, not what is in the current folder"
+
+
 def submodules(package: str) -> list[str]:
     """Names of the modules in a package that was imported; those with a version alone where there are any."""
     paths = getattr(sys.modules.get(package), "__path__", ())
@@ -144,15 +158,11 @@ def _no_such_module(missing: str) -> str:
     inside = submodules(parent)
     if last in vars(holder) and callable(vars(holder)[last]):
         return f"{missing} is no module; did you mean {parent}:{last}?"
-    message = unknown(f"module of {parent}", last, inside)
-    top = parent.partition(".")[0]
-    if _is_here(top) or top in _OURS:
-        message += f"; {top} is here the package {next(iter(sys.modules[top].__path__))}, not one of the current folder"
-    return message
+    return unknown(f"module of {parent}", last, inside) + shadow(holder)
 
 
 def _needed(name: str, missing: str, error: ImportError) -> str:
-    """What a module asks for that is not there, and how to get it where that is safe to say."""
+    """Names a module that is missing, and says how to get it where that is safe to follow."""
     family = name.split(".")[1] if name.startswith("pettingzoo.") else ""
     if family in EXTRAS:
         return f"{missing!r}, which is not installed (pip install 'pettingzoo[{family}]')"

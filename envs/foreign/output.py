@@ -1,4 +1,4 @@
-"""What environments print must not end them: whoever reads it may have gone, or the disk under it be full."""
+"""Output of environments, which must not end them: its reader may be gone, or the disk under it full."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 Three kinds of Gymnasium environments:
 
 - those whose spaces and returns are dicts by agent, such as MultiGrid's: see `by_agent`;
-- list-style ones for many agents, such as RWARE: `Tuple` spaces, observations and rewards in sequences;
+- list-style ones for many agents, such as RWARE: spaces in a `Tuple` or a list, observations and rewards in
+  sequences;
 - single-agent ones: a world holds N independent copies, one for each agent, as a population of learners on one task.
 """
 
@@ -41,7 +42,7 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
     if isinstance(env, gymnasium.Env):
         if by_agent := spaces_by_agent(env):
             parallel: Any = ByAgent(env, *by_agent)
-        elif isinstance(env.action_space, Tuple):
+        elif isinstance(env.action_space, (Tuple, list, tuple)):
             parallel = ListStyle(env)
         else:
             return Copies([env, *(build() for _ in range(n_copies - 1))])
@@ -80,22 +81,22 @@ class ListStyle(ParallelEnv[str, Any, Any]):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        assert isinstance(env.action_space, Tuple)
-        if not isinstance(env.observation_space, Tuple) or len(env.observation_space) != len(env.action_space):
+        done, seen = _spaces(env.action_space), _spaces(env.observation_space)
+        if len(seen) != len(done):
             raise ValueError(
-                f"action_space is a Tuple of {len(env.action_space)}, observation_space is {env.observation_space}; a "
-                "list-style environment needs a Tuple of one space an agent in both"
+                f"action_space holds {len(done)} spaces, observation_space is {env.observation_space}; a list-style "
+                "environment needs a Tuple, or a list, of one space an agent in both"
             )
         self.env = env
         self.metadata = dict(env.metadata)
         self.render_mode = env.render_mode
         self.spec = env.spec
-        self.possible_agents = [f"agent_{i}" for i in range(len(env.action_space))]
+        self.possible_agents = [f"agent_{i}" for i in range(len(done))]
         self.agents: list[str] = []
         self.notes: tuple[str, ...] = ()
         """What a user should know, a line each."""
-        self._seen = dict(zip(self.possible_agents, env.observation_space.spaces, strict=True))
-        self._done = dict(zip(self.possible_agents, env.action_space.spaces, strict=True))
+        self._seen = dict(zip(self.possible_agents, seen, strict=True))
+        self._done = dict(zip(self.possible_agents, done, strict=True))
 
     @property
     def unwrapped(self) -> Any:
@@ -118,7 +119,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         return dict(zip(self.agents, observations, strict=True)), self._infos(info)
 
     def step(self, actions: dict[str, Any]) -> Any:
-        """Steps; only those who acted are shown."""
+        """Steps; only agents that acted are shown."""
         agents = self.possible_agents
         chosen = tuple(actions[agent] if agent in actions else idle_action(self._done[agent]) for agent in agents)
         observations, rewards, terminated, truncated, info = self.env.step(chosen)
@@ -209,7 +210,7 @@ class Copies(ParallelEnv[str, Any, Any]):
         return self.tell([self.envs[agent].step(actions[agent]) for agent in self.agents])
 
     def tell(self, came: Sequence[tuple[Any, Any, Any, Any, Any]]) -> Any:
-        """What their copies returned to those who act, in the order of `agents`, as PettingZoo shows it."""
+        """Turns what copies returned, in the order of `agents`, into PettingZoo's five dictionaries."""
         observations, rewards, terminations, truncations, infos = (
             dict(zip(self.agents, column, strict=True)) for column in zip(*came, strict=True)
         )
@@ -235,6 +236,13 @@ class Copies(ParallelEnv[str, Any, Any]):
         failed = [said for said in map(close, self.envs.values()) if said]
         if failed:
             raise RuntimeError(failed[0])
+
+
+def _spaces(space: Any) -> tuple[Any, ...]:
+    """One an agent, of a `Tuple` or a sequence of spaces; none of anything else."""
+    if isinstance(space, Tuple):
+        return space.spaces
+    return tuple(space) if isinstance(space, (list, tuple)) else ()
 
 
 def _refuse_other_length(what: str, came: Any, agents: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What goes over the pipe between a process that trains and a worker; rows go through the board.
+"""Messages between a process that trains and a worker; rows go through the board.
 
 An empty message is "step" on the way to the worker, and "done, with nothing to tell" on the way back: the two that
 come thousands of times a second. All others are pickled: (command, argument), and (good, result, news).
@@ -19,7 +19,7 @@ STEP = "step"
 
 
 class GoneError(Exception):
-    """Whoever is at the other end of the pipe is not there any more."""
+    """The process at the other end of the pipe is gone."""
 
 
 def send(connection: Connection, message: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What an environment returns that cannot be used, each said in one line that names it."""
+"""Refusals of what an environment returned, each in one line that names it."""
 
 from __future__ import annotations
 

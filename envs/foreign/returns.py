@@ -1,4 +1,4 @@
-"""What `reset()` and `step()` give back, checked while an environment is looked at: kinds, numbers, flags.
+"""Checks of what `reset()` and `step()` return, while an environment is looked at: kinds, numbers, flags.
 
 Training reads the same without these checks, so each costs nothing there.
 """

@@ -22,7 +22,7 @@ Writer = Callable[[Any, Array], None]
 
 
 def writer(space: Space[Any], whose: str, start: int = 0) -> Writer:
-    """What writes values of a space.
+    """Makes a function that writes values of a space.
 
     Args:
         space: It must have a fixed length (`is_np_flattenable`).

@@ -1,4 +1,4 @@
-"""What episodes are reset with: below 2^31, for some environments hand their seed to C."""
+"""Seeds of episodes: below 2^31, for some environments hand their seed to C."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def episode_seed(seed: int, world: int, episode: int) -> int:
-    """What world w's e-th episode is reset with, from `SeedSequence([seed, w, e])`."""
+    """The seed of world w's e-th episode, from `SeedSequence([seed, w, e])`."""
     return _seed_of([seed, world, episode])
 
 
 def copy_seed(seed: int, copy: int) -> int:
-    """What copy i of a world is reset with, from `SeedSequence([seed, i])`."""
+    """The seed of copy i of a world, from `SeedSequence([seed, i])`."""
     return _seed_of([seed, copy])
 
 

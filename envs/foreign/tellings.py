@@ -1,4 +1,4 @@
-"""What the worlds of one process tell beside their rows: names of metrics that came late, and lines for the user.
+"""News of the worlds of one process beside their rows: names of metrics that came late, and lines for the user.
 
 Names of metrics are collected while the environment is looked at (`layout.probe`) and have a column each in
 `Frame.metrics`. A name that comes later gets one of `SPARE` columns behind them, numbered by the process that met it;
@@ -25,7 +25,7 @@ SPARE = 64
 
 @dataclass
 class News:
-    """What is told once."""
+    """News that is told once."""
 
     metrics: list[str] = field(default_factory=list)
     """Names that got the next spare columns, in this order."""
@@ -70,7 +70,7 @@ class Tellings:
         self.say(f"metric {name}", f"metric {name!r} came late, in {moment}; where a metric is absent it is NaN")
 
     def news(self) -> News | None:
-        """What is new since the last call."""
+        """Returns what is new since the last call; None for nothing."""
         if not self._news:
             return None
         news, self._news = self._news, News()

@@ -1,4 +1,4 @@
-"""What runs in a worker process: some worlds, stepped in turn, on command.
+"""The program of a worker process: some worlds, stepped in turn, on command.
 
 The process is started by `workers.Workers` as a plain Python interpreter that imports this module and nothing of
 whoever trains: no torch, no main script. It ends when told to, and when the process that started it is gone; before

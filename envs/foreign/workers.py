@@ -351,7 +351,7 @@ def _start(task: Any, memory: int | None) -> tuple[subprocess.Popen[bytes], Conn
 
 
 def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
-    """What is known of a process that ended without a word."""
+    """Says how a process ended that ended without a word."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(PATIENCE)
     code = process.returncode

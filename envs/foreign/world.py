@@ -101,7 +101,7 @@ class World:
         self._take(*self.env.step({key: self._own(i, action[i]) for key, i in self._acting}))
 
     def _take(self, observations: Any, rewards: Any, terminations: Any, truncations: Any, infos: Any) -> None:
-        """What a step led to."""
+        """Takes in what `step` returned."""
         self._elapsed += 1
         if (
             self._settled
@@ -133,7 +133,7 @@ class World:
         return f"world {self.index}, step {elapsed} of the episode that began with reset(seed={seed})"
 
     def _call(self) -> None:
-        """Looks at who is to act."""
+        """Looks up which agents are to act."""
         agents = list(self.env.agents)
         if agents != self._called:
             self._called = agents
@@ -271,7 +271,7 @@ class World:
         return seed % self.layout.seeds if self.layout.seeds else seed
 
     def _started(self, observations: Any, infos: Any) -> None:
-        """What `reset` led to."""
+        """Takes in what `reset` returned."""
         self._call()
         if not self._acting:
             raise RefusedError("after reset() there is no agent; an episode needs at least one")
