@@ -460,7 +460,7 @@ def evaluate(argv: list[str]) -> int:
         print("\n".join([_table(found), *notes]))
     if given.video:
         try:
-            with announced(f"filming {given.video}", _warn):
+            with contextlib.nullcontext() if given.quiet else announced(f"filming {given.video}", _warn):
                 _film(Path(given.video), make_env(1), policy.player(), seed, given.video_speed)
         except Exception as error:  # foreign code draws, and anything may go wrong
             _warn(f"no video: {' '.join(f'{error}'.split()) or type(error).__name__}")
@@ -473,7 +473,7 @@ def evaluate(argv: list[str]) -> int:
 
 def _table(found: dict[str, evaluation.Evaluation]) -> str:
     episodes = len(found[LEARNED].values)
-    return f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
+    return f"{episodes} episode{'s' * (episodes != 1)} each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
 
 
 def _film(path: Path, env: Any, act: Any, seed: int, speed: float) -> None:
@@ -670,8 +670,10 @@ def _device(name: str) -> str:
         torch.ones(1, device=name).add(1.0).item()
         torch.Generator(name)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name}: {reason}") from None
+        reason = str(error).splitlines()[0].split(". ", 1)[0]  # what follows is for those who build torch
+        raise UsageError(
+            f"--device {' '.join(name.split())}: {reason}; allowed are cpu and, with a GPU, cuda"
+        ) from None
     return name
 
 
