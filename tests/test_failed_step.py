@@ -146,7 +146,12 @@ def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
 ) -> None:
     closed: list[str] = []
     for what in (runner.Progress, runner.Monitor):
-        monkeypatch.setattr(what, "close", lambda *_, name=what.__name__: closed.append(name))
+
+        def close(*arguments: Any, what: Any = what, real: Any = what.close) -> None:
+            closed.append(what.__name__)
+            real(*arguments)
+
+        monkeypatch.setattr(what, "close", close)
     make, config = CASES["memory"]
     (tmp_path / "checkpoints").mkdir()
     env = make(4)
