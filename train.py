@@ -316,6 +316,12 @@ def _of_other_algorithms(name: str | None) -> dict[str, str]:
     return {option: ", ".join(others) for option, others in having.items() if name not in others}
 
 
+def _of_new_runs() -> dict[str, str]:
+    """Options that only the start of a run takes; the run has them from then on."""
+    names = [*_of_other_algorithms(None), *options.names({"run": RunOptions()}, {"run"})]
+    return dict.fromkeys(names, "a new run")
+
+
 def _too_short(config: dict[str, Any]) -> str:
     """A line where a run ends before anything is learned, else empty."""
     settings, total = config["algo"]["options"], config["run"]["total_steps"]
@@ -347,7 +353,12 @@ def resume(argv: list[str]) -> int:
     """Goes on with a run, bit for bit."""
     about = "Goes on with a run. Everything but these options is as it was; it ends as if never interrupted."
     given: ResumeOptions = options.parse(
-        {"resume": ResumeOptions(resume="")}, argv, flat=("resume",), program=PROGRAM, about=about
+        {"resume": ResumeOptions(resume="")},
+        argv,
+        flat=("resume",),
+        program=PROGRAM,
+        about=about,
+        elsewhere=_of_new_runs(),
     )["resume"]
     folder = Path(given.resume)
     config = runfolder.read_config(folder)
@@ -411,7 +422,12 @@ def evaluate(argv: list[str]) -> int:
     """Compares the greedy policy of a run with random and the heuristic."""
     about = "Evaluates the greedy policy of a run beside random and the heuristic, on the same unseen episodes."
     given: EvaluateOptions = options.parse(
-        {"evaluate": EvaluateOptions(evaluate="")}, argv, flat=("evaluate",), program=PROGRAM, about=about
+        {"evaluate": EvaluateOptions(evaluate="")},
+        argv,
+        flat=("evaluate",),
+        program=PROGRAM,
+        about=about,
+        elsewhere=_of_new_runs(),
     )["evaluate"]
     folder = Path(given.evaluate)
     config = runfolder.read_config(folder, unknown=lambda _: None)  # `load_policy` says it
@@ -460,7 +476,7 @@ def evaluate(argv: list[str]) -> int:
         print("\n".join([_table(found), *notes]))
     if given.video:
         try:
-            with announced(f"filming {given.video}", _warn):
+            with contextlib.nullcontext() if given.quiet else announced(f"filming {given.video}", _warn):
                 _film(Path(given.video), make_env(1), policy.player(), seed, given.video_speed)
         except Exception as error:  # foreign code draws, and anything may go wrong
             _warn(f"no video: {' '.join(f'{error}'.split()) or type(error).__name__}")
@@ -473,7 +489,7 @@ def evaluate(argv: list[str]) -> int:
 
 def _table(found: dict[str, evaluation.Evaluation]) -> str:
     episodes = len(found[LEARNED].values)
-    return f"{episodes} episodes each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
+    return f"{episodes} episode{'s' * (episodes != 1)} each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
 
 
 def _film(path: Path, env: Any, act: Any, seed: int, speed: float) -> None:
@@ -676,8 +692,10 @@ def _device(name: str) -> str:
         torch.ones(1, device=name).add(1.0).item()
         torch.Generator(name)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"--device {name}: {reason}") from None
+        reason = str(error).splitlines()[0].split(". ", 1)[0]  # what follows is for those who build torch
+        raise UsageError(
+            f"--device {' '.join(name.split())}: {reason}; allowed are cpu and, with a GPU, cuda"
+        ) from None
     return name
 
 

@@ -88,9 +88,16 @@ def check_saved(content: Any) -> None:
     Raises:
         NonFiniteError: Names the first that has an entry that is not finite.
     """
+    if name := first_not_finite(content):
+        raise NonFiniteError(f"{name} is not finite; it is not saved")
+
+
+def first_not_finite(content: Any) -> str:
+    """Where in nested data the first floating tensor lies that has an entry that is not finite; "" if there is none."""
     for path, tensor in _tensors(content, ()):
         if not torch.isfinite(tensor).all():
-            raise NonFiniteError(f"{'.'.join(path)} is not finite; it is not saved")
+            return ".".join(path)
+    return ""
 
 
 def _sums_are_finite(step: StepLike) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import MisfitError
+from .finite import first_not_finite
 
 WHOSE = "whose"
 """The entry of a checkpoint's content."""
@@ -40,11 +41,15 @@ def identity_of(config: Mapping[str, Any]) -> dict[str, Any]:
 def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Refuses a checkpoint of another run than the one that a config describes; older ones do not say whose they are.
 
+    One that holds NaN or infinity, which older versions saved, is nobody's.
+
     Raises:
         MisfitError: It says what differs.
     """
     if not isinstance(content, Mapping):
         raise MisfitError(f"{path} holds a {type(content).__name__}, not the content of a run")
+    if name := first_not_finite(content.get("algo")):
+        raise MisfitError(f"{path} holds numbers that are not finite: {name}; learning had diverged, or it is damaged")
     found, expected = content.get(WHOSE), identity_of(config)
     if found is None:
         return

@@ -251,10 +251,14 @@ def refuse_unknown(
         elsewhere: See `parse`.
     """
     for word in argv:
-        if not word.startswith("--") or word.startswith("--tyro-"):
+        if not re.match("--|-(?!(inf|nan)$)[A-Za-z]", word) or word.startswith("--tyro-") or word == "-h":
             continue
         option = word.split("=", 1)[0]
         plain = option.replace("_", "-")
+        if not word.startswith("--"):  # as in `-lr 3`
+            plain = f"-{plain}"
+            meant = [plain] if plain in known else hints.suggestions(plain, [*known, *others])
+            raise UsageError(f"unknown option {option}{hints.did_you_mean(meant) or '; --help lists all'}")
         if plain not in known:
             meant = hints.suggestions(plain, [*known, *others])
             if not meant and elsewhere and plain in elsewhere:

@@ -103,7 +103,12 @@ def _sense(allowed: Range) -> str:
 def short(number: object) -> str:
     """A number as it came, unless it has more digits than anyone reads."""
     text = repr(number)
-    return text if len(text) <= 25 else f"{text[:8]}... ({len(text)} digits)"
+    if len(text) <= 25:
+        return text
+    try:
+        return f"{float(number):.3g}"  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return f"{text[:8]}... ({len(text)} digits)"
 
 
 def _short(number: float) -> str:

@@ -194,6 +194,8 @@ def run(
                     evaluation = examiner.evaluate(schedule.eval_episodes, state.steps)
             except Exception:  # as in a step of training, see below
                 keeper.save(started)
+                monitor.close()
+                progress.close(state.steps)
                 raise
             finally:
                 stage.close()
@@ -279,6 +281,10 @@ def run(
         try:
             with progress.phase(f"evaluating {schedule.eval_episodes} episodes of each policy"):
                 outcome.comparison = found = examiner.compare(policies or {}, schedule.eval_episodes, state.steps)
+        except Exception:
+            monitor.close()
+            progress.close(state.steps)
+            raise
         finally:
             stage.close()
         if found is not None:

@@ -35,11 +35,15 @@ def check_fields(config: Any, ranges: Iterable[tuple[str, float, float]]) -> Non
     for name, low, high in ranges:
         value = getattr(config, name)
         if not low <= value <= high:  # NaN is not, and nothing is too long to compare
-            came = (
-                repr(value) if isinstance(value, float) or abs(value) < 1e20 else "a number of more than twenty digits"
-            )
-            raise ValueError(f"{name}={came} is out of range: give a value from {low} to {high}")
+            raise ValueError(f"{name}={shown(value)} is out of range: give a value from {low} to {high}")
     for name, hint in typing.get_type_hints(type(config)).items():
         if typing.get_origin(hint) is typing.Literal and getattr(config, name) not in typing.get_args(hint):
             allowed = ", ".join(typing.get_args(hint))
             raise ValueError(f"{name}={getattr(config, name)!r} is not known: give one of {allowed}")
+
+
+def shown(value: Any) -> str:
+    """A value as it came, unless it is an integer of more digits than anyone reads."""
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return "a number of more than twenty digits"
+    return repr(value)

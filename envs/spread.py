@@ -73,6 +73,7 @@ from numpy.typing import NDArray
 from . import aec_env, core, parallel_env
 from .actions import checked
 from .core import Array
+from .fields import shown
 from .kernels import kernel
 from .seeding import uniform
 
@@ -117,7 +118,7 @@ class Config:
             value = getattr(self, name)
             if isinstance(value, flag) or not isinstance(value, kinds) or not low <= value <= high:
                 kind = "whole number" if kinds == whole else "number"
-                raise ValueError(f"{name}={value!r} is not allowed: give a {kind} from {low} to {high}")
+                raise ValueError(f"{name}={shown(value)} is not allowed: give a {kind} from {low} to {high}")
         if not isinstance(self.continuous, flag):
             raise ValueError(f"continuous={self.continuous!r} is not allowed: give True or False")
         if self.counterfactual not in ("none", "absent"):

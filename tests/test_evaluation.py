@@ -165,3 +165,13 @@ def test_evaluation_seeds_start_where_training_seeds_end() -> None:
     train.reset(2**31 - 1)
     test.reset(evaluation.FIRST_SEED)
     assert not np.isin(train.batch_state.limit, test.batch_state.limit).any()
+
+
+def test_the_interval_of_very_many_values_is_the_normal_one_and_not_resampled() -> None:
+    values = np.random.default_rng(0).exponential(size=5_001)
+    mean, low, high = mean_interval(values, resamples=1)
+    assert mean == values.mean()
+    few = mean_interval(values[:-1])
+    assert (low, high) == pytest.approx(few[1:], abs=0.1 * (few[2] - few[1]))
+    wide = mean_interval(values, level=0.99)
+    assert wide[1] < low < high < wide[2]

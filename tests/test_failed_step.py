@@ -138,3 +138,31 @@ def test_worlds_for_an_evaluation_that_cannot_be_made_cost_no_training(tmp_path:
         )
     assert checkpoint.load_latest(tmp_path / "checkpoints")[1]["run"]["steps"] == 120
     assert runner.__doc__
+
+
+@pytest.mark.parametrize("eval_every", [0, 8])
+def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
+    tmp_path: Path, eval_every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    for what in (runner.Progress, runner.Monitor):
+
+        def close(*arguments: Any, what: Any = what, real: Any = what.close) -> None:
+            closed.append(what.__name__)
+            real(*arguments)
+
+        monkeypatch.setattr(what, "close", close)
+    make, config = CASES["memory"]
+    (tmp_path / "checkpoints").mkdir()
+    env = make(4)
+    with pytest.raises(RuntimeError, match="fell over"):
+        run(
+            env,
+            Mappo(spec_of(env), config, seed=0),
+            Schedule(total_steps=32, eval_every=eval_every, eval_episodes=2),
+            folder=tmp_path,
+            seed=0,
+            make_env=lambda n: Failing(make(n), 1),
+            quiet=True,
+        )
+    assert sorted(closed) == ["Monitor", "Progress"]

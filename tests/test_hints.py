@@ -103,3 +103,20 @@ def test_suggestions_prefer_the_part_that_was_named() -> None:
     assert suggestions("--algo.load", known)[0] == "--algo.load"
     assert suggestions("--enviroment", ["--env", "--algo"]) == ["--env"]
     assert suggestions("--nothing-like-it", known) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--resume", "x", "--algo.lr", "3"], "--algo.lr is an option of a new run only; --help lists"),
+        (["--evaluate", "x", "--n-worlds", "3"], "--n-worlds is an option of a new run only; --help lists"),
+        (["--env", "spread", "--algo", "mappo", "-lr", "3"], "unknown option -lr (did you mean --algo.lr?)"),
+        (["--env", "spread", "--algo", "mappo", "-seed", "3"], "unknown option -seed (did you mean --seed?)"),
+        (["--env", "spread", "--algo", "mappo", "-x"], "unknown option -x; --help lists all"),
+    ],
+)
+def test_what_is_known_elsewhere_or_has_one_dash_is_said_so(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main(words) == 2
+    assert said in capsys.readouterr().err

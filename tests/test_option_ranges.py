@@ -40,6 +40,20 @@ def test_there_are_options_to_try() -> None:
     assert len(NUMBERS) > 150
 
 
+@pytest.mark.parametrize(
+    ("env", "options", "said"),
+    [
+        ("intersection", {"flow": math.nan}, "flow=nan is out of range"),
+        ("intersection", {"flow": 1e300}, "flow=1e+300 is out of range"),
+        ("warehouse", {"n_robots": 10**300}, "n_robots=a number of more than twenty digits is out of range"),
+        ("spread", {"max_steps": 10**300}, "max_steps=a number of more than twenty digits is not allowed"),
+    ],
+)
+def test_a_message_shows_what_came(env: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        envs.config(env, **options)
+
+
 @pytest.mark.parametrize(("where", "name"), NUMBERS)
 def test_no_number_is_without_a_range(where: str, name: str) -> None:
     config = CONFIGS[where]
@@ -83,12 +97,13 @@ def test_the_option_is_named_as_it_was_typed(capsys: pytest.CaptureFixture[str])
     assert "--algo.warm-up is 1000000000; allowed are 0 to --algo.replay-size, which is" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("device", ["meta", "toaster", "cpu:x", "cuda:99999999999", ""])
+@pytest.mark.parametrize("device", ["meta", "mps", "toaster", "a\nb", "cpu:x", "cuda:99999999999", ""])
 def test_a_device_that_cannot_compute_is_refused(device: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(["--env", "spread", "--algo", "mappo", "--device", device]) == 2
     said = capsys.readouterr().err
     assert said.startswith("train.py: --device")
     assert said.count("\n") == 1
+    assert "allowed are cpu" in said
 
 
 def spec(n_agents: int = 3, obs_dim: int = 10, **more: Any) -> Spec:
