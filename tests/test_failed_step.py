@@ -155,6 +155,7 @@ def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
     make, config = CASES["memory"]
     (tmp_path / "checkpoints").mkdir()
     env = make(4)
+    failing: Any = lambda n: Failing(make(n), 1)  # noqa: E731
     with pytest.raises(RuntimeError, match="fell over"):
         run(
             env,
@@ -162,7 +163,7 @@ def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
             Schedule(total_steps=32, eval_every=eval_every, eval_episodes=2),
             folder=tmp_path,
             seed=0,
-            make_env=lambda n: Failing(make(n), 1),
+            make_env=failing,
             quiet=True,
         )
     assert sorted(closed) == ["Monitor", "Progress"]
