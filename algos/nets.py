@@ -347,13 +347,15 @@ class ValueNorm(nn.Module):
     mean_sum: Tensor
     square_sum: Tensor
     weight_sum: Tensor
-    first_mean: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, decay: float = 0.99) -> None:
         super().__init__()
         self.decay = decay
-        for name in ("mean_sum", "square_sum", "weight_sum", "first_mean"):  # (), float64: x^2 - mean^2 cancels
+        for name in ("mean_sum", "square_sum", "weight_sum", "mean"):  # (), float64: x^2 - mean^2 cancels
             self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+        self.register_buffer("std", torch.ones((), dtype=torch.float64))
 
     @property
     def begun(self) -> bool:
@@ -362,7 +364,7 @@ class ValueNorm(nn.Module):
 
     def begin_at(self, value: Tensor) -> None:
         """Sets the () constant that values lie about until the first `update`; see `returns.constant_value`."""
-        self.first_mean.copy_(value)
+        self.mean.copy_(value)
 
     def update(self, target: Tensor, weight: Tensor) -> None:
         """Takes in one rollout's targets, any shape; entries of weight 0 are left out."""
@@ -376,22 +378,13 @@ class ValueNorm(nn.Module):
             ("weight_sum", torch.ones_like(count)),
         ):
             getattr(self, name).mul_(self.decay).add_((1.0 - self.decay) * value)
-
-    def mean_and_std(self) -> tuple[Tensor, Tensor]:
-        """() each, float64; the constant of `begin_at` (0 without one) and 1 before the first update."""
-        weight = self.weight_sum.clamp(min=1e-12)
-        mean = self.mean_sum / weight
-        variance = (self.square_sum / weight - mean.square()).clamp(min=1e-4)
-        begun = self.weight_sum > 0
-        std = torch.where(begun, variance.sqrt(), torch.ones_like(variance))
-        return torch.where(begun, mean, self.first_mean), std
+        self.mean.copy_(self.mean_sum / self.weight_sum)
+        self.std.copy_((self.square_sum / self.weight_sum - self.mean.square()).clamp(min=1e-4).sqrt())
 
     def normalize(self, value: Tensor) -> Tensor:
         """From the reward's units to about unit scale, any shape, float32."""
-        mean, std = self.mean_and_std()
-        return ((value.double() - mean) / std).float()
+        return ((value.double() - self.mean) / self.std).float()
 
     def denormalize(self, value: Tensor) -> Tensor:
         """From about unit scale to the reward's units, any shape, float64."""
-        mean, std = self.mean_and_std()
-        return value.double() * std + mean
+        return value.double() * self.std + self.mean

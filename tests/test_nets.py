@@ -269,14 +269,14 @@ def test_value_norm():
     weight = (torch.arange(1000) % 4 > 0).float()
     norm.update(torch.where(weight > 0, x, 1e6), weight)
     alive = x[weight > 0].double().numpy()
-    np.testing.assert_allclose(norm.mean_and_std(), [alive.mean(), alive.std()], rtol=1e-5)
+    np.testing.assert_allclose([norm.mean, norm.std], [alive.mean(), alive.std()], rtol=1e-5)
     torch.testing.assert_close(norm.denormalize(norm.normalize(x)).float(), x)
     norm.update(x * 0 + 7, torch.ones(1000))  # a debiased average: weights 0.09 and 0.1
     mean = (0.09 * alive.mean() + 0.1 * 7) / 0.19
     square = (0.09 * (alive**2).mean() + 0.1 * 49) / 0.19
-    np.testing.assert_allclose(norm.mean_and_std(), [mean, math.sqrt(square - mean**2)], rtol=1e-5)
+    np.testing.assert_allclose([norm.mean, norm.std], [mean, math.sqrt(square - mean**2)], rtol=1e-5)
     norm.update(x, torch.zeros(1000))
-    np.testing.assert_allclose(norm.mean_and_std()[0], mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.mean, mean, rtol=1e-5)
 
 
 def test_values_lie_about_a_given_constant_until_the_first_targets():
@@ -289,4 +289,4 @@ def test_values_lie_about_a_given_constant_until_the_first_targets():
     assert norm.denormalize(torch.tensor([0.0, 1.0])).tolist() == pytest.approx([3.0, 4.0])
     other = ValueNorm()
     other.load_state_dict(norm.state_dict())
-    assert other.mean_and_std() == norm.mean_and_std()
+    assert (other.mean, other.std) == (norm.mean, norm.std)
