@@ -20,7 +20,7 @@ class RunningNorm(nn.Module):
     y = clip((x - mean) / sqrt(var + 1e-6), -10, 10)
 
     Agents that share parameters share statistics. The statistics are buffers, so they are saved with the network that
-    they belong to; they change in `update` alone. Before the first update y = x.
+    they belong to; they change in `update` alone. Before the first update y = clip(x, -10, 10).
 
     Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", for merging means and squares.
     """
