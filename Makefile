@@ -12,7 +12,7 @@ slow:  ## learning checks of minutes
 	pytest -m slow
 
 docs:  ## documentation: its examples are files that tests run
-	pytest tests/test_examples.py tests/test_house.py
+	pytest tests/house
 
 bench:  ## speed, beside installed peers
 	python benchmarks/stepping.py

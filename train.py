@@ -34,19 +34,22 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 import envs
-from algos import ALGOS, checkpoint, evaluation, film, footprint, identity, options, runfolder, screen, typed, video
-from algos.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
+from algos import ALGOS
+from algos.cli import options
+from algos.cli.interrupts import Interrupts
+from algos.cli.options import UsageError
 from algos.core import spec_of
-from algos.defaults import defaults_of, settled_obs_norm
-from algos.finite import NonFiniteError
-from algos.interrupts import Interrupts
-from algos.lock import RunLock
-from algos.options import UsageError
-from algos.policy import load_policy
-from algos.progress import announced
-from algos.ranges import STEPS, Range, check
-from algos.runner import EPISODES, Outcome, Schedule, run
-from algos.stage import EvaluationProgress
+from algos.maths.ranges import STEPS, Range, check
+from algos.report import film, screen, video
+from algos.report.progress import announced
+from algos.training import checkpoint, evaluation, footprint, identity, runfolder, typed
+from algos.training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
+from algos.training.finite import NonFiniteError
+from algos.training.lock import RunLock
+from algos.training.policy import load_policy
+from algos.training.presets import defaults_of, settled_obs_norm
+from algos.training.session import EPISODES, Outcome, Schedule, run
+from algos.training.stage import EvaluationProgress
 from envs import adapters
 from envs.vector import VectorView
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .footprint import Part, of_maddpg, of_mappo
 from .maddpg import Maddpg
 from .maddpg_config import IddpgConfig, MaddpgConfig
 from .mappo import Mappo
 from .mappo_config import IppoConfig, MappoConfig
-from .policy import load_policy
+from .training.footprint import Part, of_maddpg, of_mappo
+from .training.policy import load_policy
 
 __all__ = ["ALGOS", "Entry", "load_policy"]
 

@@ -16,8 +16,8 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .actor import Actor
-    from .replay import Replay
+    from .experience.replay import Replay
+    from .nets.actor import Actor
 
 Array = NDArray[Any]
 Action = NDArray[Any]

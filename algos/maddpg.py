@@ -22,21 +22,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .actor import Actor, categorical
-from .buffers import tensor_of
 from .core import Action, Obs, Spec, Transition
-from .descent import Descent
-from .exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
+from .experience.replay import Replay
+from .experience.rollout import tensor_of
 from .maddpg_config import MaddpgConfig
-from .nets import ValueNorm
-from .obs_norm import RunningNorm
-from .q_critic import QCritic
-from .replay import Replay
-from .returns import constant_value, masked_mean, masked_var, n_step
-from .snapshot import copied
-from .targets import Target
-from .threads import one_thread
-from .vision import is_image
+from .maths.exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
+from .maths.returns import constant_value, masked_mean, masked_var, n_step
+from .maths.snapshots import copied
+from .maths.threads import one_thread
+from .nets.actor import Actor, categorical
+from .nets.descent import Descent
+from .nets.layers import ValueNorm
+from .nets.obs_norm import RunningNorm
+from .nets.q_critic import QCritic
+from .nets.targets import Target
+from .nets.vision import is_image
 
 
 def build_actor(spec: Spec, config: MaddpgConfig, generator: torch.Generator | None = None) -> Actor:

@@ -18,16 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .actor import Actor
-from .buffers import Rollout, tensor_of
 from .core import Action, Obs, Spec, Transition
-from .descent import Descent
+from .experience.rollout import Rollout, tensor_of
 from .mappo_config import MappoConfig
-from .nets import Critic, Memory, ValueNorm
-from .obs_norm import RunningNorm
-from .returns import constant_value, explained_variance, gae, masked_mean, masked_var
-from .snapshot import copied
-from .threads import one_thread, side_by_side
+from .maths.returns import constant_value, explained_variance, gae, masked_mean, masked_var
+from .maths.snapshots import copied
+from .maths.threads import one_thread, side_by_side
+from .nets.actor import Actor
+from .nets.descent import Descent
+from .nets.layers import Critic, Memory, ValueNorm
+from .nets.obs_norm import RunningNorm
 
 
 def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | None = None) -> Actor:

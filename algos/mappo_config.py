@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .nets import Activation, Share
-from .ranges import LAYER, LENGTH, RATE, SHARE, WEIGHT, Range, check
+from .maths.ranges import LAYER, LENGTH, RATE, SHARE, WEIGHT, Range, check
+from .nets.layers import Activation, Share
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from trainings import Training
 
 import algos
 import envs
-from algos import evaluation
+from algos.training import evaluation
 from envs.edge_market import HEURISTICS, EdgeMarket, bargain, heuristic
 from envs.edge_market.bound import welfare_bound
 from envs.edge_market.state import ASK, BID, LEVELS, VALUE

@@ -22,7 +22,7 @@ import report
 sys.path.insert(0, str(report.ROOT))
 
 import envs
-from algos import evaluation
+from algos.training import evaluation
 
 COLUMNS = {
     "intersection": ("success", "crash_rate", "delay", "longest_wait", "min_ttc", "fairness"),

@@ -4,10 +4,11 @@
     python benchmarks/training_speed.py --device cuda --threads 2
     python benchmarks/training_speed.py --tasks spread --worlds 1024 --algo epochs=4
 
-What runs is the training loop itself, `algos.runner.run`, with the settings that `train.py --env warehouse --algo
-mappo` has by default (of `--env spread` for the task of that name), without evaluation and video; metrics are written
-as always. Speed is measured on the bare loop, in rounds through all set-ups; where the time goes, in further rounds
-with the parts' clock running. On two threads the critic learns beside the actor, and its time is not part of the sum.
+What runs is the training loop itself, `algos.training.session.run`, with the settings that `train.py --env warehouse
+--algo mappo` has by default (of `--env spread` for the task of that name), without evaluation and video; metrics are
+written as always. Speed is measured on the bare loop, in rounds through all set-ups; where the time goes, in further
+rounds with the parts' clock running. On two threads the critic learns beside the actor, and its time is not part of
+the sum.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from parts import WAREHOUSE_PARTS, Clock, wrap_warehouse
 import envs
 from algos import ALGOS
 from algos.core import spec_of
-from algos.defaults import defaults_of
-from algos.runner import Schedule, run
+from algos.training.presets import defaults_of
+from algos.training.session import Schedule, run
 
 Parts = dict[str, float]
 """Seconds by name."""

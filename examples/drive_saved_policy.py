@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from coterie import envs
-from coterie.algos.policy import load_policy
-from coterie.algos.runfolder import options_from_plain
+from coterie.algos.training.policy import load_policy
+from coterie.algos.training.runfolder import options_from_plain
 
 folder = Path(sys.argv[1])
 trained_on = json.loads((folder / "config.json").read_text())["env"]

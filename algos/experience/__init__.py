@@ -1,0 +1,1 @@
+"""Where experience waits until it is learned from."""

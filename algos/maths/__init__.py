@@ -1,0 +1,1 @@
+"""Pure functions with closed-form tests."""

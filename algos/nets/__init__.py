@@ -1,0 +1,1 @@
+"""The networks' parts: layers, actor, critics, normalisers, optimiser."""

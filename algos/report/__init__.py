@@ -1,0 +1,1 @@
+"""What a run shows: rows, events, progress, films."""

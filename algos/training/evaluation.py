@@ -1,0 +1,322 @@
+"""Evaluation of a policy: whole episodes, fixed beforehand, and how sure we are of the mean.
+
+Axes: B worlds, E episodes, K columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from ..core import Action, Array, Obs, StepLike, VectorEnv
+from .episodes import EpisodeStatistics, returns_of_groups, widened
+from .finite import check_step
+
+Act = Callable[[Obs], Action]
+Policies = Mapping[str, Callable[[VectorEnv], Act]]
+"""By name: given the worlds, what acts in them. A heuristic reads `env.batch_state`; others need the `Obs` only."""
+
+UNDEFINED = (math.nan, math.nan, math.nan)
+"""The interval of a metric that no episode told."""
+
+FIRST_SEED = 2**31
+"""Training seeds lie below, evaluation seeds here and above: no policy is judged on an episode it has learned from."""
+CHOOSING_SEED = 3 * 2**30
+"""Seeds of evaluations during training, which choose `best.pt`, from here to 2^32 - 1; those below, from `FIRST_SEED`
+on, are for judging: `--evaluate` and the table at the end. So no checkpoint is judged on the episodes that chose it.
+
+All three ranges are within 32 bits. World w's e-th episode comes from `SeedSequence([seed, w, e])`, which is padded
+with zeros to four words: a seed of two words, 2^32 say, would give the episodes that seed 0 has in other worlds.
+"""
+MOST_RESAMPLED = 5_000
+"""Values beyond which an interval is the normal one. Of so many the bootstrap finds the same, but takes minutes."""
+MOST_STEPS = 10_000
+"""Steps after which an evaluation cuts an episode that no time limit has ended, unless told otherwise."""
+
+
+class Stand(NamedTuple):
+    """How far an evaluation is."""
+
+    policy: str
+    """Which policy plays."""
+    number: int
+    """Of the policy among those to be evaluated, from 1."""
+    policies: int
+    """How many there are."""
+    finished: int
+    """Episodes of this policy that are over."""
+    episodes: int
+    """Episodes of this policy."""
+    steps: int
+    """Steps made, of one world each."""
+    most: int
+    """Steps that this policy takes at most, as far as that is known."""
+
+
+def to_obs(step: StepLike, started: Array) -> Obs:
+    """What is known before acting, from an environment's step; `started` is (B,) bool."""
+    return Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, started)
+
+
+def ended_worlds(step: StepLike) -> Array:
+    """(B,) bool: the time limit is reached or nobody is left alive."""
+    return step.truncated | ~step.alive.any(axis=1)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes of one policy."""
+
+    columns: tuple[str, ...]
+    """`return`, `team_return`, `length`, `cost`, returns of groups if any, then the environment's metrics."""
+    values: Array
+    """(E, K), one row an episode, in the order of the episodes' seeds."""
+    notes: tuple[str, ...] = ()
+    """What is to be known about these episodes, a line each: any that were cut, played again or left out."""
+
+    def mean(self, column: str) -> float:
+        """The mean over the episodes in which the column is defined."""
+        return mean_interval(self._column(column))[0]
+
+    def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
+        """Mean, lower and upper end of its bootstrap interval, by column."""
+        return {name: mean_interval(self._column(name), level=level) for name in self.columns}
+
+    def _column(self, name: str) -> Array:
+        return self.values[:, self.columns.index(name)]
+
+
+def evaluate(
+    env: VectorEnv,
+    act: Act,
+    n_episodes: int,
+    *,
+    seed: int = FIRST_SEED,
+    most_steps: int = 0,
+    stop: Callable[[], bool] | None = None,
+    watch: Callable[[], None] | None = None,
+    tell: Callable[[Stand], None] | None = None,
+    stand: Stand | None = None,
+) -> Evaluation | None:
+    """Plays exactly `n_episodes` episodes and keeps every one.
+
+    Which episodes count is fixed beforehand: episode e belongs to world e mod B, each world playing its own share from
+    the reset on. Taking the first ones to finish instead would favour short episodes.
+
+    An episode that a fault cut short (`env.full_episodes`: its worker died, say) never counts; its world plays another
+    in its place. One that lasts longer than `most_steps` is cut there and counts as it stands, like one that met a time
+    limit; its world cannot begin the next, so what else it was to play is left out. `notes` says so.
+
+    Args:
+        env: B worlds; they are reset.
+        act: The policy.
+        n_episodes: E.
+        seed: The worlds' seed; the same seed and B give every policy the same episodes.
+        most_steps: Longest episode [steps]; 0: `MOST_STEPS`, or `env.max_steps` where that is more.
+        stop: Asked after every step; evaluation is given up once it says True.
+        watch: Called before every step, for instance to take a picture.
+        tell: Told after every step how far it is.
+        stand: What to tell as the policy's name and number.
+
+    Returns:
+        The episodes, or None where `stop` ended it.
+
+    Raises:
+        ValueError: `n_episodes` is less than one.
+        NonFiniteError: The environment gave NaN or infinity.
+    """
+    if n_episodes < 1:
+        raise ValueError(f"n_episodes is {n_episodes}; at least 1 is needed")
+    n_worlds = env.n_worlds
+    most_steps = most_steps or max(env.max_steps, MOST_STEPS)
+    share = (n_episodes - np.arange(n_worlds) + n_worlds - 1) // n_worlds  # (B,) episodes of each world
+    left = np.maximum(share, 0)  # (B,) that it still has to play
+    most = int(left.max()) * min(env.max_steps or most_steps, most_steps) * n_worlds
+    step = env.reset(seed)
+    started = np.ones(n_worlds, dtype=bool)
+    groups = returns_of_groups(env.agents, env.groups)
+    statistics = EpisodeStatistics(n_worlds, len(env.agents), tuple(step.metrics), groups=groups, window=1)
+    values = np.full((n_episodes, len(statistics.columns)), np.nan)
+    played = np.zeros(n_episodes, dtype=bool)
+    lasted = np.zeros(n_worlds, dtype=np.int64)  # (B,) steps of the running episodes
+    cuts = faults = iterations = 0
+    while left.any():
+        if watch is not None:
+            watch()
+        acted = step.alive
+        final, step = env.step(act(to_obs(step, started)))
+        check_step(final, step, acted, env.agents)
+        iterations += 1
+        started = ended_worlds(final)
+        whole = np.asarray(getattr(env, "full_episodes", started))
+        lasted += 1
+        cut = (lasted >= most_steps) & ~started & (left > 0)  # (B,)
+        lasted[started] = 0
+        faults += int((started & ~whole & (left > 0)).sum())
+        finished = statistics.add(final, started | cut, whole | cut)
+        if finished is not None:
+            worlds, rows = finished
+            counted = left[worlds] > 0
+            episodes = ((share - left) * n_worlds + np.arange(n_worlds))[worlds[counted]]
+            values = widened(values, rows.shape[1])  # metrics may come late
+            values[episodes], played[episodes] = rows[counted], True
+            left[worlds[counted]] -= 1
+        cuts += int(cut.sum())
+        left[cut] = 0
+        if tell is not None:
+            named = stand or Stand("", 1, 1, 0, 0, 0, 0)
+            done = {"finished": int(played.sum()), "episodes": n_episodes}
+            tell(named._replace(**done, steps=iterations * n_worlds, most=most))
+        if left.any() and stop is not None and stop():
+            return None
+    notes = []
+    if cuts:
+        notes.append(
+            f"{cuts} of {n_episodes} episodes lasted longer than {most_steps:,} steps and count as they stood then "
+            "(--eval-steps)"
+        )
+    if faults:
+        notes.append(
+            f"{faults} episodes were cut by a fault of the environment and do not count; others took their place"
+        )
+    if not played.all():
+        notes.append(f"{int((~played).sum())} of {n_episodes} episodes were not played: those before did not end")
+    return Evaluation(statistics.columns, widened(values, len(statistics.columns))[played], tuple(notes))
+
+
+def mean_interval(
+    values: Array, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    Of more than `MOST_RESAMPLED` values it is the normal interval, to which that tends.
+
+    Args:
+        values: (E,), one number an episode. NaN stands for undefined and is left out.
+        level: Confidence level in (0, 1).
+        resamples: How many times E values are drawn with replacement.
+        seed: Of the drawing: the same values give the same interval.
+
+    Returns:
+        Mean, lower end, upper end; all NaN where nothing is defined. Equal where there is one value.
+    """
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return math.nan, math.nan, math.nan
+    mean = float(values.mean())
+    if np.ptp(values) == 0:
+        return mean, mean, mean
+    if len(values) > MOST_RESAMPLED:
+        reach = NormalDist().inv_cdf((1 + level) / 2) * float(values.std()) / math.sqrt(len(values))
+        return mean, mean - reach, mean + reach
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for start in range(0, resamples, 1000):  # in parts: E may be large
+        part = means[start : start + 1000]
+        part[:] = values[rng.integers(len(values), size=(len(part), len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return mean, float(low), float(high)
+
+
+def compare(
+    make_env: Callable[[int], VectorEnv],
+    policies: Policies,
+    n_episodes: int,
+    *,
+    seed: int = FIRST_SEED,
+    max_worlds: int = 64,
+    most_steps: int = 0,
+    stop: Callable[[], bool] | None = None,
+    tell: Callable[[Stand], None] | None = None,
+) -> dict[str, Evaluation] | None:
+    """Evaluates several policies on the same episodes.
+
+    Args:
+        make_env: Makes an environment of the given number of worlds.
+        policies: By name.
+        n_episodes: E, of each.
+        seed: See `evaluate`.
+        max_worlds: Most worlds to step at once.
+        most_steps: See `evaluate`.
+        stop: See `evaluate`.
+        tell: See `evaluate`.
+
+    Returns:
+        By name; None where `stop` ended it.
+    """
+    env = make_env(worlds_for(n_episodes, max_worlds))
+    found: dict[str, Evaluation] = {}
+    for number, (name, policy) in enumerate(policies.items(), start=1):
+        stand = Stand(name, number, len(policies), 0, n_episodes, 0, 0)
+        evaluation = evaluate(
+            env, policy(env), n_episodes, seed=seed, most_steps=most_steps, stop=stop, tell=tell, stand=stand
+        )
+        if evaluation is None:
+            return None
+        found[name] = evaluation
+    return found
+
+
+def worlds_for(n_episodes: int, max_worlds: int = 64) -> int:
+    """How many worlds play `n_episodes` in the fewest rounds with the fewest idle worlds in the last one."""
+    rounds = math.ceil(n_episodes / max_worlds)
+    return math.ceil(n_episodes / max(rounds, 1))
+
+
+def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
+    """Uniform over the actions that are allowed."""
+    rng = np.random.default_rng(seed)
+    space = env.action_space
+
+    def act(obs: Obs) -> Action:
+        if isinstance(space, Box):
+            return rng.uniform(space.low, space.high, (*obs.alive.shape, *space.shape)).astype(np.float32)
+        score = rng.random((*obs.alive.shape, int(space.n)))  # (B, N, A), the highest allowed one wins
+        return np.where(True if obs.action_mask is None else obs.action_mask, score, -1.0).argmax(axis=-1)
+
+    return act
+
+
+def table(evaluations: Mapping[str, Evaluation]) -> str:
+    """Mean and 95 % interval of every column beside each other, for reading."""
+    names = list(evaluations)
+    columns = list(dict.fromkeys(column for evaluation in evaluations.values() for column in evaluation.columns))
+    intervals = {name: evaluation.intervals() for name, evaluation in evaluations.items()}
+    rows = [["", *names]]
+    rows += [[column, *(_cell(intervals[name].get(column, UNDEFINED)) for name in names)] for column in columns]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(names) + 1)]
+    lines = []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    """The same as plain data for JSON; an undefined mean is None."""
+    return {
+        name: {
+            column: dict(zip(("mean", "low", "high"), (_finite(number) for number in interval), strict=True))
+            for column, interval in evaluation.intervals().items()
+        }
+        for name, evaluation in evaluations.items()
+    }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _cell(interval: tuple[float, float, float]) -> str:
+    mean, low, high = interval
+    return "-" if math.isnan(mean) else f"{_short(mean)} [{_short(low)}, {_short(high)}]"
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"

@@ -1,0 +1,171 @@
+"""A run whose environment raises is saved as it was before that step: it goes on bit for bit, memory and draws too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import short_maddpg_runs
+from counting import Counting
+from short_runs import CASES, Make, counting, rows, saved, start
+from streams import same
+
+from algos.core import Obs, spec_of
+from algos.maddpg import Maddpg
+from algos.maddpg_config import MaddpgConfig
+from algos.mappo import Mappo
+from algos.training import checkpoint
+from algos.training import session as runner
+from algos.training.session import Schedule, run
+from envs.vector import VectorView
+
+CASES_OF_MAPPO = {**CASES, "memory and masks": (counting, CASES["memory"][1])}
+
+
+class Failing:
+    """Worlds that raise once, instead of their step number `at` (from 0)."""
+
+    def __init__(self, env: Any, at: int) -> None:
+        self.inner, self.left = env, at
+
+    def step(self, action: Any) -> Any:
+        self.left -= 1
+        if self.left == -1:
+            raise RuntimeError("the simulator fell over")
+        return self.inner.step(action)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize(  # at the first step, in a rollout, at the first of one, after updates
+    ("case", "at"),
+    [("memory", 0), ("memory", 5), ("memory", 8), ("memory and masks", 19), ("continuous", 19)],
+)
+def test_a_failed_step_of_mappo_is_as_if_never_asked(tmp_path: Path, case: str, at: int) -> None:
+    make, config = CASES_OF_MAPPO[case]
+    start(tmp_path / "whole", make, config)
+    with pytest.raises(RuntimeError, match="fell over"):
+        start(tmp_path / "failed", lambda n: Failing(make(n), at), config)
+    assert saved(tmp_path / "failed")["algo"]["pending"] is None
+    start(tmp_path / "failed", make, config, resume=True)
+    same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
+    assert rows(tmp_path / "failed") == rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("case", short_maddpg_runs.RUNS)
+@pytest.mark.parametrize("at", [3, 20])  # random actions, learned ones with noise
+def test_a_failed_step_of_maddpg_is_as_if_never_asked(
+    tmp_path: Path, case: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_maddpg_runs.start(tmp_path / "whole", case)
+    make, options = short_maddpg_runs.RUNS[case]
+    monkeypatch.setitem(short_maddpg_runs.RUNS, case, (lambda n: Failing(make(n), at), options))
+    with pytest.raises(RuntimeError, match="fell over"):
+        short_maddpg_runs.start(tmp_path / "failed", case)
+    monkeypatch.undo()
+    short_maddpg_runs.start(tmp_path / "failed", case, resume=True)
+    same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("algo", [Mappo, Maddpg])
+def test_taking_back_twice_or_what_was_observed_changes_nothing(algo: Any) -> None:
+    env = CASES["memory"][0](4)
+    config: Any = CASES["memory"][1] if algo is Mappo else MaddpgConfig(hidden=(8,), warm_up=24, replay_size=100)
+    learner = algo(spec_of(env), config, seed=0)
+    step = env.reset(0)
+    obs = Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, np.ones(4, bool))
+    fresh = learner.state_dict()
+    learner.take_back()
+    same(learner.state_dict(), fresh)
+    first = learner.act(obs)
+    for _ in range(2):
+        learner.take_back()
+        same(learner.state_dict(), fresh)
+    assert (learner.act(obs) == first).all()
+    greedy = learner.act(obs, greedy=True)
+    learner.take_back()
+    assert (learner.act(obs) == first).all(), "greedy play in between is nobody's step"
+    assert greedy.shape == first.shape
+
+
+class Fragile(Counting):
+    """Cannot begin another episode the `at`-th time it is asked to; the next time it can."""
+
+    asked = 0
+
+    def __init__(self, at: int) -> None:
+        super().__init__(late=True, max_steps=9)
+        self.at = at
+
+    def reset(self, seeds: Sequence[int]) -> Any:
+        self.asked += 1
+        if self.asked == self.at:
+            raise RuntimeError("no such map")
+        return super().reset(seeds)
+
+
+def test_worlds_that_cannot_begin_anew_stand_where_they_stood(tmp_path: Path) -> None:
+    """The step was made and the next episode could not begin: the checkpoint holds the moment before both."""
+    config = CASES["deaths and masks"][1]
+    make: Make = counting
+    start(tmp_path / "whole", make, config)
+    with pytest.raises(RuntimeError, match="no such map"):
+        start(tmp_path / "failed", lambda n: VectorView(Fragile(4), n, stagger=True), config)
+    start(tmp_path / "failed", make, config, resume=True)
+    same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
+
+
+def test_worlds_for_an_evaluation_that_cannot_be_made_cost_no_training(tmp_path: Path) -> None:
+    """As where they cannot be stepped: what was learned so far is saved."""
+    (tmp_path / "checkpoints").mkdir()
+    make, config = CASES["continuous"]
+
+    def none(n: int) -> Any:
+        raise RuntimeError("no worker starts")
+
+    env = make(4)
+    with pytest.raises(RuntimeError, match="no worker"):
+        run(
+            env,
+            Mappo(spec_of(env), config, seed=0),
+            Schedule(total_steps=400, eval_every=120, save_every=0),
+            folder=tmp_path,
+            seed=0,
+            make_env=none,
+            quiet=True,
+        )
+    assert checkpoint.load_latest(tmp_path / "checkpoints")[1]["run"]["steps"] == 120
+    assert runner.__doc__
+
+
+@pytest.mark.parametrize("eval_every", [0, 8])
+def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
+    tmp_path: Path, eval_every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    for what in (runner.Progress, runner.Monitor):
+
+        def close(*arguments: Any, what: Any = what, real: Any = what.close) -> None:
+            closed.append(what.__name__)
+            real(*arguments)
+
+        monkeypatch.setattr(what, "close", close)
+    make, config = CASES["memory"]
+    (tmp_path / "checkpoints").mkdir()
+    env = make(4)
+    failing: Any = lambda n: Failing(make(n), 1)  # noqa: E731
+    with pytest.raises(RuntimeError, match="fell over"):
+        run(
+            env,
+            Mappo(spec_of(env), config, seed=0),
+            Schedule(total_steps=32, eval_every=eval_every, eval_episodes=2),
+            folder=tmp_path,
+            seed=0,
+            make_env=failing,
+            quiet=True,
+        )
+    assert sorted(closed) == ["Monitor", "Progress"]

@@ -1,0 +1,64 @@
+"""Runs of a few updates on toys, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from counting import Counting
+from toys import Reach, Recall
+
+from algos.core import spec_of
+from algos.mappo import Mappo
+from algos.mappo_config import MappoConfig
+from algos.training import checkpoint
+from algos.training import session as runner
+from algos.training.session import Schedule, run
+from envs.vector import VectorView
+
+Make = Callable[[int], Any]
+
+
+def counting(n_worlds: int) -> Any:
+    return VectorView(Counting(late=True, max_steps=9), n_worlds, stagger=True)
+
+
+CASES: dict[str, tuple[Make, MappoConfig]] = {
+    "memory": (lambda n: Recall(n), MappoConfig(rollout_steps=8, gru=8, hidden=(8,), share="none", anneal=True)),
+    "deaths and masks": (counting, MappoConfig(rollout_steps=8, hidden=(8,), anneal=False)),
+    "continuous": (lambda n: Reach(n), MappoConfig(rollout_steps=8, hidden=(8,), critic="local")),
+}
+WORLDS = 4
+TOTAL = 4 * 8 * WORLDS + 3 * WORLDS  # four updates, and a rollout that is only begun
+
+
+def start(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tuple[Mappo, runner.Outcome]:
+    """A run in `folder`, resumed if it has begun."""
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    env = make(WORLDS)
+    algo = Mappo(spec_of(env), config, seed=3)
+    stop_after = options.pop("stop_after", None)
+    if stop_after is not None:
+        asked = iter(range(10**9))
+        options["stop"] = lambda: next(asked) >= stop_after
+    if options.pop("resume", False):
+        options["resume"] = checkpoint.load_latest(folder / "checkpoints")[1]
+    schedule = Schedule(**{"total_steps": TOTAL, "eval_episodes": 0, **options.pop("schedule", {})})
+    outcome = run(env, algo, schedule, folder=folder, seed=5, make_env=make, quiet=True, **options)
+    return algo, outcome
+
+
+def saved(folder: Path) -> dict[str, Any]:
+    """The last checkpoint without what the clock says."""
+    content = checkpoint.load_latest(folder / "checkpoints")[1]
+    del content["run"]["seconds"]
+    return content
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    """metrics.jsonl without what the clock says."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    return [{key: value for key, value in row.items() if not key.startswith("time")} for row in found]

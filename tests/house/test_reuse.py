@@ -1,0 +1,93 @@
+"""Other people's algorithms train on Coterie's environments: the scripts of examples/reuse, as they stand."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REUSE = Path(__file__).parents[2] / "examples" / "reuse"
+NEEDS = {
+    "cleanrl_ppo.py": (),
+    "sb3_ppo.py": (),
+    "rllib_ppo.py": ("ray", "tree"),
+    "torchrl_mappo.py": ("torchrl",),
+}
+"""Modules that only the extra `reuse` brings."""
+LINE = re.compile(r"^(.+): mean return (\S+), (\w+) \S+, (\w+) \S+$", re.MULTILINE)
+
+
+def script(name: str) -> object:
+    missing = [module for module in NEEDS[name] if importlib.util.find_spec(module) is None]
+    skip = pytest.mark.skipif(
+        bool(missing), reason=f"no {', '.join(missing)}: pip install -c constraints.txt -e '.[reuse]'"
+    )
+    return pytest.param(name, marks=[pytest.mark.heavy, skip] if NEEDS[name] else [], id=name.removesuffix(".py"))
+
+
+SCRIPTS = [script(name) for name in sorted(NEEDS)]
+
+
+def python(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # the networks are small
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def trained(name: str, folder: Path, *arguments: str) -> list[tuple[str, float, str, str]]:
+    """What stands on the script's two lines: when, mean return, and the names of the first metrics."""
+    printed = python(str(REUSE / name), *arguments, folder=folder)
+    return [(when, float(mean), *metrics) for when, mean, *metrics in LINE.findall(printed)]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_it_trains(name: str, tmp_path: Path) -> None:
+    told = trained(name, tmp_path, "--task", "tiny-2", "--steps", "512", "--worlds", "2")
+    assert [when for when, *_ in told] == ["before", "after 512 environment steps"]
+    for _, mean, *metrics in told:
+        assert math.isfinite(mean)
+        assert metrics == ["orders_per_hour", "contacts"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_it_learns(name: str, tmp_path: Path) -> None:
+    (_, before, *_), (_, after, *_) = trained(name, tmp_path, "--task", "tiny-2", "--steps", "20480")
+    assert before < -10  # who acts at random bumps into things
+    assert after > -3
+
+
+def test_stable_baselines3_hears_of_the_time_limit(tmp_path: Path) -> None:
+    """It bootstraps where `TimeLimit.truncated` and `terminal_observation` are in the info, and only there."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(REUSE)!r})\n"
+        "import numpy, supersuit, sb3_ppo\n"
+        "from coterie import envs\n"
+        "env = sb3_ppo.TellTimeLimit(envs.parallel_env('warehouse', 'tiny-2', max_steps=3))\n"
+        "worlds = supersuit.concat_vec_envs_v1(supersuit.pettingzoo_env_to_vec_env_v1(env), 2)\n"
+        "worlds.reset(seed=0)\n"
+        "for _ in range(4):\n"
+        "    infos = worlds.step(numpy.zeros(4, int))[-1]\n"
+        "    print(*(info.get('TimeLimit.truncated', False) for info in infos),\n"
+        "          *('terminal_observation' in info for info in infos))\n"
+    )
+    no, yes = " ".join(["False"] * 8), " ".join(["True"] * 8)
+    assert python("-c", code, folder=tmp_path).splitlines() == [no, no, yes, no]
+
+
+def test_every_script_is_run() -> None:
+    assert {path.name for path in REUSE.glob("*.py")} == set(NEEDS)
