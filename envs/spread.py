@@ -71,11 +71,11 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from . import aec_env, core, parallel_env
-from .actions import checked
 from .core import Array
-from .fields import shown
-from .kernels import kernel
-from .seeding import uniform
+from .kit.actions import checked
+from .kit.fields import shown
+from .kit.kernels import kernel
+from .kit.seeding import uniform
 
 VERSION = 0
 TIME_STEP, DAMPING, THRUST = 0.1, 0.25, 5.0

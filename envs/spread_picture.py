@@ -20,8 +20,8 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from . import paint
-from .paint import Canvas, Point
+from .kit import paint
+from .kit.paint import Canvas, Point
 from .spread import CAPTURE, DAMPING, RADIUS, TIME_STEP, State
 
 SIDE, HEADER = 600, 58

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kernels import kernel
-from ..seeding import seed_words, uniform
+from ..kit.kernels import kernel
+from ..kit.seeding import seed_words, uniform
 from .config import Config
 from .rates import BUSY_SHARE, PER_TASK
 from .state import (

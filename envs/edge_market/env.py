@@ -9,8 +9,8 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
-from ..actions import checked
-from ..kernels import kernel
+from ..kit.actions import checked
+from ..kit.kernels import kernel
 from . import senses as sensing
 from . import work as working
 from .config import Config

@@ -5,7 +5,7 @@ Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 
 from __future__ import annotations
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .queues import clear_from, insert, move
 from .state import (
     ARRIVED,

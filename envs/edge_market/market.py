@@ -1,6 +1,6 @@
 """The market of a slot: who offers which task, who offers its processor, which pairs may trade, and the trades.
 
-Arrays are bound to names before loops, see `envs.kernels`, and every step of the slot is made for all worlds at once.
+Arrays are bound to names before loops (see `envs.kit.kernels`), and all worlds go through every step of the slot at once.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, P pairs.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .book import Book, new_outcome, new_room
 from .clearing import clear
 from .models import wait_for_model

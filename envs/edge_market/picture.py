@@ -24,8 +24,8 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import paint
-from ..paint import Canvas, Colour, Point
+from ..kit import paint
+from ..kit.paint import Canvas, Colour, Point
 from .env import EdgeMarket
 from .market import find_links
 from .state import (

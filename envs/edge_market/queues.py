@@ -5,7 +5,7 @@ Axes: B worlds, N nodes, Q queue slots, K tasks.
 
 from __future__ import annotations
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .state import DEADLINE, EARNS, LEFT, NOBODY, PAYS, READY
 
 

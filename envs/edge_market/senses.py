@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .config import Config
 from .market import energy_price, find_links
 from .state import (

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .events import arrive, fail, lose, talk
 from .market import SOON, energy_price, find_links, new_desk, trade
 from .models import FETCHED, YIELD, make_room

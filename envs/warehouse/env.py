@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
-from ..actions import checked
+from ..kit.actions import checked
 from . import layout as maps
 from . import senses as sensing
 from . import work as working

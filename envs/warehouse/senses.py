@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .physics import ANGLE, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
 from .routes import route_length, waypoint
 from .state import IDLE, NOBODY, TO_CHARGER, TO_STATION, WAITING
