@@ -1,6 +1,6 @@
 """The market of a slot: who offers which task, who offers its processor, which pairs may trade, and the trades.
 
-Arrays are bound to names before loops (see `envs.kit.kernels`), and all worlds go through every step of the slot at once.
+Arrays are bound to names before loops (see `envs.kit.kernels`); all worlds go through each step of the slot at once.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, P pairs.
 """

@@ -4,7 +4,7 @@
     seeding            random numbers for many worlds at once
     fields             checks of the fields of a `Config`
     actions            checks of actions
-    counterfactual     the team's reward had one agent done something else, for all agents at once
+    counterfactual     the team's reward had one agent done its default action, for all agents at once
     paint              pictures without a screen
 
 Nothing here knows an environment.
