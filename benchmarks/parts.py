@@ -89,8 +89,8 @@ def wrap_warehouse(clock: Clock) -> None:
     for name in ("drive", "settle"):
         clock.wrap(module, name, "physics")
     for name in ("work", "dispatch"):
-        clock.wrap(module.working, name, "work")
-    clock.wrap(module.sensing, "sense", "senses")
+        clock.wrap(module, name, "work")
+    clock.wrap(module, "observe", "senses")
 
 
 WAREHOUSE_PARTS = ("physics", "work", "senses")

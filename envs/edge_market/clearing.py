@@ -30,7 +30,7 @@ import numpy as np
 from ..kit.kernels import kernel
 from .book import Book, Outcome, new_outcome, new_room
 from .matching import added_by, match
-from .state import MCAFEE, NOBODY, POSTED, RULES, UNIFORM, Array
+from .state import CLEARING_RULES, MCAFEE, NOBODY, POSTED, UNIFORM, Array
 
 RESPONSE = 0.1
 """Largest change of a posted price in a slot, over it."""
@@ -212,8 +212,8 @@ def clear_market(
     Raises:
         ValueError: The rule is not known, or a node stands on both sides.
     """
-    if rule not in RULES:
-        raise ValueError(f"rule is {rule!r}; give one of {', '.join(RULES)}")
+    if rule not in CLEARING_RULES:
+        raise ValueError(f"rule is {rule!r}; give one of {', '.join(CLEARING_RULES)}")
     pairs = np.asarray(pairs, np.int32).reshape(-1, 2)  # (P * 2,) -> (P, 2)
     both = np.intersect1d(pairs[:, 0], pairs[:, 1])
     if both.size:
@@ -230,7 +230,7 @@ def clear_market(
         n_areas=np.ones(1, np.int32),
     )
     outcome = new_outcome(1, n)
-    clear(RULES.index(rule), book, np.full((1, n), float(posted)), outcome, new_room(1, n, len(pairs)))
+    clear(CLEARING_RULES.index(rule), book, np.full((1, n), float(posted)), outcome, new_room(1, n, len(pairs)))
     return Outcome(*(values[0] for values in outcome))
 
 

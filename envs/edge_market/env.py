@@ -1,4 +1,4 @@
-"""The edge market as a `BatchEnv`: a market, then work, then senses."""
+"""The edge market as a `BatchEnv`: a market, then work, then observations."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from .. import core
 from ..kit.actions import checked
 from ..kit.kernels import kernel
-from . import senses as sensing
-from . import work as working
 from .config import Config
-from .draw import start
 from .metrics import metrics_of
-from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied, rules_of
+from .observe import obs_size, observe, others_of, state_size, sum_of
+from .params import params_of
+from .start import start
+from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied
+from .work import advance, begin
 
 VERSION = 1
 DECIDED = 2.0 / 3.0
@@ -44,12 +45,12 @@ class EdgeMarket:
     def __init__(self, config: Config) -> None:
         """Fixes the spaces."""
         self.config = config
-        self.rules = rules_of(config)
+        self.params = params_of(config)
         self.agents = tuple(f"node_{i}" for i in range(config.n_nodes))
         self.max_steps = int(config.max_steps)
         self.step_seconds = float(config.slot_seconds)
-        self.observation_space = Box(-1.0, 1.0, (sensing.obs_size(config),), np.float32)
-        self.state_space = Box(-1.0, 1.0, (sensing.state_size(config),), np.float32)
+        self.observation_space = Box(-1.0, 1.0, (obs_size(config),), np.float32)
+        self.state_space = Box(-1.0, 1.0, (state_size(config),), np.float32)
         self._width = SCORES + config.n_models
         self.action_space: Box | Discrete = (
             Discrete(len(READY_MADE)) if config.discrete else Box(-1.0, 1.0, (self._width,), np.float32)
@@ -61,9 +62,9 @@ class EdgeMarket:
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
-        state = start(self.config, self.rules, seeds)
+        state = start(self.config, self.params, seeds)
         nothing = np.zeros(state.n_held.shape)
-        working.begin(self.rules, state, nothing.copy(), nothing.copy())
+        begin(self.params, state, nothing.copy(), nothing.copy())
         if self.config.bound:
             from .bound import welfare_bound  # scipy is needed for the bound only
 
@@ -91,14 +92,14 @@ class EdgeMarket:
         strategy = self.strategy(state, action)
         _, reward, _, exchange = self._advance(state, strategy, None)
         team_reward = np.empty(len(state.step))
-        sensing.sum_of(reward, exchange, team_reward)
+        sum_of(reward, exchange, team_reward)
         return self._counterfactual(state, strategy, team_reward.astype(np.float32))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.edge_market.picture`."""
         from .picture import draw  # pygame is needed for pictures only
 
-        return draw(self, state, world)
+        return draw(self.config, state, world)
 
     def strategy(self, state: State, action: Array) -> Array:
         """(B, N, 4 + M) what actions mean: markups, kept share in [0, 1], threshold in [0, 2], scores -1, 0 or 1.
@@ -121,20 +122,20 @@ class EdgeMarket:
         reward, cost, exchange = np.zeros(state.n_held.shape), np.zeros(state.n_held.shape), np.zeros(len(state.step))
         if absent is None:
             absent = np.full(len(state.step), NOBODY, np.int32)
-        working.advance(self.rules, after, strategy, absent, reward, cost, exchange)
+        advance(self.params, after, strategy, absent, reward, cost, exchange)
         return after, reward, cost, exchange
 
     def _show(self, state: State, reward: Array, cost: Array, exchange: Array) -> core.Step:
         n_worlds, n_nodes = state.n_held.shape
         obs = np.zeros((n_worlds, n_nodes, *self.observation_space.shape), np.float32)
-        overview = np.zeros((n_worlds, *self.state_space.shape), np.float32)
+        global_state = np.zeros((n_worlds, *self.state_space.shape), np.float32)
         adjacency = np.zeros((n_worlds, n_nodes, n_nodes), np.bool_)
-        sensing.sense(self.rules, state, obs, adjacency, overview)
+        observe(self.params, state, obs, adjacency, global_state)
         team_reward = np.empty(n_worlds)
-        sensing.sum_of(reward, exchange, team_reward)
+        sum_of(reward, exchange, team_reward)
         return core.Step(
             obs=obs,
-            state=overview,
+            state=global_state,
             adjacency=adjacency,
             alive=np.ones((n_worlds, n_nodes), np.bool_),
             action_mask=None,
@@ -144,7 +145,7 @@ class EdgeMarket:
             cost=cost.astype(np.float32),
             terminated=np.zeros((n_worlds, n_nodes), np.bool_),
             truncated=state.step >= self.max_steps,
-            metrics=metrics_of(state, bound=self.config.bound, latency_low=self.rules.latency_low),
+            metrics=metrics_of(state, bound=self.config.bound, latency_low=self.params.latency_low),
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
@@ -156,10 +157,10 @@ class EdgeMarket:
         slot = np.empty(n_worlds)
         for _ in range(self.config.horizon):
             other, reward, _, exchange = self._advance(other, other_strategy, absent)
-            sensing.others_of(reward, exchange, absent, without)
+            others_of(reward, exchange, absent, without)
             if self.config.horizon > 1:
                 state, reward, _, exchange = self._advance(state, strategy, None)
-                sensing.sum_of(reward, exchange, slot)
+                sum_of(reward, exchange, slot)
                 gained += slot
         share = without.reshape(n_worlds, n_nodes)  # (B * N,) -> (B, N)
         if self.config.horizon == 1:

@@ -50,7 +50,7 @@ def lose(penalty, status, totals, task, b, i, k, fate, reward, cost):
 
 
 @kernel
-def fail(rules, state, works, reward, cost):
+def fail(params, state, works, reward, cost):
     """Nodes that fail as a slot ends lose all they hold, memory included; a cut link loses what is on its way.
 
     `works` (B, N, D) says which links work in the next slot.
@@ -67,7 +67,7 @@ def fail(rules, state, works, reward, cost):
     model, loading = state.model, state.loading
     for b in range(len(step)):
         t = min(step[b] + 1, up.shape[1] - 1)
-        end = (step[b] + 1) * rules.slot
+        end = (step[b] + 1) * params.slot
         for i in range(count.shape[1]):
             here = up[b, t, i]
             kept = 0
@@ -82,7 +82,7 @@ def fail(rules, state, works, reward, cost):
                 if lost:
                     if task_int[b, k, ORIGIN] != i:
                         tally[b, i, SALES] -= queue[b, i, q, LEFT]
-                    lose(rules.miss_penalty, status, totals, task, b, i, k, DROPPED, reward, cost)
+                    lose(params.miss_penalty, status, totals, task, b, i, k, DROPPED, reward, cost)
                     continue
                 if kept < q:
                     move(held, queue, b, i, q, kept)
@@ -90,13 +90,13 @@ def fail(rules, state, works, reward, cost):
             clear_from(count, held, queue, b, i, kept)
             if not here:
                 loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
-                if rules.load_rate > 0.0:
+                if params.load_rate > 0.0:
                     for m in range(model.shape[2]):
                         model[b, i, m, LOADED] = 0.0
 
 
 @kernel
-def arrive(rules, state, after, reward, cost):
+def arrive(params, state, after, reward, cost):
     """Tasks join their node's queue: those of the slot of `State.step` and so many more."""
     step, heads, count, held, queue, model = (
         state.step,
@@ -117,21 +117,21 @@ def arrive(rules, state, after, reward, cost):
                 model[b, i, m, WANTED] *= 1.0 - FADING
         while head < task_int.shape[1] and task_int[b, head, ARRIVES] == t:
             i, m = task_int[b, head, ORIGIN], task_int[b, head, MODEL]
-            tally[b, i, DEMAND] += FADING * task[b, head, WORK] / rules.slot
+            tally[b, i, DEMAND] += FADING * task[b, head, WORK] / params.slot
             model[b, i, m, WANTED] += FADING
             account[b, i, OWN_ARRIVED] += 1.0
             totals[b, ARRIVED] += 1.0
             if count[b, i] == QUEUE_SLOTS or not up[b, t_up, i]:
-                lose(rules.miss_penalty, status, totals, task, b, i, head, DROPPED, reward, cost)
+                lose(params.miss_penalty, status, totals, task, b, i, head, DROPPED, reward, cost)
             else:
-                insert(count, held, queue, task, b, i, head, float(task[b, head, WORK]), t * rules.slot, 0.0, 0.0)
+                insert(count, held, queue, task, b, i, head, float(task[b, head, WORK]), t * params.slot, 0.0, 0.0)
                 status[b, head] = QUEUED
             head += 1
         heads[b] = head
 
 
 @kernel
-def talk(rules, state, after, absent, works):
+def talk(params, state, after, absent, works):
     """Nodes whose turn it is tell their neighbours how much work they have [s] and what they ask [credits/Gcycle].
 
     It is the turn of slot `State.step` and so many more; `works` (B, N, D) says which links work then.
@@ -140,9 +140,9 @@ def talk(rules, state, after, absent, works):
     neighbor, heard, up = state.neighbor, state.heard, state.up
     for b in range(len(step)):
         t = step[b] + after
-        t_up, now = min(t, up.shape[1] - 1), t * rules.slot
+        t_up, now = min(t, up.shape[1] - 1), t * params.slot
         for i in range(count.shape[1]):
-            if (t + i) % rules.gossip_every != 0 or not up[b, t_up, i] or i == absent[b]:
+            if (t + i) % params.gossip_every != 0 or not up[b, t_up, i] or i == absent[b]:
                 continue
             load = 0.0
             if node[b, i, BYZANTINE] == 0.0:

@@ -32,6 +32,7 @@ from .state import (
     LOADED,
     MEMORY,
     MODEL,
+    NEIGHBOR_SPEED,
     NOBODY,
     ORIGIN,
     POSTED_PRICE,
@@ -40,12 +41,12 @@ from .state import (
     PRICE_SQUARES,
     PRICE_SUM,
     QUEUE_SLOTS,
-    REACH,
     SALES,
     SIZE,
     SOLD,
     SPEED,
     THRESHOLD,
+    TIME_ROUNDING,
     TRADES,
     VALUE,
     WORK,
@@ -57,8 +58,6 @@ NEVER = 2.0
 """A threshold from here on offers nothing."""
 SPARE_SLOTS = 2
 """A node offers its processor only while so many of its queue slots are free."""
-SOON = 1e-9
-"""Rounding of times [s]."""
 
 
 class Desk(NamedTuple):
@@ -104,14 +103,14 @@ def find_links(state, side, after, works):
 
 
 @kernel
-def energy_price(rules, energy, b, t, i):
+def energy_price(params, energy, b, t, i):
     """What a Gcycle costs node i in slot t [credits]; past the end of the schedule the last prices hold."""
     level = energy[b, min(t, energy.shape[1] - 1), i] / LEVELS
-    return rules.energy_low + (rules.energy_high - rules.energy_low) * level
+    return params.energy_low + (params.energy_high - params.energy_low) * level
 
 
 @kernel
-def _offer(rules, state, strategy, absent, desk, bids, asks, works):
+def _offer(params, state, strategy, absent, desk, bids, asks, works):
     """Who offers which task at which bid, who offers its processor at which ask, and what load each reports."""
     step, count, held, queue, model, loading = (
         state.step,
@@ -125,7 +124,7 @@ def _offer(rules, state, strategy, absent, desk, bids, asks, works):
     task, energy, up = state.task, state.energy, state.up
     offered, sells, room, said = desk.offered, desk.sells, desk.room, desk.said
     for b in range(len(step)):
-        t, now = step[b], step[b] * rules.slot
+        t, now = step[b], step[b] * params.slot
         t_up = min(t, up.shape[1] - 1)
         for i in range(count.shape[1]):
             bids[b, i] = asks[b, i] = 0.0
@@ -134,8 +133,8 @@ def _offer(rules, state, strategy, absent, desk, bids, asks, works):
             tally[b, i, BOUGHT] = tally[b, i, SOLD] = tally[b, i, BID] = 0.0
             if not up[b, t_up, i] or i == absent[b]:
                 continue
-            speed, memory, reach = node[b, i, SPEED], node[b, i, MEMORY], node[b, i, REACH]
-            price, threshold = energy_price(rules, energy, b, t, i), strategy[b, i, THRESHOLD]
+            speed, memory, reach = node[b, i, SPEED], node[b, i, MEMORY], node[b, i, NEIGHBOR_SPEED]
+            price, threshold = energy_price(params, energy, b, t, i), strategy[b, i, THRESHOLD]
             ahead, best, best_work, chosen = 0.0, 0.0, 1.0, NOBODY
             for q in range(count[b, i]):
                 k = held[b, i, q]
@@ -144,36 +143,36 @@ def _offer(rules, state, strategy, absent, desk, bids, asks, works):
                 if threshold < NEVER and task_int[b, k, ORIGIN] == i and left == task[b, k, WORK]:
                     need, m = ahead + alone, task_int[b, k, MODEL]
                     if model[b, i, m, LOADED] == 0.0:
-                        wait = wait_for_model(model, loading, size, memory, rules.load_rate, strategy, b, i, m)
+                        wait = wait_for_model(model, loading, size, memory, params.load_rate, strategy, b, i, m)
                         need = max(need, wait + alone)
                     if need >= threshold * patience and left < patience * reach:
                         # What can be done here saves its energy by leaving; what cannot has its value, and no penalty.
-                        gain = price * left if need <= patience else task[b, k, VALUE] * (1.0 + rules.miss_penalty)
+                        gain = price * left if need <= patience else task[b, k, VALUE] * (1.0 + params.miss_penalty)
                         if gain > best:
                             best, best_work, chosen = gain, left, q
-                if alone <= patience + SOON:
+                if alone <= patience + TIME_ROUNDING:
                     ahead += alone
-            quote = max(price + strategy[b, i, ASK_MARKUP] * rules.price_scale, 0.0)
+            quote = max(price + strategy[b, i, ASK_MARKUP] * params.price_scale, 0.0)
             said[b, i] = ahead
             if node[b, i, BYZANTINE] > 0.0:
                 said[b, i] = 0.0
                 quote *= 0.5
             if node[b, i, CARTEL] > 0.0:
-                quote = max(quote, rules.cartel_price)
+                quote = max(quote, params.cartel_price)
             tally[b, i, ASK] = quote
             if chosen != NOBODY:
                 offered[b, i] = chosen
-                bids[b, i] = max(best / best_work + strategy[b, i, BID_MARKUP] * rules.price_scale, 0.0)
+                bids[b, i] = max(best / best_work + strategy[b, i, BID_MARKUP] * params.price_scale, 0.0)
                 works[b, i] = best_work
                 tally[b, i, BID] = bids[b, i]
             else:
                 asks[b, i] = quote
-                room[b, i] = (1.0 - strategy[b, i, KEEP]) * speed * rules.sale_seconds - tally[b, i, SALES]
+                room[b, i] = (1.0 - strategy[b, i, KEEP]) * speed * params.sale_seconds - tally[b, i, SALES]
                 sells[b, i] = room[b, i] > 0.0 and count[b, i] <= QUEUE_SLOTS - SPARE_SLOTS
 
 
 @kernel
-def _pair(rules, state, strategy, desk, book):
+def _pair(params, state, strategy, desk, book):
     """Which neighbours may take which task: they have room and, by what they report, can do it in time."""
     step, held, model, loading, link_free = state.step, state.held, state.model, state.loading, state.link_free
     node, size, neighbor, link, task_int, task = (
@@ -187,12 +186,12 @@ def _pair(rules, state, strategy, desk, book):
     offered, sells, room, said, up = desk.offered, desk.sells, desk.room, desk.said, desk.works
     work, buyer, seller, finish, n_pairs = book.work, book.buyer, book.seller, book.finish, book.n_pairs
     for b in range(len(step)):
-        now, kept = step[b] * rules.slot, 0
+        now, kept = step[b] * params.slot, 0
         for i in range(offered.shape[1]):
             if offered[b, i] == NOBODY:
                 continue
             k = held[b, i, offered[b, i]]
-            mine, deadline, m = work[b, i], task[b, k, DEADLINE] + SOON, task_int[b, k, MODEL]
+            mine, deadline, m = work[b, i], task[b, k, DEADLINE] + TIME_ROUNDING, task_int[b, k, MODEL]
             for d in range(neighbor.shape[2]):
                 j = neighbor[b, i, d]
                 if j == NOBODY:
@@ -205,7 +204,7 @@ def _pair(rules, state, strategy, desk, book):
                     continue
                 if model[b, j, m, LOADED] == 0.0:
                     memory = node[b, j, MEMORY]
-                    wait = wait_for_model(model, loading, size, memory, rules.load_rate, strategy, b, j, m)
+                    wait = wait_for_model(model, loading, size, memory, params.load_rate, strategy, b, j, m)
                     begin = max(begin, there + wait)
                     if begin + need > deadline:
                         continue
@@ -247,7 +246,7 @@ def find_areas(neighbor, works, area, n_areas, stack):
 
 
 @kernel
-def _carry_out(rules, state, offered, n_pairs, outcome):
+def _carry_out(params, state, offered, n_pairs, outcome):
     """Tasks leave for who takes them; a link serves one after the other, in each direction."""
     step, count, held, queue, link_free, tally = (
         state.step,
@@ -262,7 +261,7 @@ def _carry_out(rules, state, offered, n_pairs, outcome):
     for b in range(len(step)):
         if n_pairs[b] == 0:
             continue
-        now = step[b] * rules.slot
+        now = step[b] * params.slot
         for i in range(count.shape[1]):
             j = takes[b, i]
             if j == NOBODY:
@@ -303,13 +302,13 @@ def _tell(tally, totals, n_pairs, price):
 
 
 @kernel
-def trade(rules, state, strategy, absent, desk, book, outcome, room):
+def trade(params, state, strategy, absent, desk, book, outcome, room):
     """The market of the slot that begins: offers, pairs, clearing, trades, prices."""
-    if rules.faulty:
-        find_links(state, rules.side, 0, desk.works)
+    if params.faulty:
+        find_links(state, params.side, 0, desk.works)
         find_areas(state.neighbor, desk.works, book.area, book.n_areas, desk.stack)
-    _offer(rules, state, strategy, absent, desk, book.bid, book.ask, book.work)
-    _pair(rules, state, strategy, desk, book)
-    clear(rules.rule, book, state.tally[:, :, POSTED_PRICE], outcome, room)
-    _carry_out(rules, state, desk.offered, book.n_pairs, outcome)
+    _offer(params, state, strategy, absent, desk, book.bid, book.ask, book.work)
+    _pair(params, state, strategy, desk, book)
+    clear(params.rule, book, state.tally[:, :, POSTED_PRICE], outcome, room)
+    _carry_out(params, state, desk.offered, book.n_pairs, outcome)
     _tell(state.tally, state.totals, book.n_pairs, outcome.price)

@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from ..kit import paint
 from ..kit.paint import Canvas, Colour, Point
-from .env import EdgeMarket
+from .config import Config
 from .market import find_links
+from .params import params_of
 from .state import (
     BYZANTINE,
     CARTEL,
@@ -58,26 +59,26 @@ RIM = 0.14
 
 
 @paint.one_at_a_time
-def draw(env: EdgeMarket, state: State, world: int) -> NDArray[np.uint8]:
+def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world: (HEADER + SIDE + FOOTER, SIDE, 3) RGB."""
     surface = pygame.Surface((SIDE * SUPERSAMPLE, SIDE * SUPERSAMPLE), 0, 32)
     surface.fill(paint.FLOOR)
-    side = env.rules.side
+    side = params_of(config).side
     unit = SIDE * SUPERSAMPLE / (side * (1.0 + 2.0 * RIM))  # pixels of the large surface per kilometre
     canvas = Canvas(surface, unit, RIM * side * unit, surface.get_height() - RIM * side * unit, SUPERSAMPLE)
     node = state.node[world]  # (N, 8)
     size = _sizes(node, side)
-    works = _working_links(env, state, world)
+    works = _working_links(side, state, world)
     labels = _draw_links(canvas, state, world, works, size)
-    _draw_on_the_way(canvas, env, state, world)
+    _draw_on_the_way(canvas, config, state, world)
     for i in range(len(node)):
-        _draw_node(canvas, env, state, world, i, float(size[i]))
+        _draw_node(canvas, config, state, world, i, float(size[i]))
 
     picture = pygame.Surface((SIDE, HEADER + SIDE + FOOTER), 0, 32)
     picture.fill(paint.INK)
     pygame.transform.smoothscale(surface, (SIDE, SIDE), picture.subsurface((0, HEADER, SIDE, SIDE)))
     _write_names(picture, canvas, state, world, size, labels)
-    _write_counters(picture, env, state, world)
+    _write_counters(picture, config, state, world)
     _write_legend(picture, node)
     pixels = np.frombuffer(pygame.image.tobytes(picture, "RGB"), np.uint8)
     return pixels.reshape(HEADER + SIDE + FOOTER, SIDE, 3).copy()  # (height * width * 3,) -> (height, width, 3)
@@ -89,9 +90,9 @@ def _sizes(node: NDArray[np.float64], side: float) -> NDArray[np.float64]:
     return usual * np.sqrt(node[:, SPEED] / node[:, SPEED].mean())
 
 
-def _working_links(env: EdgeMarket, state: State, world: int) -> NDArray[np.bool_]:
+def _working_links(side: float, state: State, world: int) -> NDArray[np.bool_]:
     works = np.ones(state.neighbor.shape, np.bool_)
-    find_links(state, env.rules.side, 0, works)
+    find_links(state, side, 0, works)
     return works[world]
 
 
@@ -155,26 +156,26 @@ def _draw_arrow(canvas: Canvas, tail: Point, tip: Point, colour: Colour) -> None
     canvas.polygon(colour, [tip, left, right])
 
 
-def _draw_on_the_way(canvas: Canvas, env: EdgeMarket, state: State, world: int) -> None:
-    now = float(state.step[world]) * env.step_seconds
-    for j in range(len(env.agents)):
+def _draw_on_the_way(canvas: Canvas, config: Config, state: State, world: int) -> None:
+    now = float(state.step[world]) * config.slot_seconds
+    for j in range(config.n_nodes):
         for q in range(int(state.n_held[world, j])):
             ready = float(state.queue[world, j, q, READY])
             if ready <= now:
                 continue
             i = int(state.task_int[world, state.held[world, j, q], ORIGIN])
-            share = 1.0 - min((ready - now) / (4.0 * env.step_seconds), 0.8)
+            share = 1.0 - min((ready - now) / (4.0 * config.slot_seconds), 0.8)
             x, y = _between(_at(state, world, i), _at(state, world, j), share)
             canvas.disc(paint.WHITE, x, y, canvas.at_least(0.0, 6.0))
             canvas.disc(paint.OKABE_ITO[6], x, y, canvas.at_least(0.0, 4.5))
 
 
-def _draw_node(canvas: Canvas, env: EdgeMarket, state: State, world: int, i: int, size: float) -> None:
+def _draw_node(canvas: Canvas, config: Config, state: State, world: int, i: int, size: float) -> None:
     x, y = _at(state, world, i)
     up = bool(state.up[world, min(int(state.step[world]), state.up.shape[1] - 1), i])
     left = state.queue[world, i, :, LEFT]
     taken = state.task_int[world, state.held[world, i], ORIGIN] != i
-    full = float(state.node[world, i, SPEED]) * env.config.deadline
+    full = float(state.node[world, i, SPEED]) * config.deadline
     load, sold = float(left.sum()) / full, float(left[taken].sum()) / full
     canvas.disc(paint.WHITE, x, y, 1.62 * size)
     canvas.ring(paint.SHADE, x, y, 1.5 * size, 0.36 * size)
@@ -188,7 +189,7 @@ def _draw_node(canvas: Canvas, env: EdgeMarket, state: State, world: int, i: int
         for sign in (-1.0, 1.0):
             ends = [(x - 0.7 * size, y - sign * 0.7 * size), (x + 0.7 * size, y + sign * 0.7 * size)]
             canvas.line(paint.INK, ends, 0.16 * size)
-    n_models = env.config.n_models
+    n_models = config.n_models
     step = min(0.62 * size, 3.2 * size / n_models)
     for m in range(n_models):
         at = x + (m - 0.5 * (n_models - 1)) * step
@@ -236,10 +237,10 @@ def _write_names(
         paint.write(picture, text, height, paint.OKABE_ITO[6], right, down)
 
 
-def _write_counters(picture: pygame.Surface, env: EdgeMarket, state: State, world: int) -> None:
+def _write_counters(picture: pygame.Surface, config: Config, state: State, world: int) -> None:
     totals = state.totals[world]
     counters = (
-        ("TIME", f"{state.step[world] * env.step_seconds:.1f} s"),
+        ("TIME", f"{state.step[world] * config.slot_seconds:.1f} s"),
         ("WELFARE", f"{totals[WELFARE]:.1f}"),
         ("DONE", f"{totals[FINISHED]:.0f}"),
         ("MISSED", f"{totals[MISSES]:.0f}"),

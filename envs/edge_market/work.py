@@ -11,7 +11,7 @@ import numpy as np
 
 from ..kit.kernels import kernel
 from .events import arrive, fail, lose, talk
-from .market import SOON, energy_price, find_links, new_desk, trade
+from .market import energy_price, find_links, new_desk, trade
 from .models import FETCHED, YIELD, make_room
 from .queues import clear_from, move
 from .state import (
@@ -49,6 +49,7 @@ from .state import (
     SCORES,
     SLOT_PROFIT,
     SPEED,
+    TIME_ROUNDING,
     USED,
     VALUE,
     WELFARE,
@@ -61,11 +62,11 @@ LOG_RATIO = math.log(LATENCY_RATIO)
 
 
 @kernel
-def advance(rules, state, strategy, absent, reward, cost, exchange):
+def advance(params, state, strategy, absent, reward, cost, exchange):
     """One slot of all worlds.
 
     Args:
-        rules: The `Rules`.
+        params: The `Params`.
         state: The `State` to write into.
         strategy: (B, N, 4 + M), see `state`.
         absent: (B,) int32 a node that is not there in this slot, or NOBODY.
@@ -74,34 +75,34 @@ def advance(rules, state, strategy, absent, reward, cost, exchange):
     """
     n_worlds, n_nodes, slots = state.neighbor.shape
     desk, book, outcome, room = new_desk(n_worlds, n_nodes, slots)
-    trade(rules, state, strategy, absent, desk, book, outcome, room)
-    if rules.load_rate > 0.0:
-        _load(rules, state, strategy, absent)
-    _run(rules, state, strategy, absent, reward, exchange)
-    _settle(rules, state, reward, cost)
-    if rules.faulty:
-        find_links(state, rules.side, 1, desk.works)
-        fail(rules, state, desk.works, reward, cost)
-    arrive(rules, state, 1, reward, cost)
-    talk(rules, state, 1, absent, desk.works)
+    trade(params, state, strategy, absent, desk, book, outcome, room)
+    if params.load_rate > 0.0:
+        _load(params, state, strategy, absent)
+    _run(params, state, strategy, absent, reward, exchange)
+    _settle(params, state, reward, cost)
+    if params.faulty:
+        find_links(state, params.side, 1, desk.works)
+        fail(params, state, desk.works, reward, cost)
+    arrive(params, state, 1, reward, cost)
+    talk(params, state, 1, absent, desk.works)
     _book(state, reward, exchange)
 
 
 @kernel
-def begin(rules, state, reward, cost):
+def begin(params, state, reward, cost):
     """What has arrived when the episode starts."""
     tally, energy = state.tally, state.energy
     absent, works = np.full(len(state.step), NOBODY, np.int32), np.empty(state.neighbor.shape, np.bool_)
-    find_links(state, rules.side, 0, works)
+    find_links(state, params.side, 0, works)
     for b in range(len(tally)):
         for i in range(tally.shape[1]):
-            tally[b, i, ASK] = energy_price(rules, energy, b, 0, i)
-    arrive(rules, state, 0, reward, cost)
-    talk(rules, state, 0, absent, works)
+            tally[b, i, ASK] = energy_price(params, energy, b, 0, i)
+    arrive(params, state, 0, reward, cost)
+    talk(params, state, 0, absent, works)
 
 
 @kernel
-def _load(rules, state, strategy, absent):
+def _load(params, state, strategy, absent):
     """Every node goes on reading a model, or begins with one.
 
     That is the first that a task waits for and that would be there in time, or else the best scored; there must be
@@ -116,9 +117,9 @@ def _load(rules, state, strategy, absent):
         state.loading,
     )
     node, size, task_int, task = state.node, state.model_size, state.task_int, state.task
-    up, totals, rate = state.up, state.totals, rules.load_rate
+    up, totals, rate = state.up, state.totals, params.load_rate
     for b in range(len(step)):
-        t, now = step[b], step[b] * rules.slot
+        t, now = step[b], step[b] * params.slot
         t_up = min(t, up.shape[1] - 1)
         for i in range(count.shape[1]):
             if not up[b, t_up, i] or i == absent[b]:
@@ -148,15 +149,15 @@ def _load(rules, state, strategy, absent):
                         continue
                     begun = wanted
                 loading[b, i, 0], loading[b, i, 1] = begun, size[b, begun] / rate
-            loading[b, i, 1] -= rules.slot
-            if loading[b, i, 1] <= SOON:
+            loading[b, i, 1] -= params.slot
+            if loading[b, i, 1] <= TIME_ROUNDING:
                 m = int(loading[b, i, 0])
                 model[b, i, m, LOADED], model[b, i, m, LAST_USE] = 1.0, t
                 loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
 
 
 @kernel
-def _run(rules, state, strategy, absent, reward, exchange):
+def _run(params, state, strategy, absent, reward, exchange):
     """Runs every node for a slot, earliest deadline first.
 
     A node first runs its own tasks within the share it keeps, then sold ones within the rest, then any, then what came
@@ -172,7 +173,7 @@ def _run(rules, state, strategy, absent, reward, exchange):
     )
     account, node, task_int, task, energy = state.account, state.node, state.task_int, state.task, state.energy
     up, totals, latencies, status = state.up, state.totals, state.latency, state.status
-    slot = rules.slot
+    slot = params.slot
     for b in range(len(step)):
         t, now = step[b], step[b] * slot
         t_up = min(t, up.shape[1] - 1)
@@ -192,7 +193,7 @@ def _run(rules, state, strategy, absent, reward, exchange):
                 else:
                     taken = True
             for run in range(4):
-                if (run <= TAKEN and not (own and taken)) or (run == LATE and not late) or used >= slot - SOON:
+                if (run <= TAKEN and not (own and taken)) or (run == LATE and not late) or used >= slot - TIME_ROUNDING:
                     continue
                 allowed = slot
                 if run == OWN:
@@ -209,10 +210,10 @@ def _run(rules, state, strategy, absent, reward, exchange):
                         continue
                     first = max(used, queue[b, i, q, READY] - now)
                     need = left / speed
-                    if now + first + need > task[b, k, DEADLINE] + SOON:
+                    if now + first + need > task[b, k, DEADLINE] + TIME_ROUNDING:
                         continue
                     seconds = min(need, slot - first, allowed)
-                    if seconds <= SOON and need > SOON:
+                    if seconds <= TIME_ROUNDING and need > TIME_ROUNDING:
                         continue
                     used = first + seconds
                     allowed -= seconds
@@ -232,15 +233,15 @@ def _run(rules, state, strategy, absent, reward, exchange):
                     totals[b, FINISHED] += 1.0
                     totals[b, PAID] += pays
                     totals[b, EARNED] += earns
-                    latency = max((now + used - task_int[b, k, ARRIVES] * slot) / rules.latency_low, 1.0)
+                    latency = max((now + used - task_int[b, k, ARRIVES] * slot) / params.latency_low, 1.0)
                     latencies[b, min(int(math.log(latency) / LOG_RATIO), LATENCY_BINS - 1)] += 1
-            reward[b, i] -= energy_price(rules, energy, b, t, i) * done
+            reward[b, i] -= energy_price(params, energy, b, t, i) * done
             tally[b, i, USED] = done / (speed * slot)
             totals[b, CYCLES] += done
 
 
 @kernel
-def _settle(rules, state, reward, cost):
+def _settle(params, state, reward, cost):
     """Removes from the queues what is done or late, and brings the status of the rest up to date."""
     step, count, held, queue, tally, node = (
         state.step,
@@ -252,15 +253,15 @@ def _settle(rules, state, reward, cost):
     )
     task_int, task, status, totals = state.task_int, state.task, state.status, state.totals
     for b in range(len(step)):
-        end = (step[b] + 1) * rules.slot
+        end = (step[b] + 1) * params.slot
         for i in range(count.shape[1]):
             sales, waiting, kept = 0.0, 0.0, 0
             for q in range(count[b, i]):
                 k, left = held[b, i, q], queue[b, i, q, LEFT]
                 if left <= 0.0:
                     continue
-                if task[b, k, DEADLINE] <= end + SOON:
-                    lose(rules.miss_penalty, status, totals, task, b, i, k, MISSED, reward, cost)
+                if task[b, k, DEADLINE] <= end + TIME_ROUNDING:
+                    lose(params.miss_penalty, status, totals, task, b, i, k, MISSED, reward, cost)
                     continue
                 if kept < q:
                     move(held, queue, b, i, q, kept)
@@ -274,7 +275,7 @@ def _settle(rules, state, reward, cost):
                 waiting += left
             clear_from(count, held, queue, b, i, kept)
             tally[b, i, SALES] = sales
-            if waiting > node[b, i, SPEED] * rules.deadline:
+            if waiting > node[b, i, SPEED] * params.deadline:
                 cost[b, i] += 1.0
                 totals[b, OVERLOADED] += 1.0
 

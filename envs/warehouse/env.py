@@ -1,4 +1,4 @@
-"""The warehouse as a `BatchEnv`: physics, then work, then senses."""
+"""The warehouse as a `BatchEnv`: physics, then work, then observations."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from .. import core
 from ..kit.actions import checked
 from . import layout as maps
-from . import senses as sensing
-from . import work as working
 from .config import Config
 from .metrics import metrics_of
+from .observe import hear, obs_size, observe, state_size, waypoints
+from .params import params_of
 from .physics import ANGLE, CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, X, drive, physics_of, settle
-from .state import TO_STATION, Array, State, copied, start
+from .start import start
+from .state import TO_STATION, Array, State, copied
+from .work import dispatch, total, work
 
 VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
@@ -51,37 +53,11 @@ class Warehouse:
         self._physics = physics_of(config.layout, config.n_robots)
         self.agents = tuple(f"robot_{i}" for i in range(config.n_robots))
         self.max_steps = config.max_steps
-        mode = {"nearest": working.NEAREST, "fifo": working.FIFO, "claim": working.CLAIM}[config.dispatch]
-        self.rules = working.Rules(
-            dispatch=mode,
-            n_orders=config.n_orders,
-            shaping=float(config.shaping),
-            shaping_gamma=float(config.shaping_gamma),
-            contact_charge=float(config.contact_charge),
-            contact_limit=float(config.contact_limit),
-            battery=bool(config.battery),
-            battery_capacity=float(config.battery_capacity),
-            charge_power=float(config.charge_power),
-            mean_order=2.0 * (self.layout.mean_route + working.DWELL_METRES),
-        )
-        self._senses = sensing.Senses(
-            n_rays=config.n_rays,
-            lidar_range=float(config.lidar_range),
-            n_neighbors=config.n_neighbors,
-            sensing_range=float(config.sensing_range),
-            comm_range=float(config.comm_range),
-            comm_blocked=bool(config.comm_blocked),
-            route_hint=bool(config.route_hint),
-            dispatch=mode,
-            n_orders=config.n_orders,
-            battery_capacity=float(config.battery_capacity),
-            max_steps=config.max_steps,
-            step_seconds=CONTROL_STEP,
-        )
+        self.params = params_of(config, self.layout)
         directions = 2.0 * math.pi * np.arange(config.n_rays) / config.n_rays
         self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
-        self.observation_space = Box(-1.0, 1.0, (sensing.obs_size(self._senses),), np.float32)
-        self.state_space = Box(-1.0, 1.0, (sensing.state_size(self._senses, config.n_robots),), np.float32)
+        self.observation_space = Box(-1.0, 1.0, (obs_size(self.params),), np.float32)
+        self.state_space = Box(-1.0, 1.0, (state_size(self.params, config.n_robots),), np.float32)
         self.action_space: Box | Discrete = (
             Box(-1.0, 1.0, (2,), np.float32) if config.continuous else Discrete(len(PRIMITIVES))
         )
@@ -93,7 +69,7 @@ class Warehouse:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.layout, seeds)
-        working.dispatch(self.rules, self.layout, state)
+        dispatch(self.params, self.layout, state)
         nothing = np.zeros(state.alive.shape)
         step = self._show(state, nothing, nothing, np.zeros(state.alive.shape, dtype=bool))
         if self.config.counterfactual != "none":
@@ -118,13 +94,13 @@ class Warehouse:
         """
         target = self._targets(state, action)
         _, reward, _, _ = self._advance(state, target)
-        return self._counterfactual(state, target, working.total(reward))
+        return self._counterfactual(state, target, total(reward))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.warehouse.picture`."""
         from .picture import draw  # pygame is needed for pictures only
 
-        return draw(self, state, world)
+        return draw(self.config, state, world)
 
     def between(self, before: State, after: State, share: float) -> State:
         """What to draw of a moment between two successive states: robots on their way, all else as before."""
@@ -135,14 +111,14 @@ class Warehouse:
     def waypoints(self, state: State) -> Array:
         """(B, N, 3): x, y [m] of every robot's next waypoint on its shortest route, and the route's length [m]."""
         way = np.empty((*state.alive.shape, 3))
-        sensing.waypoints(self.layout, state, way)
+        waypoints(self.layout, state, way)
         return way
 
     def adjacency(self, state: State) -> NDArray[np.bool_]:
         """(B, N, N): who can hear whom."""
         n_robots = state.alive.shape[1]
         adjacency = np.zeros((len(state.step), n_robots, n_robots), dtype=bool)
-        sensing.hear(self._senses, self.layout, state, adjacency)
+        hear(self.params, self.layout, state, adjacency)
         return adjacency
 
     def _targets(self, state: State, action: Array) -> Array:
@@ -164,24 +140,24 @@ class Warehouse:
         settle(before, body, impulse)
         terminated = np.zeros(state.alive.shape, dtype=bool)
         after = copied(state)._replace(body=body)
-        working.work(self.rules, self.layout, after, impulse, drive_power, reward, cost, terminated)
+        work(self.params, self.layout, after, impulse, drive_power, reward, cost, terminated)
         return after, reward, cost, terminated
 
     def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
         n_worlds, n_robots = state.alive.shape
         obs = np.zeros((n_worlds, n_robots, *self.observation_space.shape), dtype=np.float32)
-        overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
+        global_state = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
         way = np.empty((n_worlds, n_robots, 3))
         adjacency = np.zeros((n_worlds, n_robots, n_robots), dtype=bool)
-        sensing.sense(self._senses, self.layout, state, self._ray, way, obs, adjacency, overview)
+        observe(self.params, self.layout, state, self._ray, way, obs, adjacency, global_state)
         return core.Step(
             obs=obs,
-            state=overview,
+            state=global_state,
             adjacency=adjacency,
             alive=state.alive.copy(),
             action_mask=None,
             reward=reward.astype(np.float32),
-            team_reward=working.total(reward),
+            team_reward=total(reward),
             counterfactual=None,
             cost=cost.astype(np.float32),
             terminated=terminated,
@@ -208,10 +184,10 @@ class Warehouse:
             target = np.where(state.alive[:, :, None], target, 0.0)  # who died on the way brakes
             other_target = np.where(other.alive[:, :, None], other_target, 0.0)
             other, reward, _, _ = self._advance(other, other_target)
-            lost += working.total(reward)
+            lost += total(reward)
             if self.config.horizon > 1:
                 state, reward, _, _ = self._advance(state, target)
-                gained += working.total(reward)
+                gained += total(reward)
         without = lost.reshape(n_worlds, n_robots)  # (B * N,) -> (B, N)
         if self.config.horizon == 1:
             return without.astype(np.float32)

@@ -40,8 +40,8 @@ from .physics import (
     Y,
 )
 from .routes import route_length, waypoint
-from .state import NOBODY, TO_STATION, WAITING, Array, State
-from .work import CLAIM, REACH
+from .state import CLAIM, NOBODY, TO_STATION, WAITING, Array, State
+from .work import TARGET_RADIUS
 
 STOP, FORWARD, FORWARD_LEFT, FORWARD_RIGHT, LEFT, RIGHT, REVERSE = range(7)
 HORIZON = 6
@@ -64,14 +64,14 @@ def heuristic(env: Warehouse) -> Callable[[State], Array]:
     Returns:
         A function from the state of B worlds to actions: (B, N) int64, or (B, N, 2) float32 if continuous.
     """
-    rules, layout = env.rules, env.layout
+    params, layout = env.params, env.layout
     discrete = isinstance(env.action_space, Discrete)
     shares = (TARGETS / np.array([TOP_SPEED, TOP_TURN_RATE])).astype(np.float32)  # (7, 2)
 
     def act(state: State) -> Array:
         goal = np.empty(state.alive.shape, dtype=np.int32)
         action = np.zeros(state.alive.shape, dtype=np.int64)
-        choose_goals(rules, layout, state, goal)
+        choose_goals(params, layout, state, goal)
         plan(layout, state, goal, action)
         return action if discrete else shares[action]
 
@@ -79,16 +79,16 @@ def heuristic(env: Warehouse) -> Callable[[State], Array]:
 
 
 @kernel
-def choose_goals(rules, layout, state, goal):
+def choose_goals(params, layout, state, goal):
     """Into goal (B, N): the target each robot heads for, NOBODY if none."""
     for b in range(goal.shape[0]):
         promised = state.order_status[b] != WAITING
         for i in range(goal.shape[1]):
             goal[b, i] = state.goal[b, i]
-            if rules.dispatch != CLAIM or goal[b, i] != NOBODY or not state.alive[b, i]:
+            if params.dispatch != CLAIM or goal[b, i] != NOBODY or not state.alive[b, i]:
                 continue
             best, choice, seen, k = math.inf, NOBODY, 0, state.head[b]
-            while k < len(promised) and seen < rules.n_orders and state.order_release[b, k] <= state.step[b]:
+            while k < len(promised) and seen < params.n_orders and state.order_release[b, k] <= state.step[b]:
                 if state.order_status[b, k] == WAITING:
                     seen += 1
                     way = route_length(layout, state.body[b, i, X], state.body[b, i, Y], state.order_face[b, k])
@@ -178,7 +178,7 @@ def _try(layout, state, b, i, goal, first, stop, trial):
         return -bumped - 0.01 * abs(speed) - 0.01 * (first != STOP)
     wx, wy, left = waypoint(layout, x, y, goal)
     gx, gy = layout.targets[goal, 0] - x, layout.targets[goal, 1] - y
-    if gx * gx + gy * gy < (0.8 * REACH) ** 2:
+    if gx * gx + gy * gy < (0.8 * TARGET_RADIUS) ** 2:
         return -0.3 * abs(speed) - 0.05 * abs(rate) - bumped
     far = math.sqrt((wx - x) ** 2 + (wy - y) ** 2)
     facing = (math.cos(angle) * (wx - x) + math.sin(angle) * (wy - y)) / far if far > 1e-6 else 1.0
@@ -191,7 +191,7 @@ def _follow(layout, x, y, angle, goal):
     if goal == NOBODY:
         return STOP
     gx, gy = layout.targets[goal, 0] - x, layout.targets[goal, 1] - y
-    if gx * gx + gy * gy < (0.9 * REACH) ** 2:
+    if gx * gx + gy * gy < (0.9 * TARGET_RADIUS) ** 2:
         return STOP
     wx, wy, _ = waypoint(layout, x, y, goal)
     c, s = math.cos(angle), math.sin(angle)

@@ -25,8 +25,11 @@ from .. import core
 from ..kit import paint
 from ..kit.paint import Canvas, Colour, Point, agent_colour
 from . import layout as maps
-from .env import Warehouse, metrics_of
+from .config import Config
 from .layout import NODE_SPACING, Layout
+from .metrics import metrics_of
+from .observe import hear, waypoints
+from .params import params_of
 from .physics import ANGLE, CHASSIS_RADIUS, CONTROL_STEP, RADIUS, X, Y
 from .state import CONTACTS, DELIVERIES, MISSES, NOBODY, TO_STATION, WAITING, State
 from .work import LOW_BATTERY
@@ -73,11 +76,11 @@ def view_of(layout: str) -> View:
 
 
 @paint.one_at_a_time
-def draw(env: Warehouse, state: State, world: int) -> NDArray[np.uint8]:
+def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world.
 
     Args:
-        env: The environment that made the state.
+        config: Of the environment that made the state.
         state: Of any number of worlds.
         world: Which of them.
 
@@ -85,16 +88,15 @@ def draw(env: Warehouse, state: State, world: int) -> NDArray[np.uint8]:
         (height, width, 3) RGB. Both sides are even and depend on the layout only.
     """
     state = core.take_worlds(state, np.array([world]))
-    text = maps.read(env.config.layout)
-    view = view_of(text)
+    text = maps.read(config.layout)
+    layout, view = maps.load(text), view_of(text)
     canvas = view.canvas(_ground(text).copy(), SUPERSAMPLE)
-    orders = np.nonzero((state.order_status[0] == WAITING) & (state.order_release[0] <= state.step[0]))[
-        0
-    ]  # oldest first
-    _draw_orders(canvas, env, state, orders)
-    _draw_links(canvas, env, state)
-    _draw_routes(canvas, env, state)
-    _draw_robots(canvas, env, state)
+    waiting = (state.order_status[0] == WAITING) & (state.order_release[0] <= state.step[0])
+    orders = np.nonzero(waiting)[0]  # oldest first
+    _draw_orders(canvas, config, layout, state, orders)
+    _draw_links(canvas, config, layout, state)
+    _draw_routes(canvas, layout, state)
+    _draw_robots(canvas, config, state)
     picture = _frame(view).copy()
     floor = picture.subsurface(view.floor)
     pygame.transform.smoothscale(canvas.surface, floor.get_size(), floor)
@@ -104,11 +106,11 @@ def draw(env: Warehouse, state: State, world: int) -> NDArray[np.uint8]:
     return pixels.reshape(view.height, view.width, 3).copy()  # (height * width * 3,) -> (height, width, 3)
 
 
-def _draw_orders(canvas: Canvas, env: Warehouse, state: State, orders: NDArray[np.int64]) -> None:
+def _draw_orders(canvas: Canvas, config: Config, layout: Layout, state: State, orders: NDArray[np.int64]) -> None:
     for rank, order in reversed(list(enumerate(orders.tolist()))):
-        x, y = env.layout.targets[state.order_face[0, order]].tolist()
+        x, y = layout.targets[state.order_face[0, order]].tolist()
         late = bool(state.order_deadline[0, order] <= state.step[0])
-        _draw_order(canvas, x, y, late, rank < env.config.n_orders)
+        _draw_order(canvas, x, y, late, rank < config.n_orders)
 
 
 def _draw_order(canvas: Canvas, x: float, y: float, late: bool, seen: bool) -> None:
@@ -119,8 +121,11 @@ def _draw_order(canvas: Canvas, x: float, y: float, late: bool, seen: bool) -> N
         canvas.polygon(paint.WHITE, paint.diamond(x, y, 0.6 * size))
 
 
-def _draw_links(canvas: Canvas, env: Warehouse, state: State) -> None:
-    hears = env.adjacency(state)[0]
+def _draw_links(canvas: Canvas, config: Config, layout: Layout, state: State) -> None:
+    n_robots = state.alive.shape[1]
+    adjacency = np.zeros((1, n_robots, n_robots), dtype=bool)
+    hear(params_of(config, layout), layout, state, adjacency)
+    hears = adjacency[0]
     links = np.argwhere(np.triu(hears | hears.T)).tolist()
     place = state.body[0, :, X : Y + 1].tolist()
     # The more there are, the paler: a crowd must not hide the floor.
@@ -129,12 +134,14 @@ def _draw_links(canvas: Canvas, env: Warehouse, state: State) -> None:
         canvas.hairline(colour, place[i], place[j])
 
 
-def _draw_routes(canvas: Canvas, env: Warehouse, state: State) -> None:
-    way = env.waypoints(state)[0].tolist()
+def _draw_routes(canvas: Canvas, layout: Layout, state: State) -> None:
+    ahead = np.empty((*state.alive.shape, 3))
+    waypoints(layout, state, ahead)
+    way = ahead[0].tolist()
     for i, goal in enumerate(state.goal[0].tolist()):
         if goal != NOBODY and state.alive[0, i]:
             # Shared stretches of routes lie side by side.
-            route = _route(env.layout, way[i][0], way[i][1], goal, aside=0.05 * (i % 5 - 2))
+            route = _route(layout, way[i][0], way[i][1], goal, aside=0.05 * (i % 5 - 2))
             _draw_route(canvas, agent_colour(i), [tuple(state.body[0, i, X : Y + 1].tolist()), *route])
 
 
@@ -160,7 +167,7 @@ def _route(layout: Layout, x: float, y: float, goal: int, aside: float) -> list[
     return [*points, (x, y)]
 
 
-def _draw_robots(canvas: Canvas, env: Warehouse, state: State) -> None:
+def _draw_robots(canvas: Canvas, config: Config, state: State) -> None:
     robots = list(enumerate(state.body[0, :, : ANGLE + 1].tolist()))
     for i, (x, y, _) in robots:
         if state.hit[0, i]:
@@ -169,8 +176,8 @@ def _draw_robots(canvas: Canvas, env: Warehouse, state: State) -> None:
             canvas.glow(paint.INK, x, y - 0.05, 0.43, 120)
     for i, (x, y, angle) in robots:
         alive = bool(state.alive[0, i])
-        if env.config.battery and alive:
-            share = float(state.battery[0, i] / env.config.battery_capacity)
+        if config.battery and alive:
+            share = float(state.battery[0, i] / config.battery_capacity)
             canvas.disc(paint.WHITE, x, y, RADIUS + 0.1)
             colour = paint.GOOD if share > LOW_BATTERY else paint.ALARM
             canvas.polygon(colour, paint.arc(x, y, RADIUS, RADIUS + 0.08, share))

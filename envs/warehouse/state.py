@@ -1,32 +1,28 @@
-"""The state of a batch of warehouses, and how a world begins.
+"""The state of a batch of warehouses.
 
 Axes: B worlds, N robots, K orders in the schedule.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
-
-from .config import Config
-from .layout import Layout
-from .physics import ANGLE, CONTROL_STEP, X
 
 Array = NDArray[Any]
 
+NEAREST, FIFO, CLAIM = range(3)
+"""Kinds of dispatch."""
 IDLE, TO_FACE, TO_STATION, TO_CHARGER = range(4)
-"""What a robot is about; it is loaded exactly while TO_STATION."""
+"""Phases of a robot: what it is doing. It is loaded exactly while TO_STATION."""
 WAITING, TAKEN, DELIVERED = range(3)
-"""What has become of an order. One that arrives later is WAITING too: its `order_release` lies ahead."""
+"""Status of an order. One that arrives later is WAITING too: its `order_release` lies ahead."""
 NOBODY = -1
 """In place of an order or target where there is none."""
 DELIVERIES, CYCLE_STEPS, CONTACTS, DEADLOCK_STEPS, IDLE_STEPS, LIVE_STEPS, ENERGY, MISSES = range(8)
 """Columns of `totals`."""
 N_TOTALS = 8
+"""Number of columns of `totals`."""
 
 
 class State(NamedTuple):
@@ -64,73 +60,3 @@ def copied(state: State) -> State:
     return State(
         *(value if name in SCHEDULE else value.copy() for name, value in zip(State._fields, state, strict=True))
     )
-
-
-def schedule_size(config: Config) -> int:
-    """K: room for four standard deviations more arrivals than the mean of an episode."""
-    mean = config.orders_per_hour * config.max_steps * CONTROL_STEP / 3600.0
-    return config.backlog + math.ceil(mean + 4.0 * math.sqrt(mean)) + 1
-
-
-def start(config: Config, layout: Layout, seeds: Sequence[int]) -> State:
-    """Draws worlds: where robots stand, how full their batteries are, and the whole schedule of orders."""
-    n_worlds, n_robots, n_orders = len(seeds), config.n_robots, schedule_size(config)
-    body = np.zeros((n_worlds, n_robots, 6))
-    battery = np.full((n_worlds, n_robots), config.battery_capacity)
-    release, deadline, face, station = (np.zeros((n_worlds, n_orders), dtype=np.int32) for _ in range(4))
-    for b, seed in enumerate(seeds):
-        rng = np.random.default_rng(np.random.SeedSequence(seed))
-        cells = rng.permutation(len(layout.floor))[:n_robots]
-        body[b, :, X : X + 2] = layout.floor[cells]
-        body[b, :, ANGLE] = rng.uniform(-math.pi, math.pi, n_robots)
-        if config.battery:
-            battery[b] *= rng.uniform(0.3, 1.0, n_robots)
-        release[b] = _arrivals(config, n_orders, rng)
-        patience = rng.uniform(0.5, 1.5, n_orders) * config.deadline / CONTROL_STEP
-        deadline[b] = release[b] + np.ceil(patience).astype(np.int32)
-        face[b] = rng.integers(0, layout.n_faces, n_orders)
-        station[b] = layout.n_faces + rng.integers(0, layout.n_stations, n_orders)
-    robots = (n_worlds, n_robots)
-    return State(
-        step=np.zeros(n_worlds, dtype=np.int32),
-        body=body,
-        alive=np.ones(robots, dtype=bool),
-        phase=np.full(robots, IDLE, dtype=np.int8),
-        goal=np.full(robots, NOBODY, dtype=np.int32),
-        order=np.full(robots, NOBODY, dtype=np.int32),
-        dwell=np.zeros(robots, dtype=np.int32),
-        free_since=np.zeros(robots, dtype=np.int32),
-        battery=battery,
-        potential=np.zeros(robots),
-        hit=np.zeros(robots, dtype=bool),
-        still_since=np.zeros(robots, dtype=np.int32),
-        anchor=body[:, :, X : X + 2].copy(),
-        delivered=np.zeros(robots, dtype=np.int32),
-        totals=np.zeros((n_worlds, N_TOTALS)),
-        order_status=np.full((n_worlds, n_orders), WAITING, dtype=np.int8),
-        head=np.zeros(n_worlds, dtype=np.int32),
-        order_release=release,
-        order_deadline=deadline,
-        order_face=face,
-        order_station=station,
-    )
-
-
-def _arrivals(config: Config, n_orders: int, rng: np.random.Generator) -> Array:
-    """(K,) int32 steps of arrival: the backlog at 0, then a Poisson process with a rush in its middle third."""
-    release = np.zeros(n_orders, dtype=np.int32)
-    n_later = n_orders - config.backlog
-    # A unit-rate Poisson process, mapped through the inverse of the cumulative rate. Past the time limit it goes on
-    # at the mean rate; those orders are never seen.
-    mean = config.orders_per_hour * CONTROL_STEP / 3600.0  # orders a step
-    unit_times = np.cumsum(rng.exponential(size=n_later))
-    third = config.max_steps / 3.0
-    calm = 1.5 - 0.5 * config.rush  # relative rate outside the rush
-    cumulative = mean * third * np.array([0.0, calm, calm + config.rush, 3.0])
-    if mean > 0:
-        beyond = (unit_times - cumulative[-1]).clip(0.0) / mean
-        times = np.interp(unit_times, cumulative, third * np.arange(4)) + beyond
-        release[config.backlog :] = np.ceil(np.minimum(times, 1e8))
-    else:
-        release[config.backlog :] = 100_000_000
-    return release

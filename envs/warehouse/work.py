@@ -6,7 +6,6 @@ Axes: B worlds, N robots, K orders. Times inside are control steps.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,16 +13,19 @@ from ..kit.kernels import kernel
 from .physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, TOP_SPEED, VX, VY, X, Y
 from .routes import route_length
 from .state import (
+    CLAIM,
     CONTACTS,
     CYCLE_STEPS,
     DEADLOCK_STEPS,
     DELIVERED,
     DELIVERIES,
     ENERGY,
+    FIFO,
     IDLE,
     IDLE_STEPS,
     LIVE_STEPS,
     MISSES,
+    NEAREST,
     NOBODY,
     TAKEN,
     TO_CHARGER,
@@ -33,11 +35,10 @@ from .state import (
     Array,
 )
 
-NEAREST, FIFO, CLAIM = range(3)
-REACH = 0.45
-"""A robot is at a target when its centre is this near [m] ..."""
+TARGET_RADIUS = 0.45
+"""A robot is at a target while its centre is nearer to it than this [m] ..."""
 SLOW = 0.2
-"""... and moves at most this fast [m/s]."""
+"""... and it moves more slowly than this [m/s]."""
 DWELL_STEPS = 5
 """How long loading and unloading take [control steps]: 1 s."""
 HIT_IMPULSE = 1.0
@@ -54,23 +55,6 @@ DEADLOCK_DISTANCE = 0.5
 """A robot with somewhere to go that has stayed within this distance [m] ..."""
 DEADLOCK_AFTER = 25
 """... for longer than this [control steps], 5 s, is in deadlock."""
-
-
-class Rules(NamedTuple):
-    """What the kernel needs of a `Config`, as plain numbers."""
-
-    dispatch: int
-    n_orders: int
-    shaping: float
-    shaping_gamma: float
-    contact_charge: float
-    contact_limit: float
-    battery: bool
-    battery_capacity: float
-    charge_power: float
-    mean_order: float  # typical way to go for an order, dwelling included [m]
-
-
 DWELL_METRES = DWELL_STEPS * CONTROL_STEP * TOP_SPEED
 """What a robot could have driven while it dwells [m]."""
 
@@ -84,7 +68,7 @@ def _order_left(layout, x, y, face, station):
 
 
 @kernel
-def _measure_potentials(rules, layout, state):
+def _measure_potentials(params, layout, state):
     """Progress of every robot: shaping * (1/2 - way to go / typical way); without an order, all the way is to go.
 
     The half keeps the mean near zero, and with it what a discount below 1 makes of a potential that does not change.
@@ -104,25 +88,25 @@ def _measure_potentials(rules, layout, state):
                 left = route_length(layout, x, y, goals[b, i]) + DWELL_METRES - done
             elif phase == TO_CHARGER:
                 left = route_length(layout, x, y, goals[b, i])
-            elif rules.dispatch == CLAIM:
-                left = _nearest_order_left(rules, layout, state, b, x, y)
+            elif params.dispatch == CLAIM:
+                left = _nearest_order_left(params, layout, state, b, x, y)
             else:
-                left = rules.mean_order
-            potential[b, i] = rules.shaping * (0.5 - left / rules.mean_order)
+                left = params.mean_order
+            potential[b, i] = params.shaping * (0.5 - left / params.mean_order)
 
 
 @kernel
-def _nearest_order_left(rules, layout, state, b, x, y):
+def _nearest_order_left(params, layout, state, b, x, y):
     """The least way to go [m] for one of the orders in view, a typical order's where none is open."""
     best, seen, k = math.inf, 0, state.head[b]
-    while k < state.order_release.shape[1] and seen < rules.n_orders:
+    while k < state.order_release.shape[1] and seen < params.n_orders:
         if state.order_release[b, k] > state.step[b]:
             break
         if state.order_status[b, k] == WAITING:
             seen += 1
             best = min(best, _order_left(layout, x, y, state.order_face[b, k], state.order_station[b, k]))
         k += 1
-    return best if seen > 0 else rules.mean_order
+    return best if seen > 0 else params.mean_order
 
 
 @kernel
@@ -135,23 +119,23 @@ def _take(state, b, i, order):
 
 
 @kernel
-def _find_order(rules, layout, state, b, i):
+def _find_order(params, layout, state, b, i):
     """The order that robot i, which is free, gets now; NOBODY if none."""
     x, y = state.body[b, i, X], state.body[b, i, Y]
     best, choice, seen, k = math.inf, NOBODY, 0, state.head[b]
-    while k < state.order_release.shape[1] and seen < rules.n_orders:
+    while k < state.order_release.shape[1] and seen < params.n_orders:
         if state.order_release[b, k] > state.step[b]:
             break
         if state.order_status[b, k] == WAITING:
             seen += 1
             face = state.order_face[b, k]
-            if rules.dispatch == FIFO:
+            if params.dispatch == FIFO:
                 return k
-            if rules.dispatch == NEAREST:
+            if params.dispatch == NEAREST:
                 way = route_length(layout, x, y, face)
                 if way < best:
                     best, choice = way, k
-            elif (layout.targets[face, 0] - x) ** 2 + (layout.targets[face, 1] - y) ** 2 < REACH**2:
+            elif (layout.targets[face, 0] - x) ** 2 + (layout.targets[face, 1] - y) ** 2 < TARGET_RADIUS**2:
                 return k
         k += 1
     return choice
@@ -183,7 +167,7 @@ def _goal_reached(state, b, i):
 
 
 @kernel
-def dispatch(rules, layout, state):
+def dispatch(params, layout, state):
     """Sends free robots to charge or to their orders, and measures everybody's potential."""
     n_robots = state.body.shape[1]
     first_charger = layout.n_faces + layout.n_stations
@@ -191,7 +175,7 @@ def dispatch(rules, layout, state):
         for i in range(n_robots):
             if not state.alive[b, i] or state.phase[b, i] != IDLE:
                 continue
-            if rules.battery and state.battery[b, i] < LOW_BATTERY * rules.battery_capacity:
+            if params.battery and state.battery[b, i] < LOW_BATTERY * params.battery_capacity:
                 best = math.inf
                 for charger in range(first_charger, first_charger + layout.n_chargers):
                     way = route_length(layout, state.body[b, i, X], state.body[b, i, Y], charger)
@@ -200,20 +184,20 @@ def dispatch(rules, layout, state):
                         state.goal[b, i] = charger
                 state.phase[b, i] = TO_CHARGER
                 continue
-            order = _find_order(rules, layout, state, b, i)
+            order = _find_order(params, layout, state, b, i)
             if order != NOBODY:
                 _take(state, b, i, order)
         while state.head[b] < state.order_status.shape[1] and state.order_status[b, state.head[b]] != WAITING:
             state.head[b] += 1
-    _measure_potentials(rules, layout, state)
+    _measure_potentials(params, layout, state)
 
 
 @kernel
-def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
+def work(params, layout, state, impulse, drive_power, reward, cost, terminated):
     """One control step of everything but motion.
 
     Args:
-        rules: The `Rules`.
+        params: The `Params`.
         layout: The `Layout`.
         state: The `State` to write into; its `body` is already that of the new moment.
         impulse: (B, N) contact impulse of this step [N s].
@@ -237,15 +221,15 @@ def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
             if felt and not state.hit[b, i]:
                 totals[CONTACTS] += 1
             state.hit[b, i] = felt
-            reward[b, i] -= rules.contact_charge * impulse[b, i] / (MASS * TOP_SPEED)
-            if impulse[b, i] > rules.contact_limit:
+            reward[b, i] -= params.contact_charge * impulse[b, i] / (MASS * TOP_SPEED)
+            if impulse[b, i] > params.contact_limit:
                 cost[b, i] += 1.0
 
             phase = state.phase[b, i]
             goal = state.goal[b, i]
             there = False
             if goal != NOBODY and speed < SLOW:
-                there = (layout.targets[goal, 0] - x) ** 2 + (layout.targets[goal, 1] - y) ** 2 < REACH**2
+                there = (layout.targets[goal, 0] - x) ** 2 + (layout.targets[goal, 1] - y) ** 2 < TARGET_RADIUS**2
             if phase == IDLE:
                 totals[IDLE_STEPS] += 1
             elif phase != TO_CHARGER:
@@ -268,23 +252,23 @@ def work(rules, layout, state, impulse, drive_power, reward, cost, terminated):
             power = STANDBY_POWER + ROLLING_RESISTANCE * mass * GRAVITY * speed + drive_power[b, i]
             energy = power * CONTROL_STEP / 3600.0
             totals[ENERGY] += energy
-            if rules.battery:
-                _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, terminated)
+            if params.battery:
+                _use_battery(params, layout, state, b, i, energy, speed, totals, cost, terminated)
         k = state.head[b]
         while k < state.order_release.shape[1] and state.order_release[b, k] <= now:
             if state.order_status[b, k] == WAITING and state.order_deadline[b, k] == now:
                 totals[MISSES] += 1
             k += 1
     before = state.potential.copy()
-    dispatch(rules, layout, state)
+    dispatch(params, layout, state)
     for b in range(state.body.shape[0]):
         for i in range(n_robots):
             if state.alive[b, i] or terminated[b, i]:
-                reward[b, i] += rules.shaping_gamma * state.potential[b, i] - before[b, i]
+                reward[b, i] += params.shaping_gamma * state.potential[b, i] - before[b, i]
 
 
 @kernel
-def _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, terminated):
+def _use_battery(params, layout, state, b, i, energy, speed, totals, cost, terminated):
     """Drains robot i's battery, charges it on a charger, and lets the robot die when it is empty."""
     charge = state.battery[b, i] - energy
     if speed < SLOW:
@@ -292,10 +276,10 @@ def _use_battery(rules, layout, state, b, i, energy, speed, totals, cost, termin
         for charger in range(first_charger, first_charger + layout.n_chargers):
             ax = layout.targets[charger, 0] - state.body[b, i, X]
             ay = layout.targets[charger, 1] - state.body[b, i, Y]
-            if ax * ax + ay * ay < REACH**2:
-                charge = min(charge + rules.charge_power * CONTROL_STEP / 3600.0, rules.battery_capacity)
+            if ax * ax + ay * ay < TARGET_RADIUS**2:
+                charge = min(charge + params.charge_power * CONTROL_STEP / 3600.0, params.battery_capacity)
     state.battery[b, i] = max(charge, 0.0)
-    if state.phase[b, i] == TO_CHARGER and charge >= CHARGED * rules.battery_capacity:
+    if state.phase[b, i] == TO_CHARGER and charge >= CHARGED * params.battery_capacity:
         _set_free(state, b, i)
     if charge > 0.0:
         return

@@ -11,7 +11,7 @@ from scipy import stats
 
 import envs
 from envs.edge_market import rates
-from envs.edge_market.draw import _poisson, _poisson_from
+from envs.edge_market.start import _poisson, _poisson_from
 from envs.edge_market.state import ARRIVES, NOBODY, WORK, State, X
 from envs.intersection.state import DUE
 from envs.signals import state as signals_state

@@ -68,7 +68,7 @@ def test_pictures_are_drawn_one_at_a_time() -> None:
         thread.join()
     assert most == [1]
     for name in envs.ENVS:
-        module = __import__(f"envs.{name}_picture" if name == "spread" else f"envs.{name}.picture", fromlist=["draw"])
+        module = __import__(f"envs.{name}.picture", fromlist=["draw"])
         assert hasattr(module.draw, "__wrapped__"), f"envs.{name}: decorate draw with paint.one_at_a_time"
 
 

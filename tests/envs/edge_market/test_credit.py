@@ -74,7 +74,7 @@ def single_offers(env: EdgeMarket, state: State) -> State:
 def test_profit_under_vcg_is_what_a_node_adds_to_welfare() -> None:
     """Truthful bids, all done within the slot: what node i earns is G less the others' welfare without it."""
     env = one_slot("vcg")
-    env.rules = env.rules._replace(load_rate=0.0)  # nothing is loaded, so a task at home is lost
+    env.params = env.params._replace(load_rate=0.0)  # nothing is loaded, so a task at home is lost
     traded, checked = 0, 0
     for state, _, _, _ in play(env, seeds=range(6), act=heuristic(env, "greedy")):
         scene = single_offers(env, state)
@@ -100,7 +100,7 @@ def test_profit_under_vcg_is_what_a_node_adds_to_welfare() -> None:
 
 def test_profit_under_the_uniform_price_is_not() -> None:
     env = one_slot("uniform")
-    env.rules = env.rules._replace(load_rate=0.0)
+    env.params = env.params._replace(load_rate=0.0)
     gap = 0.0
     for state, _, _, _ in play(env, seeds=range(6), act=heuristic(env, "greedy")):
         action = np.zeros((6, 6, 6), np.float32)

@@ -157,7 +157,7 @@ def test_money_and_welfare_add_up(world: dict[str, Any]) -> None:
     for before, _, state, step in play(env):
         price = np.array(
             [
-                [energy_price(env.rules, s.energy, b, int(s.step[b]), i) for i in range(len(env.agents))]
+                [energy_price(env.params, s.energy, b, int(s.step[b]), i) for i in range(len(env.agents))]
                 for s in (before,)
                 for b in range(2)
             ]

@@ -9,7 +9,7 @@ import pytest
 from edge_market_scenes import make, roll
 
 from envs.conformance.play import random_actions
-from envs.edge_market.senses import HEAD_TASKS, OF_MODEL, OF_NODE, OF_TASK
+from envs.edge_market.observe import HEAD_TASKS, OF_MODEL, OF_NODE, OF_TASK
 from envs.edge_market.state import (
     ARRIVES,
     ASK,
@@ -86,8 +86,8 @@ def test_arrivals_have_the_mean_they_should(burst: float) -> None:
     env = make(burst=burst, imbalance=0.5)
     state, _ = env.reset(range(200))
     counts = arrivals(state, 8, 200)
-    expected = env.rules.arrivals * state.node[..., SHARE]  # (B, N)
-    assert counts.mean() == pytest.approx(env.rules.arrivals, rel=0.03)
+    expected = env.params.arrivals * state.node[..., SHARE]  # (B, N)
+    assert counts.mean() == pytest.approx(env.params.arrivals, rel=0.03)
     assert np.corrcoef(counts.mean(axis=1).ravel(), expected.ravel())[0, 1] > 0.5
     # Sums over 3 s: their variance is their mean where arrivals are Poisson, and much more where they come in spells.
     sums = counts[:, :195].reshape(200, 13, 15, 8).sum(axis=2)  # (B, 195, N) -> (B, 13, 15, N)
@@ -145,7 +145,7 @@ def test_faults_follow_the_schedule() -> None:
     assert state.cut.mean() == pytest.approx(env.config.partition, abs=0.02)
     assert (~state.up).mean() == pytest.approx(2.0 * 0.1 / 1.2, abs=0.05)
     rng = np.random.default_rng(0)
-    across = (state.node[..., 2] < 0.5 * env.rules.side)[..., None] != (state.node[..., 2] < 0.5 * env.rules.side)[
+    across = (state.node[..., 2] < 0.5 * env.params.side)[..., None] != (state.node[..., 2] < 0.5 * env.params.side)[
         :, None
     ]
     seen = 0
@@ -165,7 +165,7 @@ def test_faults_follow_the_schedule() -> None:
 def test_prices_differ_between_the_parts_of_a_cut_net() -> None:
     env = make("partition-16", partition=1.0, failures=0.0)
     state, _ = roll(env, range(6), 60, "truthful")
-    west = state.node[..., 2] < 0.5 * env.rules.side
+    west = state.node[..., 2] < 0.5 * env.params.side
     apart = [
         abs(p[w].mean() - p[~w].mean()) for p, w in zip(state.tally[..., PRICE], west, strict=True) if 0 < w.sum() < 16
     ]
@@ -251,7 +251,7 @@ def test_a_node_sees_its_own_queue_and_models() -> None:
             assert not o[OF_NODE + OF_TASK * min(count, HEAD_TASKS) : OF_NODE + OF_TASK * HEAD_TASKS].any()
             models = o[OF_NODE + OF_TASK * HEAD_TASKS :][: OF_MODEL * 4].reshape(4, OF_MODEL)  # (20,) -> (4, 5)
             assert (models[:, 0] == state.model[b, i, :, LOADED]).all()
-            wanted = state.model[b, i, :, WANTED] * 4 / env.rules.arrivals
+            wanted = state.model[b, i, :, WANTED] * 4 / env.params.arrivals
             assert models[:, 3] == pytest.approx(q(wanted), abs=1e-5)
     assert step.state[:, -2] == pytest.approx(60 / 200)
 
@@ -318,7 +318,7 @@ def test_every_other_entry_of_an_observation() -> None:
                     at = OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * 4 + 7 * d
                     if j == NOBODY:
                         continue
-                    side = (state.node[b, [i, j], X] < 0.5 * env.rules.side).tolist()
+                    side = (state.node[b, [i, j], X] < 0.5 * env.params.side).tolist()
                     works = up[i] and up[j] and not (state.cut[b, steps] and side[0] != side[1])
                     assert step.adjacency[b, i, j] == works
                     bandwidth, latency = state.link[b, i, d]

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 import envs
 from envs import spread
 from envs.core import Step
-from envs.kit import paint
-from envs.spread import CAPTURE, RADIUS, Config, Spread, State
-from envs.spread_picture import HEADER, SIDE, draw
+from envs.spread import Config, Spread
+from envs.spread.motion import RADIUS
+from envs.spread.picture import HEADER, SIDE, draw
+from envs.spread.reward import CAPTURE
+from envs.spread.state import State
 
 CASES = [(1, 0.5, False), (2, 0.0, True), (3, 0.5, False), (3, 0.5, True), (5, 1.0, False), (8, 0.3, True)]
 """Agents, local_ratio, continuous actions."""
@@ -185,14 +187,14 @@ def test_a_swap_of_agents_swaps_what_they_see_and_earn() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"n_agents": 0}, r"n_agents=0 .* whole number from 1 to 1000"),
-        ({"n_agents": 2.5}, r"n_agents=2\.5 .* whole number"),
-        ({"n_agents": True}, r"n_agents=True .* whole number"),
-        ({"local_ratio": 1.5}, r"local_ratio=1\.5 .* number from 0 to 1"),
-        ({"local_ratio": float("nan")}, r"local_ratio=nan .* number from 0 to 1"),
-        ({"local_ratio": "half"}, r"local_ratio='half' .* number from 0 to 1"),
-        ({"max_steps": 0}, r"max_steps=0 .* whole number"),
-        ({"continuous": 1}, r"continuous=1 .* True or False"),
+        ({"n_agents": 0}, r"n_agents=0 .* from 1 to 1000"),
+        ({"n_agents": 2.5}, r"n_agents=2\.5 .* of type int"),
+        ({"n_agents": True}, r"n_agents=True .* of type int"),
+        ({"local_ratio": 1.5}, r"local_ratio=1\.5 .* from 0 to 1"),
+        ({"local_ratio": float("nan")}, r"local_ratio=nan .* from 0 to 1"),
+        ({"local_ratio": "half"}, r"local_ratio='half' .* of type float"),
+        ({"max_steps": 0}, r"max_steps=0 .* from 1 to 1000000"),
+        ({"continuous": 1}, r"continuous=1 .* of type bool"),
         ({"counterfactual": "stop"}, r"counterfactual='stop' .* none, absent"),
     ],
     ids=str,

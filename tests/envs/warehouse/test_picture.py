@@ -54,7 +54,7 @@ def count(pixels: Picture, colour: paint.Colour) -> int:
 def test_is_a_video_frame_for_every_layout(layout: str) -> None:
     env = Warehouse(Config(layout=layout, n_robots=2))
     state, _ = env.reset([1])
-    picture = draw(env, state, 0)
+    picture = draw(env.config, state, 0)
     height, width, channels = picture.shape
     assert picture.dtype == np.uint8
     assert channels == 3
@@ -69,7 +69,7 @@ def test_is_a_video_frame_for_every_layout(layout: str) -> None:
 def test_robots_are_where_they_should_be_in_their_colours() -> None:
     env, state = world(n_robots=4)
     state = at_rest(env, state)
-    picture = draw(env, state, 0)
+    picture = draw(env.config, state, 0)
     disc = np.pi * (0.25 * view_of("small").scale) ** 2
     for i, (x, y) in enumerate(state.body[0, :, X : Y + 1].tolist()):
         for other in range(4):
@@ -82,7 +82,7 @@ def test_y_points_up() -> None:
     state = at_rest(env, state)
     body = state.body.copy()
     body[0, 0, Y] = 2.5
-    low, high = (draw(env, s, 0) for s in (state._replace(body=body), state))
+    low, high = (draw(env.config, s, 0) for s in (state._replace(body=body), state))
     rows = [np.abs(p.astype(int) - paint.agent_colour(0)).max(axis=2).min(axis=1)[60:-40] for p in (low, high)]
     assert rows[0].argmin() > rows[1].argmin() + 200
 
@@ -90,11 +90,11 @@ def test_y_points_up() -> None:
 def test_moves_and_turns_with_the_robot() -> None:
     env, state = world(n_robots=1, comm_range=0)
     state = at_rest(env, state)
-    still = draw(env, state, 0)
+    still = draw(env.config, state, 0)
     for column, change in ((X, 3.0), (ANGLE, 1.0)):
         body = state.body.copy()
         body[0, 0, column] += change
-        moved = draw(env, state._replace(body=body), 0)
+        moved = draw(env.config, state._replace(body=body), 0)
         assert count(around(env, moved, *body[0, 0, :2]), paint.agent_colour(0)) > 100
         rows, columns = np.nonzero((moved != still).any(axis=2))
         assert len(rows)
@@ -107,18 +107,18 @@ def test_shows_load_contact_death_and_battery() -> None:
     env, state = world(battery=True)
     state = at_rest(env, state)._replace(battery=np.ones_like(state.battery))
     first = np.arange(4) == 0
-    plain = draw(env, state, 0)
+    plain = draw(env.config, state, 0)
     colour = paint.agent_colour(0)
     x, y = state.body[0, 0, :2]
 
-    loaded = draw(env, state._replace(phase=np.where(first, TO_STATION, state.phase).astype(np.int8)), 0)
+    loaded = draw(env.config, state._replace(phase=np.where(first, TO_STATION, state.phase).astype(np.int8)), 0)
     assert count(around(env, loaded, x, y), paint.BOX) > 100 > count(around(env, plain, x, y), paint.BOX)
-    hit = draw(env, state._replace(hit=state.hit | first), 0)
+    hit = draw(env.config, state._replace(hit=state.hit | first), 0)
     assert count(around(env, hit, x, y), paint.ALARM) > 50 > count(around(env, plain, x, y), paint.ALARM)
-    dead = draw(env, state._replace(alive=state.alive & ~first), 0)
+    dead = draw(env.config, state._replace(alive=state.alive & ~first), 0)
     assert count(around(env, dead, x, y), paint.DEAD) > 100
     assert count(around(env, dead, x, y), colour) == 0
-    low = draw(env, state._replace(battery=np.where(first, 0.2, state.battery)), 0)
+    low = draw(env.config, state._replace(battery=np.where(first, 0.2, state.battery)), 0)
     good = [count(around(env, picture, x, y, 0.45), paint.GOOD) for picture in (plain, low)]
     assert good[0] > 50 > good[1]
     assert count(around(env, low, x, y, 0.45), paint.ALARM) > 20
@@ -131,25 +131,25 @@ def test_marks_open_orders_and_late_ones() -> None:
     env, state = world(dispatch="claim", backlog=1, n_robots=1, orders_per_hour=1)
     state = at_rest(env, state)
     x, y = env.layout.targets[state.order_face[0, 0]]
-    picture = draw(env, state, 0)
+    picture = draw(env.config, state, 0)
     assert count(around(env, picture, x, y, 0.1), paint.INK) > 50
-    late = draw(env, state._replace(order_deadline=np.zeros_like(state.order_deadline)), 0)
+    late = draw(env.config, state._replace(order_deadline=np.zeros_like(state.order_deadline)), 0)
     assert count(around(env, late, x, y, 0.1), paint.ALARM) > 50
-    taken = draw(env, state._replace(order_status=np.ones_like(state.order_status)), 0)
+    taken = draw(env.config, state._replace(order_status=np.ones_like(state.order_status)), 0)
     assert count(around(env, taken, x, y, 0.1), paint.INK) == 0
 
 
 def test_shows_goals_links_and_counters() -> None:
     env, state = world()
     state = at_rest(env, state)
-    plain = draw(env, state, 0)
-    goal = draw(env, state._replace(goal=np.full_like(state.goal, env.layout.n_faces)), 0)
+    plain = draw(env.config, state, 0)
+    goal = draw(env.config, state._replace(goal=np.full_like(state.goal, env.layout.n_faces)), 0)
     x, y = env.layout.targets[env.layout.n_faces]
     assert (around(env, goal, x, y) != around(env, plain, x, y)).mean() > 0.2
-    deaf = draw(Warehouse(replace(env.config, comm_range=0)), state, 0)
+    deaf = draw(replace(env.config, comm_range=0), state, 0)
     x, y = state.body[0, :2, :2].mean(axis=0)
     assert (around(env, deaf, x, y) != around(env, plain, x, y)).any()
-    counted = draw(env, state._replace(totals=state.totals + 7), 0)
+    counted = draw(env.config, state._replace(totals=state.totals + 7), 0)
     top = view_of("small").floor[1]
     assert (counted[:top] != plain[:top]).any()
     np.testing.assert_array_equal(counted[top:], plain[top:])

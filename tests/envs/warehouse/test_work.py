@@ -14,6 +14,7 @@ from warehouse_scenes import begin, follow, moved, random_action, stop, target_a
 from envs.core import Step
 from envs.warehouse import Warehouse
 from envs.warehouse.physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, MOTOR_FORCE, TOP_SPEED, VX, X, Y
+from envs.warehouse.start import start
 from envs.warehouse.state import (
     DELIVERED,
     IDLE,
@@ -24,7 +25,6 @@ from envs.warehouse.state import (
     TO_STATION,
     WAITING,
     State,
-    start,
 )
 from envs.warehouse.work import (
     CHARGED,
@@ -33,10 +33,10 @@ from envs.warehouse.work import (
     DWELL_METRES,
     DWELL_STEPS,
     LOW_BATTERY,
-    REACH,
     ROLLING_RESISTANCE,
     SLOW,
     STANDBY_POWER,
+    TARGET_RADIUS,
 )
 
 FAR = 10**6  # a deadline nobody meets or misses
@@ -92,7 +92,7 @@ def test_an_interrupted_dwell_starts_again(interruption):
     env = yard(1)
     state, _ = _wait(env, begin(env, _at(NORTH), [_order(env, NORTH)]), DWELL_STEPS)
     assert state.dwell[0, 0] == DWELL_STEPS - 1
-    away = moved(state, 0, NORTH[0] + REACH + 0.01, NORTH[1])
+    away = moved(state, 0, NORTH[0] + TARGET_RADIUS + 0.01, NORTH[1])
     if interruption == "moves":
         away = moved(state, 0, *NORTH)
         away.body[0, 0, VX] = SLOW + MOTOR_FORCE / MASS * CONTROL_STEP + 0.01  # still too fast after braking

@@ -15,6 +15,7 @@ import numpy as np
 from ..kit.kernels import kernel
 from ..kit.seeding import seed_words, uniform
 from .config import Config
+from .params import Params, n_tasks
 from .rates import BUSY_SHARE, PER_TASK
 from .state import (
     ARRIVES,
@@ -23,15 +24,20 @@ from .state import (
     DEADLINE,
     DEMAND,
     LAST_USE,
+    LATENCY_BINS,
     LEVELS,
     LOADED,
     MEMORY,
     MODEL,
+    N_TALLY,
+    N_TOTALS,
+    NEIGHBOR_SPEED,
     NOBODY,
     ORIGIN,
     POSTED_PRICE,
     PRICE,
-    REACH,
+    QUEUE_SLOTS,
+    SAID_AT,
     SHARE,
     SIZE,
     SPEED,
@@ -39,12 +45,9 @@ from .state import (
     WANTED,
     WORK,
     Array,
-    Rules,
     State,
     X,
     Y,
-    empty,
-    n_tasks,
 )
 
 MANY = 50.0
@@ -55,15 +58,53 @@ PER_NODE = 2 * CANDIDATES + 4
 """Uniform numbers for a node."""
 
 
-def start(config: Config, rules: Rules, seeds: Sequence[int]) -> State:
-    """Worlds from their seeds, before anything has arrived; `rules` are those of `config`."""
-    state = empty(config, rules, len(seeds))
-    n, t, k, m = config.n_nodes, config.max_steps + 1, n_tasks(config, rules), config.n_models
+def start(config: Config, params: Params, seeds: Sequence[int]) -> State:
+    """Returns one world for each seed, before anything has arrived; `params` are those of `config`."""
+    state = _empty(config, params, len(seeds))
+    n, t, k, m = config.n_nodes, config.max_steps + 1, n_tasks(config, params), config.n_models
     a_slot = 2 + (config.failures > 0) + (config.burst > 1)  # numbers for each node
     size = n * (PER_NODE + config.n_neighbors + m) + m + 1 + n * t * a_slot + PER_TASK * k
     chance = uniform([int(word) for word in _spread(seeds)], size)
-    draw(rules, chance, state)
+    _sample(params, chance, state)
     return state
+
+
+def _empty(config: Config, params: Params, n_worlds: int) -> State:
+    """Returns worlds without a past or a schedule, for `_sample` to fill in."""
+    b, n, d, q, m = n_worlds, config.n_nodes, config.n_neighbors, QUEUE_SLOTS, config.n_models
+    k, t = n_tasks(config, params), config.max_steps + 1
+    t_fault = t if params.faulty else 1
+    heard = np.zeros((b, n, d, 3))
+    heard[..., SAID_AT] = -1.0
+    loading = np.zeros((b, n, 2))
+    loading[..., 0] = NOBODY
+    return State(
+        step=np.zeros(b, np.int32),
+        n_held=np.zeros((b, n), np.int32),
+        held=np.full((b, n, q), NOBODY, np.int32),
+        queue=np.zeros((b, n, q, 4)),
+        model=np.zeros((b, n, m, 3)),
+        loading=loading,
+        link_free=np.zeros((b, n, d)),
+        heard=heard,
+        tally=np.zeros((b, n, N_TALLY)),
+        account=np.zeros((b, n, 3)),
+        totals=np.zeros((b, N_TOTALS)),
+        latency=np.zeros((b, LATENCY_BINS), np.int32),
+        head=np.zeros(b, np.int32),
+        status=np.zeros((b, k), np.int8),
+        partner=np.full((b, n), NOBODY, np.int32),
+        node=np.zeros((b, n, 8)),
+        neighbor=np.full((b, n, d), NOBODY, np.int32),
+        link=np.zeros((b, n, d, 2)),
+        model_size=np.zeros((b, m)),
+        task_int=np.zeros((b, k, 3), np.int16),
+        task=np.zeros((b, k, 4), np.float32),
+        energy=np.zeros((b, t, n), np.uint8),
+        up=np.ones((b, t_fault, n), np.bool_),
+        cut=np.zeros((b, t_fault), np.bool_),
+        bound=np.zeros(b),
+    )
 
 
 def _spread(seeds: Sequence[int]) -> Array:
@@ -77,42 +118,42 @@ def _spread(seeds: Sequence[int]) -> Array:
 
 
 @kernel
-def draw(rules, chance, state):
+def _sample(params, chance, state):
     """Fills in everything of the schedule and what nodes start with, from chance (B, U) in [0, 1)."""
     for b in range(len(chance)):
         u = chance[b]
-        at = _draw_nodes(rules, u, 0, b, state)
-        at = _draw_links(rules, u, at, b, state)
-        at, popular = _draw_models(rules, u, at, b, state)
-        at = _draw_weather(rules, u, at, b, state)
-        _draw_tasks(rules, u, at, b, state, popular)
+        at = _sample_nodes(params, u, 0, b, state)
+        at = _sample_links(params, u, at, b, state)
+        at, popular = _sample_models(params, u, at, b, state)
+        at = _sample_weather(params, u, at, b, state)
+        _sample_tasks(params, u, at, b, state, popular)
 
 
 @kernel
-def _draw_nodes(rules, u, at, b, state):
+def _sample_nodes(params, u, at, b, state):
     node, tally = state.node[b], state.tally[b]
     n = len(node)
     shares = 0.0
     for i in range(n):
         farthest = -1.0
         for _ in range(CANDIDATES):
-            x, y, nearest = rules.side * u[at], rules.side * u[at + 1], math.inf
+            x, y, nearest = params.side * u[at], params.side * u[at + 1], math.inf
             for j in range(i):
                 nearest = min(nearest, (node[j, X] - x) ** 2 + (node[j, Y] - y) ** 2)
             if nearest > farthest:
                 farthest, node[i, X], node[i, Y] = nearest, x, y
             at += 2
-        node[i, SPEED] = rules.cpu * (1.0 + rules.cpu_spread * (2.0 * u[at] - 1.0))
-        node[i, MEMORY] = rules.memory
-        node[i, SHARE] = 1.0 + rules.imbalance * (2.0 * u[at + 1] - 1.0)
+        node[i, SPEED] = params.cpu * (1.0 + params.cpu_spread * (2.0 * u[at] - 1.0))
+        node[i, MEMORY] = params.memory
+        node[i, SHARE] = 1.0 + params.imbalance * (2.0 * u[at + 1] - 1.0)
         shares += node[i, SHARE]
         at += 2
     for i in range(n):
         node[i, SHARE] *= n / max(shares, 1e-9)
-        tally[i, PRICE] = tally[i, POSTED_PRICE] = 0.5 * (rules.energy_high + rules.price_scale)
-        tally[i, DEMAND] = rules.arrivals * rules.work / rules.slot
+        tally[i, PRICE] = tally[i, POSTED_PRICE] = 0.5 * (params.energy_high + params.price_scale)
+        tally[i, DEMAND] = params.arrivals * params.work / params.slot
     # Liars and the cartel: the nodes with the least of two further numbers each; nobody is both while there are enough.
-    for which, members in ((BYZANTINE, rules.n_byzantine), (CARTEL, rules.n_cartel)):
+    for which, members in ((BYZANTINE, params.n_byzantine), (CARTEL, params.n_cartel)):
         for _ in range(members):
             best, least = NOBODY, math.inf
             for i in range(n):
@@ -131,9 +172,9 @@ def _apart(node, i, j):
 
 
 @kernel
-def _draw_links(rules, u, at, b, state):
+def _sample_links(params, u, at, b, state):
     """A spanning tree of short links, so that all is connected, then the shortest within range; at most D each."""
-    node, neighbor, link, free = state.node[b], state.neighbor[b], state.link[b], rules.bandwidth
+    node, neighbor, link, free = state.node[b], state.neighbor[b], state.link[b], params.bandwidth
     n, slots = neighbor.shape
     pairs = n * (n - 1) // 2
     length, first, second = np.empty(pairs), np.empty(pairs, np.int32), np.empty(pairs, np.int32)
@@ -157,7 +198,7 @@ def _draw_links(rules, u, at, b, state):
                 for other in range(n):
                     if part[other] == old:
                         part[other] = new
-            elif length[k] > rules.radio_range:
+            elif length[k] > params.radio_range:
                 break
             linked[i, j] = linked[j, i] = True
             degree[i] += 1
@@ -170,19 +211,19 @@ def _draw_links(rules, u, at, b, state):
             for one, other in ((i, j), (j, i)):
                 neighbor[one, degree[one]] = other
                 link[one, degree[one], 0] = speed
-                link[one, degree[one], 1] = rules.latency * (1.0 + length[k])
-                node[one, REACH] = max(node[one, REACH], node[other, SPEED])
+                link[one, degree[one], 1] = params.latency * (1.0 + length[k])
+                node[one, NEIGHBOR_SPEED] = max(node[one, NEIGHBOR_SPEED], node[other, SPEED])
                 degree[one] += 1
     return at + n * slots
 
 
 @kernel
-def _draw_models(rules, u, at, b, state):
+def _sample_models(params, u, at, b, state):
     """Sizes, what is loaded at the start, and (N, M): the share of node i's tasks that need model m, cumulated."""
     size, model, node = state.model_size[b], state.model[b], state.node[b]
     n, m = model.shape[:2]
     for k in range(m):
-        size[k] = rules.model_size * (1.0 + rules.model_spread * (2.0 * u[at + k] - 1.0))
+        size[k] = params.model_size * (1.0 + params.model_spread * (2.0 * u[at + k] - 1.0))
     at += m
     popular = np.empty((n, m))
     for i in range(n):
@@ -198,19 +239,19 @@ def _draw_models(rules, u, at, b, state):
         total = 0.0
         for rank in range(m):
             k = taste[rank]
-            popular[i, k] = (1.0 + rank) ** -rules.popularity
-            if rules.strangers and missing > 0 and model[i, k, LOADED] > 0.0:
+            popular[i, k] = (1.0 + rank) ** -params.popularity
+            if params.strangers and missing > 0 and model[i, k, LOADED] > 0.0:
                 popular[i, k] = 0.0
             total += popular[i, k]
         for k in range(m):
-            model[i, k, WANTED] = rules.arrivals / m
+            model[i, k, WANTED] = params.arrivals / m
             model[i, k, LAST_USE] = 0.0
             popular[i, k] = popular[i, k] / total + (popular[i, k - 1] if k > 0 else 0.0)
     return at, popular
 
 
 @kernel
-def _draw_weather(rules, u, at, b, state):
+def _sample_weather(params, u, at, b, state):
     """Energy prices, failing nodes and the partition."""
     energy, up, cut = state.energy[b], state.up[b], state.cut[b]
     slots, n = energy.shape
@@ -218,20 +259,20 @@ def _draw_weather(rules, u, at, b, state):
         for t in range(slots):
             if t == 0:
                 energy[t, i] = int((LEVELS + 1) * u[at])
-            elif u[at] < rules.energy_churn:  # and where it is below, it is uniform there
-                energy[t, i] = int((LEVELS + 1) * (u[at] / rules.energy_churn))
+            elif u[at] < params.energy_churn:  # and where it is below, it is uniform there
+                energy[t, i] = int((LEVELS + 1) * (u[at] / params.energy_churn))
             else:
                 energy[t, i] = energy[t - 1, i]
             at += 1
-    if rules.failures > 0.0:
+    if params.failures > 0.0:
         for i in range(n):
             for t in range(1, slots):
-                up[t, i] = u[at] >= rules.falls if up[t - 1, i] else u[at] < rules.rises
+                up[t, i] = u[at] >= params.falls if up[t - 1, i] else u[at] < params.rises
                 at += 1
-    if rules.partition > 0.0:
-        begin = (1.0 - rules.partition) * u[at] * rules.max_steps
+    if params.partition > 0.0:
+        begin = (1.0 - params.partition) * u[at] * params.max_steps
         for t in range(slots - 1):
-            cut[t] = begin <= t < begin + rules.partition * rules.max_steps
+            cut[t] = begin <= t < begin + params.partition * params.max_steps
         cut[slots - 1] = cut[slots - 2]
     return at + 1
 
@@ -257,24 +298,24 @@ def _poisson(mean, first, chance, u):
 
 
 @kernel
-def _draw_tasks(rules, u, at, b, state, popular):
+def _sample_tasks(params, u, at, b, state, popular):
     """Arrivals slot by slot and node by node until the schedule is full, then what each asks for."""
     task_int, task, node = state.task_int[b], state.task[b], state.node[b]
     slots, n = state.energy[b].shape
     # The state of a node at the start has the chances that it has at any time, so the mean is that of every slot.
-    out = 1.0 / rules.burst_slots
+    out = 1.0 / params.burst_slots
     into = out * BUSY_SHARE / (1.0 - BUSY_SHARE)
     busy = np.zeros(n, np.int8)
     rates, least, chances = np.empty((n, 2)), np.empty((n, 2), np.int64), np.empty((n, 2))  # when calm, when busy
     for i in range(n):
         for state_of in range(2):
-            pace = rules.calm * (rules.burst if state_of else 1.0)
-            rates[i, state_of] = rules.arrivals * node[i, SHARE] * pace
+            pace = params.calm * (params.burst if state_of else 1.0)
+            rates[i, state_of] = params.arrivals * node[i, SHARE] * pace
             least[i, state_of], chances[i, state_of] = _poisson_from(rates[i, state_of])
     k = 0
     for t in range(slots):
         for i in range(n):
-            if rules.burst > 1.0:
+            if params.burst > 1.0:
                 if t == 0:
                     busy[i] = u[at] < BUSY_SHARE
                 else:
@@ -295,9 +336,9 @@ def _draw_tasks(rules, u, at, b, state, popular):
         while model < popular.shape[1] - 1 and u[at] >= popular[origin, model]:
             model += 1
         task_int[j, MODEL] = model
-        task[j, WORK] = rules.work * (1.0 + rules.work_spread * (2.0 * u[at + 1] - 1.0))
-        task[j, SIZE] = rules.size * (0.5 + u[at + 2])
-        patience = rules.deadline * (1.0 + rules.deadline_spread * (2.0 * u[at + 3] - 1.0))
-        task[j, DEADLINE] = task_int[j, ARRIVES] * rules.slot + patience
-        task[j, VALUE] = task[j, WORK] * (rules.value_low + (rules.value_high - rules.value_low) * u[at + 4])
+        task[j, WORK] = params.work * (1.0 + params.work_spread * (2.0 * u[at + 1] - 1.0))
+        task[j, SIZE] = params.size * (0.5 + u[at + 2])
+        patience = params.deadline * (1.0 + params.deadline_spread * (2.0 * u[at + 3] - 1.0))
+        task[j, DEADLINE] = task_int[j, ARRIVES] * params.slot + patience
+        task[j, VALUE] = task[j, WORK] * (params.value_low + (params.value_high - params.value_low) * u[at + 4])
         at += PER_TASK

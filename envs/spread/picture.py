@@ -6,7 +6,7 @@ smooths all edges.
     disc             agent, with its index; red around it: it overlaps another
     arrow            where it would come to rest without thrust
     diamond          landmark; green: covered
-    line             from a landmark to its nearest agent: the sum of these lengths is what all are charged for
+    line             from a landmark to its nearest agent: all agents are charged the sum of these lengths
     outlined square  where everything starts; the view widens when an agent goes far
 
 Axes: N agents, L landmarks.
@@ -20,9 +20,11 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .kit import paint
-from .kit.paint import Canvas, Point
-from .spread import CAPTURE, DAMPING, RADIUS, TIME_STEP, State
+from ..kit import paint
+from ..kit.paint import Canvas, Point
+from .motion import DAMPING, RADIUS, TIME_STEP
+from .reward import CAPTURE
+from .state import State
 
 SIDE, HEADER = 600, 58
 """Of the square plane, and the height of the counters above it [pixels]."""

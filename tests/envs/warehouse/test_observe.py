@@ -9,8 +9,7 @@ import pytest
 from warehouse_scenes import begin, gap_to_walls, moved, random_action, stop, target_at, task, with_values, yard
 
 from envs.warehouse import TASKS, Config, Warehouse
-from envs.warehouse.physics import ANGLE, RADIUS, TOP_SPEED, VX, VY, X, Y
-from envs.warehouse.senses import (
+from envs.warehouse.observe import (
     GOAL_SCALE,
     OWN,
     PER_NEIGHBOR,
@@ -20,6 +19,7 @@ from envs.warehouse.senses import (
     STATE_PER_ORDER,
     STATE_PER_ROBOT,
 )
+from envs.warehouse.physics import ANGLE, RADIUS, TOP_SPEED, VX, VY, X, Y
 from envs.warehouse.state import DELIVERED, IDLE, NOBODY, TO_STATION, WAITING, State
 
 FAR = 10**6

@@ -68,14 +68,14 @@ def _squash(x, half):
 
 
 @kernel
-def sense(rules, state, obs, adjacency, overview):
-    """Fills obs (B, N, O), adjacency (B, N, N) and overview (B, S), all zero before."""
+def observe(params, state, obs, adjacency, global_state):
+    """Fills obs (B, N, O), adjacency (B, N, N) and global_state (B, S), all zero before."""
     n_worlds, n, d_all = state.neighbor.shape
-    m_all, rate = state.model.shape[2], rules.load_rate
+    m_all, rate = state.model.shape[2], params.load_rate
     waiting = np.empty(m_all)  # seconds of work that need each model
     works = np.ones((n_worlds, n, d_all), np.bool_)
-    if rules.faulty:
-        find_links(state, rules.side, 0, works)
+    if params.faulty:
+        find_links(state, params.side, 0, works)
     step, count, queue, held, task, task_int = (
         state.step,
         state.n_held,
@@ -87,12 +87,12 @@ def sense(rules, state, obs, adjacency, overview):
     tally, model, loading, heard, neighbor = state.tally, state.model, state.loading, state.heard, state.neighbor
     link, free_at, node, size, prices = state.link, state.link_free, state.node, state.model_size, state.energy
     up, cut = state.up, state.cut
-    last = overview.shape[1]
+    last = global_state.shape[1]
     for b in range(n_worlds):
-        t, now = step[b], step[b] * rules.slot
+        t, now = step[b], step[b] * params.slot
         t_now = min(t, cut.shape[1] - 1)
         for i in range(n):
-            speed, energy, memory = node[b, i, SPEED], energy_price(rules, prices, b, t, i), node[b, i, MEMORY]
+            speed, energy, memory = node[b, i, SPEED], energy_price(params, prices, b, t, i), node[b, i, MEMORY]
             load, late, gain, offered = 0.0, 0, 0.0, 0.0
             waiting[:] = 0.0
             at = OF_NODE
@@ -115,31 +115,31 @@ def sense(rules, state, obs, adjacency, overview):
                         gain, offered = task[b, k, VALUE], left
                 if q < HEAD_TASKS:
                     obs[b, i, at] = 1.0 if own else -1.0
-                    obs[b, i, at + 1] = left / (left + rules.work)
-                    obs[b, i, at + 2] = patience / (patience + rules.deadline)
-                    obs[b, i, at + 3] = _squash(task[b, k, VALUE], task[b, k, WORK] * rules.price_scale)
+                    obs[b, i, at + 1] = left / (left + params.work)
+                    obs[b, i, at + 2] = patience / (patience + params.deadline)
+                    obs[b, i, at + 3] = _squash(task[b, k, VALUE], task[b, k, WORK] * params.price_scale)
                     obs[b, i, at + 4] = 0.5 * min(need / patience, 2.0)
                     obs[b, i, at + 5] = 1.0 if there else 0.0
                     obs[b, i, at + 6] = 1.0 if queue[b, i, q, READY] <= now else 0.0
                     at += OF_TASK
-            obs[b, i, 0] = speed / (2.0 * rules.cpu)
+            obs[b, i, 0] = speed / (2.0 * params.cpu)
             obs[b, i, 1] = 1.0 if up[b, t_now, i] else 0.0
-            obs[b, i, 2] = energy / rules.energy_high if rules.energy_high > 0.0 else 0.0
-            obs[b, i, 3] = _squash(load, rules.deadline)
-            obs[b, i, 4] = _squash(max(tally[b, i, SALES], 0.0), speed * rules.deadline)
+            obs[b, i, 2] = energy / params.energy_high if params.energy_high > 0.0 else 0.0
+            obs[b, i, 3] = _squash(load, params.deadline)
+            obs[b, i, 4] = _squash(max(tally[b, i, SALES], 0.0), speed * params.deadline)
             obs[b, i, 5] = count[b, i] / QUEUE_SLOTS
             obs[b, i, 6] = min(tally[b, i, USED], 1.0)
             obs[b, i, 7] = _squash(tally[b, i, DEMAND], speed)
             obs[b, i, 8] = late / QUEUE_SLOTS
             if offered > 0.0:
-                obs[b, i, 9] = _squash(gain * (1.0 + rules.miss_penalty), offered * rules.price_scale)
-                obs[b, i, 10] = offered / (offered + rules.work)
-            obs[b, i, 11] = _squash(tally[b, i, PRICE], rules.price_scale)
+                obs[b, i, 9] = _squash(gain * (1.0 + params.miss_penalty), offered * params.price_scale)
+                obs[b, i, 10] = offered / (offered + params.work)
+            obs[b, i, 11] = _squash(tally[b, i, PRICE], params.price_scale)
             obs[b, i, 12], obs[b, i, 13] = tally[b, i, BOUGHT], tally[b, i, SOLD]
-            obs[b, i, 14] = _squash(tally[b, i, BID], rules.price_scale)
-            obs[b, i, 15] = _squash(tally[b, i, ASK], rules.price_scale)
-            obs[b, i, 16] = _squash(tally[b, i, POSTED_PRICE], rules.price_scale)
-            obs[b, i, 17] = _squash(loading[b, i, 1], rules.deadline)
+            obs[b, i, 14] = _squash(tally[b, i, BID], params.price_scale)
+            obs[b, i, 15] = _squash(tally[b, i, ASK], params.price_scale)
+            obs[b, i, 16] = _squash(tally[b, i, POSTED_PRICE], params.price_scale)
+            obs[b, i, 17] = _squash(loading[b, i, 1], params.deadline)
             free = memory
             obs[b, i, 19] = tally[b, i, SLOT_PROFIT] / (1.0 + abs(tally[b, i, SLOT_PROFIT]))
             obs[b, i, 20], obs[b, i, 21] = node[b, i, BYZANTINE], node[b, i, CARTEL]
@@ -151,8 +151,8 @@ def sense(rules, state, obs, adjacency, overview):
                 if obs[b, i, at] + obs[b, i, at + 1] > 0.0:
                     free -= size[b, m]
                 obs[b, i, at + 2] = size[b, m] / memory
-                obs[b, i, at + 3] = _squash(model[b, i, m, WANTED] * m_all, max(rules.arrivals, 1e-9))
-                obs[b, i, at + 4] = _squash(waiting[m], rules.deadline)
+                obs[b, i, at + 3] = _squash(model[b, i, m, WANTED] * m_all, max(params.arrivals, 1e-9))
+                obs[b, i, at + 4] = _squash(waiting[m], params.deadline)
                 at += OF_MODEL
             obs[b, i, 18] = max(free, 0.0) / memory
             for d in range(d_all):
@@ -161,29 +161,29 @@ def sense(rules, state, obs, adjacency, overview):
                     break
                 adjacency[b, i, j] = works[b, i, d]
                 obs[b, i, at] = 1.0 if works[b, i, d] else -1.0
-                obs[b, i, at + 1] = link[b, i, d, 0] / (1.5 * rules.bandwidth)
-                obs[b, i, at + 2] = link[b, i, d, 1] / (link[b, i, d, 1] + rules.slot)
+                obs[b, i, at + 1] = link[b, i, d, 0] / (1.5 * params.bandwidth)
+                obs[b, i, at + 2] = link[b, i, d, 1] / (link[b, i, d, 1] + params.slot)
                 age = now - heard[b, i, d, SAID_AT]
                 if heard[b, i, d, SAID_AT] >= 0.0:
-                    obs[b, i, at + 3] = _squash(heard[b, i, d, SAID_LOAD], rules.deadline)
-                    obs[b, i, at + 4] = _squash(heard[b, i, d, SAID_PRICE], rules.price_scale)
-                    obs[b, i, at + 5] = age / (age + rules.deadline)
+                    obs[b, i, at + 3] = _squash(heard[b, i, d, SAID_LOAD], params.deadline)
+                    obs[b, i, at + 4] = _squash(heard[b, i, d, SAID_PRICE], params.price_scale)
+                    obs[b, i, at + 5] = age / (age + params.deadline)
                 else:
                     obs[b, i, at + 5] = 1.0
-                obs[b, i, at + 6] = _squash(max(free_at[b, i, d] - now, 0.0), rules.slot)
+                obs[b, i, at + 6] = _squash(max(free_at[b, i, d] - now, 0.0), params.slot)
                 at += OF_NEIGHBOR
             first = i * (IN_STATE + m_all)
             for entry in range(9):
-                overview[b, first + entry] = obs[b, i, entry]
-            overview[b, first + 9], overview[b, first + 10], overview[b, first + 11] = (
+                global_state[b, first + entry] = obs[b, i, entry]
+            global_state[b, first + 9], global_state[b, first + 10], global_state[b, first + 11] = (
                 obs[b, i, 11],
                 obs[b, i, 12],
                 obs[b, i, 13],
             )
             for m in range(m_all):
-                overview[b, first + IN_STATE + m] = model[b, i, m, LOADED]
-        overview[b, last - 2] = min(t / rules.max_steps, 1.0)
-        overview[b, last - 1] = 1.0 if cut[b, t_now] else 0.0
+                global_state[b, first + IN_STATE + m] = model[b, i, m, LOADED]
+        global_state[b, last - 2] = min(t / params.max_steps, 1.0)
+        global_state[b, last - 1] = 1.0 if cut[b, t_now] else 0.0
 
 
 @kernel

@@ -7,15 +7,15 @@ package's docstring lists them; the constants below are the one place where the 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from ..kit.kernels import kernel
-from .physics import ANGLE, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
+from .params import Params
+from .physics import ANGLE, CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
 from .routes import route_length, waypoint
-from .state import IDLE, NOBODY, TO_CHARGER, TO_STATION, WAITING
-from .work import CLAIM, DWELL_STEPS
+from .state import CLAIM, IDLE, NOBODY, TO_CHARGER, TO_STATION, WAITING
+from .work import DWELL_STEPS
 
 OWN = 15
 """Entries about the robot itself, before the lidar."""
@@ -36,32 +36,15 @@ DEADLINE_SCALE = 60.0
 """Seconds to a deadline are shown over this, clipped to [-1, 1]."""
 
 
-class Senses(NamedTuple):
-    """What the kernels need of a `Config`, as plain numbers."""
-
-    n_rays: int
-    lidar_range: float
-    n_neighbors: int
-    sensing_range: float
-    comm_range: float
-    comm_blocked: bool
-    route_hint: bool
-    dispatch: int
-    n_orders: int
-    battery_capacity: float
-    max_steps: int
-    step_seconds: float
-
-
-def obs_size(senses: Senses) -> int:
+def obs_size(params: Params) -> int:
     """O."""
-    orders = senses.n_orders * PER_ORDER if senses.dispatch == CLAIM else 0
-    return OWN + senses.n_rays + PER_NEIGHBOR * senses.n_neighbors + orders
+    orders = params.n_orders * PER_ORDER if params.dispatch == CLAIM else 0
+    return OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors + orders
 
 
-def state_size(senses: Senses, n_robots: int) -> int:
+def state_size(params: Params, n_robots: int) -> int:
     """S."""
-    return STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * senses.n_orders + STATE_GLOBAL
+    return STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * params.n_orders + STATE_GLOBAL
 
 
 @kernel
@@ -111,12 +94,12 @@ def free_path(blocked, x, y, dx, dy, reach):
 
 
 @kernel
-def _lidar(senses, layout, body, i, ray, near, n_near, out):
+def _lidar(params, layout, body, i, ray, near, n_near, out):
     """Distances over the range, into out (R,). `near` (n, 3): squared distance, x, y of robots, nearest first."""
     x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
-    reach = senses.lidar_range
+    reach = params.lidar_range
     c, s = math.cos(angle), math.sin(angle)
-    for r in range(senses.n_rays):
+    for r in range(params.n_rays):
         dx = c * ray[r, 0] - s * ray[r, 1]
         dy = s * ray[r, 0] + c * ray[r, 1]
         far = free_path(layout.blocked, x, y, dx, dy, reach)
@@ -133,12 +116,12 @@ def _lidar(senses, layout, body, i, ray, near, n_near, out):
 
 
 @kernel
-def _observe(senses, layout, state, way, ray, obs):
+def _observe_robots(params, layout, state, way, ray, obs):
     """Fills obs (B, N, O)."""
     n_robots = state.body.shape[1]
     near = np.empty((n_robots, 3))  # squared distance, relative x, y of those within reach of any sensor, nearest first
     index = np.empty(n_robots, dtype=np.int64)  # who they are
-    reach = max(senses.sensing_range, senses.lidar_range + RADIUS)
+    reach = max(params.sensing_range, params.lidar_range + RADIUS)
     for b in range(state.body.shape[0]):
         body = state.body[b]
         for i in range(n_robots):
@@ -147,7 +130,7 @@ def _observe(senses, layout, state, way, ray, obs):
             x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
             c, s = math.cos(angle), math.sin(angle)
             out = obs[b, i]
-            _observe_own(senses, layout, state, way, b, i, c, s, out)
+            _observe_own(params, layout, state, way, b, i, c, s, out)
             n_near = 0
             for j in range(n_robots):
                 ax, ay = body[j, X] - x, body[j, Y] - y
@@ -165,21 +148,21 @@ def _observe(senses, layout, state, way, ray, obs):
                     k -= 1
                 near[k, 0], near[k, 1], near[k, 2], index[k] = d2, ax, ay, j
                 n_near += 1
-            _lidar(senses, layout, body, i, ray, near, n_near, out[OWN : OWN + senses.n_rays])
-            base = OWN + senses.n_rays
-            for k in range(min(senses.n_neighbors, n_near)):
-                if near[k, 0] > senses.sensing_range**2:
+            _lidar(params, layout, body, i, ray, near, n_near, out[OWN : OWN + params.n_rays])
+            base = OWN + params.n_rays
+            for k in range(min(params.n_neighbors, n_near)):
+                if near[k, 0] > params.sensing_range**2:
                     break
-                _observe_neighbor(senses, state, way, b, i, index[k], c, s, out[base : base + PER_NEIGHBOR])
+                _observe_neighbor(params, state, way, b, i, index[k], c, s, out[base : base + PER_NEIGHBOR])
                 base += PER_NEIGHBOR
-            if senses.dispatch == CLAIM:
-                base = OWN + senses.n_rays + PER_NEIGHBOR * senses.n_neighbors
-                _observe_orders(senses, layout, state, b, x, y, c, s, out[base:])
+            if params.dispatch == CLAIM:
+                base = OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors
+                _observe_orders(params, layout, state, b, x, y, c, s, out[base:])
 
 
 @kernel
-def _observe_neighbor(senses, state, way, b, i, j, c, s, out):
-    body, reach = state.body[b], senses.sensing_range
+def _observe_neighbor(params, state, way, b, i, j, c, s, out):
+    body, reach = state.body[b], params.sensing_range
     x, y = body[i, X], body[i, Y]
     ax, ay = body[j, X] - x, body[j, Y] - y
     vx, vy = body[j, VX] - body[i, VX], body[j, VY] - body[i, VY]
@@ -199,17 +182,17 @@ def _observe_neighbor(senses, state, way, b, i, j, c, s, out):
 
 
 @kernel
-def _observe_own(senses, layout, state, way, b, i, c, s, out):
+def _observe_own(params, layout, state, way, b, i, c, s, out):
     x, y = state.body[b, i, X], state.body[b, i, Y]
     out[0] = _clip((c * state.body[b, i, VX] + s * state.body[b, i, VY]) / TOP_SPEED)
     out[1] = _clip(state.body[b, i, TURN_RATE] / TOP_TURN_RATE)
     phase = state.phase[b, i]
     out[2] = 1.0 if phase == TO_STATION else 0.0
-    out[3] = state.battery[b, i] / senses.battery_capacity
+    out[3] = state.battery[b, i] / params.battery_capacity
     out[4] = state.dwell[b, i] / DWELL_STEPS
     out[5] = 0.0 if phase == IDLE else 1.0
     out[6] = 1.0 if phase == TO_CHARGER else 0.0
-    held_up = (state.step[b] - state.still_since[b, i]) * senses.step_seconds
+    held_up = (state.step[b] - state.still_since[b, i]) * CONTROL_STEP
     out[14] = held_up / (held_up + HELD_UP_SCALE)
     goal = state.goal[b, i]
     if goal == NOBODY:
@@ -220,7 +203,7 @@ def _observe_own(senses, layout, state, way, b, i, c, s, out):
     if far > 1e-6:
         out[8] = (c * gx + s * gy) / far
         out[9] = (-s * gx + c * gy) / far
-    if senses.route_hint:
+    if params.route_hint:
         out[10] = way[b, i, 2] / (way[b, i, 2] + ROUTE_SCALE)
         wx, wy = way[b, i, 0] - x, way[b, i, 1] - y
         far = math.sqrt(wx * wx + wy * wy)
@@ -231,16 +214,16 @@ def _observe_own(senses, layout, state, way, b, i, c, s, out):
 
 
 @kernel
-def _observe_orders(senses, layout, state, b, x, y, c, s, out):
+def _observe_orders(params, layout, state, b, x, y, c, s, out):
     """The oldest open orders, into out (M * PER_ORDER,)."""
     base, seen, k = 0, 0, state.head[b]
-    while k < state.order_release.shape[1] and seen < senses.n_orders:
+    while k < state.order_release.shape[1] and seen < params.n_orders:
         if state.order_release[b, k] > state.step[b]:
             break
         if state.order_status[b, k] == WAITING:
             seen += 1
             face = state.order_face[b, k]
-            if senses.route_hint:
+            if params.route_hint:
                 px, py, length = waypoint(layout, x, y, face)
             else:
                 px, py = layout.targets[face, 0], layout.targets[face, 1]
@@ -253,14 +236,14 @@ def _observe_orders(senses, layout, state, b, x, y, c, s, out):
                 out[base + 2] = (-s * (px - x) + c * (py - y)) / far
             out[base + 3] = length / (length + ROUTE_SCALE)
             out[base + 4] = leg / (leg + ROUTE_SCALE)
-            seconds = (state.order_deadline[b, k] - state.step[b]) * senses.step_seconds
+            seconds = (state.order_deadline[b, k] - state.step[b]) * CONTROL_STEP
             out[base + 5] = _clip(seconds / DEADLINE_SCALE)
             base += PER_ORDER
         k += 1
 
 
 @kernel
-def hear(senses, layout, state, adjacency):
+def hear(params, layout, state, adjacency):
     """Fills adjacency (B, N, N), False before: live robots within range and, if blocked, in sight of each other."""
     n_robots = state.body.shape[1]
     for b in range(state.body.shape[0]):
@@ -273,15 +256,15 @@ def hear(senses, layout, state, adjacency):
                     continue
                 ax, ay = state.body[b, j, X] - x, state.body[b, j, Y] - y
                 far = math.sqrt(ax * ax + ay * ay)
-                heard = far <= senses.comm_range
-                if heard and senses.comm_blocked and far > 0.0:
+                heard = far <= params.comm_range
+                if heard and params.comm_blocked and far > 0.0:
                     heard = free_path(layout.blocked, x, y, ax / far, ay / far, far) >= far
                 adjacency[b, i, j] = heard
                 adjacency[b, j, i] = heard
 
 
 @kernel
-def _survey_robots(senses, layout, state, way, out):
+def _fill_robots(params, layout, state, way, out):
     """Fills the robots' part of out (B, S)."""
     body, alive, phase, goals = state.body, state.alive, state.phase, state.goal
     battery, dwell, targets = state.battery, state.dwell, layout.targets
@@ -300,7 +283,7 @@ def _survey_robots(senses, layout, state, way, out):
             out[b, base + 6] = _clip(body[b, i, VY] / TOP_SPEED)
             out[b, base + 7] = _clip(body[b, i, TURN_RATE] / TOP_TURN_RATE)
             out[b, base + 8] = 1.0 if phase[b, i] == TO_STATION else 0.0
-            out[b, base + 9] = battery[b, i] / senses.battery_capacity
+            out[b, base + 9] = battery[b, i] / params.battery_capacity
             out[b, base + 10] = dwell[b, i] / DWELL_STEPS
             out[b, base + 11] = 0.0 if phase[b, i] == IDLE else 1.0
             goal = goals[b, i]
@@ -312,17 +295,17 @@ def _survey_robots(senses, layout, state, way, out):
 
 
 @kernel
-def _survey(senses, layout, state, way, out):
+def _fill_state(params, layout, state, way, out):
     """Fills out (B, S), zeros before: every robot, the oldest open orders, the clock and the backlog."""
     n_robots = state.body.shape[1]
     width, height = layout.blocked.shape[1], layout.blocked.shape[0]
-    _survey_robots(senses, layout, state, way, out)
+    _fill_robots(params, layout, state, way, out)
     for b in range(state.body.shape[0]):
         base = STATE_PER_ROBOT * n_robots
         open_orders, k = 0, state.head[b]
         while k < state.order_release.shape[1] and state.order_release[b, k] <= state.step[b]:
             if state.order_status[b, k] == WAITING:
-                if open_orders < senses.n_orders:
+                if open_orders < params.n_orders:
                     face, station = state.order_face[b, k], state.order_station[b, k]
                     row = out[b, base : base + STATE_PER_ORDER]
                     row[0] = 1.0
@@ -330,31 +313,31 @@ def _survey(senses, layout, state, way, out):
                     row[2] = 2.0 * layout.targets[face, 1] / height - 1.0
                     row[3] = 2.0 * layout.targets[station, 0] / width - 1.0
                     row[4] = 2.0 * layout.targets[station, 1] / height - 1.0
-                    seconds = (state.order_deadline[b, k] - state.step[b]) * senses.step_seconds
+                    seconds = (state.order_deadline[b, k] - state.step[b]) * CONTROL_STEP
                     row[5] = _clip(seconds / DEADLINE_SCALE)
                     base += STATE_PER_ORDER
                 open_orders += 1
             k += 1
-        base = STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * senses.n_orders
-        out[b, base] = state.step[b] / senses.max_steps
-        out[b, base + 1] = open_orders / (open_orders + senses.n_orders)
+        base = STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * params.n_orders
+        out[b, base] = state.step[b] / params.max_steps
+        out[b, base + 1] = open_orders / (open_orders + params.n_orders)
 
 
 @kernel
-def sense(senses, layout, state, ray, way, obs, adjacency, overview):
+def observe(params, layout, state, ray, way, obs, adjacency, global_state):
     """Everything seen and heard in one call, for each call of a kernel has its price.
 
     Args:
-        senses: The `Senses`.
+        params: The `Params`.
         layout: The `Layout`.
         state: The `State`.
         ray: (R, 2) unit vectors of the rays in a robot's frame.
         way: (B, N, 3), written by `waypoints`.
         obs: (B, N, O) float32 zeros, written; those of dead robots stay zero.
         adjacency: (B, N, N) False, written by `hear`.
-        overview: (B, S) float32 zeros, written.
+        global_state: (B, S) float32 zeros, written.
     """
     waypoints(layout, state, way)
-    _observe(senses, layout, state, way, ray, obs)
-    hear(senses, layout, state, adjacency)
-    _survey(senses, layout, state, way, overview)
+    _observe_robots(params, layout, state, way, ray, obs)
+    hear(params, layout, state, adjacency)
+    _fill_state(params, layout, state, way, global_state)

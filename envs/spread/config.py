@@ -1,0 +1,34 @@
+"""What can be set on a spread, and the named tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..kit.fields import check_fields
+
+
+@dataclass(frozen=True)
+class Config:
+    """One spread. Every field is an argument of `envs.make("spread", ...)` and an option `--env.FIELD`."""
+
+    n_agents: int = 3
+    """Number of agents, and of landmarks."""
+    local_ratio: float = 0.5
+    """Weight of an agent's own collisions in its reward; the distance that all share has the rest."""
+    continuous: bool = False
+    """Actions are Box(5), the shares of the five actions, instead of Discrete(5)."""
+    max_steps: int = 25
+    """Time limit [steps of 0.1 s]."""
+    counterfactual: Literal["none", "absent"] = "none"
+    """Fills `Step.counterfactual` with the others' reward had the agent not been there."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for values that make no world."""
+        check_fields(self, _RANGES)
+
+
+_RANGES = (("n_agents", 1, 1000), ("local_ratio", 0, 1), ("max_steps", 1, 1_000_000))
+
+DEFAULT_TASK = "spread-3"
+TASKS = {f"spread-{n}": Config(n_agents=n) for n in (3, 5, 10)}
