@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import envs
 from envs import spread
 from envs.core import Step
+from envs.kit import paint
 from envs.spread import Config, Spread
 from envs.spread.motion import RADIUS
 from envs.spread.picture import HEADER, SIDE, draw
