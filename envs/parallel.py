@@ -373,7 +373,8 @@ class _Window:
             self._clock = pygame.time.Clock()
         self._screen.blit(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), (0, 0))  # pygame is width first
         pygame.display.flip()
-        self._clock.tick(self.frames_per_second)
+        if pygame.display.get_driver() != "dummy":  # nobody watches a window without a screen, so nothing waits for it
+            self._clock.tick(self.frames_per_second)
         if any(event.type == pygame.QUIT for event in pygame.event.get()):
             self.close()
             self.shut = True  # who closed the window by hand does not want it back at the next step
