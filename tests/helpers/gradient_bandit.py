@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from algos.core import Action, Obs, Spec, Transition
 from algos.maths.snapshots import copied
+from algos.training.footprint import Part
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,12 @@ class BanditConfig:
     """Step size of the ascent."""
     rollout_steps: int = 6
     """Steps of every world between two updates."""
+
+
+def footprint(spec: Spec, config: BanditConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
+    """What the algorithm takes of memory: a rollout, as good as nothing."""
+    size = 4 * config.rollout_steps * n_worlds * spec.n_agents * (spec.obs_dim + 4)
+    return [Part("the rollout", size, "cpu", "--algo.rollout-steps, --n-worlds")]
 
 
 class LinearPolicy(nn.Module):
