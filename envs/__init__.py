@@ -1,19 +1,19 @@
-"""Environments behind one contract: a table of names and five ways in.
+"""Environments behind one contract: a table of names, and five functions that build them.
 
     make("warehouse", task="small-4")            BatchEnv: pure functions of a batch of worlds
-    vector("warehouse", n_worlds=64)             VectorView: worlds with auto-reset, what training runs on
+    vector("warehouse", n_worlds=64)             VectorView: worlds with auto-reset, for training
     parallel_env("warehouse")                    pettingzoo.ParallelEnv
     aec_env("warehouse")                         pettingzoo.AECEnv
-    heuristic("warehouse")                       callable State -> action, the baseline to beat
+    heuristic("warehouse")                       a hand-written policy, State -> action: the baseline to beat
 
-Keyword arguments are the fields of the environment's `Config`; `task` names a ready-made one to start from.
+Keyword arguments are fields of the environment's `Config`; `task` names the ready-made `Config` that they change.
 Importing this package registers every environment with PettingZoo:
-`pettingzoo.make("parallel", "coterie/warehouse_v0")`, and `"aec"`.
+`pettingzoo.make("parallel", "coterie/warehouse_v0")`, and likewise with `"aec"`.
 
-To add an environment, add one line to `ENVS` and one module or folder of that name, which offers:
+To add an environment, add one line to `ENVS` and one module or folder of that name, which defines:
 
     VERSION: int                                 raised with every change of behaviour
-    Config                                       frozen dataclass, validated in __post_init__
+    Config                                       frozen dataclass that checks its values in __post_init__
     TASKS: dict[str, Config]; DEFAULT_TASK: str
     build(config) -> BatchEnv
     heuristic(env) -> Callable[[State], Array]
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from pettingzoo.env_registry import registration
 
 from .core import Array, BatchEnv
-from .vector import VectorView  # here, not in `vector`: loading the module later would put it in the function's place
+from .vector import VectorView  # not inside `vector()`: importing the module later would replace that function
 
 if TYPE_CHECKING:
     from pettingzoo.utils.env import AECEnv
@@ -48,7 +48,7 @@ ENVS: dict[str, str] = {
     "signals": "coterie/signals_v0",
     "edge_market": "coterie/edge_market_v1",
 }
-"""Name, which is also the module's name, and the versioned name in PettingZoo's registry."""
+"""Each environment's name, which is also its module's, and its versioned name in PettingZoo's registry."""
 
 
 def make(name: str, task: str | None = None, **kwargs: Any) -> BatchEnv:
@@ -56,11 +56,11 @@ def make(name: str, task: str | None = None, **kwargs: Any) -> BatchEnv:
 
     Args:
         name: A name in `ENVS`.
-        task: A name in the environment's `TASKS`; None is its default.
-        **kwargs: Fields of its `Config` that replace the task's.
+        task: A name in the environment's `TASKS`; None for its `DEFAULT_TASK`.
+        **kwargs: Fields of its `Config`, in place of the task's values.
 
     Raises:
-        ValueError: A name, task, field or value is not allowed. The message says what is.
+        ValueError: A name, task, field or value is not allowed; the message says what is.
     """
     return _module(name).build(config(name, task, **kwargs))
 
@@ -68,14 +68,14 @@ def make(name: str, task: str | None = None, **kwargs: Any) -> BatchEnv:
 def vector(
     name: str, n_worlds: int = 64, task: str | None = None, *, stagger: bool = False, **kwargs: Any
 ) -> VectorView:
-    """Builds `n_worlds` worlds with auto-reset; see `VectorView` for `stagger`."""
+    """Builds `n_worlds` worlds with auto-reset; see `make` for the other arguments and `VectorView` for `stagger`."""
     return VectorView(make(name, task, **kwargs), n_worlds, stagger=stagger)
 
 
 def parallel_env(
     name: str, task: str | None = None, *, render_mode: str | None = None, reward: Reward = "individual", **kwargs: Any
 ) -> ParallelView:
-    """Builds a PettingZoo `ParallelEnv`; `max_cycles`, PettingZoo's word, is accepted for `max_steps`."""
+    """Builds a PettingZoo `ParallelEnv`; the time limit is `max_steps` or, by PettingZoo's name, `max_cycles`."""
     from .parallel import ParallelView
 
     if "max_cycles" in kwargs:
@@ -88,19 +88,19 @@ def parallel_env(
 def aec_env(
     name: str, task: str | None = None, *, render_mode: str | None = None, reward: Reward = "individual", **kwargs: Any
 ) -> AECEnv[str, Array, Any]:
-    """Builds a PettingZoo `AECEnv`, where agents act in turn and the world moves when all have chosen."""
+    """Builds a PettingZoo `AECEnv`, in which agents act in turn and the world advances after the last of them."""
     from .aec import in_turns
 
     return in_turns(parallel_env(name, task, render_mode=render_mode, reward=reward, **kwargs))
 
 
 def heuristic(name: str, task: str | None = None, **kwargs: Any) -> Callable[[Any], Array]:
-    """The environment's hand-written policy: a callable from `State` to the actions of all worlds and agents."""
+    """Returns the environment's hand-written policy, a function from `State` to the actions of all agents."""
     return _module(name).heuristic(make(name, task, **kwargs))
 
 
 def config(name: str, task: str | None = None, **kwargs: Any) -> Any:
-    """The validated `Config` that `make` with the same arguments builds from."""
+    """Returns the `Config`, with its values checked, from which `make` builds with the same arguments."""
     module = _module(name)
     chosen: str = module.DEFAULT_TASK if task is None else task
     if chosen not in module.TASKS:
@@ -126,9 +126,9 @@ def _unknown(what: str, came: str, allowed: Iterable[str]) -> str:
 
 
 def _register() -> None:
-    # The clone's `envs` and the installed `coterie.envs` may meet in one process: whoever comes first stays.
+    # The clone's `envs` and the installed `coterie.envs` may be imported in one process: the first registration stays.
     for name, versioned in ENVS.items():
-        identifier = versioned.replace("_v", "-v")  # PettingZoo stores the suffix so
+        identifier = versioned.replace("_v", "-v")  # PettingZoo's registry writes the version like this
         if identifier not in registration.parallel_registry:
             registration.register("parallel", versioned, entry_point=partial(parallel_env, name))
         if identifier not in registration.aec_registry:

@@ -13,27 +13,28 @@ from .parallel import ParallelView
 
 
 class TurnView(parallel_to_aec_wrapper[str, Array, Any]):
-    """PettingZoo's conversion, which refuses a wrong action at once.
+    """PettingZoo's conversion, with each action checked when it is given.
 
-    By itself it tells of it only when the last agent has chosen, when it is too late to choose again.
+    The conversion alone raises only after the last agent has acted, when the agent at fault can no longer correct it.
     """
 
     env: ParallelView
 
     def step(self, action: Any) -> None:
-        """Takes the action of the agent whose turn it is; the world moves when all have chosen.
+        """Takes the action of the agent whose turn it is; the world advances after the last agent's action.
 
         Raises:
-            ValueError: It is not in the agent's action space or, of an agent that is gone, not None.
+            ValueError: The action is not in the agent's action space, or not None where the agent has terminated or was
+                truncated.
         """
         agent = self.agent_selection
         if not (self.terminations[agent] or self.truncations[agent]):
             self.env.check_action(agent, action)
         elif action is not None:
-            raise ValueError(f"{agent} is gone and can do nothing any more: give None")
+            raise ValueError(f"{agent} has terminated or was truncated and cannot act any more: give None")
         super().step(action)
 
 
 def in_turns(view: ParallelView) -> AECEnv[str, Array, Any]:
-    """The view as an `AECEnv` that also refuses what comes in the wrong order, as PettingZoo's own do."""
+    """Returns the view as an `AECEnv` that also refuses calls in the wrong order, as PettingZoo's own do."""
     return OrderEnforcingWrapper(TurnView(view))

@@ -1,11 +1,11 @@
-"""The contract every environment fulfils: a pure function of a batch of worlds.
+"""The contract that every environment fulfils: pure functions of a batch of worlds.
 
 Axes: B worlds, N agents, O observation, S global state, A actions.
 
-A `State` is a value. It is a `NamedTuple` of numpy arrays whose first axis is B, private to the environment that
-made it. `step` never mutates its arguments, so a kept state is a snapshot, and passing it again is a replay.
-All chance is drawn at `reset`, from one `numpy.random.Generator` per world, and travels inside the state; a world's
-fate depends on its seed and its actions only, never on the batch it sits in.
+A `State` is a value: a `NamedTuple` of numpy arrays whose first axis is B, with fields that only its own environment
+reads. `step` never changes its arguments, so a state that is kept is a snapshot, and stepping from it again is a
+replay. All chance is drawn in `reset`, from one `numpy.random.Generator` per world, and is carried in the state. A
+world's course depends on its seed and its actions only, never on the other worlds of the batch.
 """
 
 from __future__ import annotations
@@ -18,47 +18,54 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 State = tuple[Array, ...]
-"""What an environment's own `NamedTuple` of arrays is to everybody else: opaque, first axis B."""
+"""An environment's own `NamedTuple` of arrays, as all other code sees it: opaque, with B as the first axis."""
 S = TypeVar("S", bound=State)
 
 
 class Step(NamedTuple):
-    """What a batch of worlds shows after `reset` or `step`."""
+    """All that a batch of worlds shows after `reset` or `step`."""
 
-    obs: Array  # (B, N, O) float32, each in its declared Box; zeros for agents that are not alive
-    state: Array  # (B, S) float32, what a centralised critic may see
-    adjacency: Array  # (B, N, N) bool; [b, i, j]: i can hear j. The diagonal is False
-    alive: Array  # (B, N) bool; an agent is born at most once and never comes back within an episode
-    action_mask: Array | None  # (B, N, A) bool for Discrete spaces that need one, True where allowed
+    obs: Array  # (B, N, O) float32, inside `observation_space`; zeros for agents that are not alive
+    state: Array  # (B, S) float32, the global state that a centralised critic may read
+    adjacency: Array  # (B, N, N) bool; [b, i, j]: agent i can hear agent j. The diagonal is False
+    alive: Array  # (B, N) bool; an agent is born at most once in an episode, and never comes back
+    action_mask: Array | None  # (B, N, A) bool, True where an action is allowed; None: all actions always are
     reward: Array  # (B, N) float32, each agent's own; zero for agents that were not alive before the step
     team_reward: Array  # (B,) float32, the global utility G
-    counterfactual: Array | None  # (B, N) float32, G had agent i done the default action; only when asked for
-    cost: Array  # (B, N) float32, safety cost, never mixed into reward
-    terminated: Array  # (B, N) bool, True only in the step in which the agent dies: its value is cut here
-    truncated: Array  # (B,) bool, the time limit: bootstrap here, never cut the value
-    metrics: dict[str, Array]  # (B,) each, cumulative over the episode; NaN where undefined, as a mean of nothing is
+    counterfactual: Array | None  # (B, N) float32, what G would be had agent i done its default action; None: not asked
+    cost: Array  # (B, N) float32, safety cost; never part of the reward
+    terminated: Array  # (B, N) bool, True only in the step in which the agent dies: its return ends here
+    truncated: Array  # (B,) bool, True when the time limit ends the episode: bootstrap from this step's values
+    metrics: dict[str, Array]  # (B,) each, over the episode so far; NaN where undefined, such as a mean of nothing
 
 
 @runtime_checkable
 class BatchEnv(Protocol):
-    """B independent worlds stepped at once. B is whatever `reset` was given; nothing is remembered between calls."""
+    """B independent worlds that are stepped at once.
+
+    B is the number of seeds that `reset` was given. The object remembers nothing between calls.
+    """
 
     name: str
     """Registered name with its version, e.g. `warehouse_v0`."""
     agents: tuple[str, ...]
-    """(N,) names, e.g. `robot_0`."""
+    """(N,) names of the agents, e.g. `robot_0`."""
     observation_space: Box
-    """Of one agent; the same for all."""
+    """Space of one agent's observation; all agents have the same."""
     action_space: Box | Discrete
-    """Of one agent; the same for all."""
+    """Space of one agent's action; all agents have the same."""
     state_space: Box
+    """Space of one world's global state, (S,)."""
     max_steps: int
-    """Control steps to the time limit."""
+    """Time limit of an episode [steps]."""
     step_seconds: float
-    """Simulated duration of one control step [s]; the frame rate of pictures is its inverse."""
+    """Simulated duration of one step [s]; pictures are shown at `1 / step_seconds` frames a second."""
 
     def reset(self, seeds: Sequence[int]) -> tuple[Any, Step]:
-        """Starts `len(seeds)` worlds, world b from `SeedSequence(seeds[b])` alone.
+        """Starts one world for each seed, world b from `SeedSequence(seeds[b])` alone.
+
+        Args:
+            seeds: (B,) whole numbers of at least 0.
 
         Returns:
             The state, and a `Step` whose reward, cost, terminated and truncated are zero.
@@ -66,13 +73,18 @@ class BatchEnv(Protocol):
         ...
 
     def step(self, state: Any, action: Array) -> tuple[Any, Step]:
-        """Advances every world by one control step without touching `state` or `action`.
+        """Advances every world by one step and changes neither `state` nor `action`.
 
-        What is returned belongs to the caller, but for arrays that are those of `state` still.
+        The environment keeps no reference to what it returns. The new state may share arrays with `state` where the
+        step changed nothing in them, so copy an array of a state before you write into it.
 
         Args:
-            state: What `reset` or `step` returned.
-            action: (B, N) integers for `Discrete`, (B, N, A) floats for `Box`. Rows of dead agents are ignored.
+            state: A state that `reset` or `step` returned.
+            action: (B, N) integers for `Discrete`, (B, N, A) floats for `Box`. Rows of agents that are not alive are
+                ignored.
+
+        Returns:
+            The new state, and what the worlds show in it.
 
         Raises:
             ValueError: The action has the wrong shape, lies outside its space or is not finite.
@@ -80,22 +92,22 @@ class BatchEnv(Protocol):
         ...
 
     def render(self, state: Any, world: int = 0) -> Array:
-        """Draws one world: (height, width, 3) uint8, without a display."""
+        """Returns a picture of one world, (height, width, 3) uint8. No display is needed."""
         ...
 
 
 def ended(step: Step) -> Array:
-    """Which worlds are over, (B,) bool: the time limit is reached or nobody is left alive."""
+    """Returns (B,) bool: worlds whose episode is over, by the time limit or because no agent is alive."""
     return step.truncated | ~step.alive.any(axis=1)
 
 
 def take_worlds(values: S, rows: Array | slice) -> S:
-    """The given worlds of a state, as a new state."""
+    """Returns the worlds in `rows` (indices, a mask or a slice) as a state of their own."""
     return type(values)(*(value[rows] for value in values))
 
 
 def put_worlds(values: S, rows: Array, new: S) -> S:
-    """A copy of `values` in which `rows` (indices or a mask) are replaced by the worlds of `new`."""
+    """Returns a copy of `values` in which the worlds in `rows` (indices or a mask) are those of `new`."""
     merged = []
     for value, replacement in zip(values, new, strict=True):
         value = value.copy()

@@ -1,14 +1,15 @@
-"""An environment as PettingZoo knows it: a `ParallelEnv` over a batch of one world.
+"""An environment as PettingZoo's `ParallelEnv`, over a batch of one world.
 
-Axes: N agents, O observation, A actions. No dynamics of its own: it turns dictionaries into rows and back.
+Axes: N agents, O observation, S global state, A actions. The view has no dynamics: it turns dictionaries into rows and
+back.
 
 `infos[agent]` holds
 
-    neighbors      names of the agents it can hear
-    cost           its safety cost of this step
-    team_reward    the global utility of this step
-    metrics        the episode's metrics so far, by name; NaN where undefined
-    action_mask    (A,) int8, 1 where allowed; only in environments that need one
+    neighbors      names of the agents that the agent can hear
+    cost           the agent's safety cost of this step
+    team_reward    the global utility G of this step
+    metrics        the metrics of the episode so far, by name; NaN where undefined
+    action_mask    (A,) int8, 1 where an action is allowed; only in environments with action masks
 """
 
 from __future__ import annotations
@@ -24,27 +25,25 @@ from pettingzoo.utils.env import ParallelEnv
 
 from .actions import fault, row
 from .core import Array, BatchEnv, Step
+from .window import Window, frames_a_step, shown_seconds
 
 Reward = Literal["individual", "team", "difference"]
 RENDER_MODES = ("rgb_array", "human")
-LONGEST_STEP, FRAME_RATE = 0.5, 20.0
-"""A window shows a control step for its own time, but for no longer than this [s]; frames a second where there are
-moments to draw between two steps."""
 
 Infos = dict[str, dict[str, Any]]
 
 
 class ParallelView(ParallelEnv[str, Array, Any]):
-    """Steps one world of a `BatchEnv` by dictionaries.
+    """Steps one world of a `BatchEnv` with dictionaries by agent.
 
     Args:
-        env: The dynamics.
-        render_mode: None, `rgb_array` or `human` (a window that follows reset and step).
-        reward: What `step` pays each agent: its own reward (`individual`), the global utility G (`team`), or
-            G minus what G had been had the agent done its default action (`difference`).
+        env: The environment.
+        render_mode: None, `rgb_array`, or `human` for a window that follows `reset` and `step`.
+        reward: The reward that `step` gives each agent: its own (`individual`), the global utility G (`team`), or G
+            minus what G would be had the agent done its default action (`difference`).
 
     Raises:
-        ValueError: A mode is unknown, or the environment offers no counterfactuals for `difference`.
+        ValueError: A mode is unknown, or the reward is `difference` and the environment has no counterfactuals.
     """
 
     def __init__(self, env: BatchEnv, render_mode: str | None = None, reward: Reward = "individual") -> None:
@@ -59,38 +58,38 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             "name": env.name,
             "render_modes": list(RENDER_MODES),
             "is_parallelizable": True,
-            "render_fps": 1.0 / min(env.step_seconds, LONGEST_STEP),
+            "render_fps": 1.0 / shown_seconds(env.step_seconds),
         }
         self.possible_agents = list(env.agents)
         self.agents: list[str] = []
         self.state_space = env.state_space
         self.step_seconds = env.step_seconds
-        # One space an agent, so that seeding one leaves the others alone.
+        # Each agent has a space object of its own, so that seeding one does not change what the others sample.
         self._observation_spaces = {agent: _fresh(env.observation_space) for agent in env.agents}
         self._action_spaces = {agent: _fresh(env.action_space) for agent in env.agents}
 
-        # (N,) or (N, A), the rows of agents that are not there
+        # (N,) or (N, A), actions in the rows of agents that are not alive
         self._idle = np.repeat(_idle_action(env.action_space)[None], len(env.agents), axis=0)
         self._rng: np.random.Generator | None = None
         self._state: Any = None
         self._step: Step | None = None
-        self._rows: list[int] = []  # of self.agents among possible_agents
-        self._hearing: tuple[bytes, list[tuple[str, ...]]] = (b"", [])  # adjacency seen last, and its names
+        self._rows: list[int] = []  # indices of self.agents in possible_agents
+        self._hearing: tuple[bytes, list[tuple[str, ...]]] = (b"", [])  # the last adjacency and its names
         self._window: Any = None
         if reward == "difference" and not callable(getattr(env, "counterfactual", None)):
             _, probe = env.reset([0])
             if probe.counterfactual is None:
                 raise ValueError(
-                    f"reward='difference' needs counterfactuals, which {env.name} does not offer; "
+                    f"reward='difference' needs counterfactuals, which {env.name} does not have; "
                     "allowed here: individual, team"
                 )
 
     def observation_space(self, agent: str) -> Box:
-        """The space of one agent: the identical object on every call."""
+        """Returns the observation space of one agent: the same object on every call."""
         return self._observation_spaces[agent]
 
     def action_space(self, agent: str) -> Box | Discrete:
-        """The space of one agent: the identical object on every call."""
+        """Returns the action space of one agent: the same object on every call."""
         return self._action_spaces[agent]
 
     def reset(
@@ -101,14 +100,20 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         """Starts an episode.
 
         Args:
-            seed: The episode is a function of it and the actions. None draws the next one from this object's own
-                generator, which the last given seed set; from the operating system if there never was one.
+            seed: Any integer of at least 0; it and the actions decide the whole episode. None draws a seed from this
+                object's generator, which the last given seed has set, or the operating system if none was given.
             options: Ignored.
+
+        Returns:
+            Observations and infos of the agents that are alive.
+
+        Raises:
+            ValueError: The seed is something else.
         """
         if seed is not None:
             if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
                 raise ValueError(f"seed is {seed!r}; it must be None or a whole number of at least 0")
-            # Not default_rng(seed): the world itself draws from that stream.
+            # Not default_rng(seed), because the world itself draws from that stream.
             self._rng = np.random.default_rng([int(seed), 1])
         else:
             if self._rng is None:
@@ -126,20 +131,21 @@ class ParallelView(ParallelEnv[str, Array, Any]):
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, Array], dict[str, float], dict[str, bool], dict[str, bool], Infos]:
-        """Advances the world by one control step.
+        """Advances the world by one step.
 
         Args:
-            actions: One for each of `self.agents`. Those of agents that are gone are ignored.
+            actions: One action for each of `self.agents`. Actions of agents that have died are ignored.
 
         Returns:
-            Observations, rewards, terminations, truncations and infos of the agents that acted and of those just
-            born, who are left out in the last step: they would never act, which PettingZoo's `parallel_to_aec` takes
-            for impossible. Who died or reached the time limit is in there for the last time.
+            Observations, rewards, terminations, truncations and infos of the agents that acted, and of those born in
+            this step. An agent that dies or reaches the time limit in this step still has its entries. An agent born
+            in the last step of the episode has none, because PettingZoo's `parallel_to_aec` fails for an agent that
+            never acts.
 
         Raises:
-            RuntimeError: No episode is running. Only `step({})` after an end is not refused, and does nothing:
-                SuperSuit's `black_death_v3` calls it.
-            ValueError: An action is missing, outside its space or not finite, or belongs to no agent.
+            RuntimeError: No episode is running. An exception is `step({})` after the end of an episode, which does
+                nothing, because SuperSuit's `black_death_v3` calls it.
+            ValueError: An action is missing, outside its space or not finite, or its agent is unknown.
         """
         if not actions and not self.agents and self._step is not None:
             return {}, {}, {}, {}, {}
@@ -178,23 +184,24 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         )
 
     def state(self) -> Array:
-        """(S,) float32: what a centralised critic may see."""
+        """Returns the global state that a centralised critic may read, (S,) float32."""
         return self._shown().state[0].copy()
 
     def adjacency(self) -> Array:
-        """(N, N) bool over `possible_agents`; [i, j]: i can hear j. The diagonal is False."""
+        """Returns (N, N) bool over `possible_agents`; [i, j]: agent i can hear agent j. The diagonal is False."""
         return self._shown().adjacency[0].copy()
 
     def counterfactual_rewards(self, actions: dict[str, Any]) -> dict[str, float]:
-        """What each agent's action would contribute: D_i = G(actions) - G(actions, but i does its default action).
+        """Returns each agent's difference reward D_i = G(actions) - G(actions with agent i's replaced by its default).
 
-        The world does not move: the step is a pure function of a kept state.
+        The world does not advance, because the environment's `step` is a pure function of the state.
 
         Args:
             actions: As for `step`.
 
         Raises:
-            ValueError: The actions are wrong, or the environment offers no counterfactuals.
+            RuntimeError: No episode is running.
+            ValueError: The actions are wrong, or the environment has no counterfactuals.
         """
         batch = self._batch(actions)
         _, step = self._advance(self._state, batch, actions)
@@ -203,36 +210,31 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         )
 
     def check_action(self, agent: str, action: Any) -> None:
-        """Refuses what is no action of the agent, as `step` would.
+        """Raises the error with which `step` would refuse an agent's action.
 
         Raises:
-            ValueError: It is not in the agent's action space.
+            ValueError: The action is not in the agent's action space.
         """
         if wrong := fault(self._action_spaces[agent], action):
             raise ValueError(f"action of {agent} is {wrong}")
 
     def render(self) -> Array | None:
-        """(height, width, 3) uint8 in mode `rgb_array`; None in mode `human`, which draws into its window."""
+        """Returns a picture, (height, width, 3) uint8, in mode `rgb_array`; shows it in the window in mode `human`."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() without a render_mode: give render_mode='rgb_array' or 'human' to the env")
+            gymnasium.logger.warn("render() needs render_mode='rgb_array' or 'human' when the environment is built")
             return None
         self._shown()
         frame = self.env.render(self._state, 0)
         if self.render_mode == "rgb_array":
             return frame
         if self._window is None:
-            self._window = _Window(self.env.name, self._frames_a_step / min(self.step_seconds, LONGEST_STEP))
+            self._window = Window(self.env.name, frames_a_step(self.env) / shown_seconds(self.step_seconds))
         self._window.show(frame)
         return None
 
-    @property
-    def _frames_a_step(self) -> int:
-        blends = callable(getattr(self.env, "between", None))
-        return max(1, round(min(self.step_seconds, LONGEST_STEP) * FRAME_RATE)) if blends else 1
-
     def _follow(self, before: Any) -> None:
-        """Shows the way from the state before the last step in the window."""
-        n_frames = self._frames_a_step
+        """Shows the last step in the window, starting from the state before it."""
+        n_frames = frames_a_step(self.env)
         between: Any = getattr(self.env, "between", None)
         for frame in range(1, n_frames):
             if self._window is not None and not self._window.shut:
@@ -240,7 +242,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         self.render()
 
     def close(self) -> None:
-        """Closes the window, if there is one. The world stays as it is."""
+        """Closes the window, if there is one. The episode can go on."""
         if self._window is not None:
             self._window.close()
             self._window = None
@@ -254,7 +256,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         return self._step
 
     def _batch(self, actions: dict[str, Any]) -> Array:
-        """The actions as rows, (1, N) or (1, N, A), with idle rows for agents that are not there."""
+        """Returns the actions as rows, (1, N) or (1, N, A); agents that are not alive get an idle action."""
         if not self.agents:
             self._shown()
             raise RuntimeError("the episode is over: call reset() before the next step")
@@ -262,7 +264,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         try:
             for index, agent in zip(self._rows, self.agents, strict=True):
                 batch[index] = row(space, actions[agent])
-        except Exception as error:  # somebody's own type may raise anything on its way to a number
+        except Exception as error:  # converting a user's own type to a number may raise anything
             raise self._blame(actions, error) from None
         if len(actions) != len(self.agents) and not actions.keys() <= self._action_spaces.keys():
             raise self._blame(actions, None)
@@ -275,7 +277,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
             raise self._blame(actions, error) from error
 
     def _blame(self, actions: Any, error: Exception | None) -> Exception:
-        """Finds whose action is wrong; only called when one is, so that a good step pays nothing for it."""
+        """Returns an error that names the wrong action; called only when there is one, so good steps cost nothing."""
         if not isinstance(actions, dict):
             return ValueError(f"actions is a {type(actions).__name__}; it must be a dict of one action per agent")
         unknown = [agent for agent in actions if agent not in self._action_spaces]
@@ -290,22 +292,22 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         return error if error is not None else ValueError(f"wrong actions: {actions!r}")
 
     def _difference(self, before: Any, batch: Array, step: Step) -> Array:
-        """(N,) D_i of a step from `before`."""
+        """Returns the difference rewards D_i (N,) of a step from the state `before`."""
         without = step.counterfactual  # (1, N)
         if without is None:
             counterfactual = getattr(self.env, "counterfactual", None)
             if not callable(counterfactual):
-                raise ValueError(f"{self.env.name} offers no counterfactuals; use its reward or team_reward instead")
+                raise ValueError(f"{self.env.name} has no counterfactuals; use its reward or team_reward instead")
             without = np.asarray(counterfactual(before, batch))
         return (step.team_reward[:, None] - without)[0]
 
     def _observations(self, step: Step, agents: list[str], rows: list[int]) -> dict[str, Array]:
-        # One copy for all, so that nothing the caller writes into reaches the environment.
+        # A copy, so that a caller who writes into an observation does not change the environment's arrays.
         return dict(zip(agents, _pick(list(step.obs[0].copy()), rows), strict=True))
 
     def _infos(self, step: Step, agents: list[str], rows: list[int]) -> Infos:
         team_reward = float(step.team_reward[0])
-        metrics = {name: _told(value.item()) for name, value in step.metrics.items()}
+        metrics = {name: _equal_to_itself(value.item()) for name, value in step.metrics.items()}
         cost = step.cost[0].tolist()  # (N,)
         adjacency = step.adjacency[0]  # (N, N)
         seen = adjacency.tobytes()
@@ -329,9 +331,9 @@ class ParallelView(ParallelEnv[str, Array, Any]):
 
 
 class Undefined(float):
-    """NaN that equals itself, for infos.
+    """A NaN that equals itself, for undefined metrics in infos.
 
-    Equal episodes have equal infos then, also where a metric is undefined; PettingZoo's seed tests ask for that.
+    PettingZoo's seed tests compare the infos of equal episodes, and an ordinary NaN differs from itself.
     """
 
     def __eq__(self, other: object) -> bool:
@@ -347,48 +349,12 @@ class Undefined(float):
 _UNDEFINED = Undefined(math.nan)
 
 
-def _told(value: float) -> float:
+def _equal_to_itself(value: float) -> float:
     return value if value == value else _UNDEFINED
 
 
-class _Window:
-    """A window that shows frames at the speed of the simulated clock."""
-
-    def __init__(self, title: str, frames_per_second: float) -> None:
-        self.title = title
-        self.frames_per_second = frames_per_second
-        self.shut = False
-        self._screen: Any = None
-        self._clock: Any = None
-
-    def show(self, frame: Array) -> None:
-        import pygame  # here, so that training and headless pictures never need a display
-
-        if self.shut:
-            return
-        if self._screen is None:
-            pygame.display.init()
-            pygame.display.set_caption(self.title)
-            self._screen = pygame.display.set_mode((frame.shape[1], frame.shape[0]))
-            self._clock = pygame.time.Clock()
-        self._screen.blit(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), (0, 0))  # pygame is width first
-        pygame.display.flip()
-        if pygame.display.get_driver() != "dummy":  # nobody watches a window without a screen, so nothing waits for it
-            self._clock.tick(self.frames_per_second)
-        if any(event.type == pygame.QUIT for event in pygame.event.get()):
-            self.close()
-            self.shut = True  # who closed the window by hand does not want it back at the next step
-
-    def close(self) -> None:
-        if self._screen is not None:
-            import pygame
-
-            pygame.display.quit()
-            self._screen = None
-
-
 def _fresh(space: Any) -> Any:
-    """The same space with a random stream of its own."""
+    """Returns a copy of a space, with a random stream of its own."""
     if isinstance(space, Discrete):
         return Discrete(int(space.n), start=int(space.start))
     return Box(low=space.low, high=space.high, dtype=space.dtype.type)

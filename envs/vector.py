@@ -1,34 +1,35 @@
-"""Worlds side by side with auto-reset: what training runs on.
+"""Worlds side by side with auto-reset: the view of an environment that training runs on.
 
-Axes: B worlds, N agents. No logic of its own: it only decides when a world begins anew, and with which seed.
+Axes: B worlds, N agents. The view has no dynamics: it decides when a world starts its next episode, and its seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from .core import Array, BatchEnv, Step, ended, take_worlds
+from .core import Array, BatchEnv, Step, ended, put_worlds, take_worlds
 
-_LARGE = 1 << 20
-"""From this size on a state's array is written in place where nobody else has it [bytes]."""
-FORMAT = 1  # of state_dict
+FORMAT = 1
+"""Version of what `state_dict` returns."""
 
 
 class VectorView:
     """B worlds of one `BatchEnv`; a world that ends starts its next episode within the same `step`.
 
-    World w's e-th episode is seeded by `SeedSequence([seed, w, e])`, so it depends on nothing else than these three
-    and its actions.
+    Episode e of world w is seeded by `SeedSequence([seed, w, e])`, so it depends only on these three numbers and on its
+    actions.
 
     Args:
-        env: The dynamics.
-        n_worlds: B.
-        stagger: Spreads the phases of the episodes: the view truncates the first episode of world w after
-            about (w + 1) / B of the time limit, so that later not all worlds reset in the same step. These first
-            episodes are never counted in `full_episodes`.
+        env: The environment.
+        n_worlds: Number of worlds, B.
+        stagger: Truncates the first episode of world w after about (w + 1) / B of the time limit, so that later the
+            worlds do not all reset in the same step. These first episodes never count as `full_episodes`.
+
+    Raises:
+        ValueError: `n_worlds` is not a whole number of at least 1.
     """
 
     def __init__(self, env: BatchEnv, n_worlds: int = 64, *, stagger: bool = False) -> None:
@@ -57,7 +58,7 @@ class VectorView:
 
     @property
     def batch_state(self) -> Any:
-        """The environment's `State` of all worlds: what a heuristic reads, and a snapshot for who keeps it."""
+        """The environment's `State` of all worlds: heuristics read it, and keeping it keeps a snapshot."""
         self._running()
         return self._state
 
@@ -66,13 +67,16 @@ class VectorView:
 
         Args:
             seed: Any integer of at least 0.
+
+        Raises:
+            ValueError: The seed is something else.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise ValueError(f"seed is {seed!r}; it must be a whole number of at least 0")
         self._seed = int(seed)
         self._episode = np.zeros(self.n_worlds, np.int64)
         self._elapsed = np.zeros(self.n_worlds, np.int64)
-        # The environment's own limit comes first, or in the same step, except where `stagger` wants it earlier.
+        # The environment truncates at `max_steps` itself; only a smaller limit, from `stagger`, takes effect here.
         self._limit = np.full(self.n_worlds, self.max_steps, np.int64)
         if self.stagger:
             spread = -(-np.arange(1, self.n_worlds + 1) * self.max_steps // self.n_worlds)  # rounded up, at least 1
@@ -88,10 +92,13 @@ class VectorView:
             action: (B, N) integers for `Discrete`, (B, N, A) floats for `Box`.
 
         Returns:
-            (final, next): the moment the action led to, from which to bootstrap, and the one to act on. They are the
-            same object when no world ended; otherwise the rows of worlds that go on are equal.
+            (final, next). `final` is what the action led to: rewards, endings, and the observations to bootstrap from.
+            `next` is what to act on: in a world that ended it shows the start of the next episode, in all others it
+            equals `final`. Where no world ended, both are the same object.
 
-        Where the environment raises, also in beginning another episode, all is as it was before the call.
+        Raises:
+            ValueError: The action does not fit, see `BatchEnv.step`. The view is then as it was before the call, and
+                so it is when the environment raises anything else.
         """
         self._running()
         kept = self._state, self._episode, self._elapsed, self._limit, self.full_episodes
@@ -102,8 +109,7 @@ class VectorView:
             raise
 
     def _advance(self, action: Array) -> tuple[Step, Step]:
-        before = self._state
-        self._state, final = self.env.step(before, action)
+        self._state, final = self.env.step(self._state, action)
         self._elapsed = self._elapsed + 1
         early = self._limit < self.max_steps  # (B,) worlds in an episode that `stagger` cuts short
         over = ended(final)  # (B,)
@@ -114,26 +120,26 @@ class VectorView:
                 over = over | cut
         self.full_episodes = over & ~early
         rows = np.flatnonzero(over)
-        self._step = self._restart(before, final, rows) if rows.size else final
+        self._step = self._restart(final, rows) if rows.size else final
         return final, self._step
 
     def render(self, world: int = 0) -> Array:
-        """(height, width, 3) uint8 picture of one world."""
+        """Returns a picture of one world, (height, width, 3) uint8."""
         self._running()
         return self.env.render(self._state, world)
 
     @property
     def can_blend(self) -> bool:
-        """Whether the environment draws moments between two steps (`between`)."""
+        """Whether the environment can draw moments between two steps, by a method `between`."""
         return callable(getattr(self.env, "between", None))
 
     def render_between(self, before: Any, share: float, world: int = 0) -> Array:
-        """(height, width, 3) uint8 picture of a moment between an earlier `batch_state` and the present one.
+        """Returns a picture, (height, width, 3) uint8, of a moment between an earlier `batch_state` and this one.
 
         Args:
-            before: A `batch_state` that was kept, of the same episode and one step ago unless `share` is 0.
-            share: How much of the step has passed, from 0 to 1.
-            world: Which one.
+            before: The `batch_state` of one step ago, in the same episode; of any step where `share` is 0.
+            share: Fraction of the step that has passed, from 0 to 1.
+            world: Index of the world to draw.
         """
         if share <= 0.0:
             return self.env.render(before, world)
@@ -142,9 +148,12 @@ class VectorView:
         return self.env.render(between(take_worlds(before, only), take_worlds(self._state, only), share), 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Arrays and plain data from which `load_state_dict` continues exactly.
+        """Returns arrays and plain data from which `load_state_dict` continues exactly.
 
         The arrays are shared with the view, which never writes into them.
+
+        Raises:
+            RuntimeError: `reset` has not been called yet.
         """
         step = self._running()
         return {
@@ -164,12 +173,12 @@ class VectorView:
         """Continues where `state_dict` was taken, and returns the step to act on next.
 
         Raises:
-            ValueError: The state belongs to another environment, number of worlds or version.
+            ValueError: It was saved by another environment, another number of worlds or another version.
         """
         mine = {"format": FORMAT, "name": self.env.name, "n_worlds": self.n_worlds}
         for key, expected in mine.items():
             if state.get(key) != expected:
-                raise ValueError(f"saved {key} is {state.get(key)!r}, here it is {expected!r}; load it where it fits")
+                raise ValueError(f"saved {key} is {state.get(key)!r}, but that of this view is {expected!r}")
         world_state, step = self.env.reset([0] * self.n_worlds)  # only for its types, names and shapes
         fields = restored(state["state"], world_state._asdict(), "state")
         loaded = Step(**restored(state["step"], step._asdict(), "step"))
@@ -187,30 +196,24 @@ class VectorView:
             raise RuntimeError("no worlds are running: call reset(seed) first")
         return self._step
 
-    def _restart(self, before: Any, final: Step, rows: Array) -> Step:
-        """Begins the next episode of the worlds in `rows` (R,), `before` being the state before the last step."""
+    def _restart(self, final: Step, rows: Array) -> Step:
+        """Starts the next episode of the worlds in `rows` (R,), and returns the step to act on."""
         self._episode = self._episode.copy()
         self._episode[rows] += 1
-        self._elapsed[rows] = 0  # made anew in `step`, nobody else has it
+        self._elapsed[rows] = 0  # a new array since `_advance`, so nobody else sees the change
         self._limit = self._limit.copy()
         self._limit[rows] = self.max_steps
         state, fresh = self.env.reset(self._seeds(rows))
         if rows.size == self.n_worlds:
             self._state = state
             return fresh
-        seen = [*before, *final.metrics.values(), *(part for part in final if isinstance(part, np.ndarray))]
-        self._state = type(state)(
-            *(_put(value, rows, new, seen) for value, new in zip(self._state, state, strict=True))
-        )
-        merged: dict[str, Any] = {
-            field: None if value is None else _put(value, rows, getattr(fresh, field))
-            for field, value in final._asdict().items()
-        }
-        return Step(**merged)
+        # Copies every array of all worlds. Writing into large ones in place (FIGURE).
+        self._state = put_worlds(self._state, rows, state)
+        return _with_worlds(final, rows, fresh)
 
     def _seeds(self, rows: Array) -> list[int]:
-        """What `SeedSequence([seed, world, episode]).generate_state(1, np.uint64)` gives for every row."""
-        from .seeding import seed_words  # compiled, so not loaded with the package
+        """Returns `SeedSequence([seed, world, episode]).generate_state(1, np.uint64)` of every row."""
+        from .seeding import seed_words  # imported here, because it loads numba
 
         seed = [self._seed >> shift & 0xFFFFFFFF for shift in range(0, max(self._seed.bit_length(), 1), 32)]
         entropy = np.empty((len(rows), len(seed) + 2), np.uint64)
@@ -218,44 +221,55 @@ class VectorView:
         return seed_words(entropy).tolist()
 
 
-def _put(value: Any, rows: Array, new: Any, seen: Sequence[Array] = ()) -> Any:
-    """`value` with other `rows`: a copy, unless it is large and shares no memory with what others may have `seen`."""
-    if isinstance(value, dict):
-        return {key: _put(part, rows, new[key]) for key, part in value.items()}
-    mine = bool(seen) and value.nbytes >= _LARGE and value.flags.writeable
-    if not mine or any(np.may_share_memory(value, other) for other in seen):
+def _with_worlds(step: Step, rows: Array, new: Step) -> Step:
+    """Returns a copy of `step` in which the worlds in `rows` are those of `new`."""
+
+    def put(value: Array, other: Array) -> Array:
         value = value.copy()
-    value[rows] = new
-    return value
+        value[rows] = other
+        return value
+
+    merged: dict[str, Any] = {}
+    for field, value in step._asdict().items():
+        other = getattr(new, field)
+        if isinstance(value, dict):
+            merged[field] = {name: put(numbers, other[name]) for name, numbers in value.items()}
+        else:
+            merged[field] = None if value is None else put(value, other)
+    return Step(**merged)
 
 
 def restored(saved: Any, like: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Copies of saved arrays.
+    """Copies saved arrays after checking that they fit.
 
     Args:
-        saved: Arrays by name, nested in mappings; None where there is none.
-        like: What names, shapes and types must be.
-        where: For messages.
+        saved: Arrays by name, in mappings that may be nested; None for an array that is absent.
+        like: Arrays that show which names, shapes and types are expected.
+        where: Name of what is restored, for messages.
+
+    Returns:
+        The copies, by name.
 
     Raises:
-        ValueError: They are not.
+        ValueError: A name, shape or type is not the expected one.
     """
     if not isinstance(saved, Mapping) or set(saved) != set(like):
         names = sorted(saved) if isinstance(saved, Mapping) else saved
-        raise ValueError(f"saved {where} has {names!r}, here it has {sorted(like)}; it is of another version")
+        raise ValueError(f"saved {where} has the fields {names!r}, not {sorted(like)}; it was saved by another version")
     found: dict[str, Any] = {}
     for key, expected in like.items():
         if isinstance(expected, Mapping):
             found[key] = restored(saved[key], expected, f"{where}.{key}")
         elif expected is None or saved[key] is None:
             if expected is not saved[key]:
-                raise ValueError(f"saved {where}.{key} is present in only one of saved and here; it does not fit")
+                came, wanted = ("absent", "an array") if saved[key] is None else ("an array", "none")
+                raise ValueError(f"saved {where}.{key} is {came}; {wanted} is expected")
             found[key] = None
         else:
             value = np.array(saved[key])
             if value.shape != expected.shape or value.dtype != expected.dtype:
                 raise ValueError(
-                    f"saved {where}.{key} is {value.dtype}{value.shape}, here it is {expected.dtype}{expected.shape}"
+                    f"saved {where}.{key} is {value.dtype} {value.shape}; {expected.dtype} {expected.shape} is expected"
                 )
             found[key] = value
     return found

@@ -239,7 +239,7 @@ class ForeignVector:
         mine = {"format": FORMAT, "name": self.name, "n_worlds": self.n_worlds}
         for key, expected in mine.items():
             if state.get(key) != expected:
-                raise ValueError(f"saved {key} is {state.get(key)!r}, here it is {expected!r}; load it where it fits")
+                raise ValueError(f"saved {key} is {state.get(key)!r}, but that of this view is {expected!r}")
         like = Step(**self._moment(self._board.next), **self._nothing())
         saved = dict(state["step"])
         told = saved.pop("metrics")  # a run may have met more of them than are known here, or fewer

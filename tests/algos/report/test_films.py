@@ -185,7 +185,7 @@ class Shown:
 def test_a_window_shows_no_frame_for_five_seconds(
     name: str, frames: int, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("envs.parallel._Window", Shown)
+    monkeypatch.setattr("envs.parallel.Window", Shown)
     env = ParallelView(envs.make(name), render_mode="human")
     env.reset(seed=0)
     assert env._window.frames == 1

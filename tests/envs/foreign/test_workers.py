@@ -298,11 +298,11 @@ def test_loading_refuses_what_does_not_fit() -> None:
     view = adapters.vector(Scripted, 2, 0)
     view.reset(0)
     saved = view.state_dict()
-    with pytest.raises(ValueError, match="saved n_worlds is 2, here it is 3"):
+    with pytest.raises(ValueError, match="saved n_worlds is 2, but that of this view is 3"):
         adapters.vector(Scripted, 3, 0).load_state_dict(saved)
-    with pytest.raises(ValueError, match="saved name is 'Scripted', here it is 'Breaks'"):
+    with pytest.raises(ValueError, match="saved name is 'Scripted', but that of this view is 'Breaks'"):
         adapters.vector(Breaks, 2, 0).load_state_dict(saved)
-    with pytest.raises(ValueError, match=r"saved step.obs is float32\(2, 3, 3\), here it is float32\(2, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"saved step.obs is float32 \(2, 3, 3\); float32 \(2, 2, 3\) is expected"):
         adapters.vector(Scripted, 2, 0, n=2).load_state_dict(saved)
     with pytest.raises(RuntimeError, match="reset"):
         adapters.vector(Scripted, 2, 0).state_dict()
