@@ -24,6 +24,7 @@ from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils.env import ParallelEnv
 
 from .core import Array, BatchEnv, Step
+from .kit.actions import fault, row
 from .window import Window, frames_a_step, shown_seconds
 
 Reward = Literal["individual", "team", "difference"]

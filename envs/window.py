@@ -40,7 +40,10 @@ class Window:
         self._clock: Any = None
 
     def show(self, frame: Array) -> None:
-        """Shows a picture, (height, width, 3) uint8, and waits until it is time for the next."""
+        """Shows a picture, (height, width, 3) uint8, and waits until it is time for the next.
+
+        It does not wait under SDL's driver `dummy`, which shows nothing.
+        """
         import pygame  # here, so that training and pictures in files never need a display
 
         if self.shut:
@@ -52,7 +55,8 @@ class Window:
             self._clock = pygame.time.Clock()
         self._screen.blit(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), (0, 0))  # pygame is width first
         pygame.display.flip()
-        self._clock.tick(self.frames_per_second)
+        if pygame.display.get_driver() != "dummy":
+            self._clock.tick(self.frames_per_second)
         if any(event.type == pygame.QUIT for event in pygame.event.get()):
             self.close()
             self.shut = True  # otherwise the next step would open it again

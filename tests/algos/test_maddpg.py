@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import io
 import math
 import tracemalloc
 from typing import Any
@@ -348,81 +347,11 @@ def test_a_critic_of_states_needs_one():
 
 # --- promises --------------------------------------------------------------------------------------------------------
 
-EVERY_KIND = [
-    {},
-    {"reward": "team", "n_step": 3},
-    {"critic": "local", "share": "none", "noise": "ou"},
-    {"twin": True, "agent_id": True, "share": "group"},
-    {"prioritised": 0.6, "value_norm": False, "update_every": 2},
-    {"replay_on": "memory", "critic": "local", "reward": "team"},
-    {"critic": "state"},
-    {"critic": "state", "reward": "team"},
-]
-
 
 def tiny(spec: Spec, seed: int = 3, **options: Any) -> Maddpg:
     """A learner that begins to update after 4 steps of 5 worlds, in a replay of 12."""
     small = {"warm_up": 20, "replay_size": 60, "batch": 16, "updates": 2, "hidden": (8,)}
     return Maddpg(spec, MaddpgConfig(**{**small, **options}), seed=seed)
-
-
-@pytest.mark.parametrize(
-    ("spec", "options"),
-    [
-        pytest.param(spec, options, id=f"{name}-{options}")
-        for name, spec in zip(("discrete", "box", "image"), SPECS, strict=True)
-        for options in EVERY_KIND
-        if spec.state_dim or options.get("critic") != "state"
-    ],
-)
-class TestPromises:
-    def test_same_seed_same_bytes(self, spec, options):
-        before = torch.get_rng_state()
-        one, two, other = tiny(spec, **options), tiny(spec, **options), tiny(spec, seed=4, **options)
-        assert same(drive(one, Stream(spec), 15), drive(two, Stream(spec), 15))
-        assert same(one.state_dict(), two.state_dict())
-        drive(other, Stream(spec), 15)
-        assert not same(one.policy.state_dict(), other.policy.state_dict())
-        assert torch.equal(before, torch.get_rng_state())
-
-    def test_goes_on_bit_for_bit(self, spec, options):
-        """Stopped when the ring has gone round, between an act and its observe."""
-        one, stream = tiny(spec, **options), Stream(spec)
-        one.progress = 0.25
-        drive(one, stream, 15)
-        action = one.act(stream.now)
-        assert one.replay is not None
-        file = io.BytesIO()
-        torch.save([one.state_dict(), one.replay.state_dict()], file)
-        file.seek(0)
-        two = tiny(spec, seed=99, **options)
-        state, content = torch.load(file, weights_only=True)
-        two.load_state_dict(state)
-        two.begin(stream.now)
-        assert two.replay is not None
-        two.replay.load_state_dict(content)
-        frozen = one.state_dict()
-        transition = stream.step(action)
-        one.observe(transition)
-        two.observe(transition)
-        again = Stream(spec)
-        again.__dict__.update({**stream.__dict__, "rng": np.random.default_rng()})
-        again.rng.bit_generator.state = stream.rng.bit_generator.state
-        assert same(drive(one, stream, 8), drive(two, again, 8))
-        assert same(one.state_dict(), two.state_dict())
-        assert same(one.replay.state_dict(), two.replay.state_dict())
-        assert not same(frozen["policy"], one.state_dict()["policy"])  # a kept state does not move
-
-    def test_the_dead_change_nothing(self, spec, options):
-        results = []
-        for noise in (None, 1, 2):
-            algo = tiny(spec, **options)
-            stats = [x for x in drive(algo, Stream(spec, noise_for_the_dead=noise), 15) if isinstance(x, dict)]
-            state = algo.state_dict()
-            results.append((stats, *(state[name] for name in algo._parts())))
-        assert same(results[0], results[1])
-        assert same(results[1], results[2])
-        assert all(np.isfinite(list(stats.values())).all() for stats in results[0][0])
 
 
 @pytest.mark.parametrize("reward", ["individual", "team"])

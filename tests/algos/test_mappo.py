@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
@@ -230,49 +229,7 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Mappo:
 
 @pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
 @pytest.mark.parametrize("options", EVERY_KIND, ids=str)
-class TestPromises:
-    def test_same_seed_same_bytes(self, spec, options):
-        before = torch.get_rng_state()
-        one, two, other = tiny(spec, **options), tiny(spec, **options), tiny(spec, seed=4, **options)
-        assert same(drive(one, Stream(spec), 20), drive(two, Stream(spec), 20))
-        assert same(one.state_dict(), two.state_dict())
-        drive(other, Stream(spec), 20)
-        assert not same(one.policy.state_dict(), other.policy.state_dict())
-        assert torch.equal(before, torch.get_rng_state())
-
-    def test_goes_on_bit_for_bit(self, spec, options):
-        """Stopped in the middle of the third rollout, between an act and its observe."""
-        one, stream = tiny(spec, **options), Stream(spec)
-        one.progress = 0.25
-        drive(one, stream, 15)
-        action = one.act(stream.now)
-        file = io.BytesIO()
-        torch.save(one.state_dict(), file)
-        file.seek(0)
-        two = tiny(spec, seed=99, **options)
-        two.load_state_dict(torch.load(file, weights_only=True))
-        frozen = one.state_dict()
-        transition = stream.step(action)
-        one.observe(transition)
-        two.observe(transition)
-        again = Stream(spec)
-        again.__dict__.update({**stream.__dict__, "rng": np.random.default_rng()})
-        again.rng.bit_generator.state = stream.rng.bit_generator.state
-        assert same(drive(one, stream, 14), drive(two, again, 14))
-        assert same(one.state_dict(), two.state_dict())
-        assert not same(frozen["policy"], one.state_dict()["policy"])  # a kept state does not move
-
-    def test_the_dead_change_nothing(self, spec, options):
-        results = []
-        for noise in (None, 1, 2):
-            algo = tiny(spec, **options)
-            stats = [x for x in drive(algo, Stream(spec, noise_for_the_dead=noise), 24) if isinstance(x, dict)]
-            state = algo.state_dict()
-            learned = ("policy", "critic", "policy_descent", "critic_descent", "value_norm")
-            results.append((stats, *(state[name] for name in learned)))
-        assert same(results[0], results[1])
-        assert same(results[1], results[2])
-
+class TestSequences:
     def test_training_repeats_what_acting_did(self, spec, options):
         """The first gradient step finds ratios of 1: the sequences are rebuilt as they were lived."""
         algo, stream = tiny(spec, **{**options, "rollout_steps": 12, "target_kl": None}), Stream(spec)

@@ -14,7 +14,7 @@ EXAMPLES: dict[str, tuple[list[str], str]] = {
     "step_warehouse.py": ([], "orders_per_hour"),
     "rows_and_actions.py": ([], "16 of 16 actions were those of the agents' own spaces"),
 }
-"""Arguments that keep it short, and a text that it must print."""
+"""By example, arguments that keep it short and a text that it must print."""
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -34,6 +34,6 @@ def test_example(name: str, tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_by_some_test() -> None:
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     for path in (ROOT / "examples").rglob("*.py"):
         assert path.name in tests, f"no test runs {path.relative_to(ROOT)}"
