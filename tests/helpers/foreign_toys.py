@@ -1,17 +1,18 @@
-"""Small environments as others write them: PettingZoo's dictionaries, Gymnasium's lists, and what can go wrong.
+"""Small environments as other people write them, with PettingZoo's dictionaries or Gymnasium's lists, and faulty ones.
 
 Worker processes import this module, so it needs nothing but PettingZoo.
 
-    Scripted    who is born, dies and leaves when stands in its arguments; what it returns can be said beforehand
+    Scripted    its arguments say which agents are born, die and leave when, so all that it returns is known
     Differ      agents whose spaces have nothing in common
     Masked      action masks, in infos or in Dict observations
-    Leaving     best return known: stay (0.2 a step); who bootstraps after death leaves; the dead speak nonsense
-    Endless     best value known: 1 a step cut by a time limit is worth 1 / (1 - gamma)
-    Breaks      raises, exits or is killed when told to
+    Leaving     its best return is known: stay (0.2 a step); learning that bootstraps after death leaves too early
+    Endless     its best value is known: 1 a step, cut by a time limit, is worth 1 / (1 - gamma)
+    Breaks      raises, exits or is killed on request
     Painted     pictures
     Single      a single-agent Gymnasium environment whose episodes have different lengths
     Listed      a list-style Gymnasium environment
-    Turns       a game of turns
+    Turns       a turn-based game
+    Dies        ends its process when it is reset
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from pettingzoo import AECEnv, ParallelEnv
 
 
 class Scripted(ParallelEnv):
-    """Agent i is there from step `born[i]`, and ends at step `ends[i]` by "die", "leave" or "vanish"; None for never.
+    """Agent i is present from step `born[i]`, and ends at step `ends[i]` by "die", "leave" or "vanish"; None: never.
 
-    Seen: (agent, clock, chance of the episode). Paid: 10 * agent + action. After `limit` steps all are truncated, or
-    terminated with `limit_kills`. With `state`, the state is (clock, who is there). With `keeps_dead`, those who ended
-    stay in `agents` and go on being told that they did.
+    Observations are (agent, clock, chance of the episode), rewards 10 * agent + action. After `limit` steps all agents
+    are truncated or, with `limit_kills`, terminated. With `state`, the state is (clock, agents present). With
+    `keeps_dead`, agents that ended stay in `agents` and are reported as ended again in every step.
     """
 
     metadata = {"name": "scripted_v0", "render_modes": ["rgb_array"], "render_fps": 20}
@@ -350,14 +351,33 @@ class Listed(gymnasium.Env):
 
 
 class Turns(AECEnv):
-    """A game of turns, which cannot be trained here."""
+    """A turn-based game, which cannot be trained on."""
 
     metadata = {"name": "turns_v0", "is_parallelizable": False}
     possible_agents = ["player_0"]
 
 
+class Dies(Scripted):
+    """Ends its process when it is reset."""
+
+    def __init__(self, dies: bool = False) -> None:
+        super().__init__()
+        self.dies = dies
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        if self.dies:
+            os._exit(9)
+        print("hello")
+        return super().reset(seed, options)
+
+
+def swallows(**options: Any) -> Scripted:
+    """Takes any key, so that its keys cannot be checked."""
+    return Scripted(n=options.get("count", 3))
+
+
 def parallel_env(**options: Any) -> Scripted:
-    """As a module of PettingZoo offers it: it takes any key and hands it on."""
+    """Takes any key and passes it on, as the constructors in PettingZoo's modules do."""
     return raw_env(**options)
 
 

@@ -35,7 +35,7 @@ def test_one_line_for_all_the_vectors_of_a_run(capsys: pytest.CaptureFixture[str
     make = adapters.prepare(Scripted, n_workers=0, limit=3, limit_kills=True).maker()
     for view in (make(2, stagger=True), make(2), make(3)):
         play(view, 3)
-    assert capsys.readouterr().err.count("taken for the limit") == 1
+    assert capsys.readouterr().err.count("read as the limit") == 1
 
 
 def test_all_dying_before_the_limit_is_death() -> None:
@@ -121,8 +121,8 @@ def test_a_limit_that_the_environment_does_not_let_through_is_noted() -> None:
     view = adapters.vector(wrapped, 1, 0)
     assert view.max_steps == 6
     assert view.notes == (
-        "Gymnasium was told a limit of 50 steps, but the environment ends after 6 by itself; set its own option for "
-        "that",
+        "Gymnasium's limit is 50 steps, but the environment itself ends after 6; set the environment's own option to "
+        "change that",
     )
 
 

@@ -92,7 +92,7 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == ""
 
     assert train.main(["--resume", str(folder), "--total-steps", "300", "--quiet"]) == 0
-    said = "train.py: worlds of a foreign environment cannot be saved: they begin new episodes\n"
+    said = "train.py: worlds of a foreign environment cannot be saved: they start new episodes\n"
     assert capsys.readouterr().err == said
     path, content = checkpoint.load_latest(folder / "checkpoints")
     assert path.name == "step-000000000300.pt"
@@ -182,7 +182,7 @@ def test_a_worker_that_dies_twice_ends_the_run_with_a_checkpoint(
     assert train.main([*words, "--total-steps", "1e5"]) == 1
     folder = tmp_path / "run"
     said = capsys.readouterr().err.splitlines()
-    again = [line for line in said if "was started again, its worlds begin new episodes" in line]
+    again = [line for line in said if "was started again, and its worlds start new episodes" in line]
     assert 1 <= len(again) <= 2
     assert all("ArithmeticError: the sky is falling" in line for line in again)
     assert sum(line.startswith("Traceback") for line in said) == len(again) + 1

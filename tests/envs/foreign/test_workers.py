@@ -269,7 +269,7 @@ def test_going_on_truncates_what_ran_and_begins_anew() -> None:
     other = adapters.vector(Scripted, 3, 2, **LIVES)
     loaded = other.load_state_dict(saved)
     assert not differences(loaded, last)
-    assert "begin new episodes" in other.resume_note
+    assert "start new episodes" in other.resume_note
     again = other.state_dict()
     assert again["seed"] == 4
     final, following = other.step(np.zeros((3, 3), np.int64))

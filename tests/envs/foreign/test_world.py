@@ -273,7 +273,7 @@ def test_choices_that_differ_are_numbered_through_and_masked() -> None:
     assert last["scout_0"] == 2
     assert last["tank_0"].tolist() == [1, 1, 0]
     assert last["tank_1"].tolist() == [1, 2]
-    with pytest.raises(adapters.WorkerError, match="action of scout_0 is 5; it has 5 choices: heed the mask"):
+    with pytest.raises(adapters.WorkerError, match="action of scout_0 is 5; it has 5 choices: obey the mask"):
         view.step(np.array([[5, 0, 0]]))
 
 
@@ -337,7 +337,7 @@ def test_observations_that_nobody_can_serve_are_refused_in_words() -> None:
         adapters.prepare(Differ, n_workers=0, shape=1)
     with pytest.raises(ValueError, match="has no possible_agents"):
         adapters.prepare(Scripted, n_workers=0, names=(), n=0)
-    with pytest.raises(ValueError, match="game of turns"):
+    with pytest.raises(ValueError, match="turn-based game"):
         adapters.prepare(Turns, n_workers=0)
     with pytest.raises(ValueError, match="the constructor gave a dict"):
         adapters.prepare(dict, n_workers=0)
@@ -358,7 +358,7 @@ def test_masks_are_read_wherever_they_are(where: str) -> None:
 
 def test_masks_that_come_too_late_or_too_long_are_named() -> None:
     view = here(Masked, where="late")
-    with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there at first"):
+    with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there before"):
         play(view, 6)
     with pytest.raises(ValueError, match=r"action mask of agent_0 has shape \(4,\); \(3,\) is expected"):
         adapters.prepare(Masked, n_workers=0, length=4)
