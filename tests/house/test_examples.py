@@ -1,4 +1,4 @@
-"""Examples run as they stand, once the package is installed (`pip install -e .`)."""
+"""Every example runs as it stands once the package is installed (`pip install -e .`)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_kernels_are_compiled_so_that_both_spellings_can_cache_them() -> None:
 
 
 def test_a_change_of_any_module_compiles_kernels_anew(tmp_path: Path) -> None:
-    """Numba looks at a kernel's own file only, not at those of the kernels that it calls."""
+    """Numba checks the file of a kernel, but not the files of the kernels that it calls."""
     shutil.copytree(ROOT / "envs", tmp_path / "envs", ignore=shutil.ignore_patterns("__pycache__"))
     code = "from envs.signals import traffic; print(traffic.drive.py_func.__qualname__)"
     names = set()
@@ -96,7 +96,7 @@ def test_pettingzoo_makes_it_by_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(envs.ENVS))
 def test_the_heuristic_acts_within_the_rules(name: str) -> None:
-    importlib.import_module("envs.vector")  # must not take the place of the function
+    importlib.import_module("envs.vector")  # the module must not replace the function of that name
     view = envs.vector(name, 3)
     act = envs.heuristic(name)
     view.reset(0)
@@ -104,7 +104,7 @@ def test_the_heuristic_acts_within_the_rules(name: str) -> None:
         view.step(act(view.batch_state))  # raises where an action is outside its space
 
 
-def test_a_mistake_is_told_with_the_nearest_name() -> None:
+def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(ValueError, match=r"environment: 'warehose'.*did you mean 'warehouse'"):
         envs.make("warehose")
     with pytest.raises(ValueError, match=r"task of warehouse: 'small4'.*did you mean 'small-4'"):

@@ -1,4 +1,4 @@
-"""Pictures of learning curves: a grid that fits a page, titles that say what they mean, drawn from stored results."""
+"""Pictures of learning curves are drawn from stored results, as a grid that fits a page, under titles that explain."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def curves(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def size(picture: Path) -> tuple[int, int]:
+    """Width and height [pixels]."""
     from PIL import Image
 
     with Image.open(picture) as image:

@@ -1,4 +1,4 @@
-"""Other people's algorithms train on Coterie's environments: the scripts of examples/reuse, as they stand."""
+"""Algorithms of other libraries train on Coterie's environments: the scripts of examples/reuse run as they stand."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ NEEDS = {
     "rllib_ppo.py": ("ray", "tree"),
     "torchrl_mappo.py": ("torchrl",),
 }
-"""Modules that only the extra `reuse` brings."""
+"""By script, the modules that only the extra `reuse` installs."""
 LINE = re.compile(r"^(.+): mean return (\S+), (\w+) \S+, (\w+) \S+$", re.MULTILINE)
 
 
 def script(name: str) -> object:
+    """A parameter of a test; it is skipped where a module is missing."""
     missing = [module for module in NEEDS[name] if importlib.util.find_spec(module) is None]
     skip = pytest.mark.skipif(
         bool(missing), reason=f"no {', '.join(missing)}: pip install -c constraints.txt -e '.[reuse]'"
@@ -49,7 +50,7 @@ def python(*arguments: str, folder: Path) -> str:
 
 
 def trained(name: str, folder: Path, *arguments: str) -> list[tuple[str, float, str, str]]:
-    """What stands on the script's two lines: when, mean return, and the names of the first metrics."""
+    """Runs a script; returns when, mean return and names of two metrics, for each line of its results."""
     printed = python(str(REUSE / name), *arguments, folder=folder)
     return [(when, float(mean), *metrics) for when, mean, *metrics in LINE.findall(printed)]
 
@@ -67,12 +68,12 @@ def test_it_trains(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_it_learns(name: str, tmp_path: Path) -> None:
     (_, before, *_), (_, after, *_) = trained(name, tmp_path, "--task", "tiny-2", "--steps", "20480")
-    assert before < -10  # who acts at random bumps into things
+    assert before < -10  # random actions run into walls and other robots
     assert after > -3
 
 
-def test_stable_baselines3_hears_of_the_time_limit(tmp_path: Path) -> None:
-    """It bootstraps where `TimeLimit.truncated` and `terminal_observation` are in the info, and only there."""
+def test_stable_baselines3_is_told_of_the_time_limit(tmp_path: Path) -> None:
+    """It bootstraps only where `TimeLimit.truncated` and `terminal_observation` are in the info."""
     code = (
         f"import sys; sys.path.insert(0, {str(REUSE)!r})\n"
         "import numpy, supersuit, sb3_ppo\n"
