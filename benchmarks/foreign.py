@@ -34,7 +34,7 @@ import numpy as np
 import report
 
 from envs import adapters
-from envs.foreign_checks import descendants
+from envs.conformance.foreign import descendants
 
 TEAM = "mpe2.simple_spread_v3"
 Worlds = tuple[Callable[[], Any], Callable[[], None]]

@@ -22,8 +22,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from pettingzoo.utils.env import ParallelEnv
 
-from .actions import fault, row
 from .core import Array, BatchEnv, Step
+from .kit.actions import fault, row
 
 Reward = Literal["individual", "team", "difference"]
 RENDER_MODES = ("rgb_array", "human")

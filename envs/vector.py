@@ -210,7 +210,7 @@ class VectorView:
 
     def _seeds(self, rows: Array) -> list[int]:
         """What `SeedSequence([seed, world, episode]).generate_state(1, np.uint64)` gives for every row."""
-        from .seeding import seed_words  # compiled, so not loaded with the package
+        from .kit.seeding import seed_words  # compiled, so not loaded with the package
 
         seed = [self._seed >> shift & 0xFFFFFFFF for shift in range(0, max(self._seed.bit_length(), 1), 32)]
         entropy = np.empty((len(rows), len(seed) + 2), np.uint64)

@@ -27,7 +27,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .book import Book, Outcome, new_outcome, new_room
 from .matching import added_by, match
 from .state import CLEARING_RULES, MCAFEE, NOBODY, POSTED, UNIFORM, Array

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..fields import check_fields
+from ..kit.fields import check_fields
 from .rates import MOST_MEGABYTES, megabytes, most_failures, task_room
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .state import NOBODY
 
 TINY = 1e-12

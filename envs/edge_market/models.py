@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .state import LAST_USE, LOADED, NOBODY, SCORES
 
 YIELD = 0.25

@@ -24,10 +24,10 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import paint
-from ..paint import Canvas, Colour, Point
+from ..kit import paint
+from ..kit.paint import Canvas, Colour, Point
 from .config import Config
-from .market import find_links
+from .links import find_links
 from .params import params_of
 from .state import (
     BYZANTINE,

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..kernels import kernel
-from ..seeding import seed_words, uniform
+from ..kit.kernels import kernel
+from ..kit.seeding import seed_words, uniform
 from .config import Config
 from .params import Params, n_tasks
 from .rates import BUSY_SHARE, PER_TASK
@@ -194,10 +194,7 @@ def _sample_links(params, u, at, b, state):
             if tree:
                 if part[i] == part[j]:
                     continue
-                old, new = part[j], part[i]
-                for other in range(n):
-                    if part[other] == old:
-                        part[other] = new
+                part[part == part[j]] = part[i]
             elif length[k] > params.radio_range:
                 break
             linked[i, j] = linked[j, i] = True

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box
 
-from ..actions import checked
 from ..core import Array, Step
+from ..kit.actions import checked
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout

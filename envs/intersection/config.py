@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..fields import check_fields
+from ..kit.fields import check_fields
 
 DECELERATION = 4.5
 """Hardest braking of a car [m/s^2]; SUMO's default for passenger cars, as is the acceleration."""

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
-from ..actions import checked
+from ..kit.actions import checked
 from . import judge, motion, rules
 from . import senses as sensing
 from .config import ACCELERATION, DECELERATION, LENGTH, Config

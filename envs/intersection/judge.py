@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .config import DECELERATION, LENGTH
 from .motion import DT, admit, touch
 from .roads import CROSS, CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT

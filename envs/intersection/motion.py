@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .config import ACCELERATION, DECELERATION, LENGTH, WIDTH
 from .roads import ABSENT, CLEAR, END, LIMIT, LINE, SECTION
 from .spots import N_SPOT, ahead, locate, locate_one, pose_at, profile_at, reach_time

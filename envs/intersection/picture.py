@@ -22,8 +22,9 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import core, paint
-from ..paint import Canvas, Colour, Point, agent_colour
+from .. import core
+from ..kit import paint
+from ..kit.paint import Canvas, Colour, Point, agent_colour
 from . import senses as sensing
 from .config import LENGTH, WIDTH, Config
 from .env import Intersection

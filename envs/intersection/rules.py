@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .config import ACCELERATION, DECELERATION, LENGTH
 from .motion import MARGIN
 from .roads import CROSS, ENTER, FREE_TIME, HEADING, KIND, LEAVE, LEFT, LIMIT, LINE, TURN

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .config import DECELERATION, LENGTH, Config
 from .roads import (
     CROSS,

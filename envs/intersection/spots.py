@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .roads import (
     ABSENT,
     BEGIN,

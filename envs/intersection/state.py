@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import kernel
-from ..seeding import uniform
+from ..kit.kernels import kernel
+from ..kit.seeding import uniform
 from .config import Config
 from .roads import Roads
 

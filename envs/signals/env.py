@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
-from ..actions import checked
+from ..kit.actions import checked
 from . import rules, senses, steps, traffic
 from .config import CONTROL_STEP, Config
 from .network import N_MOVEMENTS, N_PHASES, network_of

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from ..kernels import borrowing
+from ..kit.kernels import borrowing
 from .config import SUBSTEP
 
 CAR = np.float32(4.8)

@@ -14,7 +14,7 @@ Axes: V places, those of the Z phantoms first; all arrays are those of one world
 from __future__ import annotations
 
 from ..intersection.roads import STRAIGHT
-from ..kernels import borrowing
+from ..kit.kernels import borrowing
 from .state import COUNT, FOLLOWER, LANE, LEADER
 
 

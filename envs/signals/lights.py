@@ -9,7 +9,7 @@ Axes: B worlds, N crossings, V places, Z lanes.
 
 from __future__ import annotations
 
-from ..kernels import borrowing
+from ..kit.kernels import borrowing
 from .config import SUBSTEP
 from .following import SLOW
 from .state import BEFORE_LINE, FOLLOWER, GRANTED, NONE, PHASE, PREVIOUS, SERVED, SINCE

@@ -18,12 +18,13 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import core, paint
+from .. import core
 from ..intersection.arcs import Segment
 from ..intersection.config import LENGTH as CAR_LENGTH
 from ..intersection.config import WIDTH
 from ..intersection.roads import LANE, Movement, half_side, movements
-from ..paint import Canvas, Colour, Point
+from ..kit import paint
+from ..kit.paint import Canvas, Colour, Point
 from .config import CONTROL_STEP, Config
 from .env import Signals
 from .lights import is_dark

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..intersection.roads import STRAIGHT
-from ..kernels import borrowing, kernel
+from ..kit.kernels import borrowing, kernel
 from .config import CONTROL_STEP
 from .following import CAR, JAM_GAP, SLOW
 from .lights import is_dark

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ..intersection.roads import EASE
-from ..kernels import borrowing
+from ..kit.kernels import borrowing
 from .following import CAR, JAM_GAP
 from .lights import ANYBODY, STOPPABLE
 from .network import CURVE_SPEED, FAR, PATH

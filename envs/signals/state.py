@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..intersection.roads import LEFT, RIGHT, STRAIGHT
-from ..kernels import kernel
-from ..seeding import uniform
+from ..kit.kernels import kernel
+from ..kit.seeding import uniform
 from .config import CONTROL_STEP, Config
 from .following import CAR, JAM_GAP
 from .network import LENGTH, Network

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kernels import borrowing, kernel
+from ..kit.kernels import borrowing, kernel
 from .config import CONTROL_STEP, SUBSTEP
 from .lights import order_phases
 from .senses import counts_for, loss_of, pressure_of, sense, survey, survey_nearby

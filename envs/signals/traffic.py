@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import borrowing, kernel
+from ..kit.kernels import borrowing, kernel
 from .config import CONTROL_STEP, SUBSTEP
 from .following import CAR, DECELERATION, HEADWAY, JAM_GAP, SLOW, count_stops, follow
 from .lanes import change_place, choose_lanes, join, leave

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..fields import check_fields
+from ..kit.fields import check_fields
 
 
 @dataclass(frozen=True)

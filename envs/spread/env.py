@@ -12,8 +12,8 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
-from ..actions import checked
 from ..core import Array
+from ..kit.actions import checked
 from .config import Config
 from .metrics import metrics_of
 from .motion import THRUST, TIME_STEP, move

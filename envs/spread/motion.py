@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 
 TIME_STEP = 0.1
 """Length of a step [s]."""

@@ -20,8 +20,8 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import paint
-from ..paint import Canvas, Point
+from ..kit import paint
+from ..kit.paint import Canvas, Point
 from .motion import DAMPING, RADIUS, TIME_STEP
 from .reward import CAPTURE
 from .state import State

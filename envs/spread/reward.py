@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .motion import RADIUS
 
 CAPTURE = 0.1

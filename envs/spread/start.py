@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..seeding import uniform
+from ..kit.seeding import uniform
 from .config import Config
 from .state import State
 

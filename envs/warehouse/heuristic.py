@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 from gymnasium.spaces import Discrete
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .env import TARGETS, Warehouse
 from .physics import (
     ANGLE,

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .physics import CONTROL_STEP
 from .state import (
     CONTACTS,

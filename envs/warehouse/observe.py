@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .params import Params
 from .physics import ANGLE, CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, TURN_RATE, VX, VY, X, Y
 from .routes import route_length, waypoint

@@ -25,7 +25,7 @@ import numpy as np
 import pymunk
 from numpy.typing import NDArray
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from . import chipmunk
 from . import layout as maps
 

@@ -21,8 +21,9 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from .. import core, paint
-from ..paint import Canvas, Colour, Point, agent_colour
+from .. import core
+from ..kit import paint
+from ..kit.paint import Canvas, Colour, Point, agent_colour
 from . import layout as maps
 from .config import Config
 from .layout import NODE_SPACING, Layout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .layout import NODE_SPACING
 
 LOOKAHEAD = 0.6

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kernels import kernel
+from ..kit.kernels import kernel
 from .physics import CONTROL_STEP, GRAVITY, LOAD_MASS, MASS, TOP_SPEED, VX, VY, X, Y
 from .routes import route_length
 from .state import (

@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 import envs
-from envs.actions import checked, fault
+from envs.kit.actions import checked, fault
 
 LINES = [(name, variant) for name in sorted(envs.ENVS) for variant in ("discrete", "box")]
 

@@ -12,9 +12,10 @@ import pytest
 from counting import Counting
 
 import envs
-from envs import batch_checks, conformance
-from envs.batch_checks import BATCH_CHECKS
-from envs.conformance import PARALLEL_CHECKS, VECTOR_CHECKS
+from envs import conformance
+from envs.conformance import BATCH_CHECKS, PARALLEL_CHECKS, VECTOR_CHECKS, batch
+from envs.conformance.parallel import check_max_cycles
+from envs.conformance.play import random_actions
 from envs.core import Step
 from envs.parallel import ParallelView
 
@@ -73,14 +74,14 @@ def test_pettingzoo(name: str, variant: dict[str, Any], check: Callable[..., Non
 )
 def test_every_task_starts_steps_and_draws(name: str, task: str) -> None:
     make = partial(envs.make, name, task)
-    batch_checks.check_spaces(make)
-    batch_checks.check_metrics_documented(make)
+    batch.check_spaces(make)
+    batch.check_metrics_documented(make)
     env = make()
     state, step = env.reset([0, 1])
     rng = np.random.default_rng(0)
     for _ in range(5):
-        state, step = env.step(state, batch_checks.random_actions(env, step, rng))
-        batch_checks._check_step(env, state, step, 2)
+        state, step = env.step(state, random_actions(env, step, rng))
+        batch._check_step(env, state, step, 2)
     assert env.render(state, 1).ndim == 3
 
 
@@ -396,8 +397,8 @@ def test_an_early_end_is_found_out_where_agents_come_later() -> None:
     def aec(kind: type[ParallelView], **kw: Any) -> Any:
         return parallel_to_aec(parallel(kind, **kw))
 
-    conformance.check_max_cycles(partial(parallel, ParallelView), partial(aec, ParallelView))
+    check_max_cycles(partial(parallel, ParallelView), partial(aec, ParallelView))
     with pytest.raises(AssertionError, match="steps with"):
-        conformance.check_max_cycles(partial(parallel, EndsEarly), partial(aec, EndsEarly))
+        check_max_cycles(partial(parallel, EndsEarly), partial(aec, EndsEarly))
     with pytest.raises(AssertionError, match="acts"):
-        conformance.check_max_cycles(partial(parallel, ParallelView), partial(aec, EndsEarly))
+        check_max_cycles(partial(parallel, ParallelView), partial(aec, EndsEarly))

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from envs.kernels import own_folder
+from envs.kit.kernels import own_folder
 
 ROOT = Path(__file__).parents[2]
 KERNEL = """
-from envs.kernels import kernel, own_folder
+from envs.kit.kernels import kernel, own_folder
 
 @kernel
 def twice(x):

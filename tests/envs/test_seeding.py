@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.seeding import seed_words, uniform
+from envs.kit.seeding import seed_words, uniform
 
 EDGES = [0, 1, 2**32 - 1, 2**32, 2**63, 2**64 - 1]
 

@@ -1,4 +1,4 @@
-"""Threads and copies: what `envs.sharing_checks` cannot provoke in every environment alike."""
+"""Threads and copies: what `envs.conformance.sharing` cannot provoke in every environment alike."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import envs
-from envs import paint
-from envs.batch_checks import fingerprint
-from envs.sharing_checks import assert_alike
+from envs.conformance.compare import fingerprint
+from envs.conformance.sharing import assert_alike
+from envs.kit import paint
 from envs.vector import VectorView
 
 CRAMPED = "#######\n#..S..#\n#.....#\n#..R..#\n#.....#\n#######"

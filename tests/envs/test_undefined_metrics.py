@@ -15,7 +15,7 @@ import envs
 from algos.training.evaluation import Evaluation, evaluate, summary, table
 from envs.edge_market.state import OWN_ARRIVED, OWN_DONE, SCORES
 from envs.intersection.state import CRASHED
-from envs.paint import figure
+from envs.kit.paint import figure
 
 ALWAYS = {
     "warehouse": {"contacts", "deadlock_seconds", "energy", "deadline_misses"},

@@ -11,7 +11,8 @@ from counting import Counting
 
 import envs
 from algos.core import VectorEnv, spec_of
-from envs.batch_checks import differences, random_actions
+from envs.conformance.compare import differences
+from envs.conformance.play import random_actions
 from envs.core import ended, take_worlds
 from envs.parallel import ParallelView
 from envs.vector import VectorView

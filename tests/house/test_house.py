@@ -20,20 +20,14 @@ import envs
 ROOT = Path(__file__).parents[2]
 HOUSE = {
     "__init__",
-    "actions",
     "adapters",
     "aec",
-    "batch_checks",
     "conformance",
     "core",
-    "fields",
     "foreign",
-    "foreign_checks",
-    "kernels",
-    "paint",
+    "kit",
     "parallel",
-    "seeding",
-    "sharing_checks",
+    "roads",
     "vector",
 }
 """Modules of envs/ that are no environments."""
@@ -87,7 +81,7 @@ def test_kernels_are_compiled_so_that_both_spellings_can_cache_them() -> None:
     for path in sorted((ROOT / "envs").rglob("*.py")):
         if path.name != "kernels.py":
             text = path.read_text(encoding="utf-8")
-            assert "njit" not in text, f"{path.relative_to(ROOT)}: use envs.kernels.kernel, which says why"
+            assert "njit" not in text, f"{path.relative_to(ROOT)}: use envs.kit.kernels.kernel, which says why"
 
 
 def test_a_change_of_any_module_compiles_kernels_anew(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs.batch_checks import random_actions
+from envs.conformance.play import random_actions
 from envs.edge_market import EdgeMarket
 from envs.edge_market.heuristic import heuristic
 from envs.edge_market.state import (

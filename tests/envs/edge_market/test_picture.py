@@ -27,7 +27,7 @@ def test_a_picture_of_every_task(task: str) -> None:
 
 
 def test_the_picture_shows_load_sales_and_failures() -> None:
-    from envs import paint
+    from envs.kit import paint
 
     def count(frame: Any, colour: paint.Colour) -> int:
         return int((np.abs(frame.astype(int) - colour).max(axis=2) <= 3).sum())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import envs
-from envs.batch_checks import random_actions
+from envs.conformance.play import random_actions
 from envs.core import Step
 from envs.edge_market import EdgeMarket
 from envs.edge_market.heuristic import heuristic

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from edge_market_scenes import make, roll
 
-from envs.batch_checks import random_actions
+from envs.conformance.play import random_actions
 from envs.edge_market.observe import HEAD_TASKS, OF_MODEL, OF_NODE, OF_TASK
 from envs.edge_market.state import (
     ARRIVES,

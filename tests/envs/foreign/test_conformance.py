@@ -12,14 +12,14 @@ import pytest
 from foreign_faults import Helped, Telling, Unpaid
 from foreign_toys import Scripted
 
-from envs import adapters, foreign_checks
-from envs.conformance import check_foreign, command
+from envs import adapters
+from envs.conformance import check_foreign, command, foreign
 
 
 @pytest.fixture(autouse=True)
 def _few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreign_checks, "STEPS", 20)
-    monkeypatch.setattr(foreign_checks, "PATIENCE", 2.0)
+    monkeypatch.setattr(foreign, "STEPS", 20)
+    monkeypatch.setattr(foreign, "PATIENCE", 2.0)
 
 
 def test_an_environment_without_fault_passes() -> None:
@@ -35,17 +35,17 @@ def test_an_environment_without_fault_passes() -> None:
     ],
 )
 def test_a_fault_is_found(check: str, make: Any, options: dict[str, Any], line: str) -> None:
-    foreign = adapters.prepare(make, n_workers=0, **options)
+    prepared = adapters.prepare(make, n_workers=0, **options)
     with pytest.raises(AssertionError, match=line):
-        getattr(foreign_checks, check)(foreign)
+        getattr(foreign, check)(prepared)
 
 
 def test_a_process_that_outlives_its_environment_is_found(tmp_path: Path) -> None:
     where = tmp_path / "helpers"
     try:
-        foreign_checks.check_leaves_nothing(adapters.prepare(Helped, n_workers=1, where=str(where), close="forgets"))
+        foreign.check_leaves_nothing(adapters.prepare(Helped, n_workers=1, where=str(where), close="forgets"))
         with pytest.raises(AssertionError, match=r"outlives a worker that was killed; start it in the process group"):
-            foreign_checks.check_leaves_nothing(adapters.prepare(Helped, n_workers=1, where=str(where)))
+            foreign.check_leaves_nothing(adapters.prepare(Helped, n_workers=1, where=str(where)))
     finally:
         for pid in map(int, where.read_text().split()):
             with contextlib.suppress(ProcessLookupError):

@@ -17,7 +17,7 @@ from algos.training import checkpoint, evaluation
 from algos.training.episodes import EpisodeStatistics
 from algos.training.evaluation import Evaluation, evaluate, random_policy
 from envs import adapters
-from envs.batch_checks import fingerprint
+from envs.conformance.compare import fingerprint
 
 ALL = {"early": (0, 9, (0, 1)), "late": (2, 3, (1,)), "goes": (0, 1, (0,)), "words": (0, 9, (0,))}
 LATE: dict[str, Any] = {"scenes": ALL, "early": ("early", "goes"), "limit": 4}

@@ -21,7 +21,7 @@ from processes import are_gone, is_there
 from algos.core import VectorEnv, spec_of
 from algos.training import checkpoint
 from envs import adapters
-from envs.batch_checks import differences, fingerprint
+from envs.conformance.compare import differences, fingerprint
 from envs.foreign.vector import ForeignVector
 
 ROOT = Path(__file__).parents[3]

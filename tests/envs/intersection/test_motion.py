@@ -27,7 +27,7 @@ from intersection_scenes import (
 
 import envs
 from envs import intersection
-from envs.conformance import check_max_cycles
+from envs.conformance.parallel import check_max_cycles
 from envs.core import ended
 from envs.intersection import Intersection
 from envs.intersection.arcs import overlap

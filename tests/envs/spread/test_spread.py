@@ -10,8 +10,9 @@ from mpe2 import simple_spread_v3
 from numpy.typing import NDArray
 
 import envs
-from envs import paint, spread
+from envs import spread
 from envs.core import Step
+from envs.kit import paint
 from envs.spread import Config, Spread
 from envs.spread.motion import RADIUS
 from envs.spread.picture import HEADER, SIDE, draw

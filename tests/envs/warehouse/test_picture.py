@@ -13,8 +13,8 @@ import pygame
 import pytest
 from numpy.typing import NDArray
 
-from envs import paint
 from envs.core import take_worlds
+from envs.kit import paint
 from envs.warehouse import TASKS, Config, Warehouse
 from envs.warehouse.layout import builtin
 from envs.warehouse.physics import ANGLE, X, Y

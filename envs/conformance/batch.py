@@ -11,86 +11,16 @@ import inspect
 import pickle
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import cloudpickle
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from .core import Array, BatchEnv, Step, ended, put_worlds, take_worlds
-
-MakeEnv = Callable[[], Any]
-
-SEEDED_STEPS = 500
-"""Steps over which the same seed must give the same bytes; PettingZoo's own test compares one."""
-
-
-# The pieces the checks are made of
-
-
-def random_actions(env: BatchEnv, step: Step, rng: np.random.Generator) -> Array:
-    """Uniform among what is allowed: (B, N) integers or (B, N, A) floats."""
-    worlds, agents = step.alive.shape
-    space = env.action_space
-    if isinstance(space, Discrete):
-        score = rng.random((worlds, agents, int(space.n)))
-        if step.action_mask is not None:
-            score = np.where(step.action_mask, score, -1.0)
-        return score.argmax(axis=2) + int(space.start)
-    return rng.uniform(space.low, space.high, (worlds, agents, *space.shape)).astype(np.float32)
-
-
-def fingerprint(values: Any) -> Any:
-    """Nested bytes of arrays, with their types and shapes, to compare by `==`."""
-    if values is None:
-        return None
-    if isinstance(values, dict):
-        return {key: fingerprint(value) for key, value in values.items()}
-    if isinstance(values, (tuple, list)):
-        return [fingerprint(value) for value in values]
-    array = np.asarray(values)
-    return array.dtype.str, array.shape, array.tobytes()
-
-
-def differences(one: Any, other: Any) -> list[str]:
-    """Names of the fields of two states or steps that are not the same bytes."""
-    return [field for field, a, b in zip(one._fields, one, other, strict=True) if fingerprint(a) != fingerprint(b)]
-
-
-def assert_same(one: Any, other: Any, what: str) -> None:
-    """Fails, naming the fields, unless two states or steps are the same bytes."""
-    fields = differences(one, other)
-    assert not fields, f"{what}: {type(one).__name__}.{', '.join(fields)} differ"
-
-
-def world_of(step: Step, rows: Any) -> Step:
-    """The given worlds of a step."""
-
-    def take(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: take(part) for key, part in value.items()}
-        return None if value is None else value[rows]
-
-    return Step(*(take(value) for value in step))
-
-
-def _roll(
-    env: BatchEnv, seeds: Sequence[int], steps: int, seed: int = 0
-) -> Iterator[tuple[Any, Step, Array, Any, Step]]:
-    """(state, step, action, next state, next step) under random actions, at most to the end of all the worlds."""
-    rng = np.random.default_rng(seed)
-    state, step = env.reset(seeds)
-    for _ in range(steps):
-        action = random_actions(env, step, rng)
-        following, shown = env.step(state, action)
-        yield state, step, action, following, shown
-        state, step = following, shown
-        if ended(step).all():
-            return
-
-
-# Of the pure functions
+from ..core import Array, BatchEnv, Step, ended, put_worlds, take_worlds
+from .compare import assert_same, differences, fingerprint, world_of
+from .play import SEEDED_STEPS, MakeEnv, random_actions, roll
 
 
 def check_spaces(make_env: MakeEnv) -> None:
@@ -120,7 +50,7 @@ def check_episodes(make_env: MakeEnv, worlds: int = 3) -> None:
     for field in ("reward", "cost", "terminated", "truncated"):
         assert not np.any(getattr(step, field)), f"{field} after reset must be zero"
     born = step.alive.copy()  # (B, N) who has ever been alive
-    rolled = _roll(env, range(worlds), env.max_steps)
+    rolled = roll(env, range(worlds), env.max_steps)
     for length, (_, before, _, state, step) in enumerate(rolled, start=1):
         _check_step(env, state, step, worlds)
         assert not (step.alive & ~before.alive & born).any(), "an agent came back to life"
@@ -189,7 +119,7 @@ def check_purity(make_env: MakeEnv, steps: int = 60) -> None:
     """Arguments and past results stay as they were, and a snapshot replays to the same bytes whatever ran between."""
     env = make_env()
     kept = []
-    for state, _, action, following, shown in _roll(env, [0, 1], steps):
+    for state, _, action, following, shown in roll(env, [0, 1], steps):
         kept.append((state, action, following, shown, fingerprint((state, action, following, shown))))
     other, seen = env.reset([77, 78, 79])
     rng = np.random.default_rng(1)
@@ -211,7 +141,7 @@ def check_rows(make_env: MakeEnv, steps: int = 60) -> None:
     alone = [env.reset([seed])[0] for seed in seeds]
     order = np.array([2, 0, 3, 1])
     shuffled, _ = env.reset([seeds[k] for k in order])
-    for _, _, action, following, shown in _roll(env, seeds, steps):
+    for _, _, action, following, shown in roll(env, seeds, steps):
         for k in range(len(seeds)):
             alone[k], single = env.step(alone[k], action[k : k + 1])
             assert_same(single, world_of(shown, slice(k, k + 1)), f"row {k} of a batch and the same world alone")
@@ -262,7 +192,7 @@ def check_dead(make_env: MakeEnv, worlds: int = 4) -> None:
     """What agents that are not alive are told to do makes no difference."""
     env = make_env()
     rng = np.random.default_rng(5)
-    for state, step, action, following, shown in _roll(env, range(worlds), env.max_steps):
+    for state, step, action, following, shown in roll(env, range(worlds), env.max_steps):
         if step.alive.all():
             continue
         other = random_actions(env, step._replace(action_mask=None), rng)
@@ -279,7 +209,7 @@ def check_counterfactual(make_env: MakeEnv, steps: int = 8) -> None:
     if not callable(counterfactual):
         return
     rng = np.random.default_rng(6)
-    for state, step, action, _, shown in _roll(env, [0, 1], steps):
+    for state, step, action, _, shown in roll(env, [0, 1], steps):
         before = fingerprint((state, action))
         without = np.asarray(counterfactual(state, action))
         assert fingerprint((state, action)) == before, "counterfactual changed its arguments"
@@ -342,7 +272,7 @@ def _with(action: Array, agent: int, value: Any) -> Array:
 def check_pickle(make_env: MakeEnv, steps: int = 5) -> None:
     """The environment and its states survive pickle and cloudpickle, and go on to the same bytes."""
     env = make_env()
-    for state, _, action, following, shown in _roll(env, [4], steps):
+    for state, _, action, following, shown in roll(env, [4], steps):
         for module in (pickle, cloudpickle):
             try:
                 copy, kept = module.loads(module.dumps((env, state)))
@@ -356,7 +286,7 @@ def check_pickle(make_env: MakeEnv, steps: int = 5) -> None:
 def check_render(make_env: MakeEnv) -> None:
     """Pictures are RGB, headless, not blank, of the world asked for, and looking changes nothing."""
     env = make_env()
-    states = [following for _, _, _, following, _ in _roll(env, [0, 1], 10)]
+    states = [following for _, _, _, following, _ in roll(env, [0, 1], 10)]
     state = states[-1]
     before = fingerprint(state)
     frame = env.render(state, 0)

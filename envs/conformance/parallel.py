@@ -1,15 +1,6 @@
-"""The checks an environment must pass, for this suite and for anybody's environment behind the same contract.
+"""Checks of PettingZoo's views of an environment: PettingZoo's own tests, longer ones, and SuperSuit.
 
-    check_all("warehouse", task="tiny-2")        an environment of the table, in all its views
-    check_batch_env(make_env)                    pure functions of a batch of worlds
-    check_vector(make_env)                       worlds with auto-reset, in threads, copied
-    check_parallel_env(make_parallel)            PettingZoo, AEC and SuperSuit
-    check_foreign("my_project.worlds:Maze")      anybody's environment, as `envs.adapters` steps it: `foreign_checks`
-
-or `python -m coterie.envs.conformance warehouse tiny-2`, or with `my_project.worlds:Maze` in place of the two names.
-A failed check raises `AssertionError` and says what is wrong.
-The single checks stand in `BATCH_CHECKS`, `VECTOR_CHECKS` and `PARALLEL_CHECKS` for test frameworks to list.
-All take a function that makes the environment, so that two of them can be compared.
+Each takes a function that makes the parallel view and one that makes the AEC view, so that two can be compared.
 """
 
 from __future__ import annotations
@@ -17,33 +8,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pickle
-import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from . import adapters, aec_env, config, make, parallel_env
-from .batch_checks import BATCH_CHECKS, SEEDED_STEPS, MakeEnv, assert_same, random_actions, world_of
-from .core import ended
-from .foreign.find import is_foreign
-from .foreign_checks import FOREIGN_CHECKS
-from .foreign_checks import check_foreign as check_foreign
-from .sharing_checks import (
-    MakeParallel,
-    check_copies,
-    check_parallel_threads,
-    check_threads,
-    check_vector_copies,
-    chosen_actions,
-    frozen,
-)
-from .vector import VectorView
+from .compare import frozen
+from .play import SEEDED_STEPS, MakeParallel, chosen_actions
+from .sharing import check_copies, check_parallel_threads
 
 TOLERATED = (
     "Observation numpy array is all zeros",  # a legitimate sight, and that of an agent that is not alive
@@ -58,106 +33,6 @@ TOLERATED = (
 """Warnings of PettingZoo's tests that are no fault."""
 MAX_CYCLES = 4
 """That the time limit is set to by `check_max_cycles`; PettingZoo's test sets the same."""
-
-
-def check_all(name: str, task: str | None = None, **kwargs: Any) -> None:
-    """Runs every check on an environment of the table."""
-    check_batch_env(partial(make, name, task, **kwargs))
-    check_vector(partial(make, name, task, **kwargs))
-    limit = {"max_cycles": kwargs.pop("max_steps")} if "max_steps" in kwargs else {}  # PettingZoo's test sets its own
-
-    def view(constructor: MakeParallel, **given: Any) -> Any:
-        return constructor(name, task, **{**kwargs, **limit, **given})
-
-    check_parallel_env(partial(view, parallel_env), partial(view, aec_env))
-
-
-def check_batch_env(make_env: MakeEnv) -> None:
-    """Runs `BATCH_CHECKS`: the contract of `envs.core`."""
-    for check in BATCH_CHECKS:
-        check(make_env)
-
-
-def check_vector(make_env: MakeEnv) -> None:
-    """Runs `VECTOR_CHECKS`: auto-reset, seeds, exact continuation, threads and copies."""
-    for check in VECTOR_CHECKS:
-        check(make_env)
-
-
-def check_parallel_env(make_parallel: MakeParallel, make_aec: MakeParallel | None = None) -> None:
-    """Runs `PARALLEL_CHECKS`: PettingZoo's tests, longer ones, and SuperSuit."""
-    from pettingzoo.utils import parallel_to_aec
-
-    def converted(**kwargs: Any) -> Any:
-        return parallel_to_aec(make_parallel(**kwargs))
-
-    for check in PARALLEL_CHECKS:
-        check(make_parallel, make_aec or converted)
-
-
-# Of worlds with auto-reset
-
-
-def check_auto_reset(make_env: MakeEnv, worlds: int = 3, steps: int = 150) -> None:
-    """Every world plays the episodes of its seeds, one after the other, as if it were alone."""
-    env = make_env()
-    view = VectorView(make_env(), worlds)
-    step = view.reset(9)
-    rng = np.random.default_rng(0)
-    episode = [0] * worlds
-
-    def start(world: int) -> Any:
-        words = np.random.SeedSequence([9, world, episode[world]]).generate_state(1, np.uint64)
-        return env.reset([int(words[0])])
-
-    alone = [start(world) for world in range(worlds)]
-    for _ in range(steps):
-        action = random_actions(env, step, rng)
-        final, step = view.step(action)
-        over = ended(final)
-        assert (step is final) == (not over.any()), "next must be the same object as final when no world ended"
-        assert np.array_equal(view.full_episodes, over), "full_episodes must name the worlds that ended"
-        for world in range(worlds):
-            row = slice(world, world + 1)
-            alone[world] = env.step(alone[world][0], action[row])
-            assert_same(world_of(final, row), alone[world][1], f"world {world} before its reset, and alone")
-            if over[world]:
-                episode[world] += 1
-                alone[world] = start(world)
-            assert_same(world_of(step, row), alone[world][1], f"world {world} after its reset, and alone")
-
-
-def check_continuation(make_env: MakeEnv, worlds: int = 3, steps: int = 40) -> None:
-    """`state_dict`, pickled and loaded into a new view, goes on to the same bytes; a foreign one is refused."""
-    view = VectorView(make_env(), worlds, stagger=True)
-    step = view.reset(2)
-    rng = np.random.default_rng(0)
-    for _ in range(steps):
-        _, step = view.step(random_actions(view.env, step, rng))
-    other = VectorView(make_env(), worlds)
-    loaded = other.load_state_dict(pickle.loads(pickle.dumps(view.state_dict())))
-    assert_same(loaded, step, "the step that load_state_dict returns")
-    for _ in range(steps):
-        action = random_actions(view.env, step, rng)
-        final, step = view.step(action)
-        for one, two in zip((final, step), other.step(action), strict=True):
-            assert_same(one, two, "a run that was saved and loaded")
-    try:
-        VectorView(make_env(), worlds + 1).load_state_dict(view.state_dict())
-    except ValueError:
-        return
-    raise AssertionError("load_state_dict took the state of another number of worlds")
-
-
-VECTOR_CHECKS: tuple[Callable[[MakeEnv], None], ...] = (
-    check_auto_reset,
-    check_continuation,
-    check_threads,
-    check_vector_copies,
-)
-
-
-# Of PettingZoo, AEC and SuperSuit
 
 
 def check_api(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
@@ -357,46 +232,3 @@ def _refused(kind: type[Exception], what: str, call: Callable[..., Any], *args: 
         raise AssertionError(f"{what} raises {error!r}, it must raise {kind.__name__}") from error
     else:
         raise AssertionError(f"{what} raises no {kind.__name__}")
-
-
-def command(words: Sequence[str]) -> int:
-    """The command line: checks what is named, and says in one line what is wrong with it.
-
-    Returns:
-        Exit code: 0 where all passed, 1 where a check failed, 2 where the words name nothing that can be checked.
-    """
-    foreign = bool(words) and is_foreign(words[0])
-    if not 1 <= len(words) <= (1 if foreign else 2):
-        print(
-            "conformance: expected is NAME [TASK] for an environment of Coterie, MODULE:NAME for any other; in Python "
-            "constructors can be given arguments: check_foreign(NAME, key=value)",
-            file=sys.stderr,
-        )
-        return 2
-    named = " ".join(words)
-    try:
-        if foreign:
-            there = adapters.prepare(words[0])
-            checks = [partial(check, there) for check in FOREIGN_CHECKS]
-            count = len(checks)
-        else:
-            config(*words)
-            checks = [partial(check_all, *words)]
-            count = len(BATCH_CHECKS + VECTOR_CHECKS + PARALLEL_CHECKS)
-    except (ValueError, adapters.ForeignError) as error:
-        print(f"conformance: {error}", file=sys.stderr)
-        return 2
-    try:
-        for check in checks:
-            check()
-    except AssertionError as error:
-        if not str(error):  # nothing is said but where it stands
-            raise
-        print(f"conformance: {named} fails: {error}", file=sys.stderr)
-        return 1
-    print(f"{named}: all {count} checks passed")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(command(sys.argv[1:]))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import pickle
 import sys
 import threading
@@ -18,39 +17,16 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from .batch_checks import MakeEnv, assert_same, fingerprint, random_actions
-from .vector import VectorView
+from ..vector import VectorView
+from .compare import assert_same, fingerprint, frozen
+from .play import MakeEnv, MakeParallel, chosen_actions, random_actions
 
-MakeParallel = Callable[..., Any]
-"""Takes `render_mode` and `max_cycles` by name."""
 THREADS = 4
 HASTE = 1e-5
 """How often threads take turns in these checks [s]; Python's default is 5 ms."""
 
 
 # The pieces the checks are made of
-
-
-def chosen_actions(env: Any, infos: dict[str, dict[str, Any]], rng: np.random.Generator) -> dict[str, Any]:
-    """Random actions that the masks in infos allow, by agent."""
-    actions = {}
-    for agent in env.agents:
-        space = env.action_space(agent)
-        space.seed(int(rng.integers(2**31)))
-        mask = infos[agent].get("action_mask")
-        actions[agent] = space.sample() if mask is None else space.sample(mask)
-    return actions
-
-
-def frozen(value: Any) -> Any:
-    """Dictionaries of dictionaries as something to compare, arrays by their bytes."""
-    if isinstance(value, dict):
-        return {key: frozen(part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return [frozen(part) for part in value]
-    if isinstance(value, float) and math.isnan(value):
-        return "NaN"  # does not equal itself
-    return fingerprint(value) if isinstance(value, np.ndarray) else value
 
 
 def assert_alike(tasks: Sequence[Callable[[], Any]], what: str) -> None:

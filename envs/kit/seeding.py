@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .core import Array
+from ..core import Array
 from .kernels import kernel
 
 POOL = 4

@@ -92,6 +92,6 @@ def own_folder() -> Path | None:
 def _sources() -> str:
     """A digest of all modules of `envs`."""
     digest = hashlib.blake2b(digest_size=4)
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from . import adapters
-from .adapters import Foreign, ForeignError, ForeignVector
-from .batch_checks import assert_same, random_actions
-from .core import Step
+from .. import adapters
+from ..adapters import Foreign, ForeignError, ForeignVector
+from ..core import Step
+from .compare import assert_same
+from .play import random_actions
 
 STEPS = 300
 """Of every world, in each check."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from .core import Array
+from ..core import Array
 
 _LARGEST = float(np.finfo(np.float32).max)
 
