@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -10,14 +11,15 @@ from numpy.typing import NDArray
 
 from .. import core
 from ..kit.actions import checked
+from ..kit.counterfactual import without_each
 from ..kit.kernels import kernel
 from .config import Config
 from .metrics import metrics_of
-from .observe import obs_size, observe, others_of, state_size, sum_of
+from .observe import obs_size, observe, state_size
 from .params import params_of
 from .start import start
 from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied
-from .work import advance, begin
+from .work import begin, run_slot, sum_welfare
 
 VERSION = 1
 DECIDED = 2.0 / 3.0
@@ -34,6 +36,13 @@ READY_MADE = {
 }
 """The eight discrete actions, in order: bid markup, ask markup, kept share and threshold as in the Box, scores 0."""
 MEANING = "two markups, kept share, threshold and a score a model"
+
+
+class Play(NamedTuple):
+    """What nodes do in a slot, and which node is not there to do it."""
+
+    strategy: Array  # (B, N, 4 + M), see `state`
+    absent: Array  # (B,) int32 a node, or NOBODY
 
 
 class EdgeMarket:
@@ -77,7 +86,7 @@ class EdgeMarket:
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by one slot; see `envs.core.BatchEnv.step`."""
         strategy = self.strategy(state, action)
-        after, reward, cost, exchange = self._advance(state, strategy, None)
+        after, reward, cost, exchange = self._advance(state, Play(strategy, _nobody(state)))
         step = self._show(after, reward, cost, exchange)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, strategy, step.team_reward))
@@ -90,9 +99,9 @@ class EdgeMarket:
         h > 1 it is G - D_i, where D_i sums over h slots what welfare is more with node i than without, actions held.
         """
         strategy = self.strategy(state, action)
-        _, reward, _, exchange = self._advance(state, strategy, None)
+        _, reward, _, exchange = self._advance(state, Play(strategy, _nobody(state)))
         team_reward = np.empty(len(state.step))
-        sum_of(reward, exchange, team_reward)
+        sum_welfare(reward, exchange, _nobody(state), team_reward)
         return self._counterfactual(state, strategy, team_reward.astype(np.float32))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
@@ -116,13 +125,11 @@ class EdgeMarket:
         _read(np.ascontiguousarray(action, np.float32 if action.dtype == np.float32 else np.float64), strategy)
         return strategy
 
-    def _advance(self, state: State, strategy: Array, absent: Array | None) -> tuple[State, Array, Array, Array]:
-        """The next state, (B, N) profit and cost, and (B,) the exchange's account."""
+    def _advance(self, state: State, play: Play) -> tuple[State, Array, Array, Array]:
+        """Returns the next state, profit and cost (B, N), and the exchange's account (B,)."""
         after = copied(state)
         reward, cost, exchange = np.zeros(state.n_held.shape), np.zeros(state.n_held.shape), np.zeros(len(state.step))
-        if absent is None:
-            absent = np.full(len(state.step), NOBODY, np.int32)
-        advance(self.params, after, strategy, absent, reward, cost, exchange)
+        run_slot(self.params, after, play.strategy, play.absent, reward, cost, exchange)
         return after, reward, cost, exchange
 
     def _show(self, state: State, reward: Array, cost: Array, exchange: Array) -> core.Step:
@@ -132,7 +139,7 @@ class EdgeMarket:
         adjacency = np.zeros((n_worlds, n_nodes, n_nodes), np.bool_)
         observe(self.params, state, obs, adjacency, global_state)
         team_reward = np.empty(n_worlds)
-        sum_of(reward, exchange, team_reward)
+        sum_welfare(reward, exchange, _nobody(state), team_reward)
         return core.Step(
             obs=obs,
             state=global_state,
@@ -149,23 +156,23 @@ class EdgeMarket:
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
-        n_worlds, n_nodes = state.n_held.shape
-        rows = np.repeat(np.arange(n_worlds), n_nodes)  # world of each counterfactual, (B * N,)
-        absent = np.tile(np.arange(n_nodes, dtype=np.int32), n_worlds)  # and who is missing in it
-        other, other_strategy = core.take_worlds(state, rows), strategy[rows]
-        without, gained = np.zeros(len(rows)), np.zeros(n_worlds)
-        slot = np.empty(n_worlds)
-        for _ in range(self.config.horizon):
-            other, reward, _, exchange = self._advance(other, other_strategy, absent)
-            others_of(reward, exchange, absent, without)
-            if self.config.horizon > 1:
-                state, reward, _, exchange = self._advance(state, strategy, None)
-                sum_of(reward, exchange, slot)
-                gained += slot
-        share = without.reshape(n_worlds, n_nodes)  # (B * N,) -> (B, N)
-        if self.config.horizon == 1:
-            return share.astype(np.float32)
-        return (team_reward[:, None] - (gained[:, None] - share)).astype(np.float32)
+        def advance(state: State, play: Play) -> tuple[State, Array]:
+            after, reward, _, exchange = self._advance(state, play)
+            welfare = np.empty(len(reward))
+            sum_welfare(reward, exchange, play.absent, welfare)
+            return after, welfare
+
+        def replace(_: State, play: Play, copy: Array, node: Array) -> None:
+            play.absent[copy] = node
+
+        n_nodes, horizon = state.n_held.shape[1], self.config.horizon
+        play = Play(strategy, _nobody(state))
+        return without_each(advance, replace, state, play, n_nodes, horizon=horizon, team_reward=team_reward)
+
+
+def _nobody(state: State) -> Array:
+    """Says that no node is absent: (B,) int32."""
+    return np.full(len(state.step), NOBODY, np.int32)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""What comes from outside of a node: new tasks, failures, and what its neighbours say.
+"""What happens to nodes from outside: new tasks, failures, and messages of their neighbours.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 """
@@ -6,7 +6,8 @@ Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 from __future__ import annotations
 
 from ..kit.kernels import kernel
-from .queues import clear_from, insert, move
+from .links import link_to
+from .queues import clear_from, copy_place, insert
 from .state import (
     ARRIVED,
     ARRIVES,
@@ -37,67 +38,67 @@ from .state import (
 )
 
 FADING = 0.05
-"""Weight of a new slot in running means."""
+"""Weight of the latest slot in running means."""
 
 
 @kernel
-def lose(penalty, status, totals, task, b, i, k, fate, reward, cost):
-    """Node i of world b answers for a task that is missed or dropped."""
-    status[b, k] = fate
-    totals[b, MISSES if fate == MISSED else DROPS] += 1.0
-    reward[b, i] -= penalty * task[b, k, VALUE]
+def lose(penalty, state, b, i, k, fate, reward, cost):
+    """Charges node i of world b for task k, which is missed or dropped in its hands (`fate`)."""
+    state.status[b, k] = fate
+    state.totals[b, MISSES if fate == MISSED else DROPS] += 1.0
+    reward[b, i] -= penalty * state.task[b, k, VALUE]
     cost[b, i] += 1.0
 
 
 @kernel
 def fail(params, state, works, reward, cost):
-    """Nodes that fail as a slot ends lose all they hold, memory included; a cut link loses what is on its way.
+    """Drops what failures destroy as a slot ends: all that a failed node holds, and what is on its way on a cut link.
 
-    `works` (B, N, D) says which links work in the next slot.
+    A failed node loses its memory, too.
+
+    Args:
+        params: The `Params`.
+        state: The `State` to write into.
+        works: (B, N, D) which links work in the next slot.
+        reward: (B, N), written.
+        cost: (B, N), written.
     """
-    step, count, held, queue, tally, neighbor = (
-        state.step,
-        state.n_held,
-        state.held,
-        state.queue,
-        state.tally,
-        state.neighbor,
-    )
-    task_int, task, status, totals, up = state.task_int, state.task, state.status, state.totals, state.up
-    model, loading = state.model, state.loading
+    step, count, held, queue, tally = state.step, state.n_held, state.held, state.queue, state.tally
+    task_int, up, model, loading = state.task_int, state.up, state.model, state.loading
     for b in range(len(step)):
         t = min(step[b] + 1, up.shape[1] - 1)
-        end = (step[b] + 1) * params.slot
         for i in range(count.shape[1]):
-            here = up[b, t, i]
-            kept = 0
+            here, kept = up[b, t, i], 0
             for q in range(count[b, i]):
                 k = held[b, i, q]
-                lost = not here
-                if here and queue[b, i, q, READY] > end:
-                    d = 0
-                    while neighbor[b, i, d] != task_int[b, k, ORIGIN]:
-                        d += 1
-                    lost = not works[b, i, d]
-                if lost:
-                    if task_int[b, k, ORIGIN] != i:
-                        tally[b, i, SALES] -= queue[b, i, q, LEFT]
-                    lose(params.miss_penalty, status, totals, task, b, i, k, DROPPED, reward, cost)
+                if here and not _is_cut_off(params, state, works, b, i, q):
+                    copy_place(held, queue, b, i, q, kept)
+                    kept += 1
                     continue
-                if kept < q:
-                    move(held, queue, b, i, q, kept)
-                kept += 1
+                if task_int[b, k, ORIGIN] != i:
+                    tally[b, i, SALES] -= queue[b, i, q, LEFT]
+                lose(params.miss_penalty, state, b, i, k, DROPPED, reward, cost)
             clear_from(count, held, queue, b, i, kept)
             if not here:
                 loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
-                if params.load_rate > 0.0:
-                    for m in range(model.shape[2]):
-                        model[b, i, m, LOADED] = 0.0
+            if not here and params.load_rate > 0.0:
+                for m in range(model.shape[2]):
+                    model[b, i, m, LOADED] = 0.0
+
+
+@kernel
+def _is_cut_off(params, state, works, b, i, q):
+    """Returns whether the task at place q of node i's queue is still on its way, over a link that does not work."""
+    end = (state.step[b] + 1) * params.slot
+    if state.queue[b, i, q, READY] <= end:
+        return False
+    origin = state.task_int[b, state.held[b, i, q], ORIGIN]
+    return not works[b, i, link_to(state.neighbor, b, i, origin)]
 
 
 @kernel
 def arrive(params, state, after, reward, cost):
-    """Tasks join their node's queue: those of the slot of `State.step` and so many more."""
+    """Puts new tasks into their node's queue: those of slot `State.step` + `after`."""
     step, heads, count, held, queue, model = (
         state.step,
         state.head,
@@ -122,9 +123,10 @@ def arrive(params, state, after, reward, cost):
             account[b, i, OWN_ARRIVED] += 1.0
             totals[b, ARRIVED] += 1.0
             if count[b, i] == QUEUE_SLOTS or not up[b, t_up, i]:
-                lose(params.miss_penalty, status, totals, task, b, i, head, DROPPED, reward, cost)
+                lose(params.miss_penalty, state, b, i, head, DROPPED, reward, cost)
             else:
-                insert(count, held, queue, task, b, i, head, float(task[b, head, WORK]), t * params.slot, 0.0, 0.0)
+                entry = (float(task[b, head, WORK]), t * params.slot, 0.0, 0.0)
+                insert(count, held, queue, task, b, i, head, entry)
                 status[b, head] = QUEUED
             head += 1
         heads[b] = head
@@ -132,9 +134,14 @@ def arrive(params, state, after, reward, cost):
 
 @kernel
 def talk(params, state, after, absent, works):
-    """Nodes whose turn it is tell their neighbours how much work they have [s] and what they ask [credits/Gcycle].
+    """Lets nodes whose turn it is tell their neighbours how much work they hold [s] and what they ask [credits/Gcycle].
 
-    It is the turn of slot `State.step` and so many more; `works` (B, N, D) says which links work then.
+    Args:
+        params: The `Params`.
+        state: The `State`; `heard` is written.
+        after: It is slot `State.step` + `after`.
+        absent: (B,) int32 a node that says nothing, or NOBODY.
+        works: (B, N, D) which links work in that slot.
     """
     step, count, queue, tally, node = state.step, state.n_held, state.queue, state.tally, state.node
     neighbor, heard, up = state.neighbor, state.heard, state.up
@@ -152,9 +159,7 @@ def talk(params, state, after, absent, works):
                 j = neighbor[b, i, d]
                 if j == NOBODY or not works[b, i, d]:
                     continue
-                back = 0
-                while neighbor[b, j, back] != i:
-                    back += 1
+                back = link_to(neighbor, b, j, i)
                 heard[b, j, back, SAID_LOAD] = load / node[b, i, SPEED]
                 heard[b, j, back, SAID_PRICE] = tally[b, i, ASK]
                 heard[b, j, back, SAID_AT] = now

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ..kit import paint
 from ..kit.paint import Canvas, Colour, Point
 from .config import Config
-from .market import find_links
+from .links import find_links
 from .params import params_of
 from .state import (
     BYZANTINE,

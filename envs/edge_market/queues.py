@@ -1,6 +1,6 @@
-"""A node's queue: tasks it holds, those on their way to it included, earliest deadline first.
+"""A node's queue: the tasks it holds, those on their way to it included, in order of their deadlines.
 
-Axes: B worlds, N nodes, Q queue slots, K tasks.
+Axes: B worlds, N nodes, D link slots, Q queue slots, K tasks.
 """
 
 from __future__ import annotations
@@ -10,38 +10,36 @@ from .state import DEADLINE, EARNS, LEFT, NOBODY, PAYS, READY
 
 
 @kernel
-def insert(count, held, queue, task, b, i, k, left, ready, pays, earns):
-    """Puts task k into the queue of node i of world b, which has room, behind all of no later deadline.
+def insert(count, held, queue, task, b, i, k, entry):
+    """Puts task k into the queue of node i of world b, behind all tasks of no later deadline.
+
+    The queue must have room.
 
     Args:
-        count: (B, N), see `State`, as are the next three.
-        held: (B, N, Q).
-        queue: (B, N, Q, 4).
-        task: (B, K, 4).
+        count: (B, N), see `State.n_held`.
+        held: (B, N, Q), see `State`.
+        queue: (B, N, Q, 4), see `State`.
+        task: (B, K, 4), see `State`.
         b: The world.
         i: The node.
         k: The task.
-        left: Work left [Gcycles].
-        ready: When it is there [s].
-        pays: What its owner pays on delivery [credits].
-        earns: What node i gets for it [credits].
+        entry: Four numbers in the order of the columns of `queue`: LEFT, READY, PAYS, EARNS.
     """
     at = count[b, i]
     while at > 0 and task[b, held[b, i, at - 1], DEADLINE] > task[b, k, DEADLINE]:
-        move(held, queue, b, i, at - 1, at)
+        copy_place(held, queue, b, i, at - 1, at)
         at -= 1
     held[b, i, at] = k
-    queue[b, i, at, LEFT], queue[b, i, at, READY] = left, ready
-    queue[b, i, at, PAYS], queue[b, i, at, EARNS] = pays, earns
+    queue[b, i, at, LEFT], queue[b, i, at, READY], queue[b, i, at, PAYS], queue[b, i, at, EARNS] = entry
     count[b, i] += 1
 
 
 @kernel
-def move(held, queue, b, i, here, there):
+def copy_place(held, queue, b, i, source, target):
     """Copies one place of a queue to another."""
-    held[b, i, there] = held[b, i, here]
+    held[b, i, target] = held[b, i, source]
     for column in range(4):
-        queue[b, i, there, column] = queue[b, i, here, column]
+        queue[b, i, target, column] = queue[b, i, source, column]
 
 
 @kernel
@@ -56,7 +54,7 @@ def clear_from(count, held, queue, b, i, kept):
 
 @kernel
 def take_out(count, held, queue, b, i, q):
-    """Removes place q of a queue."""
+    """Removes place q of a queue; the places behind it move up."""
     for at in range(q, count[b, i] - 1):
-        move(held, queue, b, i, at + 1, at)
+        copy_place(held, queue, b, i, at + 1, at)
     clear_from(count, held, queue, b, i, count[b, i] - 1)

@@ -194,10 +194,7 @@ def _sample_links(params, u, at, b, state):
             if tree:
                 if part[i] == part[j]:
                     continue
-                old, new = part[j], part[i]
-                for other in range(n):
-                    if part[other] == old:
-                        part[other] = new
+                part[part == part[j]] = part[i]
             elif length[k] > params.radio_range:
                 break
             linked[i, j] = linked[j, i] = True

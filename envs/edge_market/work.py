@@ -11,9 +11,10 @@ import numpy as np
 
 from ..kit.kernels import kernel
 from .events import arrive, fail, lose, talk
-from .market import energy_price, find_links, new_desk, trade
+from .links import find_links
+from .market import energy_price, new_desk, trade
 from .models import FETCHED, YIELD, make_room
-from .queues import clear_from, move
+from .queues import clear_from, copy_place
 from .state import (
     ARRIVES,
     ASK,
@@ -57,21 +58,22 @@ from .state import (
 )
 
 OWN, TAKEN, ANY, LATE = range(4)
-"""The passes over a queue in a slot."""
+"""The turns over a queue in a slot, see `_run_node`."""
 LOG_RATIO = math.log(LATENCY_RATIO)
 
 
 @kernel
-def advance(params, state, strategy, absent, reward, cost, exchange):
-    """One slot of all worlds.
+def run_slot(params, state, strategy, absent, reward, cost, exchange):
+    """Runs one slot of all worlds.
 
     Args:
         params: The `Params`.
         state: The `State` to write into.
         strategy: (B, N, 4 + M), see `state`.
         absent: (B,) int32 a node that is not there in this slot, or NOBODY.
-        reward, cost: (B, N) zeros, written.
-        exchange: (B,) zeros, written: what buyers paid for what was delivered, less what sellers got [credits].
+        reward: (B, N) zeros, written: profits [credits].
+        cost: (B, N) zeros, written.
+        exchange: (B,) zeros, written: what buyers paid on delivery, less what sellers got [credits].
     """
     n_worlds, n_nodes, slots = state.neighbor.shape
     desk, book, outcome, room = new_desk(n_worlds, n_nodes, slots)
@@ -85,12 +87,12 @@ def advance(params, state, strategy, absent, reward, cost, exchange):
         fail(params, state, desk.works, reward, cost)
     arrive(params, state, 1, reward, cost)
     talk(params, state, 1, absent, desk.works)
-    _book(state, reward, exchange)
+    _close_books(state, reward, exchange)
 
 
 @kernel
 def begin(params, state, reward, cost):
-    """What has arrived when the episode starts."""
+    """Lets the tasks of the first slot arrive, and nodes talk, before the first step."""
     tally, energy = state.tally, state.energy
     absent, works = np.full(len(state.step), NOBODY, np.int32), np.empty(state.neighbor.shape, np.bool_)
     find_links(state, params.side, 0, works)
@@ -103,52 +105,19 @@ def begin(params, state, reward, cost):
 
 @kernel
 def _load(params, state, strategy, absent):
-    """Every node goes on reading a model, or begins with one.
-
-    That is the first that a task waits for and that would be there in time, or else the best scored; there must be
-    room for it, see `make_room`.
-    """
-    step, count, held, queue, model, loading = (
-        state.step,
-        state.n_held,
-        state.held,
-        state.queue,
-        state.model,
-        state.loading,
-    )
-    node, size, task_int, task = state.node, state.model_size, state.task_int, state.task
-    up, totals, rate = state.up, state.totals, params.load_rate
+    """Lets every node go on reading a model into memory, or begin with one, see `_next_model`."""
+    step, model, loading, size, up = state.step, state.model, state.loading, state.model_size, state.up
     for b in range(len(step)):
-        t, now = step[b], step[b] * params.slot
+        t = step[b]
         t_up = min(t, up.shape[1] - 1)
-        for i in range(count.shape[1]):
+        for i in range(loading.shape[1]):
             if not up[b, t_up, i] or i == absent[b]:
                 continue
             if loading[b, i, 0] == NOBODY:
-                begun = NOBODY
-                for q in range(count[b, i]):
-                    k = held[b, i, q]
-                    m = task_int[b, k, MODEL]
-                    if model[b, i, m, LOADED] > 0.0 or queue[b, i, q, READY] > now:
-                        continue
-                    there = now + size[b, m] / rate + queue[b, i, q, LEFT] / node[b, i, SPEED] <= task[b, k, DEADLINE]
-                    bar = strategy[b, i, SCORES + m] + YIELD
-                    if there and make_room(model, loading, size, node[b, i, MEMORY], strategy, b, i, m, bar):
-                        begun = m
-                        totals[b, COLD_STARTS] += 1.0
-                        break
+                begun = _next_model(params, state, strategy, b, i)
                 if begun == NOBODY:
-                    wanted, best = NOBODY, FETCHED
-                    for m in range(size.shape[1]):
-                        if strategy[b, i, SCORES + m] > best and model[b, i, m, LOADED] == 0.0:
-                            wanted, best = m, strategy[b, i, SCORES + m]
-                    if wanted == NOBODY:
-                        continue
-                    bar = best - YIELD
-                    if not make_room(model, loading, size, node[b, i, MEMORY], strategy, b, i, wanted, bar):
-                        continue
-                    begun = wanted
-                loading[b, i, 0], loading[b, i, 1] = begun, size[b, begun] / rate
+                    continue
+                loading[b, i, 0], loading[b, i, 1] = begun, size[b, begun] / params.load_rate
             loading[b, i, 1] -= params.slot
             if loading[b, i, 1] <= TIME_ROUNDING:
                 m = int(loading[b, i, 0])
@@ -157,92 +126,139 @@ def _load(params, state, strategy, absent):
 
 
 @kernel
-def _run(params, state, strategy, absent, reward, exchange):
-    """Runs every node for a slot, earliest deadline first.
+def _next_model(params, state, strategy, b, i):
+    """Makes room for the model that node i of world b reads next, and returns it; NOBODY if there is none.
 
-    A node first runs its own tasks within the share it keeps, then sold ones within the rest, then any, then what came
-    during the slot. What cannot be done in time any more is left alone.
+    It is the first that a task waits for and that would be there in time, or else the one of the best score. A model
+    that finds no room is passed over, see `make_room`.
     """
-    step, count, held, queue, model, tally = (
-        state.step,
-        state.n_held,
-        state.held,
-        state.queue,
-        state.model,
-        state.tally,
-    )
-    account, node, task_int, task, energy = state.account, state.node, state.task_int, state.task, state.energy
-    up, totals, latencies, status = state.up, state.totals, state.latency, state.status
-    slot = params.slot
+    held, queue, model, loading, size = state.held, state.queue, state.model, state.loading, state.model_size
+    task, task_int, rate = state.task, state.task_int, params.load_rate
+    now, speed, memory = state.step[b] * params.slot, state.node[b, i, SPEED], state.node[b, i, MEMORY]
+    for q in range(state.n_held[b, i]):
+        k = held[b, i, q]
+        m = task_int[b, k, MODEL]
+        if model[b, i, m, LOADED] > 0.0 or queue[b, i, q, READY] > now:
+            continue
+        in_time = now + size[b, m] / rate + queue[b, i, q, LEFT] / speed <= task[b, k, DEADLINE]
+        bar = strategy[b, i, SCORES + m] + YIELD
+        if in_time and make_room(model, loading, size, memory, strategy, b, i, m, bar):
+            state.totals[b, COLD_STARTS] += 1.0
+            return m
+    wanted, best = NOBODY, FETCHED
+    for m in range(size.shape[1]):
+        if strategy[b, i, SCORES + m] > best and model[b, i, m, LOADED] == 0.0:
+            wanted, best = m, strategy[b, i, SCORES + m]
+    if wanted != NOBODY and make_room(model, loading, size, memory, strategy, b, i, wanted, best - YIELD):
+        return wanted
+    return NOBODY
+
+
+@kernel
+def _run(params, state, strategy, absent, reward, exchange):
+    """Runs the processor of every node for a slot, see `_run_node`."""
+    step, count, tally, node, energy = state.step, state.n_held, state.tally, state.node, state.energy
+    up, totals = state.up, state.totals
     for b in range(len(step)):
-        t, now = step[b], step[b] * slot
+        t = step[b]
         t_up = min(t, up.shape[1] - 1)
         for i in range(count.shape[1]):
-            speed = node[b, i, SPEED]
-            totals[b, CAPACITY] += speed * slot
+            capacity = node[b, i, SPEED] * params.slot
+            totals[b, CAPACITY] += capacity
             tally[b, i, USED] = 0.0
             if count[b, i] == 0 or not up[b, t_up, i] or i == absent[b]:
                 continue
-            used, done = 0.0, 0.0  # seconds, Gcycles
-            own, taken, late = False, False, False
-            for q in range(count[b, i]):
-                if queue[b, i, q, READY] > now:
-                    late = True
-                elif task_int[b, held[b, i, q], ORIGIN] == i:
-                    own = True
-                else:
-                    taken = True
-            for run in range(4):
-                if (run <= TAKEN and not (own and taken)) or (run == LATE and not late) or used >= slot - TIME_ROUNDING:
-                    continue
-                allowed = slot
-                if run == OWN:
-                    allowed = strategy[b, i, KEEP] * slot
-                elif run == TAKEN:
-                    allowed = (1.0 - strategy[b, i, KEEP]) * slot
-                for q in range(count[b, i]):
-                    left = queue[b, i, q, LEFT]
-                    k = held[b, i, q]
-                    mine, m = task_int[b, k, ORIGIN] == i, task_int[b, k, MODEL]
-                    if left <= 0.0 or (run == OWN and not mine) or (run == TAKEN and mine):
-                        continue
-                    if model[b, i, m, LOADED] == 0.0 or (run != LATE and queue[b, i, q, READY] > now):
-                        continue
-                    first = max(used, queue[b, i, q, READY] - now)
-                    need = left / speed
-                    if now + first + need > task[b, k, DEADLINE] + TIME_ROUNDING:
-                        continue
-                    seconds = min(need, slot - first, allowed)
-                    if seconds <= TIME_ROUNDING and need > TIME_ROUNDING:
-                        continue
-                    used = first + seconds
-                    allowed -= seconds
-                    model[b, i, m, LAST_USE] = t
-                    if seconds < need:
-                        queue[b, i, q, LEFT] = left - seconds * speed
-                        done += seconds * speed
-                        continue
-                    queue[b, i, q, LEFT] = 0.0
-                    done += left
-                    origin, pays, earns = task_int[b, k, ORIGIN], queue[b, i, q, PAYS], queue[b, i, q, EARNS]
-                    reward[b, origin] += task[b, k, VALUE] - pays
-                    reward[b, i] += earns
-                    exchange[b] += pays - earns
-                    status[b, k] = DONE
-                    account[b, origin, OWN_DONE] += 1.0
-                    totals[b, FINISHED] += 1.0
-                    totals[b, PAID] += pays
-                    totals[b, EARNED] += earns
-                    latency = max((now + used - task_int[b, k, ARRIVES] * slot) / params.latency_low, 1.0)
-                    latencies[b, min(int(math.log(latency) / LOG_RATIO), LATENCY_BINS - 1)] += 1
+            done = _run_node(params, state, strategy[b, i, KEEP], b, i, reward, exchange)
             reward[b, i] -= energy_price(params, energy, b, t, i) * done
-            tally[b, i, USED] = done / (speed * slot)
+            tally[b, i, USED] = done / capacity
             totals[b, CYCLES] += done
 
 
 @kernel
+def _run_node(params, state, kept, b, i, reward, exchange):
+    """Runs the tasks of node i of world b, earliest deadline first, and returns the work done [Gcycles].
+
+    A node first runs its own tasks within the share `kept` of the slot, then sold ones within the rest, then any, then
+    those whose input came during the slot. A task that cannot be done in time any more is left alone.
+    """
+    held, queue, model, task, task_int = state.held, state.queue, state.model, state.task, state.task_int
+    slot, speed = params.slot, state.node[b, i, SPEED]
+    t, n_held = state.step[b], state.n_held[b, i]
+    now = t * slot
+    used, done = 0.0, 0.0  # seconds, Gcycles
+    own, taken, late = _kinds_held(state, now, b, i)
+    for turn in range(4):
+        if (turn <= TAKEN and not (own and taken)) or (turn == LATE and not late) or used >= slot - TIME_ROUNDING:
+            continue
+        allowed = slot
+        if turn == OWN:
+            allowed = kept * slot
+        elif turn == TAKEN:
+            allowed = (1.0 - kept) * slot
+        for q in range(n_held):
+            left = queue[b, i, q, LEFT]
+            k = held[b, i, q]
+            mine, m = task_int[b, k, ORIGIN] == i, task_int[b, k, MODEL]
+            if left <= 0.0 or (turn == OWN and not mine) or (turn == TAKEN and mine):
+                continue
+            if model[b, i, m, LOADED] == 0.0 or (turn != LATE and queue[b, i, q, READY] > now):
+                continue
+            first = max(used, queue[b, i, q, READY] - now)
+            need = left / speed
+            seconds = min(need, slot - first, allowed)
+            if now + first + need > task[b, k, DEADLINE] + TIME_ROUNDING:
+                continue
+            if seconds <= TIME_ROUNDING and need > TIME_ROUNDING:
+                continue
+            used = first + seconds
+            allowed -= seconds
+            model[b, i, m, LAST_USE] = t
+            if seconds < need:
+                queue[b, i, q, LEFT] = left - seconds * speed
+                done += seconds * speed
+            else:
+                queue[b, i, q, LEFT] = 0.0
+                done += left
+                _deliver(params, state, b, i, q, now + used, reward, exchange)
+    return done
+
+
+@kernel
+def _kinds_held(state, now, b, i):
+    """Returns whether node i of world b holds own tasks, tasks it took, and tasks whose input is still to come."""
+    held, queue, task_int = state.held, state.queue, state.task_int
+    own, taken, late = False, False, False
+    for q in range(state.n_held[b, i]):
+        if queue[b, i, q, READY] > now:
+            late = True
+        elif task_int[b, held[b, i, q], ORIGIN] == i:
+            own = True
+        else:
+            taken = True
+    return own, taken, late
+
+
+@kernel
+def _deliver(params, state, b, i, q, end, reward, exchange):
+    """Pays for the task at place q of node i's queue, which is done at time `end` [s], and counts it."""
+    k, totals = state.held[b, i, q], state.totals
+    origin = state.task_int[b, k, ORIGIN]
+    pays, earns = state.queue[b, i, q, PAYS], state.queue[b, i, q, EARNS]
+    reward[b, origin] += state.task[b, k, VALUE] - pays
+    reward[b, i] += earns
+    exchange[b] += pays - earns
+    state.status[b, k] = DONE
+    state.account[b, origin, OWN_DONE] += 1.0
+    totals[b, FINISHED] += 1.0
+    totals[b, PAID] += pays
+    totals[b, EARNED] += earns
+    latency = max((end - state.task_int[b, k, ARRIVES] * params.slot) / params.latency_low, 1.0)
+    state.latency[b, min(int(math.log(latency) / LOG_RATIO), LATENCY_BINS - 1)] += 1
+
+
+@kernel
 def _settle(params, state, reward, cost):
-    """Removes from the queues what is done or late, and brings the status of the rest up to date."""
+    """Removes done and late tasks from the queues, and brings the status of the others up to date."""
     step, count, held, queue, tally, node = (
         state.step,
         state.n_held,
@@ -261,10 +277,10 @@ def _settle(params, state, reward, cost):
                 if left <= 0.0:
                     continue
                 if task[b, k, DEADLINE] <= end + TIME_ROUNDING:
-                    lose(params.miss_penalty, status, totals, task, b, i, k, MISSED, reward, cost)
+                    lose(params.miss_penalty, state, b, i, k, MISSED, reward, cost)
                     continue
                 if kept < q:
-                    move(held, queue, b, i, q, kept)
+                    copy_place(held, queue, b, i, q, kept)
                 kept += 1
                 if queue[b, i, kept - 1, READY] > end:
                     status[b, k] = IN_TRANSIT
@@ -281,8 +297,8 @@ def _settle(params, state, reward, cost):
 
 
 @kernel
-def _book(state, reward, exchange):
-    """Adds a slot's profits and the exchange's account to what the episode has brought, and turns the clock."""
+def _close_books(state, reward, exchange):
+    """Adds a slot's profits and the exchange's account to the sums of the episode, and advances the clock."""
     step, account, tally, totals = state.step, state.account, state.tally, state.totals
     for b in range(len(reward)):
         step[b] += 1
@@ -292,3 +308,21 @@ def _book(state, reward, exchange):
             account[b, i, PROFIT] += reward[b, i]
             tally[b, i, SLOT_PROFIT] = reward[b, i]
         totals[b, WELFARE] += total
+
+
+@kernel
+def sum_welfare(reward, exchange, absent, out):
+    """Sums the welfare of a slot into out (B,), in one order for every B.
+
+    Args:
+        reward: (B, N) profits.
+        exchange: (B,) the exchange's account.
+        absent: (B,) a node whose profit does not count, or NOBODY.
+        out: (B,), written.
+    """
+    for b in range(len(out)):
+        total = exchange[b]
+        for i in range(reward.shape[1]):
+            if i != absent[b]:
+                total += reward[b, i]
+        out[b] = total

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import core
 from ..kit.actions import checked
+from ..kit.counterfactual import without_each
 from . import layout as maps
 from .config import Config
 from .metrics import metrics_of
@@ -166,29 +167,19 @@ class Warehouse:
         )
 
     def _counterfactual(self, state: State, target: Array, team_reward: Array) -> NDArray[np.float32]:
-        n_worlds, n_robots = state.alive.shape
-        rows = np.repeat(np.arange(n_worlds), n_robots)  # world of each counterfactual, (B * N,)
-        robots = np.tile(np.arange(n_robots), n_worlds)  # and who is replaced in it
-        each = np.arange(len(rows))
-        other = core.take_worlds(state, rows)
-        other_target = target[rows]
-        other_target[each, robots] = 0.0
-        if self.config.counterfactual == "absent":
-            body, alive = other.body, other.alive
-            body[each, robots, X:] = 0.0
-            body[each, robots, X] = -100.0 - 10.0 * RADIUS * robots  # far outside the walls
-            alive[each, robots] = False
-        lost = np.zeros(n_worlds * n_robots)
-        gained = np.zeros(n_worlds)
-        for _ in range(self.config.horizon):
-            target = np.where(state.alive[:, :, None], target, 0.0)  # who died on the way brakes
-            other_target = np.where(other.alive[:, :, None], other_target, 0.0)
-            other, reward, _, _ = self._advance(other, other_target)
-            lost += total(reward)
-            if self.config.horizon > 1:
-                state, reward, _, _ = self._advance(state, target)
-                gained += total(reward)
-        without = lost.reshape(n_worlds, n_robots)  # (B * N,) -> (B, N)
-        if self.config.horizon == 1:
-            return without.astype(np.float32)
-        return (team_reward[:, None] - (gained[:, None] - without)).astype(np.float32)
+        absent = self.config.counterfactual == "absent"
+
+        def advance(state: State, target: Array) -> tuple[State, Array]:
+            braked = np.where(state.alive[:, :, None], target, 0.0)  # robots that died on the way
+            after, reward, _, _ = self._advance(state, braked)
+            return after, total(reward)
+
+        def replace(state: State, target: Array, copy: Array, robot: Array) -> None:
+            target[copy, robot] = 0.0
+            if absent:
+                state.body[copy, robot, X:] = 0.0
+                state.body[copy, robot, X] = -100.0 - 10.0 * RADIUS * robot  # far outside the walls
+                state.alive[copy, robot] = False
+
+        n_robots, horizon = state.alive.shape[1], self.config.horizon
+        return without_each(advance, replace, state, target, n_robots, horizon=horizon, team_reward=team_reward)

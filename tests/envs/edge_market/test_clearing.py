@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from envs.edge_market.book import Book, new_outcome, new_room
 from envs.edge_market.clearing import HIGHEST, LOWEST, RESPONSE, clear_market
 from envs.edge_market.clearing import clear as clear_kernel
-from envs.edge_market.market import find_areas
+from envs.edge_market.links import find_areas
 
 RULES = ("posted", "uniform", "mcafee", "vcg")
 TRUTHFUL = ("posted", "mcafee", "vcg")
