@@ -61,7 +61,10 @@ class Stream:
         self.alive = np.where(ended[:, None], born, alive)
         self.now = self.seen(self.alive, ended)
         team = self.rng.standard_normal(b, dtype=np.float32)
-        return Transition(obs, action, reward, team, None, dies, truncated, final, ended)
+        cost = dies.astype(np.float32)
+        if self.dead_rng is not None:
+            cost[~obs.alive] = 1e3 * self.dead_rng.standard_normal((~obs.alive).sum())
+        return Transition(obs, action, reward, team, None, cost, dies, truncated, final, ended)
 
 
 SPECS = [
