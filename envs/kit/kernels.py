@@ -41,14 +41,6 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function)
 
 
-def borrowing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`kernel` for functions that make no arrays: references are not counted, so nothing need be bound before loops.
-
-    numba refuses to compile what needs its reference counting (`_nrt`, which it does not document) without it.
-    """
-    return _compiled(function, _nrt=False)
-
-
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     function.__qualname__ = f"{function.__module__}.{function.__qualname__}.{_sources()}"
     options["error_model"] = "numpy"
