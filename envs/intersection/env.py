@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -13,11 +12,13 @@ from .. import core
 from ..core import Array
 from ..kit.actions import checked
 from ..kit.counterfactual import without_each
-from . import judge, motion, planner
+from . import judge, motion, planner, steps
 from .config import ACCELERATION, DECELERATION, Config
-from .metrics import metrics_of
+from .judge import Outcome
+from .metrics import METRICS
+from .motion import Orders
 from .network import network_of
-from .observe import obs_size, observe, sensors_of, state_size
+from .observe import Shown, obs_size, sensors_of, state_size
 from .planner import LIAR_RULE, PRIMITIVES, Rule
 from .start import start
 from .state import ARRIVED, CONTROL_STEP, DRIVING, POSITION, SPEED, State, copied
@@ -27,14 +28,6 @@ WINDOW_STEP = 3.0
 """Time between two windows that can be announced [s]."""
 N_WINDOWS, N_BIDS = 3, 2
 """Windows and bids that a discrete action chooses from."""
-
-
-class Orders(NamedTuple):
-    """What actions mean, for all cars; rows of cars that are not on the road mean nothing."""
-
-    accel: Array  # (B, V) acceleration [m/s^2]
-    later: Array  # (B, V) how much later than possible the car announces to pass its line [s]
-    bid: Array  # (B, V)
 
 
 class Intersection:
@@ -71,18 +64,19 @@ class Intersection:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
         motion.admit(self._traffic, self.network, state)
-        agents = (len(seeds), self.n_agents)
-        nothing = np.zeros(agents)
-        step = self._show(state, nothing, np.zeros(len(seeds)), nothing, np.zeros(agents, dtype=bool))
+        step = self._made(state, state, self._no_outcome(state), self._shown(state))
         if self.config.counterfactual != "none":
-            step = step._replace(counterfactual=np.zeros(agents, dtype=np.float32))
+            step = step._replace(counterfactual=np.zeros((len(seeds), self.n_agents), dtype=np.float32))
         return state, step
 
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by 0.5 s; see `envs.core.BatchEnv.step`."""
         orders = self._decode(state, action)
-        after, *outcome = self._advance(state, orders)
-        step = self._show(after, *outcome)
+        after, outcome, shown = copied(state), self._no_outcome(state), self._blank(len(state.step))
+        steps.advance_and_show(
+            self._traffic, self._weights, self._sensors, self.network, state, after, orders, outcome, shown
+        )
+        step = self._made(state, after, outcome, shown)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, orders))
         return after, step
@@ -119,7 +113,7 @@ class Intersection:
 
     def adjacency(self, state: State) -> NDArray[np.bool_]:
         """(B, N, N): who can hear whom."""
-        return self._observed(state)[1]
+        return self._shown(state).adjacency
 
     def _decode(self, state: State, action: Array) -> Orders:
         """What actions mean; scripted cars get their orders, too."""
@@ -144,53 +138,51 @@ class Intersection:
             later[:, n:] = WINDOW_STEP * (N_WINDOWS - 1)
         return Orders(accel, later, bid)
 
-    def _advance(self, state: State, orders: Orders) -> tuple[State, Array, Array, Array, Array]:
-        """The next state, (B, N) reward, (B,) team reward, and (B, N) cost and terminated."""
-        after = copied(state)
-        reward, cost, team_reward = (
-            np.zeros(state.status.shape),
-            np.zeros(state.status.shape),
-            np.empty(len(after.step)),
+    def _advance(self, state: State, orders: Orders) -> tuple[State, Array]:
+        """The next state and the team's reward, (B,)."""
+        after, outcome = copied(state), self._no_outcome(state)
+        steps.advance(self._traffic, self._weights, self.network, state, after, orders, outcome)
+        return after, outcome.team_reward
+
+    def _no_outcome(self, state: State) -> Outcome:
+        shape = state.status.shape
+        return Outcome(np.zeros(shape), np.zeros(shape), np.zeros(len(state.step)))
+
+    def _shown(self, state: State) -> Shown:
+        """What a state shows as it is."""
+        shown = self._blank(len(state.step))
+        steps.show(self._sensors, self.network, state, shown)
+        return shown
+
+    def _blank(self, n_worlds: int) -> Shown:
+        n = self.n_agents
+        return Shown(
+            np.zeros((n_worlds, n, *self.observation_space.shape), dtype=np.float32),
+            np.zeros((n_worlds, n, n), dtype=bool),
+            np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32),
+            np.empty((len(METRICS), n_worlds)),
         )
-        motion.advance(self._traffic, self.network, after, *orders)
-        judge.judge(self._weights, self._traffic, self.network, state, after, reward, cost, team_reward)
-        n = self.n_agents
-        terminated = (state.status[:, :n] == DRIVING) & (after.status[:, :n] != DRIVING)
-        return after, reward[:, :n], team_reward, cost[:, :n], terminated
 
-    def _observed(self, state: State) -> tuple[Array, Array, Array]:
-        """Observations (B, N, O), adjacency (B, N, N) and global state (B, S)."""
-        n_worlds, n = len(state.step), self.n_agents
-        obs = np.zeros((n_worlds, n, *self.observation_space.shape), dtype=np.float32)
-        adjacency = np.zeros((n_worlds, n, n), dtype=bool)
-        overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
-        observe(self._sensors, self.network, state, obs, adjacency, overview)
-        return obs, adjacency, overview
-
-    def _show(self, state: State, reward: Array, team_reward: Array, cost: Array, terminated: Array) -> core.Step:
+    def _made(self, before: State, after: State, outcome: Outcome, shown: Shown) -> core.Step:
         n = self.n_agents
-        obs, adjacency, overview = self._observed(state)
+        alive = after.status[:, :n] == DRIVING
         return core.Step(
-            obs=obs,
-            state=overview,
-            adjacency=adjacency,
-            alive=state.status[:, :n] == DRIVING,
+            obs=shown.obs,
+            state=shown.overview,
+            adjacency=shown.adjacency,
+            alive=alive,
             action_mask=None,
-            reward=reward.astype(np.float32),
-            team_reward=team_reward.astype(np.float32),
+            reward=outcome.reward[:, :n].astype(np.float32),
+            team_reward=outcome.team_reward.astype(np.float32),
             counterfactual=None,
-            cost=cost.astype(np.float32),
-            terminated=terminated,
-            truncated=state.step >= self.max_steps,
-            metrics=metrics_of(self.network, n, state),
+            cost=outcome.cost[:, :n].astype(np.float32),
+            terminated=(before.status[:, :n] == DRIVING) & ~alive,
+            truncated=after.step >= self.max_steps,
+            metrics=dict(zip(METRICS, shown.metrics, strict=True)),
         )
 
     def _counterfactual(self, state: State, orders: Orders) -> NDArray[np.float32]:
-        def advance(state: State, orders: Orders) -> tuple[State, Array]:
-            after, _, team_reward, _, _ = self._advance(state, orders)
-            return after, team_reward
-
-        return without_each(advance, self._replace, state, orders, self.n_agents)
+        return without_each(self._advance, self._replace, state, orders, self.n_agents)
 
     def _replace(self, state: State, orders: Orders, copy: Array, agent: Array) -> None:
         """Lets an agent of each world do its default action; see `without_each`."""

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core import Array
 from ..kit.kernels import kernel
 from ..roads.cars import CAR_LENGTH
 from ..roads.crossing import CROSS
 from .config import DECELERATION, Config
-from .motion import DT, admit, touch
+from .motion import DT, touch
 from .network import CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT
 from .spots import N_SPOT, ON_MOVEMENT, PAST_LINE, leader_of, locate, pose_at, shares_zone
 from .state import (
@@ -62,6 +63,14 @@ class Weights(NamedTuple):
     emergency: float
     declared: bool
     n_agents: int
+
+
+class Outcome(NamedTuple):
+    """What a control step is worth."""
+
+    reward: Array  # (B, V), zeros before
+    cost: Array  # (B, V), zeros before
+    team_reward: Array  # (B,)
 
 
 def weights_of(config: Config) -> Weights:
@@ -245,13 +254,22 @@ def measure_pet(n_agents, net, before, after):
         clock = step[b] * CONTROL_STEP
         for i in range(n_cars):
             p, q = route[b, i], legs[b, i]
-            if _is_past_line(leg, car, status, status_before, p, q, b, i):
-                _leave_zones(leg, zone, old, car, left, p, q, b, i, clock, 0 if i < n_agents else 1)
+            r, r_after = old[b, i, POSITION] - leg[p, q, LINE], car[b, i, POSITION] - leg[p, q, LINE]
+            # All zones lie beyond where fronts pass the line.
+            if status_before[b, i] != DRIVING or status[b, i] == CRASHED or r_after <= -0.5 * CAR_LENGTH:
+                continue
+            own, crossing, kind = int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING]), 0 if i < n_agents else 1
+            for other in range(len(zone)):
+                if zone[own, other, KIND] != CROSS:
+                    continue
+                passed = _time_of_passing(zone[own, other, LEAVE], r, r_after)
+                if passed >= 0.0:
+                    left[b, kind, crossing, own, other] = clock + passed
         for j in range(n_cars):
             p, q = route[b, j], legs[b, j]
-            if not _is_past_line(leg, car, status, status_before, p, q, b, j):
-                continue
             r, r_after = old[b, j, POSITION] - leg[p, q, LINE], car[b, j, POSITION] - leg[p, q, LINE]
+            if status_before[b, j] != DRIVING or status[b, j] == CRASHED or r_after <= -0.5 * CAR_LENGTH:
+                continue
             own, crossing = int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING])
             # Encounters between two scripted cars do not count.
             n_kinds, n_others = (left.shape[1], n_cars) if j < n_agents else (1, n_agents)
@@ -262,28 +280,7 @@ def measure_pet(n_agents, net, before, after):
                 if entered >= 0.0:
                     occupied = _is_occupied(net, before, after, b, n_others, crossing, other, own)
                     since = _time_since(left, b, n_kinds, crossing, other, own, clock + entered)
-                    least = 0.0 if occupied else since
-                    totals[b, LEAST_PET] = min(totals[b, LEAST_PET], least)
-
-
-@kernel
-def _is_past_line(leg, car, status, status_before, p, q, b, i):
-    """Whether a car that was on the road has not crashed and its front is past the line; all zones lie beyond it."""
-    if status_before[b, i] != DRIVING or status[b, i] == CRASHED:
-        return False
-    return car[b, i, POSITION] - leg[p, q, LINE] > -0.5 * CAR_LENGTH
-
-
-@kernel
-def _leave_zones(leg, zone, old, car, left, p, q, b, i, clock, kind):
-    """Keeps in left when car i, an agent (kind 0) or scripted (1), left zones of crossing paths in the step."""
-    r, r_after = old[b, i, POSITION] - leg[p, q, LINE], car[b, i, POSITION] - leg[p, q, LINE]
-    own, crossing = int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING])
-    for other in range(len(zone)):
-        if zone[own, other, KIND] == CROSS:
-            after = _time_of_passing(zone[own, other, LEAVE], r, r_after)
-            if after >= 0.0:
-                left[b, kind, crossing, own, other] = clock + after
+                    totals[b, LEAST_PET] = min(totals[b, LEAST_PET], 0.0 if occupied else since)
 
 
 @kernel
@@ -311,23 +308,18 @@ def _is_occupied(net, before, after, b, n_others, crossing, other, own):
 
 
 @kernel
-def judge(weights, traffic, net, before, after, reward, cost, team_reward):
-    """Judges a control step, and makes the entries between this step and the next.
-
-    One kernel calls all others because every call from Python costs about as much as judging a few cars.
+def judge(weights, net, before, after, outcome):
+    """Judges a control step; the team's reward comes after the entries that follow it, from `reward_team`.
 
     Args:
         weights: The `Weights`.
-        traffic: The `motion.Traffic`.
         net: The `Network`.
         before: The `State` before the step.
-        after: The `State` after it; `totals` and `left` are written, and cars that enter.
-        reward: (B, V) zeros, written.
-        cost: (B, V) zeros, written.
-        team_reward: (B,), written.
+        after: The `State` after it; `totals` and `left` are written.
+        outcome: The `Outcome`, of which reward and cost are written.
     """
-    n_agents = weights.n_agents
-    reward_vehicles(weights, net.length, before, after, reward)
+    n_agents, cost = weights.n_agents, outcome.cost
+    reward_vehicles(weights, net.length, before, after, outcome.reward)
     if weights.declared:
         check_announcements(n_agents, net.leg, before, after, cost)
     measure_pet(n_agents, net, before, after)
@@ -337,5 +329,3 @@ def judge(weights, traffic, net, before, after, reward, cost, team_reward):
     for b in range(len(totals)):
         for i in range(n_agents):
             totals[b, LONGEST_WAIT] = max(totals[b, LONGEST_WAIT], car[b, i, STOOD])
-    admit(traffic, net, after)
-    reward_team(weights, after, reward, team_reward)

@@ -49,38 +49,38 @@ METRICS = (
 def metrics_of(network: Network, n_agents: int, state: State) -> dict[str, Array]:
     """Returns the metrics by name, (B,) float64 each."""
     values = np.empty((len(METRICS), len(state.step)))
-    _measure(network, n_agents, state, values)
+    measure(network, n_agents, state, values)
     return dict(zip(METRICS, values, strict=True))
 
 
 @kernel
-def _delay(profile, length, state, b, i, clock):
+def _delay(profile, length, car, status, route, b, i, clock):
     """Returns how much later a vehicle is than an undisturbed one [s].
 
     It is negative if the vehicle is not due yet, or has crashed.
     """
-    status, due, p = state.status[b, i], state.car[b, i, DUE], state.route[b, i]
-    if status == ARRIVED:
-        return max(state.car[b, i, FINISHED] - due - profile_at(profile, p, length[p], FREE_TIME), 0.0)
-    if status == DRIVING:
-        return max(clock - due - profile_at(profile, p, state.car[b, i, POSITION], FREE_TIME), 0.0)
-    if status == PENDING and due <= clock:
+    due, p = car[b, i, DUE], route[b, i]
+    if status[b, i] == ARRIVED:
+        return max(car[b, i, FINISHED] - due - profile_at(profile, p, length[p], FREE_TIME), 0.0)
+    if status[b, i] == DRIVING:
+        return max(clock - due - profile_at(profile, p, car[b, i, POSITION], FREE_TIME), 0.0)
+    if status[b, i] == PENDING and due <= clock:
         return clock - due
     return -1.0
 
 
 @kernel
-def _measure(net, n_agents, state, out):
+def measure(net, n_agents, state, out):
     """Fills out (M, B), in the order of `METRICS`."""
-    profile, length = net.profile, net.length
-    step, status, route, emergency, totals = state.step, state.status, state.route, state.emergency, state.totals
+    profile, length, step, car, status = net.profile, net.length, state.step, state.car, state.status
+    route, emergency, totals = state.route, state.emergency, state.totals
     for b in range(len(step)):
         clock = step[b] * CONTROL_STEP
         arrived, crashed, counted, n_urgent = 0, 0, 0, 0
         late, urgent_late, together, squares = 0.0, 0.0, 0.0, 0.0
         for i in range(n_agents):
             crashed += status[b, i] == CRASHED
-            delay = _delay(profile, length, state, b, i, clock)
+            delay = _delay(profile, length, car, status, route, b, i, clock)
             if delay < 0.0:
                 continue
             late += delay

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core import Array
 from ..kit.kernels import kernel
 from ..roads.cars import CAR_LENGTH, CAR_WIDTH
 from ..roads.crossing import CLEAR
@@ -80,6 +81,14 @@ def traffic_of(config: Config) -> Traffic:
     )
 
 
+class Orders(NamedTuple):
+    """What actions mean, for all cars; rows of cars that are not on the road mean nothing."""
+
+    accel: Array  # (B, V) acceleration [m/s^2]
+    later: Array  # (B, V) how much later than possible the car announces to pass its line [s]
+    bid: Array  # (B, V) in [0, 1]
+
+
 @kernel
 def touch(ax, ay, ac, an, bx, by, bc, bn):
     """Whether two cars overlap, by the separating axis theorem; c and n are cosine and sine of the headings."""
@@ -115,12 +124,20 @@ def drive(net, state, accel):
         for i in range(n):
             before[i] = car[b, i, SPEED]
         for sub in range(SUBSTEPS):
-            crashed = False
             for i in range(n):
-                if status[b, i] == DRIVING:
-                    _integrate(segment, profile, car, route[b, i], b, i, accel[b, i], pose)
-                    crashed |= _collide(status, b, i, pose, crashes)
-            _leave_road(length, car, status, route, b, clock + (sub + 1) * DT, crashed, crashes)
+                if status[b, i] != DRIVING:
+                    continue
+                p = route[b, i]
+                s, v = car[b, i, POSITION], car[b, i, SPEED]
+                w = min(v + DT * accel[b, i], profile_at(profile, p, s + DT * v, LIMIT))
+                if w > 0.0:
+                    s += 0.5 * DT * (v + w)
+                else:  # it comes to a halt within the substep
+                    w = 0.0
+                    s += 0.5 * v * v / max(-accel[b, i], v / DT) if v > 0.0 else 0.0
+                car[b, i, POSITION], car[b, i, SPEED] = s, w
+                pose[i, 0], pose[i, 1], pose[i, 2], pose[i, 3] = pose_at(segment, p, s)
+            _leave_road(length, car, status, route, b, clock + (sub + 1) * DT, pose, crashes)
         for i in range(n):
             if status[b, i] == PENDING:
                 if car[b, i, DUE] <= clock:
@@ -137,36 +154,18 @@ def drive(net, state, accel):
 
 
 @kernel
-def _integrate(segment, profile, car, p, b, i, accel, pose):
-    """Moves car i of world b, on route p, by one substep, and writes where it is into pose (V, 4)."""
-    s, v = car[b, i, POSITION], car[b, i, SPEED]
-    w = min(v + DT * accel, profile_at(profile, p, s + DT * v, LIMIT))
-    if w > 0.0:
-        s += 0.5 * DT * (v + w)
-    else:  # it comes to a halt within the substep
-        w = 0.0
-        if v > 0.0:
-            s += 0.5 * v * v / max(-accel, v / DT)
-    car[b, i, POSITION], car[b, i, SPEED] = s, w
-    pose[i, 0], pose[i, 1], pose[i, 2], pose[i, 3] = pose_at(segment, p, s)
-
-
-@kernel
-def _collide(status, b, i, pose, crashes):
-    """Marks car i and all cars of lower index that it overlaps in crashes (V,). Returns whether there are any."""
-    crashed = False
-    for j in range(i):
-        if status[b, j] == DRIVING and touch(
-            pose[i, 0], pose[i, 1], pose[i, 2], pose[i, 3], pose[j, 0], pose[j, 1], pose[j, 2], pose[j, 3]
-        ):
-            crashes[i], crashes[j], crashed = True, True, True
-    return crashed
-
-
-@kernel
-def _leave_road(length, car, status, route, b, clock, crashed, crashes):
-    """Removes the cars of world b that crashed in a substep, and those that have reached their exits."""
-    for i in range(status.shape[1]):
+def _leave_road(length, car, status, route, b, clock, pose, crashes):
+    """Removes the cars of world b that overlap after a substep, and those that have reached their exits."""
+    n, crashed = status.shape[1], False
+    for i in range(n):
+        if status[b, i] != DRIVING:
+            continue
+        for j in range(i):
+            if status[b, j] == DRIVING and touch(
+                pose[i, 0], pose[i, 1], pose[i, 2], pose[i, 3], pose[j, 0], pose[j, 1], pose[j, 2], pose[j, 3]
+            ):
+                crashes[i], crashes[j], crashed = True, True, True
+    for i in range(n):
         if status[b, i] == DRIVING:
             if crashed and crashes[i]:
                 status[b, i], crashes[i] = CRASHED, False
@@ -310,14 +309,11 @@ def admit(traffic, net, state):
 
 
 @kernel
-def advance(traffic, net, state, accel, later, bid):
-    """Makes one control step, but for entries: writes into the new state, `step` included.
-
-    One kernel calls all others because every call from Python costs about as much as moving a few cars.
-    """
+def move(traffic, net, state, orders):
+    """Makes one control step of all cars, but for entries: writes into the new state, `step` included."""
     if traffic.declared:
-        announce(net, state, later, bid)
-    drive(net, state, accel)
+        announce(net, state, orders.later, orders.bid)
+    drive(net, state, orders.accel)
     step = state.step
     for b in range(len(step)):
         step[b] += 1

@@ -98,12 +98,23 @@ class Scene(NamedTuple):
 
 
 class Ranking(NamedTuple):
-    """Cars that conflict with one agent, the first to arrive first."""
+    """Cars that conflict with each agent of one world, the first to arrive first."""
 
-    arrival: Array  # (V,) time until it is at the shared zone [s]
-    car: Array  # (V,) int64 index
-    movement: Array  # (V,) int64 movement that it is taken to make
-    known: Array  # (V,) bool: its intent is known
+    count: Array  # (N,) int64 how many they are
+    arrival: Array  # (N, V) time until the car is at the shared zone [s]
+    car: Array  # (N, V) int64 index
+    movement: Array  # (N, V) int64 movement that it is taken to make
+    known: Array  # (N, V) bool: its intent is known
+
+
+class Shown(NamedTuple):
+    """What a batch of worlds shows, as kernels fill it; all are zeros before."""
+
+    obs: Array  # (B, N, O) float32; rows of agents that are not on the road stay zero
+    adjacency: Array  # (B, N, N) bool: j is in range of i and, as far as i knows, both have a zone to share ahead;
+    # all entries remain False where there are scripted cars
+    overview: Array  # (B, S) float32: the global state
+    metrics: Array  # (M, B) float64, in the order of `metrics.METRICS`
 
 
 def obs_size(sensors: Sensors) -> int:
@@ -209,93 +220,83 @@ def _observe_own(sensors, net, state, scene, b, obs):
 
 
 @kernel
-def _rank_conflicts(sensors, zone, car, scene, b, i, ranking, adjacency):
-    """Ranks the cars that conflict with agent i and that it senses. Returns how many; fills row i of adjacency, too."""
-    spot, pose, arrival = scene.spot, scene.pose, ranking.arrival
-    found, hearing, sensing = 0, sensors.comm_range**2, sensors.sensing_range**2
-    for j in scene.there:
-        if j == i or spot[j, AT_CROSSING] != spot[i, AT_CROSSING]:
-            continue
-        distance = (pose[j, 0] - pose[i, 0]) ** 2 + (pose[j, 1] - pose[i, 1]) ** 2
-        known = distance <= hearing and sensors.intent != UNKNOWN
-        other = expected(zone, spot, i, j, known)
-        if other < 0:
-            continue
-        if not sensors.silent:  # then all cars are agents
-            adjacency[b, i, j] = distance <= hearing
-        if distance > sensing:
-            continue
-        to_zone = zone[other, int(spot[i, ON_MOVEMENT]), ENTER] - spot[j, PAST_LINE]
-        t, k = to_zone / max(car[b, j, SPEED], SLOWEST), found
-        while k > 0 and arrival[k - 1] > t:  # insertion sort, as they are few
-            arrival[k], ranking.car[k] = arrival[k - 1], ranking.car[k - 1]
-            ranking.movement[k], ranking.known[k] = ranking.movement[k - 1], ranking.known[k - 1]
-            k -= 1
-        arrival[k], ranking.car[k], ranking.movement[k], ranking.known[k] = t, j, other, known
-        found += 1
-    return found
+def _rank_conflicts(sensors, zone, car, scene, b, ranking, adjacency):
+    """Ranks the cars that conflict with each agent of world b and that it senses; fills adjacency, too."""
+    spot, pose, there, arrival, count = scene.spot, scene.pose, scene.there, ranking.arrival, ranking.count
+    chosen, movement, intent_known = ranking.car, ranking.movement, ranking.known
+    hearing, sensing = sensors.comm_range**2, sensors.sensing_range**2
+    for i in there:
+        if i >= sensors.n_agents:
+            break
+        found = 0
+        for j in there:
+            if j == i or spot[j, AT_CROSSING] != spot[i, AT_CROSSING]:
+                continue
+            distance = (pose[j, 0] - pose[i, 0]) ** 2 + (pose[j, 1] - pose[i, 1]) ** 2
+            known = distance <= hearing and sensors.intent != UNKNOWN
+            other = expected(zone, spot, i, j, known)
+            if other < 0:
+                continue
+            if not sensors.silent:  # then all cars are agents
+                adjacency[b, i, j] = distance <= hearing
+            if distance > sensing:
+                continue
+            to_zone = zone[other, int(spot[i, ON_MOVEMENT]), ENTER] - spot[j, PAST_LINE]
+            t, k = to_zone / max(car[b, j, SPEED], SLOWEST), found
+            while k > 0 and arrival[i, k - 1] > t:  # insertion sort, as they are few
+                arrival[i, k], chosen[i, k] = arrival[i, k - 1], chosen[i, k - 1]
+                movement[i, k], intent_known[i, k] = movement[i, k - 1], intent_known[i, k - 1]
+                k -= 1
+            arrival[i, k], chosen[i, k], movement[i, k], intent_known[i, k] = t, j, other, known
+            found += 1
+        count[i] = found
 
 
 @kernel
-def _observe_conflicts(sensors, net, state, scene, ranking, b, obs, adjacency):
-    """Writes what all agents of world b observe of others into obs, (B N O,), and whom they hear into adjacency."""
-    spot = scene.spot
-    obs_length = OWN + POINTS + PER_CONFLICT * sensors.n_conflicts
+def _observe_conflicts(sensors, net, state, scene, ranking, b, obs):
+    """Writes what all agents of world b sense of others, and know of their intents, into obs, (B N O,)."""
+    zone, profile, ways = net.zone, net.profile, net.movement
+    car, route, emergency, now = state.car, state.route, state.emergency, state.step[b] * CONTROL_STEP
+    spot, count, chosen, movement, known = scene.spot, ranking.count, ranking.car, ranking.movement, ranking.known
     for i in scene.there:
         if i >= sensors.n_agents:
             break
-        at = (b * sensors.n_agents + i) * obs_length + OWN + POINTS
-        found = _rank_conflicts(sensors, net.zone, state.car, scene, b, i, ranking, adjacency)
-        for k in range(min(found, sensors.n_conflicts)):
-            j, other = ranking.car[k], ranking.movement[k]
-            _observe_conflict(sensors, net, state, spot, b, i, j, other, obs, at)
-            if ranking.known[k]:
-                _observe_intent(sensors, net, state, spot, b, i, j, other, obs, at)
+        at = (b * sensors.n_agents + i) * (OWN + POINTS + PER_CONFLICT * sensors.n_conflicts) + OWN + POINTS
+        own, r, v = int(spot[i, ON_MOVEMENT]), spot[i, PAST_LINE], car[b, i, SPEED]
+        for k in range(min(count[i], sensors.n_conflicts)):
+            j, other = chosen[i, k], movement[i, k]
+            o, w = spot[j, PAST_LINE], car[b, j, SPEED]
+            to_zone, others_way = zone[own, other, ENTER] - r, zone[other, own, ENTER] - o
+            arrival, others_arrival = max(to_zone, 0.0) / max(v, SLOWEST), max(others_way, 0.0) / max(w, SLOWEST)
+            obs[at] = 1.0
+            obs[at + 1] = _squash(to_zone, DISTANCE_SCALE)
+            obs[at + 2] = _squash(others_way, DISTANCE_SCALE)
+            obs[at + 3] = _squash(zone[other, own, LEAVE] - o, DISTANCE_SCALE)
+            obs[at + 4] = _squash(arrival, TIME_SCALE)
+            obs[at + 5] = _squash(others_arrival, TIME_SCALE)
+            obs[at + 6] = _clip(w / sensors.speed_limit)
+            obs[at + 7] = _clip((arrival - others_arrival) / AGE_SCALE)
+            obs[at + 8] = 1.0 if zone[own, other, KIND] == MERGE else -1.0
+            # It comes from the right (1), the left (-1), or the other side (0).
+            side = (ways[other, HEADING] - ways[own, HEADING]) % 4
+            obs[at + 9] = 1.0 if side == 1 else -1.0 if side == 3 else 0.0
+            obs[at + 10] = 1.0 if emergency[b, j] else 0.0
+            obs[at + 11] = 1.0 if known[i, k] else 0.0
+            if known[i, k] and sensors.intent == DECLARED and car[b, j, OPENS] != NEVER:
+                obs[at + 12] = _squash(car[b, j, OPENS] - now, TIME_SCALE)
+                obs[at + 13] = _squash(car[b, j, CLOSES] - now, TIME_SCALE)
+                obs[at + 14] = min((now - car[b, j, ANNOUNCED]) / AGE_SCALE, 1.0)
+                obs[at + 15] = car[b, j, BID]
+            elif known[i, k] and sensors.intent == SHARED:
+                sent, speed, accel = car[b, j, SENT], car[b, j, SENT_SPEED], car[b, j, SENT_ACCELERATION]
+                begin = zone[other, own, ENTER] + car[b, j, POSITION] - o  # on its route
+                top = profile_at(profile, route[b, j], begin, LIMIT)
+                far = begin - car[b, j, SENT_POSITION]
+                obs[at + 12] = _squash(sent + reach_time(far, speed, accel, top) - now, TIME_SCALE)
+                far += zone[other, own, LEAVE] - zone[other, own, ENTER]
+                obs[at + 13] = _squash(sent + reach_time(far, speed, accel, top) - now, TIME_SCALE)
+                obs[at + 14] = min((now - sent) / AGE_SCALE, 1.0)
             at += PER_CONFLICT
-
-
-@kernel
-def _observe_conflict(sensors, net, state, spot, b, i, j, other, obs, at):
-    """Writes what agent i senses of car j, expected on the other movement."""
-    zone, movement, car = net.zone, net.movement, state.car
-    own, r, o = int(spot[i, ON_MOVEMENT]), spot[i, PAST_LINE], spot[j, PAST_LINE]
-    v, w = car[b, i, SPEED], car[b, j, SPEED]
-    to_zone, others_way = zone[own, other, ENTER] - r, zone[other, own, ENTER] - o
-    arrival, others_arrival = max(to_zone, 0.0) / max(v, SLOWEST), max(others_way, 0.0) / max(w, SLOWEST)
-    obs[at] = 1.0
-    obs[at + 1] = _squash(to_zone, DISTANCE_SCALE)
-    obs[at + 2] = _squash(others_way, DISTANCE_SCALE)
-    obs[at + 3] = _squash(zone[other, own, LEAVE] - o, DISTANCE_SCALE)
-    obs[at + 4] = _squash(arrival, TIME_SCALE)
-    obs[at + 5] = _squash(others_arrival, TIME_SCALE)
-    obs[at + 6] = _clip(w / sensors.speed_limit)
-    obs[at + 7] = _clip((arrival - others_arrival) / AGE_SCALE)
-    obs[at + 8] = 1.0 if zone[own, other, KIND] == MERGE else -1.0
-    # It comes from the right (1), the left (-1), or the other side (0).
-    side = (movement[other, HEADING] - movement[own, HEADING]) % 4
-    obs[at + 9] = 1.0 if side == 1 else -1.0 if side == 3 else 0.0
-    obs[at + 10] = 1.0 if state.emergency[b, j] else 0.0
-
-
-@kernel
-def _observe_intent(sensors, net, state, spot, b, i, j, other, obs, at):
-    """Writes what agent i knows of the intent of car j."""
-    zone, car, own, now = net.zone, state.car, int(spot[i, ON_MOVEMENT]), state.step[b] * CONTROL_STEP
-    obs[at + 11] = 1.0
-    if sensors.intent == DECLARED and car[b, j, OPENS] != NEVER:
-        obs[at + 12] = _squash(car[b, j, OPENS] - now, TIME_SCALE)
-        obs[at + 13] = _squash(car[b, j, CLOSES] - now, TIME_SCALE)
-        obs[at + 14] = min((now - car[b, j, ANNOUNCED]) / AGE_SCALE, 1.0)
-        obs[at + 15] = car[b, j, BID]
-    elif sensors.intent == SHARED:
-        sent, u, a = car[b, j, SENT], car[b, j, SENT_SPEED], car[b, j, SENT_ACCELERATION]
-        begin = zone[other, own, ENTER] + car[b, j, POSITION] - spot[j, PAST_LINE]  # on its route
-        top = profile_at(net.profile, state.route[b, j], begin, LIMIT)
-        far = begin - car[b, j, SENT_POSITION]
-        obs[at + 12] = _squash(sent + reach_time(far, u, a, top) - now, TIME_SCALE)
-        far += zone[other, own, LEAVE] - zone[other, own, ENTER]
-        obs[at + 13] = _squash(sent + reach_time(far, u, a, top) - now, TIME_SCALE)
-        obs[at + 14] = min((now - sent) / AGE_SCALE, 1.0)
 
 
 @kernel
@@ -331,32 +332,30 @@ def _survey(sensors, net, state, scene, b, overview):
 
 
 @kernel
-def observe(sensors, net, state, obs, adjacency, overview):
+def observe(sensors, net, state, shown):
     """Fills everything that is observed and heard.
-
-    One kernel calls all others because every call from Python costs about as much as observing a few cars.
 
     Args:
         sensors: The `Sensors`.
         net: The `Network`.
         state: The `State`.
-        obs: (B, N, O) float32 zeros, written; rows of agents that are not on the road stay zero.
-        adjacency: (B, N, N) False, written: j is in range of i and, as far as i knows, both have a zone to share ahead.
-            All entries remain False where there are scripted cars.
-        overview: (B, S) float32 zeros, written: the global state.
+        shown: The `Shown`, written, but for its metrics.
     """
-    car, status, route = state.car, state.status, state.route
-    n = status.shape[1]
+    car, status, legs, route = state.car, state.status, state.leg, state.route
+    leg, stretch, segment, zone, adjacency = net.leg, net.stretch, net.segment, net.zone, shown.adjacency
+    n, n_agents = status.shape[1], sensors.n_agents
     spot, pose, room = np.empty((n, N_SPOT)), np.empty((n, 4)), np.empty(n, np.int64)
-    ranking = Ranking(np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.bool_))
-    all_obs, all_overview = (
-        obs.reshape(-1),
-        overview.reshape(-1),
-    )  # making a view of each row costs more than filling it
+    ranking = Ranking(
+        np.empty(n_agents, np.int64), np.empty((n_agents, n)), np.empty((n_agents, n), np.int64),
+        np.empty((n_agents, n), np.int64), np.empty((n_agents, n), np.bool_),
+    )  # fmt: skip
+    # A view of each row would take longer to make than to fill.
+    obs, overview = shown.obs.reshape(-1), shown.overview.reshape(-1)
     for b in range(status.shape[0]):
-        there = locate(net.leg, net.stretch, car, status, state.leg, route, b, spot, room)
-        poses_of(net.segment, car, route, there, b, pose)
+        there = locate(leg, stretch, car, status, legs, route, b, spot, room)
+        poses_of(segment, car, route, there, b, pose)
         scene = Scene(spot, pose, there)
-        _observe_own(sensors, net, state, scene, b, all_obs)
-        _observe_conflicts(sensors, net, state, scene, ranking, b, all_obs, adjacency)
-        _survey(sensors, net, state, scene, b, all_overview)
+        _observe_own(sensors, net, state, scene, b, obs)
+        _rank_conflicts(sensors, zone, car, scene, b, ranking, adjacency)
+        _observe_conflicts(sensors, net, state, scene, ranking, b, obs)
+        _survey(sensors, net, state, scene, b, overview)

@@ -9,7 +9,7 @@ from intersection_scenes import EAST, NORTH, STRAIGHT, crossing, route_of
 
 import envs
 from envs.core import ended
-from envs.intersection.observe import observe
+from envs.intersection.observe import Shown, observe
 from envs.intersection.state import (
     ARRIVED,
     DRIVING,
@@ -40,7 +40,7 @@ def placed(env: Any, cars: dict[int, tuple[int, float, float]]) -> State:
 def test_what_an_agent_sees_and_hears_does_not_tell_who_is_scripted() -> None:
     env = crossing(2, n_liars=1, intent="declared")
     me, other = (EAST, 30.0, 8.0), (NORTH, 35.0, 8.0)
-    shown = [env._observed(placed(env, {0: me, i: other})) for i in (1, 2)]  # an agent, a scripted car
+    shown = [env._shown(placed(env, {0: me, i: other})) for i in (1, 2)]  # an agent, a scripted car
     assert shown[0][0][0, 0, 24] == 1.0, "the other is seen"
     assert np.array_equal(shown[0][0][0, 0], shown[1][0][0, 0])
     assert np.array_equal(shown[0][1][0, 0], shown[1][1][0, 0])
@@ -67,7 +67,8 @@ def test_scripted_cars_are_written_into_nobodys_row() -> None:
     memory = np.ones(20, bool)
     obs, overview = np.zeros((1, 2, *env.observation_space.shape), np.float32), np.zeros((1, 81), np.float32)
     memory[:4] = False
-    observe(env._sensors, env.network, state, obs, memory[:4].reshape(1, 2, 2), overview)
+    shown = Shown(obs, memory[:4].reshape(1, 2, 2), overview, np.zeros((10, 1)))
+    observe(env._sensors, env.network, state, shown)
     assert memory[4:].all()
 
 
