@@ -139,7 +139,8 @@ from functools import partial
 
 from .. import aec_env, parallel_env
 from .config import DEFAULT_TASK, TASKS, Config
-from .env import VERSION, Intersection, heuristic
+from .env import VERSION, Intersection
+from .heuristic import heuristic
 
 __all__ = [
     "DEFAULT_TASK",

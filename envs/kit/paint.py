@@ -11,11 +11,12 @@ import math
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import numpy as np
 import pygame
+from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -163,6 +164,30 @@ class Canvas:
         image = _glow(colour, max(1, round(radius * self.metre)), strength)
         right, down = self.at(x, y)
         self.surface.blit(image, (round(right) - image.get_width() // 2, round(down) - image.get_height() // 2))
+
+
+class View(NamedTuple):
+    """Where a world lies in its picture: on a part of it, the ground. Pixels count from the upper left corner."""
+
+    scale: float  # pixels per metre
+    left: float  # column of pixels, on the ground, where the world's origin lies
+    top: float  # its row
+    ground: tuple[int, int, int, int]  # left, top, width and height of the ground in the picture [pixels]
+
+    def canvas(self, surface: pygame.Surface, finer: int) -> Canvas:
+        """Returns a canvas for the ground alone, on a surface that is `finer` times as large as the ground is shown."""
+        return Canvas(surface, self.scale * finer, self.left * finer, self.top * finer, finer)
+
+    def project(self, x: float, y: float) -> Point:
+        """Returns the pixel (right, down) in the picture of a point in the world [m]."""
+        return self.ground[0] + self.left + x * self.scale, self.ground[1] + self.top - y * self.scale
+
+
+def pixels_of(picture: pygame.Surface) -> NDArray[np.uint8]:
+    """Returns a picture as (height, width, 3) RGB."""
+    width, height = picture.get_size()
+    pixels = np.frombuffer(pygame.image.tobytes(picture, "RGB"), dtype=np.uint8)
+    return pixels.reshape(height, width, 3).copy()  # (height * width * 3,) -> (height, width, 3)
 
 
 @functools.lru_cache(maxsize=64)

@@ -87,7 +87,8 @@ from functools import partial
 
 from .. import aec_env, parallel_env
 from .config import DEFAULT_TASK, TASKS, Config
-from .env import VERSION, Signals, heuristic
+from .env import VERSION, Signals
+from .heuristic import heuristic
 
 __all__ = [
     "DEFAULT_TASK",

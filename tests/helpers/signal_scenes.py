@@ -104,7 +104,7 @@ def came(env: Signals, state: State, i: int) -> int:
     begin = len(env.network.line)
     for place in range(begin, begin + int(state.n_vehicles[0])):
         if round(1e4 * float(state.trip[0, place, DUE])) == i:
-            return came_by(env, int(state.chain[0, place, LANE]), int(state.chain[0, place, TURNS]))
+            return came_by(env.network, int(state.chain[0, place, LANE]), int(state.chain[0, place, TURNS]))
     return GONE
 
 

@@ -30,8 +30,6 @@ from envs import intersection
 from envs.conformance.parallel import check_max_cycles
 from envs.core import ended
 from envs.intersection import Intersection
-from envs.intersection.arcs import overlap
-from envs.intersection.roads import CROSS, conflicts, half_side, movements
 from envs.intersection.state import (
     ARRIVED,
     BID,
@@ -46,6 +44,8 @@ from envs.intersection.state import (
     STOOD,
     copied,
 )
+from envs.roads.cars import overlap
+from envs.roads.crossing import CROSS, conflicts, half_side, movements
 
 
 def test_speeding_up_is_constant_acceleration_to_the_limit():
@@ -244,7 +244,7 @@ def test_post_encroachment_times_are_those_of_all_pairs_in_hindsight(task):
     while not ended(step).all():
         state, step = env.step(state, policy(state))
         trace.append(state.car[:, :, POSITION])
-    clash, leg, places = conflicts(1), env.roads.leg, np.stack(trace)  # (T, B, V)
+    clash, leg, places = conflicts(1), env.network.leg, np.stack(trace)  # (T, B, V)
 
     def passed(b: int, i: int, mark: float) -> float:
         k = int(np.argmax(places[:, b, i] >= mark))
@@ -360,7 +360,7 @@ def test_scripted_cars_are_no_agents_and_lie():
     for _ in range(60):
         for i in (8, 9):
             driving = state.status[0, i] == DRIVING and state.car[0, i, OPENS] > 0.0
-            line = env.roads.leg[state.route[0, i], 0, 2] - 2.4
+            line = env.network.leg[state.route[0, i], 0, 2] - 2.4
             early += driving and state.car[0, i, POSITION] > line and 0.5 * state.step[0] < state.car[0, i, OPENS]
         state, step = env.step(state, policy(state))
         if ended(step)[0]:

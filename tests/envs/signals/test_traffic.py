@@ -27,13 +27,12 @@ from signal_scenes import (
 )
 
 from envs.core import ended
-from envs.intersection.roads import CROSS, MERGE, conflicts, movements
+from envs.roads.crossing import CROSS, MERGE, conflicts, movements
 from envs.signals.config import SUBSTEP
 from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, follow, idm
 from envs.signals.lights import show_lights
 from envs.signals.network import PHASES, network_of, used
 from envs.signals.picture import came_by
-from envs.signals.senses import BEYOND
 from envs.signals.state import (
     COME,
     ENTERED,
@@ -46,6 +45,7 @@ from envs.signals.state import (
     STOPS,
     TURNS,
 )
+from envs.signals.survey import BEYOND
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -272,7 +272,7 @@ def test_vehicles_are_kept_and_never_overlap(options):
             for place in range(len(net.line), len(net.line) + len(found)):
                 z = int(state.chain[b, place, LANE])
                 if state.position[b, place] < 0.0:
-                    movement = came_by(env, z, int(state.chain[b, place, TURNS]))
+                    movement = came_by(env.network, z, int(state.chain[b, place, TURNS]))
                     inside.setdefault(int(net.source[z]), set()).add(movement)
             for movements_inside in inside.values():
                 boxes += len(movements_inside) > 1
