@@ -67,7 +67,7 @@ def test_bursts_begin_as_they_go_on() -> None:
     for b, tasks in enumerate(state.task_int):
         np.add.at(counts[b], tasks[tasks[:, ARRIVES] <= 100, ARRIVES], 1)
     for part in (counts[:, :1], counts[:, 1:6], counts[:, 90:]):
-        agrees(part.mean(axis=1), 8 * env.rules.arrivals)
+        agrees(part.mean(axis=1), 8 * env.params.arrivals)
     first, later = counts[:, 0].var(), counts[:, 50:].var(axis=0).mean()
     assert first == pytest.approx(later, rel=0.15)
 
@@ -117,7 +117,7 @@ def test_a_partition_lasts_as_long_as_asked(partition: float) -> None:
     env = make("partition-16", partition=partition, max_steps=8)
     state, step = env.reset(range(1000))
     agrees(state.cut[:, :8].mean(axis=1), partition)
-    west = state.node[..., X] < 0.5 * env.rules.side
+    west = state.node[..., X] < 0.5 * env.params.side
     across = west[:, :, None] != west[:, None, :]
     assert not (step.adjacency & across)[state.cut[:, 0]].any()
     assert (step.adjacency & across)[~state.cut[:, 0]].any() or partition == 1.0
@@ -200,4 +200,4 @@ def test_all_that_may_be_asked_of_failures_can_be_had() -> None:
     for slots in (1, 7, 50, 1000):
         most = rates.most_failures(slots)
         assert rates.failures_of(rates.fall_of(most, slots), rates.rise_of(slots), slots) == pytest.approx(most)
-        assert make(failures=0.99 * most, max_steps=slots).rules.falls <= 1.0
+        assert make(failures=0.99 * most, max_steps=slots).params.falls <= 1.0
