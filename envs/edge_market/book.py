@@ -1,4 +1,4 @@
-"""What there is to clear in a slot, what comes of it, and room to work in.
+"""What a clearing rule reads, what it writes, and the arrays that it works in.
 
 Axes: B worlds, N nodes, P pairs.
 """
@@ -14,7 +14,7 @@ from .state import Array
 
 
 class Book(NamedTuple):
-    """What there is to clear in a slot."""
+    """The bids, asks and possible pairs of a slot."""
 
     bid: Array  # (B, N) credits/Gcycle
     ask: Array  # (B, N) likewise
@@ -22,23 +22,23 @@ class Book(NamedTuple):
     buyer: Array  # (B, P) int32 of each pair
     seller: Array  # (B, P) int32
     finish: Array  # (B, P) when the task would be done by what is reported [s]
-    n_pairs: Array  # (B,) int32: so many of the P are meant
+    n_pairs: Array  # (B,) int32 number of pairs; later entries have no meaning
     area: Array  # (B, N) int32
     n_areas: Array  # (B,) int32
 
 
 class Outcome(NamedTuple):
-    """What came of it."""
+    """The trades of a slot and their prices."""
 
     partner: Array  # (B, N) int32 the seller of each buyer, or NOBODY
     pays: Array  # (B, N) credits that each buyer pays for its task
     earns: Array  # (B, N) credits that its seller gets for it, by buyer
     price: Array  # (B, N) credits/Gcycle in each node's area; negative where there was none
-    through: Array  # (B, N) bool: bid high enough, or asked little enough, to trade had it found a partner
+    through: Array  # (B, N) bool: its bid or ask is good enough to trade; it still needs a partner
 
 
 class Room(NamedTuple):
-    """Room to work in."""
+    """Arrays for clearing rules to work in, made once a slot."""
 
     buys: Array  # (N,) bool
     sells: Array  # (N,) bool
@@ -57,14 +57,14 @@ class Room(NamedTuple):
 
 @kernel
 def new_outcome(b, n):
-    """An `Outcome` of B worlds of N nodes to write into."""
+    """Returns an `Outcome` of B worlds of N nodes to write into."""
     numbers = np.zeros((3, b, n))
     return Outcome(np.zeros((b, n), np.int32), numbers[0], numbers[1], numbers[2], np.zeros((b, n), np.bool_))
 
 
 @kernel
 def new_room(b, n, pairs):
-    """A `Room` for B worlds of N nodes and at most so many pairs."""
+    """Returns a `Room` for B worlds of N nodes and at most `pairs` pairs."""
     flags, places, prices = np.zeros((2, n), np.bool_), np.zeros((5, n), np.int32), np.zeros((2, b, n))
     sides, numbers = np.zeros((2, pairs), np.int32), np.zeros(pairs)
     return Room(

@@ -38,11 +38,11 @@ from .state import (
 
 
 def welfare_bound(config: Config, state: State) -> Array:
-    """(B,) the most that any policy could make of these worlds from their start to the time limit [credits].
+    """Returns a bound on the welfare of every policy in these worlds, from start to time limit: (B,) [credits].
 
     Args:
         config: Of the worlds.
-        state: From which only the schedule is read.
+        state: Of these worlds; only its schedule is read.
 
     Raises:
         RuntimeError: The solver failed.

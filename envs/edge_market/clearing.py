@@ -3,11 +3,11 @@
 In a slot a node is a buyer of computing (it bids, per Gcycle, for having one task done elsewhere), a seller (it asks,
 per Gcycle, for doing one) or neither. A pair is a task and a node that may take it: neighbours, in time by what the
 seller reports. Pairs do not depend on bids and asks. A trade moves one task; a task of w Gcycles at the price p costs
-w p. Whose pairs hold no trader of the other side is no trader at all.
+w p. A node in no pair does not count as a trader.
 
-The claims below are for one slot, bids and asks being all that a node chooses, and worth and cost per Gcycle its own
-affair. Where a price has chosen who trades, pairs are made by earliest finish, never by bids: if they were, who is
-through could be served better by bidding otherwise. On a graph not everybody who is through finds a partner.
+The claims below hold within one slot, for nodes that choose bid and ask alone and whose worth and cost per Gcycle are
+private. Where a price has decided which nodes may trade, they are paired by earliest finish, never by bids: otherwise
+such a node could get a better partner by another bid. On a graph, not every node that may trade finds a partner.
 
 | rule      | no trader loses | payments balance    | truth is best for all | source                                 |
 |-----------|-----------------|---------------------|-----------------------|----------------------------------------|
@@ -33,14 +33,16 @@ from .matching import added_by, match
 from .state import CLEARING_RULES, MCAFEE, NOBODY, POSTED, UNIFORM, Array
 
 RESPONSE = 0.1
-"""Largest change of a posted price in a slot, over it."""
+"""Largest relative change of a posted price in a slot."""
 LOWEST, HIGHEST = 0.01, 100.0
-"""Between these posted prices stay [credits/Gcycle]."""
+"""Limits of posted prices [credits/Gcycle]."""
 
 
 @kernel
 def clear_posted(book, posted, outcome, room):
-    """Who bids at least the price of its area, and who asks at most that, trade at it; then the price follows demand.
+    """Trades at the posted price of each area, between bids of at least it and asks of at most it.
+
+    Then the price follows demand.
 
     Args:
         book: The `Book`.
@@ -77,10 +79,10 @@ def clear_posted(book, posted, outcome, room):
 
 @kernel
 def clear_uniform(book, outcome, room):
-    """One price in an area, half-way between the last bid and ask that would trade were everybody linked to everybody.
+    """Trades at one price in an area, half-way between the last bid and ask that would trade if all nodes were linked.
 
     With bids falling and asks rising, k is the last place where the bid is no less than the ask; the price is half-way
-    between the two. Who bids at least that, or asks at most that, trades.
+    between the two. Bids of at least the price and asks of at most it trade.
     """
     bid, ask, areas, n_areas, n_pairs = book.bid, book.ask, book.area, book.n_areas, book.n_pairs
     buyer, seller, quoted, through = book.buyer, book.seller, outcome.price, outcome.through
@@ -104,7 +106,7 @@ def clear_uniform(book, outcome, room):
 
 @kernel
 def clear_mcafee(book, outcome, room):
-    """McAfee's double auction: the price is set by who does not trade, or else the last trade is given up.
+    """McAfee's double auction: a pair that does not trade sets the price, or else the last trade is given up.
 
     With k as in `clear_uniform`, the price is half-way between bid and ask number k + 1 if the bid and the ask number k
     accept it, and k trade. Otherwise k - 1 trade, buyers at bid k and sellers at ask k.
@@ -137,10 +139,10 @@ def clear_mcafee(book, outcome, room):
 
 @kernel
 def clear_vcg(book, outcome, room):
-    """Vickrey, Clarke and Groves: the trades worth most, and everybody keeps what it adds to that worth.
+    """Vickrey, Clarke and Groves: makes the trades worth most, and each trader keeps what it adds to that worth.
 
-    A buyer pays its bid less what it adds; a seller gets its ask and what it adds. So a buyer pays the others' loss by
-    its being there (Clarke's externality).
+    A buyer pays its bid less what it adds; a seller gets its ask and what it adds. So a buyer pays what its
+    presence costs the others (Clarke's externality).
     """
     bid, ask, works, areas, n_pairs = book.bid, book.ask, book.work, book.area, book.n_pairs
     buyers, sellers, partner, pays, earns = book.buyer, book.seller, outcome.partner, outcome.pays, outcome.earns
@@ -180,7 +182,7 @@ def clear_vcg(book, outcome, room):
 
 @kernel
 def clear(rule, book, posted, outcome, room):
-    """Clears by the rule of that number; see `clear_posted` for the arguments."""
+    """Clears by the rule of this number in CLEARING_RULES; see `clear_posted` for the other arguments."""
     partner, pays, earns, price, through = outcome
     for b in range(len(partner)):
         for i in range(partner.shape[1]):
@@ -198,7 +200,7 @@ def clear(rule, book, posted, outcome, room):
 def clear_market(
     rule: str, bid: Array, ask: Array, work: Array, pairs: Array, finish: Array | None = None, posted: float = 0.5
 ) -> Outcome:
-    """Clears one slot of one area, for whoever studies the rules by themselves.
+    """Clears one slot of one area: the rules by themselves, without a world around them.
 
     Args:
         rule: posted, uniform, mcafee or vcg.
@@ -206,7 +208,7 @@ def clear_market(
         ask: (N,) of sellers, likewise.
         work: (N,) of the buyers' tasks [Gcycles].
         pairs: (P, 2) integers: a buyer and a seller that may take its task.
-        finish: (P,) when it would be done; who comes first is paired first. Left out: in the order of `pairs`.
+        finish: (P,) when the task would be done: the earliest is paired first. None: in the order of `pairs`.
         posted: Price of the posted rule [credits/Gcycle].
 
     Raises:
@@ -236,7 +238,7 @@ def clear_market(
 
 @kernel
 def _find_traders(buyer, seller, n_pairs, b, buys, sells):
-    """Writes who is a buyer in some pair of world b, and who a seller: (N,) each."""
+    """Writes which nodes are buyers in some pair of world b, and which are sellers: (N,) each."""
     for i in range(len(buys)):
         buys[i] = sells[i] = False
     for p in range(n_pairs[b]):
@@ -248,7 +250,7 @@ def _find_traders(buyer, seller, n_pairs, b, buys, sells):
 def _rank(bid, ask, areas, b, area, buys, sells, bidders, askers):
     """Ranks an area's buyers by falling bid, its sellers by rising ask (of equals the lower index first).
 
-    They are written into bidders and askers; returned is how many of each there are, and k.
+    Writes them into bidders and askers, and returns the number of each and k, see `clear_uniform`.
     """
     n_bidders, n_askers = 0, 0
     for i in range(len(buys)):
@@ -283,7 +285,7 @@ def _quote(areas, b, area, price, quoted):
 
 @kernel
 def _pair_by_finish(book, outcome, cost, gain):
-    """Pairs those who are through, the earliest finish first; buyers pay cost (B, N), sellers get gain (B, N)."""
+    """Pairs nodes that may trade, earliest finish first; buyers pay cost (B, N), sellers get gain (B, N) a Gcycle."""
     through, partner, pays, earns = outcome.through, outcome.partner, outcome.pays, outcome.earns
     buyer, seller, finish, work, n_pairs = book.buyer, book.seller, book.finish, book.work, book.n_pairs
     for b in range(len(n_pairs)):

@@ -15,78 +15,78 @@ class Config:
     """One edge market. Every field is an argument of `envs.make("edge_market", ...)` and an option `--env.FIELD`."""
 
     n_nodes: int = 8
-    """Edge nodes: the agents."""
+    """Number of edge nodes, which are the agents."""
     rule: Literal["posted", "uniform", "mcafee", "vcg"] = "uniform"
-    """How the market clears: posted price, uniform-price double auction, McAfee's double auction, VCG."""
+    """Clearing rule: posted price, uniform-price double auction, McAfee's double auction, VCG."""
     discrete: bool = False
-    """Discrete(8) ready-made strategies instead of the Box of markups, shares and scores."""
+    """Actions are Discrete(8), ready-made strategies, instead of a Box of markups, shares and scores."""
     max_steps: int = 200
     """Time limit [slots]."""
     slot_seconds: float = 0.2
     """Length of a slot [s]."""
     n_neighbors: int = 4
-    """Most links a node has; at least 2."""
+    """Largest number of links of a node, at least 2."""
     radio_range: float = 0.55
-    """Nodes nearer than this are linked, nearest first [km]; the plane has 8 nodes a square kilometre."""
+    """Range of links [km]: nodes nearer than this are linked, nearest first. There are 8 nodes a square kilometre."""
     cpu: float = 2.0
     """Mean processor speed of a node [Gcycles/s]."""
     cpu_spread: float = 0.5
-    """Speeds are uniform within this share of the mean."""
+    """Processor speeds are uniform within this share of the mean on either side."""
     memory: float = 6.0
     """Memory of a node for models [GB]."""
     n_models: int = 4
-    """K: models that tasks need."""
+    """M: number of models that tasks may need."""
     model_size: float = 2.0
-    """Mean size of a model [GB] ..."""
+    """Mean size of a model [GB]."""
     model_spread: float = 0.5
-    """... uniform within this share of it."""
+    """Sizes of models are uniform within this share of the mean on either side."""
     load_rate: float = 4.0
-    """How fast a model is read into memory [GB/s]; 0: models stay where they start."""
+    """Rate at which a model is read into memory [GB/s]; 0: models stay where they start."""
     popularity: float = 1.0
-    """Exponent of Zipf's law by which a node's users prefer models, in an order of their own; 0: all alike."""
+    """Exponent of Zipf's law of the popularity of models, in an order of each node's own; 0: all alike."""
     strangers: bool = False
-    """A node's users need only models that it does not start with, where there are any."""
+    """Users of a node need only models that it does not start with, where there are any."""
     bandwidth: float = 5.0
     """Mean bandwidth of a link in each direction [MB/s], uniform within half of it."""
     latency: float = 0.01
-    """Latency of a link: this [s] and as much again for each kilometre."""
+    """Latency of a link [s]: this, and as much again for each kilometre."""
     energy_low: float = 0.05
-    """Least energy price of a node's computing [credits/Gcycle]."""
+    """Lowest energy price of computing [credits/Gcycle]."""
     energy_high: float = 0.45
-    """Highest, likewise; prices are uniform between the two ..."""
+    """Highest energy price of computing [credits/Gcycle]; prices are uniform between the two."""
     energy_churn: float = 0.02
-    """... and drawn anew with this probability a slot, node by node."""
+    """Probability in every slot that a node's energy price is drawn anew."""
     load: float = 0.85
-    """Mean work that arrives over what all nodes together can do."""
+    """Mean work that arrives, over what all nodes together can do."""
     imbalance: float = 0.8
-    """Nodes' shares of the arrivals are uniform within this share of an equal one."""
+    """Shares of nodes in the arrivals are uniform within this share of an equal one on either side."""
     burst: float = 1.0
-    """Arrival rate in the busy state over that in the calm one; 1: plain Poisson arrivals."""
+    """Arrival rate in the busy state over that in the calm state; 1: plain Poisson arrivals."""
     burst_seconds: float = 3.0
-    """Mean length of a busy spell [s], at least a slot; a calm one lasts three times as long."""
+    """Mean length of a busy spell [s], at least a slot; calm spells last three times as long."""
     work: float = 1.0
-    """Mean work of a task [Gcycles] ..."""
+    """Mean work of a task [Gcycles]."""
     work_spread: float = 0.75
-    """... uniform within this share of it."""
+    """Work of tasks is uniform within this share of the mean on either side."""
     size: float = 1.0
     """Mean input of a task [MB], uniform within half of it."""
     deadline: float = 2.0
-    """Mean time to a task's deadline [s] ..."""
+    """Mean time from a task's arrival to its deadline [s]."""
     deadline_spread: float = 0.5
-    """... uniform within this share of it."""
+    """Times to deadlines are uniform within this share of the mean on either side."""
     value_low: float = 0.5
-    """Least value of work done in time [credits/Gcycle] ..."""
+    """Lowest value of work done in time [credits/Gcycle]."""
     value_high: float = 1.5
-    """... and highest; uniform between the two."""
+    """Highest value of work done in time [credits/Gcycle]; values are uniform between the two."""
     miss_penalty: float = 0.3
-    """Charged to who holds a task when it is missed or dropped, over the task's value."""
+    """Penalty over a task's value, charged to the node that holds it when it is missed or dropped."""
     sale_seconds: float = 2.0
-    """What is not kept of so many seconds of a node's processor is the most sold work it holds [s]."""
+    """Limit of sold work that a node holds: what the unkept share of its processor does in this time [s]."""
     gossip_every: int = 3
-    """Slots between a node's words to its neighbours."""
+    """Slots from one message of a node to its neighbours to the next."""
     failures: float = 0.0
-    """Mean number of failures of a node in an episode; each lasts a tenth of the episode on average (one slot at
-    least), and may last beyond its end."""
+    """Mean number of failures of a node in an episode. Each lasts at least a slot, a tenth of the episode on average, and
+    may last beyond its end."""
     partition: float = 0.0
     """Share of the episode in which no link crosses the middle of the plane."""
     byzantine: float = 0.0
@@ -95,15 +95,15 @@ class Config:
     cartel: float = 0.0
     """Share of nodes, drawn at reset, that never ask less than `cartel_price`; rounded to whole nodes."""
     cartel_price: float = 1.0
-    """What a cartel asks at least [credits/Gcycle]."""
+    """Lowest ask of a member of the cartel [credits/Gcycle]."""
     counterfactual: Literal["none", "absent"] = "none"
-    """Fill `Step.counterfactual`: the others' welfare had the node not been there."""
+    """Fills `Step.counterfactual` with the others' welfare had the node not been there."""
     horizon: int = 1
-    """Slots over which a counterfactual is rolled out, all others' actions held."""
+    """Slots over which a counterfactual is rolled out, with all actions held."""
     heuristic: Literal["truthful", "proportional", "greedy", "local"] = "truthful"
-    """Which hand-written policy `envs.heuristic` gives."""
+    """Hand-written policy that `envs.heuristic` gives."""
     bound: bool = False
-    """Solve the linear programme of the bound at every reset (seconds a world) and report `bound_share`."""
+    """Solves the linear programme of the bound at every reset (seconds a world) and reports `bound_share`."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no market."""
@@ -151,7 +151,7 @@ class Config:
 
 
 def arrivals_of(config: Config) -> float:
-    """Tasks that arrive at a node in a slot, mean over nodes and time."""
+    """Returns the number of tasks that arrive at a node in a slot, mean over nodes and time."""
     return config.load * config.cpu * config.slot_seconds / config.work
 
 

@@ -23,7 +23,7 @@ from .work import begin, run_slot, sum_welfare
 
 VERSION = 1
 DECIDED = 2.0 / 3.0
-"""A score speaks beyond this only: a memory that follows every tremor of a policy does nothing but load."""
+"""A model's score counts as 0 up to this: otherwise the noise of a policy would make nodes read models all the time."""
 READY_MADE = {
     "alone": (0.0, 0.0, 1.0, 1.0),
     "truthful": (0.0, 0.0, 0.0, 0.0),
@@ -34,8 +34,9 @@ READY_MADE = {
     "reserved": (0.0, 0.3, 0.6, 0.0),
     "hand on": (0.3, 0.0, -1.0, -0.8),
 }
-"""The eight discrete actions, in order: bid markup, ask markup, kept share and threshold as in the Box, scores 0."""
+"""The eight discrete actions in order: bid markup, ask markup, kept share and threshold as in the Box; scores are 0."""
 MEANING = "two markups, kept share, threshold and a score a model"
+"""What the numbers of a continuous action mean, for messages."""
 
 
 class Play(NamedTuple):
@@ -93,7 +94,7 @@ class EdgeMarket:
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """Welfare of the others and of the exchange, had node i not been there, for every i: (B, N).
+        """Returns the welfare of the others and the exchange, had node i not been there, for every i: (B, N).
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
         h > 1 it is G - D_i, where D_i sums over h slots what welfare is more with node i than without, actions held.
@@ -111,7 +112,7 @@ class EdgeMarket:
         return draw(self.config, state, world)
 
     def strategy(self, state: State, action: Array) -> Array:
-        """(B, N, 4 + M) what actions mean: markups, kept share in [0, 1], threshold in [0, 2], scores -1, 0 or 1.
+        """Returns strategies (B, N, 4 + M): markups, kept share in [0, 1], threshold in [0, 2], scores -1, 0 or 1.
 
         Raises:
             ValueError: The action has the wrong shape, lies outside its space or is not finite.
@@ -177,7 +178,7 @@ def _nobody(state: State) -> Array:
 
 @kernel
 def _read(action, strategy):
-    """Writes what actions (B, N, 4 + M) mean into strategy, likewise."""
+    """Writes what actions (B, N, 4 + M) mean into strategy, of the same shape."""
     for b in range(action.shape[0]):
         for i in range(action.shape[1]):
             strategy[b, i, BID_MARKUP], strategy[b, i, ASK_MARKUP] = action[b, i, BID_MARKUP], action[b, i, ASK_MARKUP]

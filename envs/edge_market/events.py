@@ -5,7 +5,7 @@ Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 
 from __future__ import annotations
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .links import link_to
 from .queues import clear_from, copy_place, insert
 from .state import (
@@ -41,7 +41,7 @@ FADING = 0.05
 """Weight of the latest slot in running means."""
 
 
-@kernel
+@inlined
 def lose(penalty, state, b, i, k, fate, reward, cost):
     """Charges node i of world b for task k, which is missed or dropped in its hands (`fate`)."""
     state.status[b, k] = fate
@@ -86,7 +86,7 @@ def fail(params, state, works, reward, cost):
                     model[b, i, m, LOADED] = 0.0
 
 
-@kernel
+@inlined
 def _is_cut_off(params, state, works, b, i, q):
     """Returns whether the task at place q of node i's queue is still on its way, over a link that does not work."""
     end = (state.step[b] + 1) * params.slot

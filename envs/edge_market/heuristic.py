@@ -19,17 +19,17 @@ HEURISTICS = ("truthful", "proportional", "greedy", "local")
 
 
 def heuristic(env: EdgeMarket, kind: str | None = None) -> Callable[[State], Array]:
-    """One of the policies to beat.
+    """Makes one of the policies to beat.
 
     `local`: everything is done at home. `greedy`: every task is offered at once at the highest bid, every processor at
-    the lowest ask and without a reserve, so whoever could finish a task first gets it. `proportional`: a node keeps of
-    its processor what its own demand takes of it, by a running mean, keeps models loaded in proportion to theirs, and
-    trades truthfully what would be late. `truthful`: bids what a task's leaving is worth, asks what energy costs,
-    keeps half, offers what would be late.
+    the lowest ask and without a reserve, so the node that could finish a task first gets it. `proportional`: a node
+    keeps of its processor what its own demand takes of it, by a running mean, keeps models loaded in proportion to
+    theirs, and trades truthfully what would be late. `truthful`: a node bids what a task's leaving is worth, asks what
+    energy costs, keeps half of its processor, and offers what would be late.
 
     Args:
         env: The environment.
-        kind: Which; None is the one that its configuration names.
+        kind: Name of the policy; None: the one that the configuration names.
 
     Returns:
         A function from the state of B worlds to actions: (B, N, 4 + M) float32, or (B, N) int64 if discrete.

@@ -5,7 +5,7 @@ Axes: B worlds, N nodes, D link slots.
 
 from __future__ import annotations
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .state import NOBODY, X
 
 
@@ -32,7 +32,7 @@ def find_links(state, side, after, works):
                 works[b, i, d] = up[b, t, i] and up[b, t, j] and not (cut[b, t] and across)
 
 
-@kernel
+@inlined
 def link_to(neighbor, b, i, j):
     """Returns d such that the d-th link of node i leads to node j, which must be its neighbour."""
     d = 0
@@ -62,7 +62,7 @@ def find_areas(neighbor, works, area, n_areas, stack):
         n_areas[b] = found
 
 
-@kernel
+@inlined
 def _fill_area(neighbor, works, area, stack, b, first, number):
     """Gives a number to node `first` of world b and to all nodes that hang together with it."""
     area[b, first] = number

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .book import Book, new_outcome, new_room
 from .clearing import clear
 from .links import find_areas, find_links, link_to
@@ -84,7 +84,7 @@ def new_desk(b, n, slots):
     return desk, book, new_outcome(b, n), new_room(b, n, pairs)
 
 
-@kernel
+@inlined
 def energy_price(params, energy, b, t, i):
     """Returns what a Gcycle costs node i of world b in slot t [credits]; past the schedule its last slot holds."""
     level = energy[b, min(t, energy.shape[1] - 1), i] / LEVELS
@@ -139,7 +139,7 @@ def _offer(params, state, strategy, absent, desk, book):
                 sells[b, i] = room[b, i] > 0.0 and count[b, i] <= QUEUE_SLOTS - SPARE_SLOTS
 
 
-@kernel
+@inlined
 def _choose_offer(params, state, strategy, b, i, price):
     """Chooses the task of node i of world b whose leaving is worth most, at this energy price [credits/Gcycle].
 
@@ -203,7 +203,7 @@ def _find_pairs(params, state, strategy, desk, book):
         n_pairs[b] = found
 
 
-@kernel
+@inlined
 def _finish_at(params, state, strategy, reported, b, i, d, k):
     """Returns when the d-th neighbour of node i would have done task k [s]; infinite if not in time."""
     task, link, node, j = state.task, state.link, state.node, state.neighbor[b, i, d]

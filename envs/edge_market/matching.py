@@ -1,6 +1,6 @@
 """The matching of buyers and sellers of most worth, and what it would be worth without one of them.
 
-A pair p joins `buyer[p]` and `seller[p]` and is worth `worth[p]` > 0. Nobody is both. Kernels over plain arrays, by
+A pair p joins `buyer[p]` and `seller[p]` and is worth `worth[p]` > 0. No trader is both. Kernels over plain arrays, by
 augmenting paths of largest gain (Bellman and Ford): the k-th path makes a matching of k pairs that no other of k pairs
 exceeds, and the worth is concave in k, so the first path without a gain ends the search (Kuhn 1955; Ahuja, Magnanti and
 Orlin 1993, ch. 12).
@@ -16,18 +16,18 @@ from ..kit.kernels import kernel
 from .state import NOBODY
 
 TINY = 1e-12
-"""Gains up to this are rounding."""
+"""Gains up to this are rounding errors."""
 
 
 @kernel
 def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
-    """The matching of most worth.
+    """Finds the matching of most worth.
 
     Args:
         buyer: (P,) indices of traders.
         seller: Likewise.
         worth: (P,) of the pairs.
-        n_pairs: How many of the P are meant.
+        n_pairs: Number of pairs; later entries have no meaning.
         of_buyer: (N,) int32, written: the pair of each buyer, or NOBODY.
         of_seller: Likewise of each seller.
         gain: (N,) to work in.
@@ -66,16 +66,16 @@ def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
 
 @kernel
 def added_by(i, own, other, worth, n_pairs, matched, gain):
-    """What trader i of the matching adds to its worth: the whole, less the best matching without i.
+    """Returns what trader i adds to the matching's worth: the whole, less the best matching without i.
 
-    Without i the best matching differs from this one along one path that starts at the partner whom i leaves free.
+    Without i the best matching differs from this one along one path that starts at the partner that i leaves free.
 
     Args:
         i: A buyer or a seller that has a partner.
-        own: (P,) of each pair, who stands on the side of i.
-        other: (P,) who stands on the other.
+        own: (P,) the trader of each pair on the side of i.
+        other: (P,) its trader on the other side.
         worth: (P,) of each pair.
-        n_pairs: So many of the P are meant.
+        n_pairs: Number of pairs; later entries have no meaning.
         matched: (N,) the pair of each trader on the side of i, or NOBODY.
         gain: (N,) to work in: of freeing each trader on the other side.
     """

@@ -1,4 +1,4 @@
-"""What an episode is judged by, from the sums in a state. Units are in the package's docstring.
+"""The metrics of an episode, from the sums in a state. The package's docstring gives their units.
 
 A mean, share or index of nothing is NaN.
 
@@ -39,7 +39,7 @@ from .state import (
 )
 
 SHARES = (0.5, 0.95, 0.99)
-"""Of the tasks done, whose latency is reported."""
+"""Quantiles of the latency of done tasks that are reported."""
 MIDDLES = LATENCY_LOW * LATENCY_RATIO ** (np.arange(LATENCY_BINS) + 0.5)
 """(LATENCY_BINS,) geometric middles of the bins that begin at LATENCY_LOW [s]."""
 METRICS: tuple[str, ...] = (
@@ -63,7 +63,7 @@ METRICS: tuple[str, ...] = (
 
 
 def metrics_of(state: State, *, bound: bool, latency_low: float = LATENCY_LOW) -> dict[str, Array]:
-    """Each (B,) float64, over the episode so far; `bound_share` where there is a bound."""
+    """Returns each metric over the episode so far, (B,) float64; with a bound, `bound_share` too."""
     values = np.empty((len(METRICS), len(state.step)))
     _measure(state.step, state.totals, state.account, state.latency, values)
     values[4:7] *= latency_low / LATENCY_LOW  # the quantiles

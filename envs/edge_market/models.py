@@ -1,4 +1,4 @@
-"""Models in a node's memory: how long a task waits for one, what makes room for it, what is read next.
+"""Models in a node's memory: how long a task waits for one, and which models make room for it.
 
 Axes: B worlds, N nodes, Q queue slots, M models.
 """
@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import math
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined
 from .state import LAST_USE, LOADED, NOBODY, SCORES
 
 YIELD = 0.25
-"""A model makes room for a task's if its score is not higher than the other's by more than this; for one that is
-fetched ahead of any task, only if its score is lower by more than this. Scores are -1, 0 or 1."""
+"""A loaded model makes room for one that a task needs unless its score is higher by more than this. It makes room for a
+model that is read ahead of any task only if its score is lower by more than this. Scores are -1, 0 or 1."""
 FETCHED = 0.5
-"""A model is fetched ahead of any task if its score is higher than this."""
+"""A model is read ahead of any task if its score is higher than this."""
 
 
-@kernel
+@inlined
 def room_for(model, loading, size, memory, strategy, b, i, bar):
-    """Memory [GB] that is free at node i or holds models of scores up to the bar."""
+    """Returns the memory of node i that is free or holds models of scores up to the bar [GB]."""
     room = memory
     for m in range(size.shape[1]):
         if (model[b, i, m, LOADED] > 0.0 and strategy[b, i, SCORES + m] > bar) or loading[b, i, 0] == m:
@@ -27,9 +27,9 @@ def room_for(model, loading, size, memory, strategy, b, i, bar):
     return room
 
 
-@kernel
+@inlined
 def wait_for_model(model, loading, size, memory, load_rate, strategy, b, i, m):
-    """Seconds until node i could have model m in memory for a task; infinite if its scores forbid it.
+    """Returns the time until node i could have model m in memory for a task [s]; infinite if its scores forbid it.
 
     Args:
         model: (B, N, M, 3), see `State`.
@@ -37,7 +37,7 @@ def wait_for_model(model, loading, size, memory, load_rate, strategy, b, i, m):
         size: (B, M) [GB].
         memory: Of the node [GB].
         load_rate: [GB/s].
-        strategy: (B, N, 4 + M), with what nodes think of their models.
+        strategy: (B, N, 4 + M), with the scores of models.
         b: The world.
         i: The node.
         m: The model.
@@ -54,9 +54,9 @@ def wait_for_model(model, loading, size, memory, load_rate, strategy, b, i, m):
     return size[b, m] / load_rate + loading[b, i, 1]
 
 
-@kernel
+@inlined
 def make_room(model, loading, size, memory, strategy, b, i, m, bar):
-    """Drops models of node i of scores up to the bar, lowest first, of equals the least recently used, for model m.
+    """Drops models of node i of scores up to the bar to make room for model m: lowest first, then least recently used.
 
     Returns:
         Whether there is room now; otherwise nothing was dropped.

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .config import Config
 from .links import find_links
 from .market import energy_price
@@ -141,7 +141,7 @@ def _observe_tasks(params, state, waiting, obs):
                 obs[b, i, 10] = offered / (offered + params.work)
 
 
-@kernel
+@inlined
 def _loading_time(params, state, b, i, m):
     """Returns the seconds until model m, which is not loaded, could be in the memory of node i, were there room."""
     left = state.loading[b, i, 1]

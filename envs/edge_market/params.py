@@ -11,7 +11,7 @@ from .state import CLEARING_RULES, LATENCY_BINS, LATENCY_LOW, LATENCY_RATIO
 
 
 class Params(NamedTuple):
-    """What the kernels need of a `Config`, as plain numbers."""
+    """Most are fields of `Config`, described there."""
 
     rule: int
     slot: float
@@ -47,7 +47,7 @@ class Params(NamedTuple):
     gossip_every: int
     failures: float
     falls: float  # chance that a node fails at the end of a slot
-    rises: float  # that a failed one comes back
+    rises: float  # chance that a failed node comes back at the end of a slot
     partition: float
     n_byzantine: int
     n_cartel: int
@@ -59,7 +59,7 @@ class Params(NamedTuple):
 
 
 def params_of(config: Config) -> Params:
-    """The `Params` of a configuration."""
+    """Returns the `Params` of a configuration."""
     longest = config.deadline * (1.0 + config.deadline_spread)
     derived: dict[str, Any] = {
         "rule": CLEARING_RULES.index(config.rule),
@@ -84,6 +84,6 @@ def params_of(config: Config) -> Params:
 
 
 def n_tasks(config: Config, params: Params) -> int:
-    """K: room for all arrivals of an episode, see `rates.task_room`."""
+    """Returns K: room for all arrivals of an episode, see `rates.task_room`."""
     slots = config.max_steps + 1
     return task_room(params.arrivals, config.n_nodes, slots, config.burst, params.burst_slots, config.imbalance)

@@ -9,7 +9,7 @@ Nothing here needs a display. The plane is drawn at `SUPERSAMPLE` times its size
     squares below         models in memory, each of its colour; hollow: being read
     number above          last price in its area [credits/Gcycle], where there are at most `FEW` nodes
     line                  link; dotted: cut
-    arrow, amount         task that was sold in the last slot, towards who takes it; money is paid when it is delivered
+    arrow, amount         task that was sold in the last slot, towards the node that takes it; paid on delivery
     dot on a line         task on its way
     diamond, crown        a byzantine node; a member of the cartel
 
@@ -50,12 +50,12 @@ from .state import (
 )
 
 SIDE, HEADER, FOOTER = 640, 58, 34
-"""Of the square plane, the counters above it and the legend below [pixels]."""
+"""Side of the square plane, height of the counters above it and of the legend below [pixels]."""
 SUPERSAMPLE = 2
 FEW = 24
-"""Nodes that can each have a price above them without hiding one another."""
+"""Largest number of nodes that each have a price above them."""
 RIM = 0.14
-"""Room around the plane, over its side."""
+"""Width of the rim around the plane, over the plane's side."""
 
 
 @paint.one_at_a_time
@@ -85,7 +85,7 @@ def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
 
 
 def _sizes(node: NDArray[np.float64], side: float) -> NDArray[np.float64]:
-    """(N,) radii [km], area in proportion to speed."""
+    """Returns radii of nodes [km], (N,), so that areas are in proportion to speed."""
     usual = 0.052 * side * min(1.0, 0.06 + 0.94 * math.sqrt(8.0 / len(node)))
     return usual * np.sqrt(node[:, SPEED] / node[:, SPEED].mean())
 
@@ -103,7 +103,7 @@ def _at(state: State, world: int, i: int) -> Point:
 def _draw_links(
     canvas: Canvas, state: State, world: int, works: NDArray[np.bool_], size: NDArray[np.float64]
 ) -> list[tuple[Point, str]]:
-    """Links and last slot's sales; where to write their amounts."""
+    """Draws links and the last slot's sales; returns where to write which amounts."""
     labels: list[tuple[Point, str]] = []
     width = canvas.at_least(0.0, 1.6)
     for i, row in enumerate(state.neighbor[world].tolist()):
@@ -133,7 +133,7 @@ def _draw_links(
 
 
 def _sold_by(state: State, world: int, i: int, j: int) -> float | None:
-    """What node i pays for the task that node j took last, if j still holds it [credits]."""
+    """Returns what node i pays for the task that node j took last [credits]; None if j does not hold it any more."""
     tasks = state.held[world, j, : state.n_held[world, j]]
     latest = [q for q, k in enumerate(tasks) if state.task_int[world, k, ORIGIN] == i]
     if not latest:

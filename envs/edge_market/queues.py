@@ -5,11 +5,11 @@ Axes: B worlds, N nodes, D link slots, Q queue slots, K tasks.
 
 from __future__ import annotations
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined
 from .state import DEADLINE, EARNS, LEFT, NOBODY, PAYS, READY
 
 
-@kernel
+@inlined
 def insert(count, held, queue, task, b, i, k, entry):
     """Puts task k into the queue of node i of world b, behind all tasks of no later deadline.
 
@@ -34,7 +34,7 @@ def insert(count, held, queue, task, b, i, k, entry):
     count[b, i] += 1
 
 
-@kernel
+@inlined
 def copy_place(held, queue, b, i, source, target):
     """Copies one place of a queue to another."""
     held[b, i, target] = held[b, i, source]
@@ -42,7 +42,7 @@ def copy_place(held, queue, b, i, source, target):
         queue[b, i, target, column] = queue[b, i, source, column]
 
 
-@kernel
+@inlined
 def clear_from(count, held, queue, b, i, kept):
     """Empties a queue from place `kept` on."""
     for q in range(kept, count[b, i]):
@@ -52,7 +52,7 @@ def clear_from(count, held, queue, b, i, kept):
     count[b, i] = kept
 
 
-@kernel
+@inlined
 def take_out(count, held, queue, b, i, q):
     """Removes place q of a queue; the places behind it move up."""
     for at in range(q, count[b, i] - 1):

@@ -1,4 +1,4 @@
-"""What a `Config` asks for on average, turned into chances a slot and into room for what may come.
+"""Chances per slot and sizes of schedules, from the averages that a `Config` asks for.
 
 All are functions of plain numbers, and tests hold the means of drawn worlds to them.
 """
@@ -8,28 +8,28 @@ from __future__ import annotations
 import math
 
 BUSY_SHARE = 0.25
-"""Of the time a node is in its busy state: a calm spell lasts three times as long."""
+"""Share of the time that a node is in its busy state: calm spells last three times as long."""
 DOWN_SHARE = 0.1
-"""Of the episode that a failure lasts on average; at least a slot."""
+"""Share of the episode that a failure lasts on average; at least a slot."""
 MOST_MEGABYTES = 128
-"""For the numbers drawn for a world, and its schedule [MB]; many worlds are drawn at once."""
+"""Largest size of the numbers drawn for a world and of its schedule [MB], for many worlds are sampled at once."""
 PER_TASK = 5
-"""Uniform numbers for a task."""
+"""Uniform numbers drawn for each task."""
 
 
 def pace_when_calm(burst: float) -> float:
-    """Arrival rate in the calm state over the mean rate; in the busy state it is `burst` times that."""
+    """Returns the arrival rate in the calm state over the mean rate; in the busy state it is `burst` times that."""
     return 1.0 / (1.0 - BUSY_SHARE + BUSY_SHARE * burst)
 
 
 def task_room(rate: float, n_nodes: int, slots: int, burst: float, burst_slots: float, imbalance: float) -> int:
-    """K: so many tasks that more come once in 10^8 worlds.
+    """Returns K, the number of tasks that is exceeded in one of 10^8 worlds.
 
     Args:
         rate: Mean number of tasks of a node in a slot.
         n_nodes: N.
-        slots: In which tasks arrive.
-        burst: Rate when busy over that when calm.
+        slots: Slots in which tasks arrive.
+        burst: Arrival rate in the busy state over that in the calm state.
         burst_slots: Mean length of a busy spell, at least 1.
         imbalance: Nodes' shares are uniform within this share of an equal one.
     """
@@ -49,32 +49,33 @@ def task_room(rate: float, n_nodes: int, slots: int, burst: float, burst_slots: 
 
 
 def megabytes(tasks: float, n_nodes: int, slots: int, numbers_a_slot: int) -> float:
-    """What a world takes to draw and to keep [MB]: its tasks; for each node and slot some numbers, a price, a fault."""
+    """Returns the size of a world [MB]: its tasks, and of each node and slot random numbers, price and fault."""
     return (tasks * (8 * PER_TASK + 23) + n_nodes * slots * (8 * numbers_a_slot + 2)) / 1e6
 
 
 def failures_of(falls: float, rises: float, slots: int) -> float:
-    """Mean number of failures in so many slots of a node that works at first.
+    """Returns the mean number of failures in `slots` slots of a node that works at first.
 
     At the end of a slot it fails with the chance `falls`, and comes back with `rises`.
     """
-    share, fading = rises / (falls + rises), 1.0 - falls - rises  # works in the long run; how fast that is so
+    share = rises / (falls + rises)  # of the time that it works in the long run
+    fading = 1.0 - falls - rises  # of the distance to that share, a slot
     worked = share * slots + (1.0 - share) * (1.0 - fading**slots) / (falls + rises)
     return falls * worked
 
 
 def rise_of(slots: int) -> float:
-    """The chance that a failed node comes back at the end of a slot."""
+    """Returns the chance that a failed node comes back at the end of a slot."""
     return min(1.0, 1.0 / (DOWN_SHARE * slots))
 
 
 def most_failures(slots: int) -> float:
-    """The largest mean number of failures in an episode: each lasts a while, and one at a time."""
+    """Returns the largest possible mean number of failures of a node in an episode, for failures do not overlap."""
     return failures_of(1.0, rise_of(slots), slots)
 
 
 def fall_of(failures: float, slots: int) -> float:
-    """The chance that a node which works fails at the end of a slot, by bisection."""
+    """Returns the chance that a working node fails at the end of a slot, by bisection."""
     low, high, rises = 0.0, 1.0, rise_of(slots)
     for _ in range(60):
         middle = 0.5 * (low + high)

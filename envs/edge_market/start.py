@@ -1,6 +1,6 @@
-"""How a world is drawn: the plane, its nodes and links, who asks for what and when, tariffs and faults.
+"""Samples worlds at reset: the plane, nodes and links, the tasks of an episode, energy prices and faults.
 
-All of it comes from one row of uniform numbers a world, so the same seed gives the same world in any batch.
+All of a world comes from one row of uniform numbers, so the same seed gives the same world in any batch.
 
 Axes: B worlds, N nodes, D link slots, M models, K tasks, T slots.
 """
@@ -51,11 +51,11 @@ from .state import (
 )
 
 MANY = 50.0
-"""From this mean on a Poisson number is not looked for from zero on."""
+"""For means from here on, the search for a Poisson number does not begin at zero."""
 CANDIDATES = 5
-"""A node takes the place farthest from all others of so many (Mitchell's best candidate): nobody builds two in one."""
+"""Number of random places of which a node takes the one farthest from all other nodes (Mitchell's best candidate)."""
 PER_NODE = 2 * CANDIDATES + 4
-"""Uniform numbers for a node."""
+"""Uniform numbers drawn for each node."""
 
 
 def start(config: Config, params: Params, seeds: Sequence[int]) -> State:
@@ -108,7 +108,7 @@ def _empty(config: Config, params: Params, n_worlds: int) -> State:
 
 
 def _spread(seeds: Sequence[int]) -> Array:
-    """(B,) uint64: `seeds` stirred, so that worlds here share nothing with others' that count from zero as well."""
+    """Returns hashed seeds, (B,) uint64, so that no world shares numbers with other users of its seed."""
     try:
         whole = np.array(seeds, np.uint64)
     except OverflowError:
@@ -119,13 +119,13 @@ def _spread(seeds: Sequence[int]) -> Array:
 
 @kernel
 def _sample(params, chance, state):
-    """Fills in everything of the schedule and what nodes start with, from chance (B, U) in [0, 1)."""
+    """Fills in the schedule and what nodes start with, from chance (B, U) in [0, 1)."""
     for b in range(len(chance)):
         u = chance[b]
         at = _sample_nodes(params, u, 0, b, state)
         at = _sample_links(params, u, at, b, state)
         at, popular = _sample_models(params, u, at, b, state)
-        at = _sample_weather(params, u, at, b, state)
+        at = _sample_conditions(params, u, at, b, state)
         _sample_tasks(params, u, at, b, state, popular)
 
 
@@ -152,7 +152,7 @@ def _sample_nodes(params, u, at, b, state):
         node[i, SHARE] *= n / max(shares, 1e-9)
         tally[i, PRICE] = tally[i, POSTED_PRICE] = 0.5 * (params.energy_high + params.price_scale)
         tally[i, DEMAND] = params.arrivals * params.work / params.slot
-    # Liars and the cartel: the nodes with the least of two further numbers each; nobody is both while there are enough.
+    # Byzantine nodes and the cartel: those with the least of further numbers; none is both while there are enough.
     for which, members in ((BYZANTINE, params.n_byzantine), (CARTEL, params.n_cartel)):
         for _ in range(members):
             best, least = NOBODY, math.inf
@@ -173,7 +173,7 @@ def _apart(node, i, j):
 
 @kernel
 def _sample_links(params, u, at, b, state):
-    """A spanning tree of short links, so that all is connected, then the shortest within range; at most D each."""
+    """Links nodes by a spanning tree of short links, then by the shortest within range; at most D each."""
     node, neighbor, link, free = state.node[b], state.neighbor[b], state.link[b], params.bandwidth
     n, slots = neighbor.shape
     pairs = n * (n - 1) // 2
@@ -216,7 +216,7 @@ def _sample_links(params, u, at, b, state):
 
 @kernel
 def _sample_models(params, u, at, b, state):
-    """Sizes, what is loaded at the start, and (N, M): the share of node i's tasks that need model m, cumulated."""
+    """Samples sizes and loaded models; returns the place in u, and the shares of models in tasks, cumulated (N, M)."""
     size, model, node = state.model_size[b], state.model[b], state.node[b]
     n, m = model.shape[:2]
     for k in range(m):
@@ -224,7 +224,7 @@ def _sample_models(params, u, at, b, state):
     at += m
     popular = np.empty((n, m))
     for i in range(n):
-        taste = np.argsort(u[at : at + m])  # in this order its users like the models
+        taste = np.argsort(u[at : at + m])  # models in order of their popularity with its users
         at += m
         room, missing = node[i, MEMORY], m
         for rank in range(m):  # in turn, so that together the nodes start with everything
@@ -248,8 +248,8 @@ def _sample_models(params, u, at, b, state):
 
 
 @kernel
-def _sample_weather(params, u, at, b, state):
-    """Energy prices, failing nodes and the partition."""
+def _sample_conditions(params, u, at, b, state):
+    """Samples energy prices, failures of nodes and the partition."""
     energy, up, cut = state.energy[b], state.up[b], state.cut[b]
     slots, n = energy.shape
     for i in range(n):
@@ -276,7 +276,7 @@ def _sample_weather(params, u, at, b, state):
 
 @kernel
 def _poisson_from(mean):
-    """Where to begin to look for a Poisson number, and its chance there; what lies below has none to speak of."""
+    """Returns where to begin the search for a Poisson number, and its chance; smaller ones hardly ever happen."""
     if mean < MANY:
         return 0, math.exp(-mean)
     first = int(mean - 10.0 * math.sqrt(mean)) if mean > 4.0 * MANY else 0
@@ -285,7 +285,10 @@ def _poisson_from(mean):
 
 @kernel
 def _poisson(mean, first, chance, u):
-    """By inversion of u in [0, 1), from `_poisson_from` on; a tail of 1e-17, beyond what u resolves, is left out."""
+    """Returns a Poisson number by inversion of u in [0, 1), searched from `_poisson_from` on.
+
+    A tail of 1e-17, beyond the resolution of u, is left out.
+    """
     number = first
     while u >= chance and (number < mean or chance > 1e-17):
         u -= chance
@@ -296,7 +299,7 @@ def _poisson(mean, first, chance, u):
 
 @kernel
 def _sample_tasks(params, u, at, b, state, popular):
-    """Arrivals slot by slot and node by node until the schedule is full, then what each asks for."""
+    """Samples arrivals slot by slot and node by node until the schedule is full, then what each task needs."""
     task_int, task, node = state.task_int[b], state.task[b], state.node[b]
     slots, n = state.energy[b].shape
     # The state of a node at the start has the chances that it has at any time, so the mean is that of every slot.

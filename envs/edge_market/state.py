@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 QUEUE_SLOTS = 12
-"""Q: tasks a node can hold, those on their way to it included. An arrival that finds no slot is dropped."""
+"""Q: most tasks that a node holds, those on their way included. An arrival that finds no slot is dropped."""
 TIME_ROUNDING = 1e-9
 """Differences of times up to this are rounding [s]."""
 NOBODY = -1
-"""In place of a task, a node or a model where there is none."""
+"""Stands in place of a task, a node or a model where there is none."""
 POSTED, UNIFORM, MCAFEE, VCG = range(4)
 CLEARING_RULES = ("posted", "uniform", "mcafee", "vcg")
 """Numbers and names of the clearing rules."""
 DUE, QUEUED, RUNNING, IN_TRANSIT, DONE, MISSED, DROPPED = range(7)
-"""What has become of a task; one that is DUE arrives later."""
+"""Status of a task; one that is DUE arrives later."""
 LEFT, READY, PAYS, EARNS = range(4)
-"""Columns of `queue`: work left, when it is there [s], what its owner pays and its holder gets on delivery."""
+"""Columns of `queue`: work left [Gcycles], arrival of the input [s], payments by owner and to holder [credits]."""
 ARRIVES, ORIGIN, MODEL = range(3)
 """Columns of `task_int`: slot of arrival, node, model."""
 WORK, SIZE, DEADLINE, VALUE = range(4)
@@ -36,8 +36,8 @@ SPEED, MEMORY, X, Y, BYZANTINE, CARTEL, SHARE, NEIGHBOR_SPEED = range(8)
 (
     PRICE,  # last price of its market area
     POSTED_PRICE,  # of the posted rule
-    BOUGHT,  # whether it sold on a task (as a buyer of computing) in the last slot
-    SOLD,  # whether it took one
+    BOUGHT,  # 1: a neighbour took a task of it in the last slot (it bought computing)
+    SOLD,  # 1: it took a task of a neighbour (it sold computing)
     BID,  # last bid, 0 if none
     ASK,  # last ask, 0 if none
     DEMAND,  # running mean of the work that arrives [Gcycles/s]
@@ -75,13 +75,14 @@ N_TOTALS = 15
 LEVELS = 255
 """Steps of an energy price."""
 LATENCY_BINS = 48
+"""Number of bins of `latency`."""
 LATENCY_LOW, LATENCY_RATIO = 0.01, 1.17
-"""Bins of `latency` begin at `Params.latency_low`, LATENCY_LOW [s] unless deadlines are so long that nothing would hold
-them, and end at LATENCY_RATIO times their begin; the last has no end."""
+"""The first bin begins at `Params.latency_low`, which is LATENCY_LOW [s] or, where deadlines are longer than the bins
+would reach, more. Every bin ends at LATENCY_RATIO times its begin; the last has no end."""
 
 
 class State(NamedTuple):
-    """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
+    """B worlds. A value: nothing in it is ever changed in place. Successive states share the schedule."""
 
     step: Array  # (B,) int32 slots since the start
     n_held: Array  # (B, N) int32 tasks held
@@ -97,7 +98,7 @@ class State(NamedTuple):
     latency: Array  # (B, LATENCY_BINS) int32 tasks done by latency
     head: Array  # (B,) int32: every task before it has arrived
     status: Array  # (B, K) int8: DUE, QUEUED, ...
-    partner: Array  # (B, N) int32 who took its task in the last slot, or NOBODY
+    partner: Array  # (B, N) int32 node that took its task in the last slot, or NOBODY
     # The schedule, drawn at reset and read-only.
     node: Array  # (B, N, 8) float64
     neighbor: Array  # (B, N, D) int32, nearest first, then NOBODY
@@ -116,5 +117,5 @@ _COPIED = State._fields.index("node")
 
 
 def copied(state: State) -> State:
-    """A copy of everything but the schedule, for kernels to write into."""
+    """Returns a copy for kernels to write into; the schedule is shared."""
     return State(*(value.copy() for value in state[:_COPIED]), *state[_COPIED:])

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .events import arrive, fail, lose, talk
 from .links import find_links
 from .market import energy_price, new_desk, trade
@@ -125,7 +125,7 @@ def _load(params, state, strategy, absent):
                 loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
 
 
-@kernel
+@inlined
 def _next_model(params, state, strategy, b, i):
     """Makes room for the model that node i of world b reads next, and returns it; NOBODY if there is none.
 
@@ -174,7 +174,7 @@ def _run(params, state, strategy, absent, reward, exchange):
             totals[b, CYCLES] += done
 
 
-@kernel
+@inlined
 def _run_node(params, state, kept, b, i, reward, exchange):
     """Runs the tasks of node i of world b, earliest deadline first, and returns the work done [Gcycles].
 
@@ -223,7 +223,7 @@ def _run_node(params, state, kept, b, i, reward, exchange):
     return done
 
 
-@kernel
+@inlined
 def _kinds_held(state, now, b, i):
     """Returns whether node i of world b holds own tasks, tasks it took, and tasks whose input is still to come."""
     held, queue, task_int = state.held, state.queue, state.task_int
@@ -238,7 +238,7 @@ def _kinds_held(state, now, b, i):
     return own, taken, late
 
 
-@kernel
+@inlined
 def _deliver(params, state, b, i, q, end, reward, exchange):
     """Pays for the task at place q of node i's queue, which is done at time `end` [s], and counts it."""
     k, totals = state.held[b, i, q], state.totals

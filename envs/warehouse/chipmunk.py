@@ -1,8 +1,8 @@
-"""A pymunk Space stepped many thousand times a second: what pymunk does around its C library, done once beforehand.
+"""Direct calls of Chipmunk, the C library inside pymunk, for a Space that is stepped many thousand times a second.
 
-`Space.step` looks after callbacks and bodies added or removed, and `pymunk.batch` builds its arguments at every call;
-for a few bodies that costs more than the physics. Here Chipmunk is called directly. A pymunk that looks different
-inside is used through its front door instead, with the same results.
+`Space.step` handles callbacks and bodies that were added or removed, and `pymunk.batch` builds its arguments at every
+call; for a few bodies that costs more than the physics. A pymunk without the private parts used here is called through
+its public functions instead, with the same results.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ FIELDS = (
     | pymunk.batch.BodyFields.VELOCITY
     | pymunk.batch.BodyFields.ANGULAR_VELOCITY
 )
-"""What is written and read of a body: x, y [m], angle [rad], velocity x, y [m/s], angular velocity [rad/s]."""
+"""Fields of a body that are written and read: x, y [m], angle [rad], velocity x, y [m/s], angular velocity [rad/s]."""
 
 
 def stepper(space: pymunk.Space) -> Callable[[float], None]:
-    """What makes one step of so many seconds."""
+    """Returns a function that steps the Space by a number of seconds."""
     try:
         from pymunk._chipmunk_cffi import lib
 
@@ -35,21 +35,21 @@ def stepper(space: pymunk.Space) -> Callable[[float], None]:
 
 
 def writer(space: pymunk.Space, rows: NDArray[np.float64]) -> Callable[[], None]:
-    """What sets all bodies of the Space, the static one last, to the present content of rows (bodies, 6)."""
+    """Returns a function that sets all bodies of the Space, the static one last, to the content of rows (bodies, 6)."""
     buffer = _buffer(rows)
     each_body = _each_body(space, buffer, "pmSpaceBodySetIteratorFuncBatched")
     if each_body is None:
         return functools.partial(pymunk.batch.set_space_bodies, space, FIELDS, buffer)
 
     def write() -> None:
-        buffer._float_arr.num = 0  # where it begins to read; and the buffer keeps the rows alive
+        buffer._float_arr.num = 0  # reads from the first row again; the buffer keeps the rows alive
         each_body()
 
     return write
 
 
 def reader(space: pymunk.Space, rows: NDArray[np.float64]) -> Callable[[], None]:
-    """What writes all bodies of the Space into rows (bodies, 6), which has room for one body more than there are."""
+    """Returns a function that writes all bodies of the Space into rows (bodies + 1, 6)."""
     buffer = _buffer(rows)
     each_body = _each_body(space, buffer, "pmSpaceBodyGetIteratorFuncBatched")
     if each_body is None:
@@ -63,7 +63,7 @@ def reader(space: pymunk.Space, rows: NDArray[np.float64]) -> Callable[[], None]
 
 
 def _each_body(space: pymunk.Space, buffer: pymunk.batch.Buffer, function: str) -> Callable[[], None] | None:
-    """What calls one of pymunk's C functions on every body; None where this pymunk has no such thing."""
+    """Returns a function that calls one of pymunk's C functions on every body, or None if it is missing."""
     try:
         from pymunk._chipmunk_cffi import ffi, lib
 

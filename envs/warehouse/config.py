@@ -10,7 +10,7 @@ from . import layout as maps
 from .physics import CONTROL_STEP
 
 MOST_ORDERS = 2_000_000
-"""In a world's schedule: 50 bytes each to draw and to keep, 100 MB."""
+"""Most orders in a world's schedule. Each takes 50 bytes to draw and to keep, together 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -19,57 +19,57 @@ class Config:
 
     layout: str = "small"
     """Built-in map (tiny, small, medium, large, corridor, huge), path of an ASCII map, or procedural:WxH:SEED. A file
-    is read at once, and the map itself stands here from then on: what becomes of the file does not matter."""
+    is read at once and replaced here by the map in it, so later changes of the file do not matter."""
     n_robots: int = 4
-    """Robots: the agents."""
+    """Number of robots, which are the agents."""
     dispatch: Literal["nearest", "fifo", "claim"] = "nearest"
-    """Who gets which order: the nearest, the oldest, or whoever reaches the face first (no dispatcher)."""
+    """Which robot gets an order: free robots get the nearest or the oldest; `claim`: the first at its face takes it."""
     continuous: bool = False
-    """Box(2) targets of speed and turn rate instead of Discrete(7) primitives."""
+    """Actions are Box(2), target speed and turn rate, instead of Discrete(7)."""
     max_steps: int = 500
     """Time limit [control steps of 0.2 s]."""
     orders_per_hour: float = 1200.0
     """Mean arrival rate of orders, Poisson [1/h]."""
     rush: float = 1.0
-    """Rate of arrivals in the middle third of the episode over the mean rate, which stays."""
+    """Arrival rate in the middle third of the episode over the mean rate, which does not change."""
     backlog: int = 8
-    """Orders already waiting at the start."""
+    """Number of orders that wait at the start."""
     deadline: float = 60.0
     """Mean time from an order's arrival to its deadline [s]; drawn uniformly within 50 % of it."""
     n_orders: int = 5
-    """How many of the oldest open orders a dispatcher chooses from, and robots see in `claim` dispatch."""
+    """Number of oldest open orders that a dispatcher chooses from, and that robots see in `claim` dispatch."""
     shaping: float = 2.0
-    """Weight of the potential-based shaping along the route; 0 turns it off."""
+    """Weight of the potential-based shaping along the route; 0: none."""
     shaping_gamma: float = 0.99
-    """Discount in the shaping term; the learner's own, for the optimal policy to stay the same (Ng et al. 1999)."""
+    """Discount in the shaping term. With the learner's own, shaping keeps the optimal policy (Ng et al. 1999)."""
     contact_charge: float = 0.4
-    """Reward lost per contact impulse, in units of a robot's momentum at full speed."""
+    """Reward lost for a contact impulse of 40 kg m/s, the momentum of an empty robot at full speed."""
     contact_limit: float = 15.0
     """Contact impulse in one control step above which it counts as cost [N s]."""
     battery: bool = False
-    """Batteries drain, chargers charge, and a robot that runs flat is dead and stays in the way."""
+    """Batteries drain, chargers charge, and a robot with an empty battery dies and stays in the way."""
     battery_capacity: float = 2.0
-    """Energy of a full battery [Wh]; small, so that charging matters within an episode."""
+    """Energy of a full battery [Wh]. The default is small, so that charging matters within an episode."""
     charge_power: float = 600.0
-    """Power a charger gives [W]."""
+    """Power of a charger [W]."""
     route_hint: bool = True
-    """Robots know length and direction of the static shortest route to their goal; else these entries are zero."""
+    """Robots observe the length and the direction of the shortest route to their goal; without, these entries are 0."""
     n_rays: int = 16
-    """Lidar rays, evenly spread, the first straight ahead."""
+    """Number of lidar rays, evenly spread, the first straight ahead."""
     lidar_range: float = 5.0
-    """Reach of the lidar [m]."""
+    """Range of the lidar [m]."""
     n_neighbors: int = 3
-    """How many of the nearest robots each robot senses."""
+    """Number of nearest robots that each robot senses."""
     sensing_range: float = 5.0
-    """How far a robot senses others [m]."""
+    """Range within which a robot senses others [m]."""
     comm_range: float = 8.0
-    """How far a robot can be heard [m]."""
+    """Range within which robots hear each other [m]."""
     comm_blocked: bool = False
     """Racks and walls block communication."""
     counterfactual: Literal["none", "stop", "absent"] = "none"
-    """Fill `Step.counterfactual`: the team's reward had the robot stopped, or not been there."""
+    """Fills `Step.counterfactual` with the team's reward had the robot stopped, or not been there."""
     horizon: int = 1
-    """Control steps over which a counterfactual is rolled out, all others' actions held."""
+    """Control steps over which a counterfactual is rolled out, with all actions held."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that make no warehouse."""

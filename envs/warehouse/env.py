@@ -26,6 +26,7 @@ VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
 """The seven discrete actions, in order."""
 MEANING = "shares of the top speed and of the top turn rate"
+"""What the numbers of a continuous action mean, for messages."""
 TARGETS = np.array(
     [
         [0.0, 0.0],
@@ -37,7 +38,7 @@ TARGETS = np.array(
         [-0.5 * TOP_SPEED, 0.0],
     ]
 )
-"""(7, 2): the speed [m/s] and turn rate [rad/s] each of them asks for."""
+"""(7, 2) target speed [m/s] and turn rate [rad/s] of each discrete action."""
 
 
 class Warehouse:
@@ -64,7 +65,7 @@ class Warehouse:
         )
 
     def __reduce__(self) -> tuple[type[Warehouse], tuple[Config]]:
-        """Copies are built anew: the configuration says all, and a pymunk Space cannot be copied."""
+        """Copies are built anew from the configuration, for a pymunk Space cannot be copied."""
         return type(self), (self.config,)
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
@@ -87,7 +88,7 @@ class Warehouse:
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """G had robot i done the default action, for every i: (B, N).
+        """Returns G had robot i done the default action, for every i: (B, N).
 
         With a horizon of h > 1 it is G - D_i, where D_i sums over h steps what the team earns more with robot i's
         action than with the default, all actions held. The default is to stop or, with `counterfactual="absent"`, not
@@ -104,26 +105,26 @@ class Warehouse:
         return draw(self.config, state, world)
 
     def between(self, before: State, after: State, share: float) -> State:
-        """What to draw of a moment between two successive states: robots on their way, all else as before."""
+        """Returns a state to draw between two successive ones: robots are on their way, all else is as before."""
         way = after.body - before.body
         way[:, :, ANGLE] = np.mod(way[:, :, ANGLE] + math.pi, 2.0 * math.pi) - math.pi  # the shorter way round
         return before._replace(body=before.body + share * way)
 
     def waypoints(self, state: State) -> Array:
-        """(B, N, 3): x, y [m] of every robot's next waypoint on its shortest route, and the route's length [m]."""
+        """Returns x, y of every robot's next waypoint on its shortest route, and the route's length [m]: (B, N, 3)."""
         way = np.empty((*state.alive.shape, 3))
         waypoints(self.layout, state, way)
         return way
 
     def adjacency(self, state: State) -> NDArray[np.bool_]:
-        """(B, N, N): who can hear whom."""
+        """Returns which robots hear each other, (B, N, N) bool."""
         n_robots = state.alive.shape[1]
         adjacency = np.zeros((len(state.step), n_robots, n_robots), dtype=bool)
         hear(self.params, self.layout, state, adjacency)
         return adjacency
 
     def _targets(self, state: State, action: Array) -> Array:
-        """(B, N, 2) speed [m/s] and turn rate [rad/s] asked for; dead robots brake."""
+        """Returns the target speed [m/s] and turn rate [rad/s] of every robot, (B, N, 2); dead robots brake."""
         discrete = isinstance(self.action_space, Discrete)
         action = checked(self.action_space, action, state.alive, ", ".join(PRIMITIVES) if discrete else MEANING)
         target = TARGETS[action] if discrete else action * np.array([TOP_SPEED, TOP_TURN_RATE])
@@ -132,7 +133,7 @@ class Warehouse:
         return target
 
     def _advance(self, state: State, target: Array) -> tuple[State, Array, Array, Array]:
-        """The next state, and (B, N) reward, cost and terminated."""
+        """Returns the next state, and reward, cost and terminated, (B, N) each."""
         loaded = state.phase == TO_STATION
         before = np.empty_like(state.body)
         drive_power, impulse, reward, cost = (np.zeros(state.alive.shape) for _ in range(4))

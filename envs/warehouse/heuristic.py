@@ -1,13 +1,13 @@
 """The policy to beat: shortest route, the dispatcher's nearest order, right-of-way by priority. Nothing is learned.
 
 Every robot decides for itself, without sharing plans, though it knows somewhat more than a learned policy sees: all
-robots near it, how long they have been held up, and in `claim` what others head for. A robot minds others
-within 3 m, what they carry, where they are and how they move. It expects them to go on as they
-do, tries a few short manoeuvres in thought, each followed by driving
-along the shortest route or by stopping, and takes the one that leaves the shortest way to its goal without touching
-racks, walls or others. Right-of-way (loaded first, then the lower index; for a while whoever has been held up for long)
-means to look no further ahead for others than it takes to brake. In `claim` dispatch a free robot heads for the nearest
-visible order that no free robot of lower index is heading for.
+robots near it, how long they have been held up, and in `claim` which orders they head for. A robot takes account of
+others within 3 m: their place, velocity and load. It expects them to keep their velocity and simulates a few short
+manoeuvres, each followed by driving along the shortest route or by stopping. It takes the one that leaves the shortest
+way to its goal without touching racks, walls or others. A robot with right-of-way looks no further ahead for others
+than it takes to brake. Loaded robots come first, then those of lower index; a robot that has been held up for long has
+right-of-way from time to time. In `claim` dispatch a free robot heads for the nearest visible order that no free robot
+of lower index is heading for.
 
 Axes: B worlds, N robots, H planned control steps.
 """
@@ -45,21 +45,21 @@ from .work import TARGET_RADIUS
 
 STOP, FORWARD, FORWARD_LEFT, FORWARD_RIGHT, LEFT, RIGHT, REVERSE = range(7)
 HORIZON = 6
-"""H: how far plans reach [control steps]."""
+"""H: length of a plan [control steps]."""
 COMMITTED = 2
-"""How long the first manoeuvre of a plan lasts [control steps]."""
+"""Duration of the first manoeuvre of a plan [control steps]."""
 MARGIN = 0.12
-"""Room kept between robots [m]."""
-MINDED = 3.0
-"""Others farther than this are not minded [m]."""
+"""Gap that plans keep between robots [m]."""
+CONSIDERED = 3.0
+"""Robots farther away than this are ignored [m]."""
 BRAKING = 4
-"""How far a robot with right-of-way looks for collisions [control steps]."""
+"""How far ahead a robot with right-of-way looks for collisions [control steps]."""
 PATIENCE = 10
-"""Held up for longer than this [control steps], a robot gets right-of-way from time to time."""
+"""A robot that is held up for longer than this gets right-of-way from time to time [control steps]."""
 
 
 def heuristic(env: Warehouse) -> Callable[[State], Array]:
-    """The policy for one environment.
+    """Makes the policy for one environment.
 
     Returns:
         A function from the state of B worlds to actions: (B, N) int64, or (B, N, 2) float32 if continuous.
@@ -80,24 +80,35 @@ def heuristic(env: Warehouse) -> Callable[[State], Array]:
 
 @kernel
 def choose_goals(params, layout, state, goal):
-    """Into goal (B, N): the target each robot heads for, NOBODY if none."""
+    """Writes the target that each robot heads for into goal (B, N), NOBODY if none."""
+    n_orders = state.order_status.shape[1]
+    promised = np.empty(n_orders, np.bool_)  # not waiting, or another robot heads for it
     for b in range(goal.shape[0]):
-        promised = state.order_status[b] != WAITING
+        for k in range(n_orders):
+            promised[k] = state.order_status[b, k] != WAITING
         for i in range(goal.shape[1]):
             goal[b, i] = state.goal[b, i]
             if params.dispatch != CLAIM or goal[b, i] != NOBODY or not state.alive[b, i]:
                 continue
-            best, choice, seen, k = math.inf, NOBODY, 0, state.head[b]
-            while k < len(promised) and seen < params.n_orders and state.order_release[b, k] <= state.step[b]:
-                if state.order_status[b, k] == WAITING:
-                    seen += 1
-                    way = route_length(layout, state.body[b, i, X], state.body[b, i, Y], state.order_face[b, k])
-                    if not promised[k] and way < best:
-                        best, choice = way, k
-                k += 1
+            choice = _nearest_unpromised(params, layout, state, promised, b, i)
             if choice != NOBODY:
                 promised[choice] = True
                 goal[b, i] = state.order_face[b, choice]
+
+
+@kernel
+def _nearest_unpromised(params, layout, state, promised, b, i):
+    """Returns the order in view to whose face robot i has the shortest way, of those that are not promised (K,)."""
+    x, y = state.body[b, i, X], state.body[b, i, Y]
+    best, choice, seen, k = math.inf, NOBODY, 0, state.head[b]
+    while k < len(promised) and seen < params.n_orders and state.order_release[b, k] <= state.step[b]:
+        if state.order_status[b, k] == WAITING:
+            seen += 1
+            way = route_length(layout, x, y, state.order_face[b, k])
+            if not promised[k] and way < best:
+                best, choice = way, k
+        k += 1
+    return choice
 
 
 @kernel
@@ -127,28 +138,34 @@ def plan(layout, state, goal, action):
 
 @kernel
 def _best_plan(layout, state, b, i, goal, rank, path, trial):
-    """Robot i's best first manoeuvre."""
+    """Returns the first manoeuvre of robot i's best plan."""
     best, choice = -math.inf, STOP
     for first in range(7):
         for stop in range(2):
             score = _try(layout, state, b, i, goal, first, stop == 1, trial)
             for j in range(len(rank)):
                 ax, ay = state.body[b, j, X] - state.body[b, i, X], state.body[b, j, Y] - state.body[b, i, Y]
-                if j == i or ax * ax + ay * ay > MINDED * MINDED:
-                    continue
-                for t in range(BRAKING if rank[i] < rank[j] else HORIZON):
-                    near = math.sqrt((trial[t, 0] - path[j, t, 0]) ** 2 + (trial[t, 1] - path[j, t, 1]) ** 2)
-                    room = 2.0 * RADIUS + MARGIN
-                    if near < room:
-                        score -= (10.0 if near < 2.0 * RADIUS + 0.02 else 1.0) * (room - near) * (HORIZON - t)
+                if j != i and not ax * ax + ay * ay > CONSIDERED * CONSIDERED:
+                    score = _less_conflicts(score, trial, path, j, BRAKING if rank[i] < rank[j] else HORIZON)
             if score > best + 1e-9:
                 best, choice = score, first
     return choice
 
 
 @kernel
+def _less_conflicts(score, trial, path, j, steps):
+    """Returns the score less a penalty for every one of so many steps in which the trial comes near robot j's path."""
+    room = 2.0 * RADIUS + MARGIN
+    for t in range(steps):
+        near = math.sqrt((trial[t, 0] - path[j, t, 0]) ** 2 + (trial[t, 1] - path[j, t, 1]) ** 2)
+        if near < room:
+            score -= (10.0 if near < 2.0 * RADIUS + 0.02 else 1.0) * (room - near) * (HORIZON - t)
+    return score
+
+
+@kernel
 def _try(layout, state, b, i, goal, first, stop, trial):
-    """Drives one manoeuvre in thought: positions into trial (H, 2), returns how good its end is [m]."""
+    """Simulates one manoeuvre: writes its positions into trial (H, 2) and returns how good its end is [m]."""
     x, y, angle = state.body[b, i, X], state.body[b, i, Y], state.body[b, i, ANGLE]
     c, s = math.cos(angle), math.sin(angle)
     speed = c * state.body[b, i, VX] + s * state.body[b, i, VY]
@@ -187,7 +204,7 @@ def _try(layout, state, b, i, goal, first, stop, trial):
 
 @kernel
 def _follow(layout, x, y, angle, goal):
-    """The primitive that follows the shortest route."""
+    """Returns the primitive that follows the shortest route."""
     if goal == NOBODY:
         return STOP
     gx, gy = layout.targets[goal, 0] - x, layout.targets[goal, 1] - y
@@ -205,7 +222,7 @@ def _follow(layout, x, y, angle, goal):
 
 @kernel
 def _is_free(layout, x, y):
-    """Whether a robot fits at (x, y)."""
+    """Returns whether a robot fits at (x, y)."""
     column, row = int(x), int(y)
     if row < 1 or column < 1 or row >= layout.blocked.shape[0] - 1 or column >= layout.blocked.shape[1] - 1:
         return False

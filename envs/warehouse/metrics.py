@@ -1,4 +1,4 @@
-"""What an episode is judged by, from the sums in a state. Units are in the package's docstring.
+"""The metrics of an episode, from the sums in a state. The package's docstring gives their units.
 
 A mean, share or rate of nothing is NaN.
 
@@ -39,7 +39,7 @@ METRICS = (
 
 
 def metrics_of(state: State) -> dict[str, Array]:
-    """Each (B,) float64, over the episode so far."""
+    """Returns each metric over the episode so far, (B,) float64."""
     values = np.empty((len(METRICS), len(state.step)))
     _measure(state.step, state.totals, state.delivered, values)
     return dict(zip(METRICS, values, strict=True))

@@ -1,4 +1,4 @@
-"""Kernels for what robots sense, whom they hear, and what a centralised critic sees.
+"""What robots sense, which robots hear each other, and what a centralised critic sees.
 
 Axes: B worlds, N robots, R lidar rays, K sensed neighbours, M orders in view. Observations are laid out as the
 package's docstring lists them; the constants below are the one place where the layout is written in code.
@@ -18,32 +18,33 @@ from .state import CLAIM, IDLE, NOBODY, TO_CHARGER, TO_STATION, WAITING
 from .work import DWELL_STEPS
 
 OWN = 15
-"""Entries about the robot itself, before the lidar."""
+"""Number of entries of an observation on the robot itself, before the lidar."""
 PER_NEIGHBOR = 11
+"""Number of entries on each neighbour."""
 PER_ORDER = 6
-STATE_PER_ROBOT = 16
-STATE_PER_ORDER = 6
-STATE_GLOBAL = 2
+"""Number of entries on each order in view."""
+STATE_PER_ROBOT, STATE_PER_ORDER, STATE_GLOBAL = 16, 6, 2
+"""Number of entries of the global state on each robot, on each order, and on the whole."""
 GOAL_SCALE = 1.0
 """Straight distances d to goals are shown as d / (d + GOAL_SCALE)."""
 ROUTE_SCALE = 5.0
 """Route lengths r are shown as r / (r + ROUTE_SCALE)."""
 WAYPOINT_SCALE = 1.5
-"""Own waypoints are at most this far [m]."""
+"""Distances of own waypoints are shown over this; they are at most as long [m]."""
 HELD_UP_SCALE = 5.0
-"""Seconds t held up are shown as t / (t + HELD_UP_SCALE): a robot that waits on and on can tell."""
+"""Seconds t held up are shown as t / (t + HELD_UP_SCALE), so that a robot can tell how long it has waited."""
 DEADLINE_SCALE = 60.0
 """Seconds to a deadline are shown over this, clipped to [-1, 1]."""
 
 
 def obs_size(params: Params) -> int:
-    """O."""
+    """Returns O."""
     orders = params.n_orders * PER_ORDER if params.dispatch == CLAIM else 0
     return OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors + orders
 
 
 def state_size(params: Params, n_robots: int) -> int:
-    """S."""
+    """Returns S."""
     return STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * params.n_orders + STATE_GLOBAL
 
 
@@ -54,7 +55,10 @@ def _clip(value):
 
 @kernel
 def waypoints(layout, state, out):
-    """Where every robot heads next, into out (B, N, 3): x, y [m], length of its route [m]. Its own place if nowhere."""
+    """Writes each robot's next waypoint x, y and the length of its route [m] into out (B, N, 3).
+
+    A robot without a goal has its own place and 0.
+    """
     for b in range(out.shape[0]):
         for i in range(out.shape[1]):
             x, y = state.body[b, i, X], state.body[b, i, Y]
@@ -66,7 +70,7 @@ def waypoints(layout, state, out):
 
 @kernel
 def free_path(blocked, x, y, dx, dy, reach):
-    """How far one gets from (x, y) along the unit vector (dx, dy) before a blocked cell, at most `reach` [m].
+    """Returns the free way from (x, y) along the unit vector (dx, dy) to a blocked cell, at most `reach` [m].
 
     Walks the grid cell by cell (Amanatides and Woo 1987).
     """
@@ -95,7 +99,10 @@ def free_path(blocked, x, y, dx, dy, reach):
 
 @kernel
 def _lidar(params, layout, body, i, ray, near, n_near, out):
-    """Distances over the range, into out (R,). `near` (n, 3): squared distance, x, y of robots, nearest first."""
+    """Writes the lidar's distances over its range into out (R,).
+
+    `near` (n, 3) holds the squared distance and relative x, y of other robots, nearest first.
+    """
     x, y, angle = body[i, X], body[i, Y], body[i, ANGLE]
     reach = params.lidar_range
     c, s = math.cos(angle), math.sin(angle)
@@ -119,8 +126,8 @@ def _lidar(params, layout, body, i, ray, near, n_near, out):
 def _observe_robots(params, layout, state, way, ray, obs):
     """Fills obs (B, N, O)."""
     n_robots = state.body.shape[1]
-    near = np.empty((n_robots, 3))  # squared distance, relative x, y of those within reach of any sensor, nearest first
-    index = np.empty(n_robots, dtype=np.int64)  # who they are
+    near = np.empty((n_robots, 3))  # squared distance, relative x, y of robots in range, nearest first
+    index = np.empty(n_robots, dtype=np.int64)  # of these robots
     reach = max(params.sensing_range, params.lidar_range + RADIUS)
     for b in range(state.body.shape[0]):
         body = state.body[b]
@@ -215,7 +222,7 @@ def _observe_own(params, layout, state, way, b, i, c, s, out):
 
 @kernel
 def _observe_orders(params, layout, state, b, x, y, c, s, out):
-    """The oldest open orders, into out (M * PER_ORDER,)."""
+    """Writes the oldest open orders into out (M * PER_ORDER,)."""
     base, seen, k = 0, 0, state.head[b]
     while k < state.order_release.shape[1] and seen < params.n_orders:
         if state.order_release[b, k] > state.step[b]:
@@ -244,7 +251,7 @@ def _observe_orders(params, layout, state, b, x, y, c, s, out):
 
 @kernel
 def hear(params, layout, state, adjacency):
-    """Fills adjacency (B, N, N), False before: live robots within range and, if blocked, in sight of each other."""
+    """Fills adjacency (B, N, N), False before: live robots in range and, if blocked, in sight of each other."""
     n_robots = state.body.shape[1]
     for b in range(state.body.shape[0]):
         for i in range(n_robots):
@@ -325,16 +332,16 @@ def _fill_state(params, layout, state, way, out):
 
 @kernel
 def observe(params, layout, state, ray, way, obs, adjacency, global_state):
-    """Everything seen and heard in one call, for each call of a kernel has its price.
+    """Fills in all that robots and critics see, in one call, since every call from Python costs time.
 
     Args:
         params: The `Params`.
         layout: The `Layout`.
         state: The `State`.
         ray: (R, 2) unit vectors of the rays in a robot's frame.
-        way: (B, N, 3), written by `waypoints`.
+        way: (B, N, 3), written, see `waypoints`.
         obs: (B, N, O) float32 zeros, written; those of dead robots stay zero.
-        adjacency: (B, N, N) False, written by `hear`.
+        adjacency: (B, N, N) False, written, see `hear`.
         global_state: (B, S) float32 zeros, written.
     """
     waypoints(layout, state, way)

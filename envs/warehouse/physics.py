@@ -1,19 +1,19 @@
-"""Robots as pymunk bodies: a pure map from poses and velocities to poses and velocities one control step later.
+"""The motion of robots as pymunk bodies: a pure function from poses and velocities to those one control step later.
 
 Axes: B worlds, N robots.
 
-A robot is a disc with a differential drive: its wheels set speed and turn rate within what motors and traction give,
-once per control step; pymunk then moves all robots through the substeps and resolves contacts with robots, racks and
-walls. What pymunk collides is the robot's foam bumper, which may be dented for a moment; the chassis inside it is the
-part that must never touch.
+A robot is a disc with a differential drive. Once per control step its wheels set speed and turn rate, within the limits
+of motors and traction; pymunk then moves all robots through the substeps and resolves contacts with robots, racks and
+walls. The body in pymunk is the robot's foam bumper, which may be dented for a moment; the chassis inside it must never
+touch anything.
 
-A `pymunk.Space` serves any world, replay and counterfactual of its map, one after the other. A Space remembers contacts
-and left-over corrections between steps, so before each world all bodies are parked far apart and the Space is stepped
-once, which makes it forget: the result then depends on the given arrays alone. Threads never share one: whoever needs a
-Space takes one that is idle or makes another, and nobody else sees it until it is given back.
+One `pymunk.Space` steps all worlds, replays and counterfactuals of its map, one after the other. A Space remembers
+contacts and left-over corrections between steps. So before each world all bodies are parked far apart and the Space is
+stepped once, which clears that memory: the result then depends on the given arrays alone. Threads never share a Space:
+a caller takes an idle one or makes another, and has it alone until it gives it back.
 
-A world in which nobody comes to touch anything needs no Space: its robots move in straight lines, and `glide` computes
-what pymunk would, to the last bit on machines where C and numba both round every operation (x86-64).
+A world in which no robot touches anything needs no Space: its robots move in straight lines, and `glide` computes the
+same as pymunk, to the last bit on machines where C and numba both round every operation (x86-64).
 """
 
 from __future__ import annotations
@@ -30,45 +30,46 @@ from . import chipmunk
 from . import layout as maps
 
 RADIUS = 0.3
-"""Of a robot with its bumper [m]: what collides."""
+"""Radius of a robot with its bumper, which is the body that collides [m]."""
 BUMPER = 0.07
 """Thickness of the foam ring around the chassis [m]."""
 CHASSIS_RADIUS = RADIUS - BUMPER
-"""Rigid part of a robot [m]."""
+"""Radius of a robot's rigid part [m]."""
 MASS = 40.0
-"""Robot [kg]."""
+"""Mass of an empty robot [kg]."""
 LOAD_MASS = 20.0
-"""What a loaded robot carries [kg]: it slows acceleration."""
+"""Mass of a load [kg]; it reduces acceleration, but does not take part in contacts."""
 INERTIA = 0.5 * MASS * RADIUS**2
-"""Of a homogeneous disc [kg m^2]."""
+"""Moment of inertia of a robot, that of a homogeneous disc [kg m^2]."""
 FRICTION = 0.3
 """Coulomb coefficient of bumpers against each other (pymunk multiplies both shapes' values)."""
 TOP_SPEED = 1.0
-"""Of the wheels [m/s]; a robot that is also slipping sideways may be faster for a moment."""
+"""Top speed of the wheels [m/s]; a robot that slips sideways as well may be faster for a moment."""
 TOP_TURN_RATE = 2.0
-"""[rad/s]."""
+"""Top turn rate [rad/s]."""
 MOTOR_FORCE = 80.0
-"""Both wheels together [N]: 2 m/s^2 empty, 1.33 m/s^2 loaded."""
+"""Force of both wheels together [N]: it accelerates an empty robot by 2 m/s^2, a loaded one by 1.33 m/s^2."""
 TURN_ACCELERATION = 8.0
-"""[rad/s^2]."""
+"""Largest angular acceleration [rad/s^2]."""
 TRACTION = 0.6
-"""Coulomb coefficient of tyres on the floor: bounds how fast sideways slip dies out."""
+"""Coulomb coefficient of tyres on the floor: it limits how fast sideways slip dies out."""
 GRAVITY = 9.81
-"""[m/s^2]."""
+"""Gravitational acceleration [m/s^2]."""
 CONTROL_STEP = 0.2
-"""[s]."""
+"""Duration of a control step [s]."""
 SUBSTEPS = 4
+"""Steps of pymunk in a control step."""
 
 _SUBSTEP = CONTROL_STEP / SUBSTEPS
 _MARGIN = 0.001
-"""Who comes this near [m] is left to pymunk, which knows exactly who touches."""
+"""A world in which a gap is at most this small is left to pymunk, which decides exactly what touches [m]."""
 X, Y, ANGLE, VX, VY, TURN_RATE = range(6)
 """Columns of `body` arrays: position [m], heading [rad], velocity [m/s], turn rate [rad/s]."""
 
 
 @kernel
 def drive(body, target, loaded, body_out, drive_power):
-    """What the wheels do in one control step, before contacts.
+    """Applies what the wheels do in one control step, before contacts.
 
     Speed along the heading moves towards its target within the motors' force, slip across it dies out within the
     tyres' traction. A robot driving along an arc is given the velocity of the arc's chord, so that without contacts
@@ -76,10 +77,10 @@ def drive(body, target, loaded, body_out, drive_power):
 
     Args:
         body: (B, N, 6).
-        target: (B, N, 2) speed [m/s] and turn rate [rad/s] asked for.
+        target: (B, N, 2) target speed [m/s] and turn rate [rad/s].
         loaded: (B, N) bool.
         body_out: (B, N, 6), written: the same poses, with the velocities to start the substeps with.
-        drive_power: (B, N), written: mechanical power the motors give [W].
+        drive_power: (B, N), written: mechanical power of the motors [W].
     """
     for b in range(body.shape[0]):
         for i in range(body.shape[1]):
@@ -137,38 +138,43 @@ def settle(before, after, impulse):
 
 @kernel
 def glide(blocked, before, after, touched):
-    """Moves robots through the substeps as if nothing were in their way, and says in which worlds something is.
+    """Moves robots through the substeps as if nothing were in their way, and finds the worlds where something is.
 
     Args:
         blocked: (height, width), 1 where a wall or rack stands.
         before: (B, N, 6) as `drive` wrote it.
-        after: (B, N, 6), written; to be used only where nobody touches.
-        touched: (B,) bool, written: after one of the substeps a robot is in contact, or within the margin of it.
+        after: (B, N, 6), written; valid only in worlds where nothing touches.
+        touched: (B,) bool, written: after a substep some robot is in contact, or within the margin of it.
     """
-    n_robots = before.shape[1]
-    apart = 2.0 * RADIUS + _MARGIN
     for b in range(before.shape[0]):
         body = after[b]
-        body[:] = before[b] + 0.0  # pymunk adds no forces too, which makes -0.0 a 0.0
+        body[:] = before[b] + 0.0  # pymunk adds forces of zero as well, which turns -0.0 into 0.0
         touched[b] = False
         for _ in range(SUBSTEPS):
-            for i in range(n_robots):
+            for i in range(len(body)):
                 body[i, X] += body[i, VX] * _SUBSTEP
                 body[i, Y] += body[i, VY] * _SUBSTEP
                 body[i, ANGLE] += body[i, TURN_RATE] * _SUBSTEP
-                if _touches_wall(blocked, body[i, X], body[i, Y]):
+                if _touches_wall(blocked, body[i, X], body[i, Y]) or _touches_robot(body, i):
                     touched[b] = True
-                for j in range(i):
-                    dx, dy = body[i, X] - body[j, X], body[i, Y] - body[j, Y]
-                    if not dx * dx + dy * dy > apart * apart:  # True for NaN as well
-                        touched[b] = True
             if touched[b]:
                 break
 
 
 @kernel
+def _touches_robot(body, i):
+    """Returns whether robot i is in contact with a robot of lower index, or within the margin of it."""
+    apart = 2.0 * RADIUS + _MARGIN
+    touches = False
+    for j in range(i):
+        dx, dy = body[i, X] - body[j, X], body[i, Y] - body[j, Y]
+        touches |= not dx * dx + dy * dy > apart * apart  # True for NaN as well
+    return touches
+
+
+@kernel
 def _touches_wall(blocked, x, y):
-    """Whether a robot at x, y is in contact with a wall or a rack, or within the margin of it."""
+    """Returns whether a robot at x, y is in contact with a wall or a rack, or within the margin of it."""
     height, width = blocked.shape
     if x < -1.0 or x > width + 1.0 or y < -1.0 or y > height + 1.0:
         return False  # not in this world at all: the absent robot of a counterfactual
@@ -197,12 +203,12 @@ def _touches_wall(blocked, x, y):
 
 
 class Physics:
-    """One layout with n robots in it, for any number of threads at once."""
+    """The physics of one layout with n robots; any number of threads may use it at once."""
 
     def __init__(self, layout: maps.Layout, n_robots: int) -> None:
-        """Makes no Space yet: that is done when robots first come to touch something."""
+        """Makes no Space yet: the first contact does."""
         self._layout, self._n_robots = layout, n_robots
-        self._idle: list[Room] = []  # its `pop` and `append` are atomic, which is all that threads need
+        self._idle: list[Room] = []  # `pop` and `append` are atomic, so threads need no lock
 
     def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
         """Runs every world through the substeps.
@@ -224,19 +230,19 @@ class Physics:
         return out
 
     def take(self) -> Room:
-        """A room that nobody else has until it is given back."""
+        """Returns a room that no other thread has until it is given back."""
         try:
             return self._idle.pop()
         except IndexError:
             return Room(self._layout, self._n_robots)
 
     def give_back(self, room: Room) -> None:
-        """Lets others have it."""
+        """Makes a room available to other callers."""
         self._idle.append(room)
 
 
 class Room:
-    """A pymunk Space with walls, racks and robots, and the arrays by which worlds get in and out; for one thread."""
+    """A pymunk Space with walls, racks and robots, and the arrays that worlds are copied through; for one thread."""
 
     def __init__(self, layout: maps.Layout, n_robots: int) -> None:
         """Builds the Space."""
@@ -253,8 +259,8 @@ class Room:
             shape.friction = math.sqrt(FRICTION)
             space.add(body, shape)
         self.space, self._n_robots = space, n_robots
-        # The bodies come in the order they were added, then the static one: its row stays zero, or the walls would
-        # move. Arrays and what moves them are made once: every new buffer of pymunk leaks.
+        # The bodies come in the order in which they were added, then the static one. Its row stays zero, or the walls
+        # would move. The arrays and their readers and writers are made once, for every new buffer of pymunk leaks.
         self._row = np.zeros((n_robots + 1, 6))
         parked = np.zeros((n_robots + 1, 6))
         parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
@@ -277,7 +283,7 @@ class Room:
 
 
 def physics_of(layout: str, n_robots: int) -> Physics:
-    """The process's one `Physics` for this map and number of robots; `layout` as for `layout.load`."""
+    """Returns the process's one `Physics` for a map and a number of robots; `layout` as for `layout.load`."""
     return _physics_of(maps.read(layout), n_robots)
 
 

@@ -1,4 +1,4 @@
-"""Kernels that read a layout's route fields at any point: how far to a target, and where to head next."""
+"""Kernels that read a layout's route fields at any point: the way to a target, and the next waypoint on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOKAHEAD = 0.6
 
 @kernel
 def nearest_node(layout, x, y, target):
-    """The surrounding node from which the way to the target is shortest, and that way's length [m] from (x, y)."""
+    """Returns the surrounding node by which the way to the target is shortest, and the length of that way [m]."""
     columns = int(layout.blocked.shape[1] / NODE_SPACING) + 1
     rows = int(layout.blocked.shape[0] / NODE_SPACING) + 1
     column = min(max(int(x / NODE_SPACING), 0), columns - 2)
@@ -32,13 +32,13 @@ def nearest_node(layout, x, y, target):
 
 @kernel
 def route_length(layout, x, y, target):
-    """Length of the shortest route from (x, y) to a target [m]."""
+    """Returns the length of the shortest route from (x, y) to a target [m]."""
     return nearest_node(layout, x, y, target)[1]
 
 
 @kernel
 def waypoint(layout, x, y, target):
-    """Where to head: (x, y) of a point on the shortest route, and the route's length, all in metres."""
+    """Returns the next waypoint (x, y) on the shortest route to a target, and the route's length, all in metres."""
     columns = int(layout.blocked.shape[1] / NODE_SPACING) + 1
     node, length = nearest_node(layout, x, y, target)
     if node < 0:

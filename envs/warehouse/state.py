@@ -18,7 +18,7 @@ IDLE, TO_FACE, TO_STATION, TO_CHARGER = range(4)
 WAITING, TAKEN, DELIVERED = range(3)
 """Status of an order. One that arrives later is WAITING too: its `order_release` lies ahead."""
 NOBODY = -1
-"""In place of an order or target where there is none."""
+"""Stands in place of an order or a target where there is none."""
 DELIVERIES, CYCLE_STEPS, CONTACTS, DEADLOCK_STEPS, IDLE_STEPS, LIVE_STEPS, ENERGY, MISSES = range(8)
 """Columns of `totals`."""
 N_TOTALS = 8
@@ -26,14 +26,14 @@ N_TOTALS = 8
 
 
 class State(NamedTuple):
-    """A value: nothing in it is ever changed in place. The schedule is shared between successive states."""
+    """B worlds. A value: nothing in it is ever changed in place. Successive states share the schedule."""
 
     step: Array  # (B,) int32 control steps since the start
     body: Array  # (B, N, 6) x, y [m], heading [rad], velocity x, y [m/s], turn rate [rad/s]
     alive: Array  # (B, N) bool
     phase: Array  # (B, N) int8: IDLE, TO_FACE, TO_STATION, TO_CHARGER
     goal: Array  # (B, N) int32 target in the layout, or NOBODY
-    order: Array  # (B, N) int32 order held, or NOBODY
+    order: Array  # (B, N) int32 order that the robot works on, or NOBODY
     dwell: Array  # (B, N) int32 control steps dwelled at the goal so far
     free_since: Array  # (B, N) int32 step at which the robot last became free
     battery: Array  # (B, N) float64 [Wh]
@@ -56,7 +56,7 @@ SCHEDULE = ("order_release", "order_deadline", "order_face", "order_station")
 
 
 def copied(state: State) -> State:
-    """A copy of everything but the schedule, for kernels to write into."""
+    """Returns a copy for kernels to write into; the schedule is shared."""
     return State(
         *(value if name in SCHEDULE else value.copy() for name, value in zip(State._fields, state, strict=True))
     )

@@ -1,6 +1,6 @@
-"""Kernel of the work: orders, dwelling, batteries, rewards and the sums behind the metrics.
+"""Everything in a control step but motion: orders, dwelling, batteries, rewards and the sums behind the metrics.
 
-Axes: B worlds, N robots, K orders. Times inside are control steps.
+Axes: B worlds, N robots, K orders. Times are counted in control steps.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ TARGET_RADIUS = 0.45
 SLOW = 0.2
 """... and it moves more slowly than this [m/s]."""
 DWELL_STEPS = 5
-"""How long loading and unloading take [control steps]: 1 s."""
+"""Duration of loading and of unloading [control steps]: 1 s."""
 HIT_IMPULSE = 1.0
-"""A contact is felt from this impulse in a control step [N s]: a robot at 2.5 cm/s against a wall."""
+"""Contact impulse in a control step above which a contact counts [N s]: that of a robot at 2.5 cm/s against a wall."""
 STANDBY_POWER = 10.0
-"""Computer, lidar and radio [W]."""
+"""Power of computer, lidar and radio [W]."""
 ROLLING_RESISTANCE = 0.02
-"""Rolling friction over weight."""
+"""Coefficient of rolling friction: force over weight."""
 LOW_BATTERY = 0.25
 """A free robot below this share of its battery goes to charge, in every kind of dispatch ..."""
 CHARGED = 0.9
@@ -56,12 +56,12 @@ DEADLOCK_DISTANCE = 0.5
 DEADLOCK_AFTER = 25
 """... for longer than this [control steps], 5 s, is in deadlock."""
 DWELL_METRES = DWELL_STEPS * CONTROL_STEP * TOP_SPEED
-"""What a robot could have driven while it dwells [m]."""
+"""Way that a robot could drive while it dwells [m]."""
 
 
 @kernel
 def _order_left(layout, x, y, face, station):
-    """Way to go for an order not yet loaded, dwelling included [m]."""
+    """Returns the way to go for an order that is not loaded yet, dwelling included [m]."""
     to_face = route_length(layout, x, y, face)
     to_station = route_length(layout, layout.targets[face, 0], layout.targets[face, 1], station)
     return to_face + to_station + 2.0 * DWELL_METRES
@@ -69,9 +69,10 @@ def _order_left(layout, x, y, face, station):
 
 @kernel
 def _measure_potentials(params, layout, state):
-    """Progress of every robot: shaping * (1/2 - way to go / typical way); without an order, all the way is to go.
+    """Measures the potential of every robot: shaping * (1/2 - way to go / typical way).
 
-    The half keeps the mean near zero, and with it what a discount below 1 makes of a potential that does not change.
+    Without an order the way to go is the typical way. The half keeps the mean potential near zero, and with it the
+    shaping reward (gamma - 1) P of a robot whose potential P does not change.
     """
     alive, body, phases, dwell = state.alive, state.body, state.phase, state.dwell
     goals, orders, stations, potential = state.goal, state.order, state.order_station, state.potential
@@ -97,7 +98,7 @@ def _measure_potentials(params, layout, state):
 
 @kernel
 def _nearest_order_left(params, layout, state, b, x, y):
-    """The least way to go [m] for one of the orders in view, a typical order's where none is open."""
+    """Returns the least way to go for one of the orders in view [m], or a typical order's where none is open."""
     best, seen, k = math.inf, 0, state.head[b]
     while k < state.order_release.shape[1] and seen < params.n_orders:
         if state.order_release[b, k] > state.step[b]:
@@ -120,7 +121,7 @@ def _take(state, b, i, order):
 
 @kernel
 def _find_order(params, layout, state, b, i):
-    """The order that robot i, which is free, gets now; NOBODY if none."""
+    """Returns the order that robot i, which is free, gets now; NOBODY if none."""
     x, y = state.body[b, i, X], state.body[b, i, Y]
     best, choice, seen, k = math.inf, NOBODY, 0, state.head[b]
     while k < state.order_release.shape[1] and seen < params.n_orders:
@@ -152,7 +153,7 @@ def _set_free(state, b, i):
 
 @kernel
 def _goal_reached(state, b, i):
-    """What happens when robot i has dwelled long enough. Returns whether it delivered."""
+    """Loads or unloads robot i, which has dwelled long enough, and returns whether it delivered an order."""
     state.dwell[b, i] = 0
     if state.phase[b, i] == TO_FACE:
         state.phase[b, i] = TO_STATION
@@ -167,21 +168,27 @@ def _goal_reached(state, b, i):
 
 
 @kernel
-def dispatch(params, layout, state):
-    """Sends free robots to charge or to their orders, and measures everybody's potential."""
-    n_robots = state.body.shape[1]
+def _nearest_charger(layout, x, y):
+    """Returns the charger to which the way from (x, y) is shortest, as a target."""
     first_charger = layout.n_faces + layout.n_stations
+    best, nearest = math.inf, NOBODY
+    for charger in range(first_charger, first_charger + layout.n_chargers):
+        way = route_length(layout, x, y, charger)
+        if way < best:
+            best, nearest = way, charger
+    return nearest
+
+
+@kernel
+def dispatch(params, layout, state):
+    """Sends free robots to charge or to their orders, and measures the potentials of all robots."""
+    n_robots = state.body.shape[1]
     for b in range(state.body.shape[0]):
         for i in range(n_robots):
             if not state.alive[b, i] or state.phase[b, i] != IDLE:
                 continue
             if params.battery and state.battery[b, i] < LOW_BATTERY * params.battery_capacity:
-                best = math.inf
-                for charger in range(first_charger, first_charger + layout.n_chargers):
-                    way = route_length(layout, state.body[b, i, X], state.body[b, i, Y], charger)
-                    if way < best:
-                        best = way
-                        state.goal[b, i] = charger
+                state.goal[b, i] = _nearest_charger(layout, state.body[b, i, X], state.body[b, i, Y])
                 state.phase[b, i] = TO_CHARGER
                 continue
             order = _find_order(params, layout, state, b, i)
@@ -194,7 +201,7 @@ def dispatch(params, layout, state):
 
 @kernel
 def work(params, layout, state, impulse, drive_power, reward, cost, terminated):
-    """One control step of everything but motion.
+    """Runs one control step of everything but motion.
 
     Args:
         params: The `Params`.
@@ -202,7 +209,8 @@ def work(params, layout, state, impulse, drive_power, reward, cost, terminated):
         state: The `State` to write into; its `body` is already that of the new moment.
         impulse: (B, N) contact impulse of this step [N s].
         drive_power: (B, N) mechanical power of the motors [W].
-        reward, cost: (B, N) zeros, written.
+        reward: (B, N) zeros, written.
+        cost: (B, N) zeros, written.
         terminated: (B, N) False, written.
     """
     n_robots = state.body.shape[1]
@@ -288,11 +296,11 @@ def _use_battery(params, layout, state, b, i, energy, speed, totals, cost, termi
     cost[b, i] += 1.0
     order = state.order[b, i]
     if order != NOBODY and state.order_deadline[b, order] > state.step[b]:
-        totals[MISSES] += 1  # nobody will deliver it
+        totals[MISSES] += 1  # it will not be delivered
 
 
 def total(reward: Array) -> Array:
-    """(B, N) -> (B,) float32, summed in the same order whatever B is."""
+    """Returns the team's reward, (B, N) -> (B,) float32, summed in the same order for every B."""
     out = np.empty(len(reward), dtype=np.float32)
     _sum(reward, out)
     return out
