@@ -34,7 +34,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 import envs
-from algos import ALGOS
+from algos import ALGOS, load_policy
 from algos.cli import options
 from algos.cli.interrupts import Interrupts
 from algos.cli.options import UsageError
@@ -46,7 +46,6 @@ from algos.training import checkpoint, evaluation, footprint, identity, runfolde
 from algos.training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
 from algos.training.finite import NonFiniteError
 from algos.training.lock import RunLock
-from algos.training.policy import load_policy
 from algos.training.presets import defaults_of, settled_obs_norm
 from algos.training.session import EPISODES, Outcome, Schedule, run
 from algos.training.stage import EvaluationProgress

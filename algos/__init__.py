@@ -1,16 +1,15 @@
-"""CTDE multi-agent reinforcement learning: one line an algorithm."""
+"""CTDE multi-agent reinforcement learning: one line for each algorithm in `ALGOS`."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from os import PathLike
 from typing import NamedTuple
 
-from .maddpg import Maddpg
-from .maddpg_config import IddpgConfig, MaddpgConfig
-from .mappo import Mappo
-from .mappo_config import IppoConfig, MappoConfig
-from .training.footprint import Part, of_maddpg, of_mappo
-from .training.policy import load_policy
+from . import maddpg, mappo
+from .training.footprint import Part
+from .training.policy import Policy, load_policy_of
 
 __all__ = ["ALGOS", "Entry", "load_policy"]
 
@@ -19,16 +18,39 @@ class Entry(NamedTuple):
     """One algorithm: `entry.algorithm(spec, config, seed=..., device=...)` fulfils `core.Algorithm`."""
 
     config: type
-    """A frozen dataclass; its fields are the command line's options, its docstrings the help."""
+    """A frozen dataclass: its fields are the options of the command line, and their docstrings the help."""
     algorithm: type
     footprint: Callable[..., list[Part]]
-    """What it takes of memory, see `footprint`; refuses options that make no sense for so many worlds."""
+    """Counts the memory that it takes, see `training.footprint`; refuses options that do not fit so many worlds."""
 
 
 ALGOS: dict[str, Entry] = {
-    "mappo": Entry(MappoConfig, Mappo, of_mappo),
-    "ippo": Entry(IppoConfig, Mappo, of_mappo),
-    "maddpg": Entry(MaddpgConfig, Maddpg, of_maddpg),
-    "iddpg": Entry(IddpgConfig, Maddpg, of_maddpg),
+    "mappo": Entry(mappo.MappoConfig, mappo.Mappo, mappo.footprint),
+    "ippo": Entry(mappo.IppoConfig, mappo.Mappo, mappo.footprint),
+    "maddpg": Entry(maddpg.MaddpgConfig, maddpg.Maddpg, maddpg.footprint),
+    "iddpg": Entry(maddpg.IddpgConfig, maddpg.Maddpg, maddpg.footprint),
 }
-"""Every algorithm, by the name that the command line knows it by."""
+"""All algorithms, by their names on the command line."""
+
+
+def load_policy(
+    run_folder: str | PathLike[str],
+    *,
+    which: str = "latest",
+    device: str = "cpu",
+    warn: Callable[[str], None] = warnings.warn,
+) -> Policy:
+    """Loads the policy of a run.
+
+    Args:
+        run_folder: The folder, such as runs/NAME.
+        which: "latest", or "best" by the evaluations during training.
+        device: Where to compute.
+        warn: Called with one line if a newer checkpoint is damaged and an older one is taken, and for each unknown key
+            in config.json.
+
+    Raises:
+        ValueError: The folder is not a run, its config.json is damaged, no checkpoint in it can be read, or the
+            checkpoint belongs to another run; the message is one line.
+    """
+    return load_policy_of(ALGOS, run_folder, which=which, device=device, warn=warn)

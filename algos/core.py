@@ -1,27 +1,27 @@
-"""What an algorithm is told, what it must do, and what it needs of an environment: data in, actions out.
+"""The contract between algorithms and what drives them: the data they get, what they must do, what worlds must offer.
 
 Axes: B worlds, N agents, O observation, S global state, A actions.
 
-Algorithms never import environments. The runner turns an environment's steps into `Obs` and `Transition`.
+Algorithms never import environments. The training loop turns an environment's steps into `Obs` and `Transition`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from .experience.replay import Replay
-    from .nets.actor import Actor
+from torch import Tensor
 
 Array = NDArray[Any]
 Action = NDArray[Any]
 """(B, N) int64 for `Discrete`, (B, N, A) float32 inside the `Box` otherwise."""
+Memory = dict[str, Tensor]
+"""All that execution carries from one step to the next, by name, (B, N, ...) each; empty where nothing is carried."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,13 @@ class Spec:
     n_agents: int
     obs_dim: int
     state_dim: int
-    """Length of the centralised critic's state; 0 when the environment has none (the joint observation serves)."""
+    """Length of the global state that a centralised critic reads; 0 where the environment has none, and the joint
+    observation takes its place."""
     action_space: Box | Discrete
     groups: tuple[tuple[int, ...], ...]
     """Agent indices by group: a partition of range(n_agents). `share="group"` gives each group its own parameters."""
     obs_shape: tuple[int, ...] = ()
-    """Of one agent's observation before it was flattened, (C, H, W) for an image; left out: (obs_dim,)."""
+    """Shape of one agent's observation before it was flattened, (C, H, W) for an image; left out: (obs_dim,)."""
     pixels: bool = False
     """Observations are images whose numbers are multiples of 1/255 from 0 to 1: experience keeps them as bytes."""
 
@@ -51,75 +52,166 @@ class Spec:
             raise ValueError(f"obs_shape is {shape}, {math.prod(shape)} numbers; obs_dim is {self.obs_dim}")
         object.__setattr__(self, "obs_shape", shape)
 
+    @property
+    def action_dim(self) -> int:
+        """A: entries of a `Box`, choices of a `Discrete`."""
+        space = self.action_space
+        return int(np.prod(space.shape)) if isinstance(space, Box) else int(space.n)
+
 
 class Obs(NamedTuple):
-    """What is known before acting. Only `obs`, `adjacency`, `alive`, `action_mask`, `started` may shape an action."""
+    """All worlds before a step. Only `obs`, `adjacency`, `alive`, `action_mask` and `started` may shape an action."""
 
     obs: Array  # (B, N, O) float32
     state: Array  # (B, S) float32, for centralised critics only
     adjacency: Array  # (B, N, N) bool; [b, i, j]: i can hear j
     alive: Array  # (B, N) bool
     action_mask: Array | None  # (B, N, A) bool, True where allowed
-    started: Array  # (B,) bool, True at the first step of an episode: recurrent memory begins anew
+    started: Array  # (B,) bool, True at the first step of an episode: memory begins anew
 
 
 class Transition(NamedTuple):
-    """One step of all worlds, from the `Obs` acted on to the moment before any reset."""
+    """One step of all worlds: the `Obs` that the agents acted on, and everything that came of their actions.
 
-    obs: Obs  # what was acted on; its `alive` says whose transition this is
+    An agent that was alive before the step, is not alive in `final` and has not terminated was truncated alone: it left
+    while its world goes on. Its value bootstraps from its own last observation, which `final.obs` still holds.
+    """
+
+    obs: Obs  # before the step; the rows of agents that are not `alive` in it are to be ignored
     action: Action
     reward: Array  # (B, N) float32, each agent's own
     team_reward: Array  # (B,) float32
-    counterfactual: Array | None  # (B, N) float32
-    terminated: Array  # (B, N) bool: the agent died in this step, its value is cut
-    truncated: Array  # (B,) bool: the time limit, bootstrap from `final`
-    final: Obs  # the moment the action led to, before any reset: what to bootstrap from. Who was `alive`, is not any
-    # more and did not die has left: its own time limit, bootstrapped from its last observation, which is in `final.obs`
-    ended: Array  # (B,) bool: the world was reset after this step (time limit, or nobody left alive)
+    counterfactual: Array | None  # (B, N) float32, G without agent i; None where the environment does not give it
+    cost: Array  # (B, N) float32, what constraints count
+    terminated: Array  # (B, N) bool: the agent died in this step, nothing is bootstrapped
+    truncated: Array  # (B,) bool: the time limit of the world was reached, values bootstrap from `final`
+    final: Obs  # after the step and before any reset
+    ended: Array  # (B,) bool: the world was reset after this step (time limit, or no agent left alive)
+
+
+class Savable(Protocol):
+    """An object with a state of tensors, arrays and plain data, from which an equal one goes on."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the state."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Goes on from the state of an equal object."""
+        ...
+
+
+class Acting(Protocol):
+    """Chooses the actions of all agents in B worlds: the one way that training, evaluation and saved policies share."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device that it computes on: the memory and the generator live there."""
+        ...
+
+    def first_memory(self, n_worlds: int) -> Memory:
+        """Returns the memory with which B worlds begin; it holds nothing of any past."""
+        ...
+
+    def act(self, obs: Obs, memory: Memory, generator: torch.Generator | None = None) -> tuple[Action, Memory]:
+        """Chooses one action for each agent in each world.
+
+        It reads `obs.obs`, `adjacency`, `alive`, `action_mask` and `started`, and nothing else: nothing that an agent
+        could not see or hear reaches its action. Agents that are not alive get actions too, which mean nothing.
+
+        Args:
+            obs: All worlds before the step. Where `started`, a world's memory begins anew.
+            memory: The memory after the step before, or `first_memory`. It is not changed.
+            generator: Source of chance for sampled actions; None takes the most likely ones.
+
+        Returns:
+            Actions inside the action space, (B, N) int64 or (B, N, A) float32, and the memory for the next step.
+        """
+        ...
+
+
+class SavablePolicy(Acting, Savable, Protocol):
+    """A policy that can be saved: a network, say."""
+
+
+class Player:
+    """A policy with a memory and a generator of its own: it acts without disturbing the training of the policy."""
+
+    def __init__(self, policy: Acting, *, generator: torch.Generator | None = None) -> None:
+        """Starts with a first memory.
+
+        Args:
+            policy: The policy; it is shared, not copied.
+            generator: Source of sampled actions; None acts greedily.
+        """
+        self._policy, self._generator = policy, generator
+        self._memory: Memory | None = None
+
+    def __call__(self, obs: Obs) -> Action:
+        """Returns actions for all worlds, (B, N) int64 or (B, N, A) float32."""
+        memory = memory_for(self._policy, obs, self._memory)
+        action, self._memory = self._policy.act(obs, memory, self._generator)
+        return action
+
+
+def memory_for(policy: Acting, obs: Obs, memory: Memory | None) -> Memory:
+    """Returns `memory` if it belongs to as many worlds as `obs` shows, else the policy's first memory."""
+    n_worlds = len(obs.alive)
+    if memory is None or any(len(part) != n_worlds for part in memory.values()):
+        return policy.first_memory(n_worlds)
+    return memory
 
 
 class Algorithm(Protocol):
-    """Acts, is told what came of it, and learns."""
+    """Acts, observes the outcome, and learns."""
 
-    policy: Actor
-    """All that execution needs; its parameters are the entry "policy" of `state_dict`."""
     progress: float
-    """Fraction of the run that is over, 0 to 1; set by whoever runs it, for schedules."""
+    """Fraction of the run that is over, 0 to 1; set by whoever drives the algorithm, for its schedules."""
 
     @property
-    def replay(self) -> Replay | None:
+    def policy(self) -> SavablePolicy:
+        """All that execution needs; its state is the entry "policy" of `state_dict`."""
+        ...
+
+    @property
+    def replay(self) -> Savable | None:
         """Past experience that is learned from again, saved beside `state_dict` only when asked for; None: none."""
         ...
 
     def begin(self, obs: Obs) -> tuple[str, ...]:
-        """Told once, before the first act, what that will be: how many worlds, masks or none.
+        """Called once before the first `act` with the observations that it will get: allocate here.
 
         Returns:
-            Notes for who runs it, one line each.
+            Notes for the user, one line each.
         """
         ...
 
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
-        """Actions for all worlds and agents, from nothing an agent could not see or hear."""
+        """Returns actions for all worlds and agents, from nothing an agent could not see or hear.
+
+        Greedy actions explore nothing and leave no trace: neither draws nor memory of training change.
+        """
         ...
 
     def take_back(self) -> None:
-        """Makes the last `act` undone, draws and memory, where nothing came of it: the worlds could not step."""
+        """Undoes the last `act`, its draws and its change of memory: the worlds could not make the step."""
         ...
 
     def observe(self, transition: Transition) -> None:
-        """Stores what came of the last `act`."""
+        """Stores the outcome of the last `act` that was not greedy."""
         ...
 
     def update(self) -> dict[str, float]:
-        """Learns once enough data is there; {} until then. Otherwise scalars to log, by name."""
+        """Learns if enough data is there; returns scalars to log by name, {} where nothing was learned."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but `replay` needed to go on bit for bit: tensors, arrays and plain data only."""
+        """Returns everything but `replay` needed to go on bit for bit: tensors, arrays and plain data only."""
         ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from the `state_dict` of an algorithm built for the same spec and config."""
+        ...
 
 
 class StepLike(Protocol):
@@ -168,24 +260,28 @@ class VectorEnv(Protocol):
         ...
 
     def step(self, action: Action) -> tuple[StepLike, StepLike]:
-        """(final, next): the moment the action led to, and the one after any auto-reset (equal where none was)."""
+        """Makes one step of every world.
+
+        Returns:
+            (final, next): the worlds after the step, and after any auto-reset (the same where no world was reset).
+        """
         ...
 
     def render(self, world: int = 0) -> Array:
-        """(height, width, 3) uint8."""
+        """Draws one world: (height, width, 3) uint8."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Arrays and plain data from which `load_state_dict` continues exactly."""
+        """Returns arrays and plain data from which `load_state_dict` continues exactly."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> StepLike:
-        """Returns the step to act on next."""
+        """Goes on from `state_dict`; returns the step to act on next."""
         ...
 
 
 def spec_of(env: VectorEnv) -> Spec:
-    """The `Spec` of an environment."""
+    """Returns the `Spec` of an environment."""
     shape = tuple(env.observation_space.shape)
     return Spec(
         n_agents=len(env.agents),

@@ -1,190 +1,265 @@
 """MADDPG, MATD3 and IDDPG: deterministic policies for many agents, taught off-policy by critics of joint actions.
 
-The whole update stands in `Maddpg._learn`, top to bottom; its gradient steps are `_critic_step` and `_policy_step`.
+First the options, then the algorithm. The whole update stands in `Maddpg._learn`, top to bottom; its gradient steps are
+`_critic_step` and `_policy_step`.
 
-Axes: B worlds, N agents, O observation, S global state, A actions; R sampled moments, K steps of a target, V values (N,
-or 1 for a team).
+Axes: B worlds, N agents, O observation, S global state, A actions; R sampled transitions, K steps of a target, V values
+(N, or 1 for a team).
 
 Sources: Lowe et al. 2017, "Multi-agent actor-critic for mixed cooperative-competitive environments" (MADDPG); Fujimoto
-et al. 2018 (TD3) and Ackermann et al. 2019 (MATD3); Jang et al. 2017 (Gumbel-softmax). Deviations: discrete actions are
-acted as one-hot choices, not as the soft ones Lowe's code acts with, and so differentiated straight through; values are
-normalised; parameters may be shared.
+et al. 2018 (TD3) and Ackermann et al. 2019 (MATD3); Jang et al. 2017 (Gumbel-softmax). Deviations: agents act with
+one-hot discrete actions instead of the relaxed ones of Lowe's code, and so these are differentiated straight through;
+values are normalised; parameters may be shared.
 """
 
 from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .core import Action, Obs, Spec, Transition
-from .experience.replay import Replay
-from .experience.rollout import tensor_of
-from .maddpg_config import MaddpgConfig
+from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
+from .experience.fields import bytes_of
+from .experience.replay import Replay, replay_fields
+from .maths.arrays import tensor_of
+from .maths.chance import Generators
 from .maths.exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
+from .maths.ranges import LENGTH, RATE, SHARE, WEIGHT, Range
 from .maths.returns import constant_value, masked_mean, masked_var, n_step
-from .maths.snapshots import copied
+from .maths.snapshots import copied, on_device
 from .maths.threads import one_thread
 from .nets.actor import Actor, categorical
-from .nets.descent import Descent
-from .nets.layers import ValueNorm
-from .nets.obs_norm import RunningNorm
+from .nets.config import Activation, NetConfig
+from .nets.flat_adam import FlatAdam
+from .nets.obs_norm import InputNorm
 from .nets.q_critic import QCritic
 from .nets.targets import Target
+from .nets.value_norm import ValueNorm
 from .nets.vision import is_image
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
+
+CriticInput = Literal["central", "state", "local"]
 
 
-def build_actor(spec: Spec, config: MaddpgConfig, generator: torch.Generator | None = None) -> Actor:
-    """The policy alone, as training builds it: load its parameters and execute."""
-    return Actor(
-        spec,
-        share=config.share,
-        agent_id=config.agent_id,
-        hidden=config.hidden,
-        activation=config.activation,
-        init_std=max(config.noise_std, 1e-6),
-        bounded=True,
-        obs_norm=config.obs_norm == "on",
-        generator=generator,
-    )
+@dataclass(frozen=True)
+class MaddpgConfig(NetConfig):
+    """MADDPG: deterministic policies, taught by critics of joint actions; with `twin` it is MATD3."""
+
+    policy_lr: Annotated[float, RATE] = 1e-3
+    """Learning rate of the policies; below that of the critics, whose slopes the policies follow."""
+    critic_lr: Annotated[float, RATE] = 3e-3
+    """Learning rate of the critics."""
+    gamma: Annotated[float, SHARE] = 0.99
+    """Discount per environment step."""
+    n_step: Annotated[int, Range(1, 1000)] = 3
+    """Rewards that a target sums before it bootstraps; more of them propagate late rewards faster."""
+    tau: Annotated[float, _POSITIVE_SHARE] = 0.03
+    """Share by which target networks move to the learned ones in a gradient step; 1: they are the same."""
+    update_every: Annotated[int, Range(1, 10**6)] = 1
+    """Steps of every world between updates."""
+    updates: Annotated[int, Range(1, 10**4)] = 4
+    """Gradient steps per update. A step is learned from `updates` x `batch` / (`update_every` x worlds) times."""
+    batch: Annotated[int, Range(1, 10**6)] = 512
+    """Transitions in a gradient step, each of one world and all its agents."""
+    warm_up: Annotated[int, Range(0, 10**12)] = 5_000
+    """Environment steps before the first update; actions are random until then."""
+    replay_size: Annotated[int, Range(1, 10**12)] = 250_000
+    """Environment steps that the replay holds; its size in bytes is printed at the start."""
+    replay_on: Literal["device", "memory"] = "device"
+    """Place of the replay: the device of the networks, or the memory of the machine."""
+    prioritised: Annotated[float, SHARE] = 0.0
+    """Exponent of prioritised replay; 0: transitions are drawn uniformly, 0.6 is usual."""
+    prioritised_beta: Annotated[float, SHARE] = 0.4
+    """Importance-sampling exponent of prioritised replay at the start of a run; it grows to 1 at its end."""
+    twin: bool = False
+    """Use two critics, of which the lower value counts, and a delayed policy: MATD3."""
+    policy_delay: Annotated[int, Range(1, 1000)] = 2
+    """Gradient steps of the critics for each one of the policies, with `twin`."""
+    target_noise: Annotated[float, _NOISE] = 0.2
+    """Standard deviation of the noise on target actions [half the action range]; with `twin` and continuous actions."""
+    target_noise_clip: Annotated[float, _NOISE] = 0.5
+    """Largest noise on target actions [half the action range]."""
+    noise: Literal["gaussian", "ou"] = "gaussian"
+    """Exploration noise of continuous actions: independent in every step, or Ornstein-Uhlenbeck, correlated in time."""
+    noise_std: Annotated[float, _NOISE] = 0.3
+    """Standard deviation of exploration noise at the start of a run [half the action range]."""
+    noise_std_end: Annotated[float, _NOISE] = 0.1
+    """Standard deviation of exploration noise at the end of a run [half the action range]; linear in between."""
+    ou_theta: Annotated[float, _POSITIVE_SHARE] = 0.15
+    """Share of Ornstein-Uhlenbeck noise that decays in a step."""
+    temperature: Annotated[float, RATE] = 1.0
+    """Temperature of the Gumbel-softmax that gives discrete actions a gradient, at the start of a run."""
+    temperature_end: Annotated[float, RATE] = 1.0
+    """Temperature of the Gumbel-softmax at the end of a run; linear in between."""
+    head_penalty: Annotated[float, WEIGHT] = 1e-3
+    """Weight of the mean squared logits, or means before tanh, in the policy's loss at the start of a run: it keeps the
+    policy from deciding before values are known."""
+    head_penalty_end: Annotated[float, WEIGHT] = 1e-3
+    """That weight at the end of a run; linear in between."""
+    value_norm: bool = True
+    """Learn values in units of the running deviation of their targets."""
+    max_grad_norm: Annotated[float, LENGTH] = 0.5
+    """Largest norm of a gradient, of the policies and of the critics each."""
+    activation: Activation = "relu"
+    gru: Annotated[int, Range(0, 0)] = 0
+    """Size of a recurrent layer: 0, for MADDPG has no recurrent policy."""
+    critic: CriticInput = "central"
+    """Input of a critic: all observations and actions; the state, its agent and all actions; or its agent alone."""
+    reward: Literal["individual", "team"] = "individual"
+    """Reward that an agent learns from: its own, or the team's."""
+    obs_norm: Literal["auto", "on", "off"] = "auto"
+    """Normalise observations by their running mean and deviation, images never; auto: only in environments of others
+    whose observations are not bounded by about 1."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        if isinstance(self.gru, int) and self.gru:
+            raise ValueError(f"gru is {self.gru}; allowed is 0: MADDPG has no recurrent policy (MAPPO has)")
+        super().__post_init__()
+
+
+_POSITIVE_SHARE = Range(0.0, 1.0, above=True)
+_NOISE = Range(0.0, 100.0)
+
+
+@dataclass(frozen=True)
+class IddpgConfig(MaddpgConfig):
+    """IDDPG: every agent learns from its own observations and actions."""
+
+    critic: CriticInput = "local"
 
 
 class Maddpg:
-    """Acts with `policy` and noise, keeps what came of it, and learns from draws of that.
+    """Acts with `policy` and noise, stores the outcome, and learns from samples of it.
 
     Same seed, same bytes (on one device, for one number of threads): all chance comes from generators of its own.
 
     Attributes:
         policy: The actor; all that execution needs.
-        progress: Fraction of the run that is over, 0 to 1; whoever runs it sets it, for the schedules.
-        replay: What there is to learn from; None until the number of worlds is known.
+        progress: Fraction of the run that is over, 0 to 1; whoever drives it sets it, for the schedules.
+        replay: The stored experience; None until the number of worlds is known.
     """
 
     def __init__(self, spec: Spec, config: MaddpgConfig, *, seed: int, device: str = "cpu") -> None:
-        """Builds networks, targets and optimisers; the replay comes with `begin`.
+        """Builds networks, targets and optimisers; the replay is allocated by `begin`.
 
         Args:
             spec: Shapes.
             config: Options.
-            seed: Of all chance.
+            seed: Seed of all chance.
             device: Where the networks compute.
 
         Raises:
-            ValueError: The critic is to see a state, and there is none.
+            ValueError: The critic is to read a state, and there is none.
         """
-        self.spec, self.config, self.device = spec, config, torch.device(device)
-        self._store = torch.device("cpu") if config.replay_on == "memory" else self.device
-        seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(4, np.uint64)]
-        initial = torch.Generator().manual_seed(seeds[0])  # on the CPU: the same first weights on every device
-        self._generators = {
-            "exploring": torch.Generator(self.device).manual_seed(seeds[1]),
-            "learning": torch.Generator(self.device).manual_seed(seeds[2]),
-            "drawing": torch.Generator(self._store).manual_seed(seeds[3]),
-        }
-        self.policy = build_actor(spec, config, initial).to(self.device)
-        space = spec.action_space
-        self.action_dim = int(getattr(space, "n", 0)) or int(np.prod(space.shape or ()))  # A
         if config.critic == "state" and not spec.state_dim:
             raise ValueError("critic is 'state', but this environment has none; allowed are 'central' and 'local'")
-        kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
+        self.spec, self.config, self.device = spec, config, torch.device(device)
+        store = "cpu" if config.replay_on == "memory" else self.device
+        # Initial weights are drawn on the CPU: they are the same on every device.
+        self._generators = Generators(seed, initial="cpu", exploring=self.device, learning=self.device, drawing=store)
+        initial = self._generators["initial"]
+        std, obs_norm = max(config.noise_std, 1e-6), config.obs_norm == "on"
+        actor = Actor(spec, config, init_std=std, bounded=True, obs_norm=obs_norm, generator=initial)
+        self.policy = actor.to(self.device)
+        self.kind = kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
+        reads_state = config.critic == "state"
         self.critics = nn.ModuleList(
-            QCritic(
-                spec,
-                kind,
-                self.action_dim,
-                state=config.critic == "state",
-                share=config.share,
-                agent_id=config.agent_id,
-                hidden=config.hidden,
-                activation=config.activation,
-                generator=initial,
-            )
-            for _ in range(1 + config.twin)
+            QCritic(spec, kind, config, state=reads_state, generator=initial) for _ in range(1 + config.twin)
         ).to(self.device)
-        self.kind = kind
         self.value_norm = ValueNorm(decay=0.999).to(self.device)
-        normalizes = self.policy.obs_norm is not None and config.critic == "state"
-        self.state_norm = RunningNorm(spec.state_dim, (0,)).to(self.device) if normalizes else None
-        self.policy_descent, self.critic_descent = (
-            Descent(network, lr=lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
+        self.input_norm = InputNorm(self.policy.obs_norm, spec.state_dim if reads_state else 0)
+        self.policy_adam, self.critic_adam = (
+            FlatAdam(network, lr=lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
             for network, lr in ((self.policy, config.policy_lr), (self.critics, config.critic_lr))
         )
-        self.target_policy = Target(self.policy, self.policy_descent)
-        self.target_critics = Target(self.critics, self.critic_descent)
+        self.target_policy = Target(self.policy, self.policy_adam)
+        self.target_critics = Target(self.critics, self.critic_adam)
         self.progress = 0.0
         self.steps = 0  # of one world, all worlds together
         self.gradient_steps = 0
 
         self.replay: Replay | None = None
-        self._since = 0  # steps of every world since the last update
+        self._greedy = Player(self.policy)  # has a memory of its own
+        self._memory: Memory | None = None  # after the last act
+        self._noise: Tensor | None = None  # (B, N, A) of the Ornstein-Uhlenbeck process, after the last act
         self._pending: Tensor | None = None  # the action of the last act, on the CPU
-        self._wander: Tensor | None = None  # (B, N, A) of Ornstein-Uhlenbeck noise
-        self._before: tuple[Tensor, Tensor | None] | None = None  # generator and noise that `take_back` goes back to
+        self._before: tuple[Tensor, Memory | None, Tensor | None] | None = None  # what `take_back` goes back to
+        self._unlearned = 0  # steps of every world since the last update
 
     def begin(self, obs: Obs) -> tuple[str, ...]:
-        """Makes room; see `Algorithm.begin`."""
+        """Allocates the replay; see `Algorithm.begin`."""
         config = self.config
         self.replay = Replay(
             self.spec,
             config.replay_size,
             len(obs.alive),
-            state=config.critic == "state",
-            action_mask=obs.action_mask is not None,
+            keep=_kept(config, action_mask=obs.action_mask is not None),
             prioritised=config.prioritised,
-            device=self._store,
+            device=self._generators["drawing"].device,
         )
         steps = self.replay.steps * self.replay.n_worlds
-        return (f"replay: {steps:,} steps in {self.replay.nbytes:,} bytes on {self._store}",)
+        return (f"replay: {steps:,} steps in {self.replay.nbytes:,} bytes on {self.replay.device}",)
 
     @one_thread()
     @torch.inference_mode()
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
         """Chooses actions for all agents in one forward pass; see `Algorithm.act`."""
-        x = tensor_of(obs.obs, self.device)  # (B, N, O)
-        mask = None if obs.action_mask is None else tensor_of(obs.action_mask, self.device)  # (B, N, A)
-        head, _ = self.policy(x)  # (B, N, A)
         if greedy:
-            action, _ = self.policy.sample(head, mask)
-            return self.policy.to_space(action).cpu().numpy()
-        generator = self._generators["exploring"]
-        self._before = generator.get_state(), self._wander
-        random = self.steps < self.config.warm_up
-        if self.policy.discrete:
-            action, _ = self.policy.sample(torch.zeros_like(head) if random else head, mask, generator)
-        elif random:
-            action = torch.empty_like(head).uniform_(-1.0, 1.0, generator=generator)
-        else:
-            mean, _ = self.policy.sample(head)
-            action = (mean + self._noise(mean, obs)).clamp(-1.0, 1.0)
+            return self._greedy(obs)
+        self._before = self._generators["exploring"].get_state(), self._memory, self._noise
+        memory = memory_for(self.policy, obs, self._memory)
+        head, action_mask, self._memory = self.policy.heads(obs, memory)  # (B, N, A)
+        action = self._explored(head, action_mask, tensor_of(obs.started, self.device))
         self._pending = action.cpu()
         return self.policy.to_space(action).cpu().numpy()
 
-    def _noise(self, mean: Tensor, obs: Obs) -> Tensor:
-        """(B, N, A) what continuous actions explore with, in units of half the action range."""
+    def _explored(self, head: Tensor, action_mask: Tensor | None, started: Tensor) -> Tensor:
+        """Returns actions to explore with: uniform ones during `warm_up`, then those of the policy with noise.
+
+        Args:
+            head: (B, N, A) logits or means before tanh.
+            action_mask: (B, N, A) bool, or None.
+            started: (B,) bool; the noise begins anew in these worlds.
+
+        Returns:
+            (B, N) int64, or (B, N, A) float32 in [-1, 1].
+        """
         config, generator = self.config, self._generators["exploring"]
+        random = self.steps < config.warm_up
+        if self.policy.discrete:
+            return self.policy.sample(torch.zeros_like(head) if random else head, action_mask, generator)[0]
+        if random:
+            return torch.empty_like(head).uniform_(-1.0, 1.0, generator=generator)
+        mean, _ = self.policy.sample(head)
         std = linear(config.noise_std, config.noise_std_end, self.progress)
         if config.noise == "gaussian":
-            return std * torch.empty_like(mean).normal_(generator=generator)
-        before = torch.zeros_like(mean) if self._wander is None or len(self._wander) != len(mean) else self._wander
-        before = before.masked_fill(tensor_of(obs.started, self.device).view(-1, 1, 1), 0.0)
-        self._wander = ornstein_uhlenbeck(before, theta=config.ou_theta, std=std, generator=generator)
-        return self._wander
+            noise = std * torch.empty_like(mean).normal_(generator=generator)
+        else:
+            before = torch.zeros_like(mean) if self._noise is None or len(self._noise) != len(mean) else self._noise
+            before = before.masked_fill(started.view(-1, 1, 1), 0.0)
+            noise = self._noise = ornstein_uhlenbeck(before, theta=config.ou_theta, std=std, generator=generator)
+        return (mean + noise).clamp(-1.0, 1.0)
 
     def take_back(self) -> None:
-        """Makes the last `act` that was not greedy undone, if it was not observed; see `Algorithm.take_back`."""
+        """Undoes the last `act` that was not greedy, if it was not observed; see `Algorithm.take_back`."""
         if self._pending is None or self._before is None:
             return
-        exploring, self._wander = self._before
+        exploring, self._memory, self._noise = self._before
         self._generators["exploring"].set_state(exploring)
         self._pending = self._before = None
 
     def observe(self, transition: Transition) -> None:
-        """Stores what came of the last `act` that was not greedy.
+        """Stores the outcome of the last `act` that was not greedy.
 
         Raises:
             ValueError: There was none.
@@ -195,50 +270,52 @@ class Maddpg:
             self.begin(transition.obs)
         assert self.replay is not None
         self.replay.add(transition, self._pending)
-        self._count(transition.obs)
+        obs = transition.obs
+        self.input_norm.count(tensor_of(obs.obs), tensor_of(obs.state), tensor_of(obs.alive))
         self._pending = None
-        self._since += 1
+        self._unlearned += 1
         self.steps += len(transition.ended)
 
     def update(self) -> dict[str, float]:
-        """Learns from draws of the replay, every `update_every` steps of the worlds; {} otherwise."""
+        """Learns every `update_every` steps of the worlds, after `warm_up`; see `Algorithm.update`."""
         config, replay = self.config, self.replay
-        if replay is None or len(replay) < max(config.warm_up, 1) or self._since < config.update_every:
+        if replay is None or len(replay) < max(config.warm_up, 1) or self._unlearned < config.update_every:
             return {}
-        self._since = 0
-        # Some thousand rows of numbers are too few to be shared out among threads; images are not.
+        self._unlearned = 0
+        # A product of a few thousand rows does not divide well among threads; one of images does.
         with nullcontext() if is_image(self.spec.obs_shape) else one_thread():
             return self._learn(replay)
 
     def _learn(self, replay: Replay) -> dict[str, float]:
-        """Gradient steps: critics towards targets, policies up the critics' slope, target networks after them."""
+        """Makes gradient steps: critics to targets, policies up the critics' slopes, then target networks."""
         config, drawing = self.config, self._generators["drawing"]
         beta = linear(config.prioritised_beta, 1.0, self.progress)
         delay = config.policy_delay if config.twin else 1
         of_critics: list[dict[str, Tensor]] = []
         of_policy: list[dict[str, Tensor]] = []
-        if config.value_norm and not self.value_norm.begun:  # values find their offset before the policy learns
+        if config.value_norm and not self.value_norm.begun:  # values get their offset before the policy learns
             so_far = {name: field.to(self.device) for name, field in replay.rewards().items()}
             alive = so_far["alive"].any(-1, keepdim=True) if self.kind == "team" else so_far["alive"]
             self.value_norm.begin_at(constant_value(*self._rewards(so_far), alive, gamma=config.gamma))
         for _ in range(config.updates):
             index = replay.draw(config.batch, drawing)  # (R,)
-            moments = {name: field.to(self.device) for name, field in replay.sample(index, config.n_step).items()}
-            self._normalize(moments)
-            joint = self._joint(moments["action"], moments["alive"])  # (R, N, A)
+            batch = {name: field.to(self.device) for name, field in replay.sample(index, config.n_step).items()}
+            self.input_norm.apply(batch, batch["alive"])
+            self.input_norm.apply(batch, batch["next_present"], lead="next_")
+            joint = self._joint(batch["action"], batch["alive"])  # (R, N, A)
             weight = None
             if replay.priorities is not None:
                 weight = replay.priorities.weights(index, len(replay), beta).to(self.device)  # (R,)
-            stats, surprise = self._critic_step(moments, joint, weight)
+            stats, td_error = self._critic_step(batch, joint, weight)
             of_critics.append(stats)
             if replay.priorities is not None:
-                replay.priorities.update(index, surprise.to(replay.device))
+                replay.priorities.update(index, td_error.to(replay.device))
             self.gradient_steps += 1
             if self.gradient_steps % delay == 0:
-                of_policy.append(self._policy_step(moments, joint))
+                of_policy.append(self._policy_step(batch, joint))
                 self.target_policy.follow(config.tau)
                 self.target_critics.follow(config.tau)
-        if not self.policy.discrete:  # what a saved policy explores with
+        if not self.policy.discrete:  # the deviation with which a saved policy samples
             std = linear(config.noise_std, config.noise_std_end, self.progress)
             self.policy.log_std.fill_(math.log(max(std, 1e-6)))
         means = {
@@ -251,16 +328,21 @@ class Maddpg:
         return {**dict(zip(means, values, strict=True)), "replay_steps": float(len(replay))}
 
     def _critic_step(
-        self, moments: dict[str, Tensor], joint: Tensor, weight: Tensor | None
+        self, batch: dict[str, Tensor], joint: Tensor, weight: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """One gradient step of the critics towards n-step targets (Lowe et al. 2017, equation 6).
+        """Makes one gradient step of the critics to n-step targets (Lowe et al. 2017, equation 6).
+
+        Args:
+            batch: From `Replay.sample`, normalised.
+            joint: (R, N, A) the joint actions.
+            weight: (R,) importance-sampling weights, or None.
 
         Returns:
-            Statistics, and how far each moment's prediction was off, (R,), in normalised units.
+            Statistics by name, () each, and absolute temporal-difference errors, (R,), in normalised units.
         """
         config = self.config
-        target = self._targets(moments)  # (R, V)
-        alive = moments["alive"]  # (R, N)
+        target = self._targets(batch)  # (R, V)
+        alive = batch["alive"]  # (R, N)
         counts = alive.any(-1, keepdim=True).float() if self.kind == "team" else alive.float()  # (R, V)
         stats = {
             "value_mean": masked_mean(target, counts),
@@ -270,43 +352,26 @@ class Maddpg:
             self.value_norm.update(target, counts)
             target = self.value_norm.normalize(target)
         weights = counts if weight is None else counts * weight.unsqueeze(-1)
-        values = [critic(moments["obs"], moments.get("state"), joint) for critic in self.critics]  # (R, V) each
+        values = [critic(batch["obs"], batch.get("state"), joint) for critic in self.critics]  # (R, V) each
         losses = [((value - target).square() * weights).sum() / counts.sum().clamp(min=1.0) for value in values]
-        norm = self.critic_descent.step(0.5 * torch.stack(losses).sum())
+        norm = self.critic_adam.step(0.5 * torch.stack(losses).sum())
         with torch.no_grad():
-            off = ((values[0] - target).abs() * counts).sum(-1) / counts.sum(-1).clamp(min=1.0)  # (R,)
-            stats |= {"value_loss": 0.5 * losses[0].detach(), "td_error": off.mean(), "critic_grad_norm": norm}
-        return stats, off
-
-    def _count(self, obs: Obs) -> None:
-        """Adds what is acted on to the statistics of observations and states, where they are normalised."""
-        if self.policy.obs_norm is None:
-            return
-        alive = tensor_of(obs.alive, self.device)  # (B, N)
-        self.policy.obs_norm.update(tensor_of(obs.obs, self.device), alive)
-        if self.state_norm is not None:
-            self.state_norm.update(tensor_of(obs.state, self.device).unsqueeze(-2), alive.any(-1, keepdim=True))
+            td_error = ((values[0] - target).abs() * counts).sum(-1) / counts.sum(-1).clamp(min=1.0)  # (R,)
+            stats |= {"value_loss": 0.5 * losses[0].detach(), "td_error": td_error.mean(), "critic_grad_norm": norm}
+        return stats, td_error
 
     @torch.no_grad()
-    def _normalize(self, moments: dict[str, Tensor]) -> None:
-        """Puts normalised observations and states in the place of those that the environment gave."""
-        moments["obs"] = self.policy.normalize(moments["obs"], moments["alive"])
-        moments["next_obs"] = self.policy.normalize(moments["next_obs"], moments["next_here"])
-        if self.state_norm is not None:
-            for name in ("state", "next_state"):
-                moments[name] = self.state_norm(moments[name].unsqueeze(-2)).squeeze(-2)
+    def _targets(self, batch: dict[str, Tensor]) -> Tensor:
+        """Returns n-step targets in the reward's units, (R, V).
 
-    @torch.no_grad()
-    def _targets(self, moments: dict[str, Tensor]) -> Tensor:
-        """(R, V) n-step targets in the reward's units.
-
-        The dead bootstrap from nothing. Who leaves a world that goes on bootstraps from the moment it left, which it
-        still saw; who stays, from a world without it. A team lives on until nobody is left.
+        An agent that has terminated has no bootstrap. An agent that leaves a world that goes on (truncated alone)
+        bootstraps from its own last observation, the agents that stay from a world without it. A team ends when no
+        agent is left.
         """
         config = self.config
-        obs, state = moments["next_obs"], moments.get("next_state")
-        here, left = moments["next_here"], moments["left"]  # (R, N)
-        action = self._target_actions(obs, moments.get("next_action_mask"), here)  # (R, N, A)
+        obs, state = batch["next_obs"], batch.get("next_state")
+        present, left = batch["next_present"], batch["left"]  # (R, N)
+        action = self._target_actions(obs, batch.get("next_action_mask"), present)  # (R, N, A)
         value = self._target_values(obs, state, action)  # (R, V)
         assert self.replay is not None
         if self.replay.departures:
@@ -314,21 +379,21 @@ class Maddpg:
             without = self._target_values(obs * stays, state, action * stays)  # (R, V)
             value = without if self.kind == "team" else torch.where(left, value, without)
         if config.value_norm:
-            value = self.value_norm.denormalize(value)  # here and nowhere else
-        reward, terminated = self._rewards(moments)  # (R, K, V) each
-        total, discount = n_step(reward, terminated, moments["stop"], gamma=config.gamma)  # (R, V) each
+            value = self.value_norm.denormalize(value)  # no other place de-normalises
+        reward, terminated = self._rewards(batch)  # (R, K, V) each
+        total, discount = n_step(reward, terminated, batch["stop"], gamma=config.gamma)  # (R, V) each
         return total + discount * value
 
     def _rewards(self, steps: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What the values sum up and what ends them, (R, K, V) each, from the fields of (R, K) steps."""
+        """Returns the rewards that values sum and the endings that cut them, (R, K, V) each."""
         if self.kind == "team":
             return steps["team_reward"].unsqueeze(-1), steps["team_over"].unsqueeze(-1)
-        if self.config.reward == "team":  # a local critic cannot see the team live on after its agent's death
+        if self.config.reward == "team":  # an agent does not see its team live on after its death
             return steps["team_reward"].unsqueeze(-1).expand(-1, -1, self.spec.n_agents), steps["terminated"]
         return steps["reward"], steps["terminated"]
 
-    def _target_actions(self, obs: Tensor, mask: Tensor | None, here: Tensor) -> Tensor:
-        """(R, N, A) what the target policies do: draws of discrete ones (as Lowe's code), noisy with `twin`."""
+    def _target_actions(self, obs: Tensor, mask: Tensor | None, present: Tensor) -> Tensor:
+        """Returns actions of target policies, (R, N, A): sampled if discrete (as in Lowe's code), noisy with `twin`."""
         config, generator = self.config, self._generators["learning"]
         head, _ = self.target_policy.network(obs, normalized=True)  # (R, N, A)
         if self.policy.discrete:
@@ -340,35 +405,36 @@ class Maddpg:
                 noise = config.target_noise * torch.empty_like(action).normal_(generator=generator)
                 noise = noise.clamp(-config.target_noise_clip, config.target_noise_clip)
                 action = (action + noise).clamp(-1.0, 1.0)
-        return action * here.unsqueeze(-1)
+        return action * present.unsqueeze(-1)
 
     def _target_values(self, obs: Tensor, state: Tensor | None, action: Tensor) -> Tensor:
-        """(R, V) of the target critics, the lower one where there are two (Fujimoto et al. 2018, equation 10)."""
+        """Returns values of the target critics, (R, V), the lower one of two (Fujimoto et al. 2018, equation 10)."""
         values = [critic(obs, state, action) for critic in self.target_critics.network]
         return values[0] if len(values) == 1 else torch.minimum(*values)
 
-    def _policy_step(self, moments: dict[str, Tensor], joint: Tensor) -> dict[str, Tensor]:
-        """One gradient step of the policies: up the critic's slope at each agent's own action (Lowe et al. 2017, eq. 5)
+    def _policy_step(self, batch: dict[str, Tensor], joint: Tensor) -> dict[str, Tensor]:
+        """Makes one gradient step of the policies (Lowe et al. 2017, equation 5).
 
-        The others do what they did. The critic is asked for the slope alone, so its parameters get no gradient.
+        Each agent climbs the critic's slope at its own action, while the others do what they did. Only the slope is
+        computed, so the parameters of the critic get no gradient.
         """
         config = self.config
-        alive = moments["alive"].float()  # (R, N)
-        head, _ = self.policy(moments["obs"], normalized=True)  # (R, N, A)
+        alive = batch["alive"].float()  # (R, N)
+        head, _ = self.policy(batch["obs"], normalized=True)  # (R, N, A)
         log_p = None
         if self.policy.discrete:
-            log_p = categorical(head, moments.get("action_mask"))
+            log_p = categorical(head, batch.get("action_mask"))
             action = straight_through(log_p, gumbel(log_p, self._generators["learning"]), self._temperature)
         else:
             action = torch.tanh(head)
         own = (action * alive.unsqueeze(-1)).detach().requires_grad_()  # (R, N, A)
-        value = self.critics[0](moments["obs"], moments.get("state"), joint, own)  # (R, N)
+        value = self.critics[0](batch["obs"], batch.get("state"), joint, own)  # (R, N)
         (slope,) = torch.autograd.grad((value * alive).sum(), own)  # (R, N, A) dQ_i / da_i, 0 for the dead
         climb = masked_mean((slope * action).sum(-1), alive)
         penalty = masked_mean(head.square().mean(-1), alive)
 
         weight = linear(config.head_penalty, config.head_penalty_end, self.progress)
-        norm = self.policy_descent.step(weight * penalty - climb)
+        norm = self.policy_adam.step(weight * penalty - climb)
         with torch.no_grad():
             stats = {
                 "policy_value": masked_mean(self.value_norm.denormalize(value) if config.value_norm else value, alive),
@@ -385,58 +451,76 @@ class Maddpg:
         return linear(self.config.temperature, self.config.temperature_end, self.progress)
 
     def _joint(self, action: Tensor, alive: Tensor) -> Tensor:
-        """(R, N, A) what all did, as the critics read it: one-hot or in [-1, 1], zeros for the dead."""
+        """Returns joint actions as critics read them, (R, N, A): one-hot or in [-1, 1], zeros for absent agents."""
         if self.policy.discrete:
-            action = F.one_hot(action, self.action_dim).float()
+            action = F.one_hot(action, self.spec.action_dim).float()
         return action * alive.unsqueeze(-1)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the replay, copied: networks, their targets, optimisers, generators, normaliser, noise."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
-        state = {
-            **parts,
-            "device": self.device.type,
-            "generators": {name: generator.get_state() for name, generator in self._generators.items()},
-            "progress": self.progress,
-            "steps": self.steps,
-            "gradient_steps": self.gradient_steps,
-            "since": self._since,
-            "pending": self._pending,
-            "wander": self._wander,
-        }
-        return copied(state)
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict` of an algorithm built for the same spec and config; the replay is empty.
-
-        With its content (`begin`, then `replay.load_state_dict`) it goes on bit for bit; without, it fills up again to
-        `warm_up` steps before it learns.
-        """
-        state = copied(state)
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        for name, generator in self._generators.items():
-            if state["device"] == self.device.type:
-                generator.set_state(state["generators"][name].cpu())
-            else:  # the generators of a CPU and a GPU have nothing in common: go on, though not bit for bit
-                generator.manual_seed(generator.initial_seed() + state["gradient_steps"])
-        self.progress, self.steps = state["progress"], state["steps"]
-        self.gradient_steps, self._since = state["gradient_steps"], state["since"]
-        pending, wander = state["pending"], state["wander"]
-        self._pending = None if pending is None else pending.cpu()
-        self._wander = None if wander is None else wander.to(self.device)
-        self.replay = None
-
-    def _parts(self) -> dict[str, Any]:
-        """What has a state of its own, by its name in `state_dict`."""
-        of_state = {} if self.state_norm is None else {"state_norm": self.state_norm}
+    def _parts(self) -> dict[str, Savable]:
+        """The parts that have a state of their own, by name in `state_dict`."""
         return {
-            **of_state,
             "policy": self.policy,
             "critics": self.critics,
             "target_policy": self.target_policy.network,
             "target_critics": self.target_critics.network,
             "value_norm": self.value_norm,
-            "policy_descent": self.policy_descent,
-            "critic_descent": self.critic_descent,
+            "input_norm": self.input_norm,
+            "policy_adam": self.policy_adam,
+            "critic_adam": self.critic_adam,
+            "generators": self._generators,
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything but the replay, copied; see `Algorithm.state_dict`."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        state |= {"progress": self.progress, "steps": self.steps, "gradient_steps": self.gradient_steps}
+        state |= {"unlearned": self._unlearned, "pending": self._pending}
+        return copied(state | {"memory": self._memory, "noise": self._noise})
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict`, with an empty replay; see `Algorithm.load_state_dict`.
+
+        With the content of the replay (`begin`, then `replay.load_state_dict`) it goes on bit for bit; without, it
+        collects `warm_up` steps again before it learns.
+        """
+        state = copied(state)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.progress, self.steps, self.gradient_steps = state["progress"], state["steps"], state["gradient_steps"]
+        self._unlearned, self._pending = state["unlearned"], on_device(state["pending"], torch.device("cpu"))
+        self._memory, self._noise = on_device((state["memory"], state["noise"]), self.device)
+        self.replay = None
+
+
+def _kept(config: MaddpgConfig, *, action_mask: bool) -> list[str]:
+    """The optional fields that the replay keeps."""
+    return [name for name, kept in (("state", config.critic == "state"), ("action_mask", action_mask)) if kept]
+
+
+def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
+    """Counts the memory that `Maddpg` takes."""
+    n, actions, critics = spec.n_agents, spec.action_dim, 1 + config.twin
+    features, maps = encoded(spec)
+    team = config.reward == "team" and config.critic != "local"
+    steps = -(-config.replay_size // n_worlds) * n_worlds
+    replay = steps * bytes_of(replay_fields(spec, _kept(config, action_mask=action_mask)))
+    if config.prioritised:
+        replay += 16 << max(steps - 1, 1).bit_length()  # the tree of priorities
+    inputs = {
+        "local": features + actions,
+        "central": n * (features + actions),
+        "state": spec.state_dim + n * actions + (0 if team else features + actions),
+    }[config.critic]
+    networks = parameters(spec, config, features, actions)
+    networks += critics * parameters(spec, config, inputs, 1, team=team)
+    joint = config.batch * (1 if team else n) * inputs * critics
+    activations = config.batch * n * critics * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
+    follow = config.batch * config.n_step * (16 + 24 * n)  # the steps after a transition, see `Replay.sample`
+    place, smaller = place_of(device), "--algo.batch"
+    if config.critic == "central" and n > 1:
+        smaller += ", or take --algo.critic local (--algo iddpg)"
+    return [
+        Part("the replay", replay, "cpu" if config.replay_on == "memory" else place, "--algo.replay-size"),
+        Part("networks", (ADAM + FLOAT) * networks, place, "--algo.hidden"),
+        Part("a gradient step", FLOAT * (joint + activations) + follow, place, smaller),
+    ]

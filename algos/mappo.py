@@ -1,84 +1,120 @@
 """MAPPO and IPPO: proximal policy optimisation for many agents, with a centralised or a local critic.
 
-The whole update stands in `Mappo.update`, top to bottom; its gradient steps are `_policy_step` and `_critic_step`.
+First the options, then the algorithm. The whole update stands in `Mappo.update`, top to bottom; its gradient steps are
+`_policy_step` and `_critic_step`.
 
-Axes: T time, B worlds, N agents, O observation, S global state, A actions, H hidden, V values (N, or 1 for a team).
+Axes: T time, B worlds, N agents, O observation, S global state, A actions, H hidden, V values (N, or 1 for a team), K
+steps to bootstrap from.
 
 Sources: Yu et al. 2022, "The surprising effectiveness of PPO in cooperative multi-agent games" (MAPPO, IPPO); Schulman
 et al. 2017 (PPO). Deviations: no PopArt, statistics by rollout instead of by minibatch; gradients of actor and critic
-are clipped apart.
+are clipped separately.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .core import Action, Obs, Spec, Transition
-from .experience.rollout import Rollout, tensor_of
-from .mappo_config import MappoConfig
+from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
+from .experience.fields import bytes_of
+from .experience.minibatches import Minibatches
+from .experience.rollout import Rollout, rollout_fields
+from .maths.chance import Generators
+from .maths.ranges import LENGTH, RATE, SHARE, WEIGHT, Range
 from .maths.returns import constant_value, explained_variance, gae, masked_mean, masked_var
-from .maths.snapshots import copied
+from .maths.snapshots import copied, on_device
 from .maths.threads import one_thread, side_by_side
 from .nets.actor import Actor
-from .nets.descent import Descent
-from .nets.layers import Critic, Memory, ValueNorm
-from .nets.obs_norm import RunningNorm
+from .nets.config import NetConfig
+from .nets.critic import Critic
+from .nets.flat_adam import FlatAdam
+from .nets.obs_norm import InputNorm
+from .nets.recurrent import Recurrence
+from .nets.value_norm import ValueNorm
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
+
+CriticInput = Literal["central", "local"]
 
 
-def build_actor(spec: Spec, config: MappoConfig, generator: torch.Generator | None = None) -> Actor:
-    """The policy alone, as training builds it: load its parameters and execute."""
-    return Actor(
-        spec,
-        share=config.share,
-        agent_id=config.agent_id,
-        hidden=config.hidden,
-        activation=config.activation,
-        gru=config.gru,
-        init_std=config.init_std,
-        obs_norm=config.obs_norm == "on",
-        generator=generator,
-    )
+@dataclass(frozen=True)
+class MappoConfig(NetConfig):
+    """MAPPO: PPO with a centralised critic."""
+
+    lr: Annotated[float, RATE] = 1e-3
+    """Learning rate of Adam."""
+    anneal: bool = True
+    """Let the learning rate and the entropy bonus fall linearly to zero over the run."""
+    gamma: Annotated[float, SHARE] = 0.99
+    """Discount per environment step."""
+    gae_lambda: Annotated[float, SHARE] = 0.95
+    """Lambda of generalised advantage estimation; 0: one-step temporal differences, 1: Monte-Carlo returns."""
+    rollout_steps: Annotated[int, Range(1, 10**6)] = 64
+    """Steps of every world between updates."""
+    epochs: Annotated[int, Range(1, 1000)] = 4
+    """Passes over a rollout."""
+    minibatches: Annotated[int, Range(1, 10**6)] = 8
+    """Gradient steps per pass."""
+    clip_coef: Annotated[float, RATE] = 0.2
+    """Largest change of the probability ratio from 1 that PPO's objective rewards."""
+    value_clip_coef: Annotated[float, WEIGHT] = 0.2
+    """Largest change of a value in an update that the value loss rewards, in normalised units; 0 switches it off."""
+    value_loss: Literal["huber", "mse"] = "huber"
+    """Loss of values; huber turns from square to linear at 10 normalised units."""
+    value_norm: bool = True
+    """Learn values in units of the running deviation of their targets."""
+    ent_coef: Annotated[float, WEIGHT] = 0.01
+    """Weight of the entropy bonus."""
+    max_grad_norm: Annotated[float, LENGTH] = 0.5
+    """Largest norm of a gradient, of the actor and of the critic each."""
+    target_kl: Annotated[float | None, RATE] = None
+    """End an update after a pass in which the policy has moved further than this [nats]; none: never."""
+    critic: CriticInput = "central"
+    """Input of the critic: the global state, or each agent's own observation."""
+    reward: Literal["individual", "team"] = "individual"
+    """Reward that an agent learns from: its own, or the team's."""
+    obs_norm: Literal["auto", "on", "off"] = "auto"
+    """Normalise observations by their running mean and deviation, images never; auto: only in environments of others
+    whose observations are not bounded by about 1."""
+    init_std: Annotated[float, Range(0.0, 100.0, above=True)] = 0.6
+    """First deviation of a Gaussian policy [half the action range]."""
+
+
+@dataclass(frozen=True)
+class IppoConfig(MappoConfig):
+    """IPPO: every agent runs PPO on its own observations."""
+
+    critic: CriticInput = "local"
 
 
 class Mappo:
-    """Acts with `policy`, collects a rollout, learns from it, throws it away.
+    """Acts with `policy`, collects a rollout, learns from it and throws it away.
 
     Same seed, same bytes (on one device, for one number of threads): all chance comes from generators of its own.
 
     Attributes:
         policy: The actor; all that execution needs.
-        progress: Fraction of the run that is over, 0 to 1; whoever runs it sets it when `anneal` is wanted.
+        progress: Fraction of the run that is over, 0 to 1; whoever drives it sets it, for `anneal`.
     """
 
     def __init__(self, spec: Spec, config: MappoConfig, *, seed: int, device: str = "cpu") -> None:
         self.spec, self.config, self.device = spec, config, torch.device(device)
-        seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(3, np.uint64)]
-        initial = torch.Generator().manual_seed(seeds[0])  # on the CPU: the same first weights on every device
-        self._sampling = torch.Generator(self.device).manual_seed(seeds[1])
-        self._shuffling = torch.Generator().manual_seed(seeds[2])
-
-        self.policy = build_actor(spec, config, initial).to(self.device)
-        central = "team" if config.reward == "team" else "central"
-        self.critic = Critic(
-            spec,
-            central if config.critic == "central" else "local",
-            share=config.share,
-            agent_id=config.agent_id,
-            hidden=config.hidden,
-            activation=config.activation,
-            gru=config.gru,
-            generator=initial,
-        ).to(self.device)
+        # Initial weights are drawn on the CPU: they are the same on every device.
+        self._generators = Generators(seed, initial="cpu", sampling=self.device, shuffling="cpu")
+        initial = self._generators["initial"]
+        obs_norm = config.obs_norm == "on"
+        actor = Actor(spec, config, init_std=config.init_std, obs_norm=obs_norm, generator=initial)
+        kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
+        critic = Critic(spec, kind, config, generator=initial)
+        self.policy, self.critic = actor.to(self.device), critic.to(self.device)
         self.value_norm = ValueNorm().to(self.device)
-        normalizes = self.policy.obs_norm is not None and spec.state_dim > 0
-        self.state_norm = RunningNorm(spec.state_dim, (0,)).to(self.device) if normalizes else None
-        self.policy_descent, self.critic_descent = (
-            Descent(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
+        self.input_norm = InputNorm(self.policy.obs_norm, spec.state_dim)
+        self.policy_adam, self.critic_adam = (
+            FlatAdam(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
             for network in (self.policy, self.critic)
         )
         self.progress = 0.0
@@ -86,55 +122,41 @@ class Mappo:
 
         self.replay: None = None
         self.rollout: Rollout | None = None  # allocated when the number of worlds is known
+        self._greedy = Player(self.policy)  # has a memory of its own
+        self._memory: Memory | None = None  # after the last act
+        self._first_memory: Memory | None = None  # before the first act of the rollout
         self._pending: tuple[Tensor, Tensor] | None = None  # action and log_prob of the last act, on the CPU
-        self._before: tuple[Tensor, Tensor | None, Tensor | None] | None = None  # what `take_back` goes back to
-        self._hidden: dict[bool, Tensor] = {}  # (B, N, H) after the last act; greedy play does not disturb exploring
-        self._first_hidden: Tensor | None = None  # (B, N, H) the actor's before the rollout's first step
-        self._critic_hidden: Tensor | None = None  # (B, V, H) the critic's
+        self._before: tuple[Tensor, Memory | None, Memory | None] | None = None  # what `take_back` goes back to
+        self._critic_hidden: Tensor | None = None  # (B, V, H) of the critic before the rollout
 
-    def begin(self, obs: Obs) -> tuple[str, ...]:  # noqa: ARG002 - the first transition says it all
-        """Nothing to say; see `Algorithm.begin`."""
+    def begin(self, obs: Obs) -> tuple[str, ...]:  # noqa: ARG002 - the first transition tells all that is needed
+        """Has nothing to allocate; see `Algorithm.begin`."""
         return ()
 
     @one_thread()
     @torch.inference_mode()
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
-        """Draws actions for all agents in one forward pass; see `Algorithm.act`."""
-        x = tensor_of(obs.obs, self.device)  # (B, N, O)
-        mask = None
-        if obs.action_mask is not None:
-            mask = tensor_of(obs.action_mask, self.device)  # (B, N, A)
-        if not greedy:
-            self._before = self._sampling.get_state(), self._hidden.get(False), self._first_hidden
-        if self.config.gru:
-            hidden = self._hidden.get(greedy)
-            if hidden is None or len(hidden) != len(x):
-                hidden = self.policy.first_hidden(len(x))
-            started, alive = tensor_of(obs.started, self.device), tensor_of(obs.alive, self.device)
-            if not greedy and (self.rollout is None or self.rollout.t == 0):
-                self._first_hidden = hidden
-            head, states = self.policy(x[None], Memory(hidden, started[None], alive[None]))  # (1, B, N, A)
-            head, self._hidden[greedy] = head[0], states[0]
-        else:
-            head, _ = self.policy(x)  # (B, N, A)
-        action, log_prob = self.policy.sample(head, mask, None if greedy else self._sampling)
-        if not greedy:
-            self._pending = action.cpu(), log_prob.cpu()
+        """Chooses actions for all agents in one forward pass; see `Algorithm.act`."""
+        if greedy:
+            return self._greedy(obs)
+        sampling, memory = self._generators["sampling"], memory_for(self.policy, obs, self._memory)
+        self._before = sampling.get_state(), self._memory, self._first_memory
+        if self.rollout is None or self.rollout.t == 0:
+            self._first_memory = memory
+        action, log_prob, self._memory = self.policy.choose(obs, memory, sampling)
+        self._pending = action.cpu(), log_prob.cpu()
         return self.policy.to_space(action).cpu().numpy()
 
     def take_back(self) -> None:
-        """Makes the last `act` that was not greedy undone, if it was not observed; see `Algorithm.take_back`."""
+        """Undoes the last `act` that was not greedy, if it was not observed; see `Algorithm.take_back`."""
         if self._pending is None or self._before is None:
             return
-        sampling, hidden, self._first_hidden = self._before
-        self._sampling.set_state(sampling)
-        self._hidden.pop(False, None)
-        if hidden is not None:
-            self._hidden[False] = hidden
+        sampling, self._memory, self._first_memory = self._before
+        self._generators["sampling"].set_state(sampling)
         self._pending = self._before = None
 
     def observe(self, transition: Transition) -> None:
-        """Stores what came of the last `act` that was not greedy.
+        """Stores the outcome of the last `act` that was not greedy.
 
         Raises:
             ValueError: There was none.
@@ -142,13 +164,13 @@ class Mappo:
         if self._pending is None:
             raise ValueError("observe() came before act(): a transition belongs to the last act(greedy=False)")
         if self.rollout is None:
-            mask = transition.obs.action_mask is not None
-            self.rollout = self._new_rollout(len(transition.obs.obs), mask)
+            masks = transition.obs.action_mask is not None
+            self.rollout = self._new_rollout(len(transition.ended), action_mask=masks)
         self.rollout.add(transition, *self._pending)
         self._pending = None
 
     def update(self) -> dict[str, float]:
-        """Learns from a full rollout; {} until there is one."""
+        """Learns from a full rollout; see `Algorithm.update`."""
         if self.rollout is None or not self.rollout.full:
             return {}
         config = self.config
@@ -157,30 +179,30 @@ class Mappo:
         weight = alive.float()  # (T, B, N)
         counted = self._normalize(data, finals)
 
-        # What is rewarded, and where it ends.
+        # Rewards, and where they end.
         ended = data["ended"].unsqueeze(-1)  # (T, B, 1)
-        if self.critic.kind == "team":  # the team lives on when an agent dies or leaves; it ends when nobody is there
+        if self.critic.kind == "team":  # a team lives on when an agent dies or leaves, and ends when none is left
             reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
             terminated = ended & ~data["survives"].unsqueeze(-1)  # (T, B, 1)
             value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
-        else:  # a local critic cannot see the team live on after its agent's death, so death cuts a team reward too
+        else:  # an agent does not see its team live on after its death, so death ends the team's reward for it too
             team = config.reward == "team"
             reward = data["team_reward"].unsqueeze(-1).expand_as(weight) if team else data["reward"]  # (T, B, N)
             terminated, value_weight = data["terminated"], weight  # (T, B, N)
-            ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N): absent at t + 1, the trace is cut
+            ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N) absent at t + 1: the trace is cut
 
-        # Values of the whole rollout in one pass, in the reward's units. This is the only place that de-normalises.
+        # Values of the whole rollout in one pass, in the reward's units. No other place de-normalises.
         with torch.no_grad():
-            raw, raw_final, critic_hidden = self._critic_pass(data, finals)  # (T, B, V), (K, V)
-            value, value_final = raw, raw_final
+            raw, raw_final, critic_hidden = self.critic.over_rollout(data, finals, self._critic_hidden)
+            value, value_final = raw, raw_final  # (T, B, V), (K, V)
             if config.value_norm:
-                if not self.value_norm.begun:  # before the policy learns anything, values find their offset
+                if not self.value_norm.begun:  # values get their offset before the policy learns
                     self.value_norm.begin_at(constant_value(reward, terminated, value_weight, gamma=config.gamma))
                 value, value_final = self.value_norm.denormalize(raw), self.value_norm.denormalize(raw_final)
             next_value = torch.cat([value[1:], torch.zeros_like(value[:1])])  # (T, B, V)
             whose = finals["of_world"].unsqueeze(-1) if self.critic.kind == "team" else finals["whose"]  # (K, V)
-            moment, who = whose.nonzero(as_tuple=True)
-            next_value.flatten(0, 1)[finals["index"][moment], who] = value_final[moment, who]
+            row, agent = whose.nonzero(as_tuple=True)
+            next_value.flatten(0, 1)[finals["index"][row], agent] = value_final[row, agent]
 
         # Advantages and value targets.
         advantage = gae(
@@ -199,36 +221,24 @@ class Mappo:
             self.value_norm.update(target, value_weight)
             target = self.value_norm.normalize(target)  # float32
 
-        # Gradient steps. A minibatch is some steps of some worlds, or all steps of some worlds if there is memory.
-        batch = {name: data[name] for name in ("obs", "action", "log_prob", "state", "action_mask") if name in data}
-        batch |= {
-            "advantage": advantage,
-            "target": target,
-            "value": raw,
-            "weight": weight,
-            "value_weight": value_weight,
-        }
-        recurrent = config.gru > 0
-        if recurrent:
-            batch |= {"started": data["started"], "alive": alive}
-        else:
-            batch = {name: field.flatten(0, 1) for name, field in batch.items()}  # (T * B, ...)
-            living = alive.flatten(0, 1)  # (T * B, N)
-            if not living.all():
-                batch["living"] = living
-        n_units = alive.shape[1] if recurrent else alive.shape[0] * alive.shape[1]
+        # Gradient steps: on minibatches of steps, or of whole sequences of some worlds if networks are recurrent.
+        fields = ("obs", "state", "action", "action_mask", "log_prob", "started", "alive")
+        batch = {name: data[name] for name in fields if name in data}
+        batch |= {"advantage": advantage, "target": target, "value": raw, "weight": weight}
+        batch |= {"value_weight": value_weight}
+        minibatches = Minibatches(batch, alive, sequences=config.gru > 0)
         left = 1.0 - self.progress if config.anneal else 1.0
         lr, ent_coef = config.lr * left, config.ent_coef * left
-        self.policy_descent.lr = self.critic_descent.lr = lr
-        first_critic_hidden = None if critic_hidden is None else critic_hidden[0]
+        self.policy_adam.lr = self.critic_adam.lr = lr
+        first_hidden = None if critic_hidden is None else critic_hidden[0]
         history: list[dict[str, Tensor]] = []
         epochs = 0
         for _ in range(config.epochs):
-            order = torch.randperm(n_units, generator=self._shuffling).to(self.device)
+            order = torch.randperm(minibatches.n_units, generator=self._generators["shuffling"]).to(self.device)
             chunks = order.chunk(config.minibatches)
             of_policy, of_critic = side_by_side(
-                lambda chunks=chunks: [self._policy_step(batch, rows, ent_coef) for rows in chunks],
-                lambda chunks=chunks: [self._critic_step(batch, rows, first_critic_hidden) for rows in chunks],
+                lambda chunks=chunks: [self._policy_step(minibatches, units, ent_coef) for units in chunks],
+                lambda chunks=chunks: [self._critic_step(minibatches, units, first_hidden) for units in chunks],
                 device=self.device,
             )
             history += [one | other for one, other in zip(of_policy, of_critic, strict=True)]
@@ -247,76 +257,35 @@ class Mappo:
         stats |= {name: torch.stack([step[name] for step in history]).mean() for name in history[0]}
         return {name: float(value) for name, value in stats.items()} | {"lr": lr, "epochs": float(epochs)}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Everything, copied: networks, optimiser, generators, normaliser, memory and the rollout so far."""
-        state = {
-            "policy": self.policy.state_dict(),
-            "critic": self.critic.state_dict(),
-            "value_norm": self.value_norm.state_dict(),
-            "state_norm": None if self.state_norm is None else self.state_norm.state_dict(),
-            "policy_descent": self.policy_descent.state_dict(),
-            "critic_descent": self.critic_descent.state_dict(),
-            "device": self.device.type,
-            "sampling": self._sampling.get_state(),
-            "shuffling": self._shuffling.get_state(),
-            "progress": self.progress,
-            "updates": self.updates,
-            "rollout": None if self.rollout is None else self.rollout.state_dict(),
-            "pending": self._pending,
-            "hidden": {str(greedy): hidden for greedy, hidden in self._hidden.items()},
-            "first_hidden": self._first_hidden,
-            "critic_hidden": self._critic_hidden,
-        }
-        return copied(state)
+    def _policy_step(self, minibatches: Minibatches, units: Tensor, ent_coef: float) -> dict[str, Tensor]:
+        """Makes one gradient step of the actor: clipped surrogate (Schulman et al. 2017, equation 7) and entropy.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on bit for bit from `state_dict` of an algorithm built for the same spec and config."""
-        state = copied(state)
-        self.policy.load_state_dict(state["policy"])
-        self.critic.load_state_dict(state["critic"])
-        self.value_norm.load_state_dict(state["value_norm"])
-        if self.state_norm is not None:
-            self.state_norm.load_state_dict(state["state_norm"])
-        self.policy_descent.load_state_dict(state["policy_descent"])
-        self.critic_descent.load_state_dict(state["critic_descent"])
-        if state["device"] == self.device.type:
-            self._sampling.set_state(state["sampling"].cpu())
-        else:  # the generators of a CPU and a GPU have nothing in common: go on, though not bit for bit
-            self._sampling.manual_seed(self._sampling.initial_seed() + state["updates"])
-        self._shuffling.set_state(state["shuffling"].cpu())
-        self.progress, self.updates = state["progress"], state["updates"]
-        self.rollout = None
-        if state["rollout"] is not None:
-            fields = state["rollout"]["fields"]
-            self.rollout = self._new_rollout(state["rollout"]["n_worlds"], "action_mask" in fields)
-            self.rollout.load_state_dict(state["rollout"])
-        pending = state["pending"]
-        self._pending = None if pending is None else (pending[0].cpu(), pending[1].cpu())
-        self._hidden = {name == "True": hidden.to(self.device) for name, hidden in state["hidden"].items()}
-        first, last = state["first_hidden"], state["critic_hidden"]
-        self._first_hidden = None if first is None else first.to(self.device)
-        self._critic_hidden = None if last is None else last.to(self.device)
+        Args:
+            minibatches: The rollout.
+            units: Those to learn from.
+            ent_coef: Weight of the entropy.
 
-    def _policy_step(self, batch: dict[str, Tensor], rows: Tensor, ent_coef: float) -> dict[str, Tensor]:
-        """One gradient step of the actor: the clipped surrogate (Schulman et al. 2017, equation 7), and entropy."""
-        config = self.config
+        Returns:
+            Statistics by name, () each.
+        """
+        config, recurrence = self.config, None
         names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask")
-        mini = self._minibatch(self.policy, batch, names, rows)
-        memory = None
         if config.gru:
-            assert self._first_hidden is not None
-            mini |= self._minibatch(self.policy, batch, ("started", "alive"), rows)
-            memory = Memory(self._first_hidden[rows], mini["started"], mini["alive"])
-        head, _ = self.policy(mini["obs"], memory, normalized=True)
+            names = (*names, "started", "alive")
+        mini = minibatches.take(names, units, agent_blind=self.policy.agent_blind)
+        if config.gru:
+            assert self._first_memory is not None
+            recurrence = Recurrence(self._first_memory["hidden"][units], mini["started"], mini["alive"])
+        head, _ = self.policy(mini["obs"], recurrence, normalized=True)
         log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
         log_ratio = log_prob - mini["log_prob"]
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
         surrogate = torch.minimum(ratio * mini["advantage"], clipped * mini["advantage"])
-        share = mini["weight"] / mini["weight"].sum().clamp(min=1e-8)  # of a mean over who is alive
+        share = mini["weight"] / mini["weight"].sum().clamp(min=1e-8)  # weights of a mean over live agents
         policy_loss = -(surrogate * share).sum()
         entropy_mean = (entropy * share).sum()
-        norm = self.policy_descent.step(policy_loss - ent_coef * entropy_mean)
+        norm = self.policy_adam.step(policy_loss - ent_coef * entropy_mean)
         with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
             return {
                 "policy_loss": policy_loss.detach(),
@@ -326,119 +295,133 @@ class Mappo:
                 "grad_norm": norm,
             }
 
-    def _critic_step(self, batch: dict[str, Tensor], rows: Tensor, hidden: Tensor | None) -> dict[str, Tensor]:
-        """One gradient step of the critic: the worse of the free and the clipped prediction (Yu et al. 2022, appendix).
+    def _critic_step(self, minibatches: Minibatches, units: Tensor, first_hidden: Tensor | None) -> dict[str, Tensor]:
+        """Makes one gradient step of the critic, on the larger of two losses (Yu et al. 2022, appendix).
 
-        `hidden` (B, V, H) is what a recurrent critic remembers before the rollout.
+        The two losses are those of the prediction, and of the prediction clipped to near the one before the update.
+
+        Args:
+            minibatches: The rollout.
+            units: Those to learn from.
+            first_hidden: (B, V, H) the hidden states of a recurrent critic before the rollout.
+
+        Returns:
+            Statistics by name, () each.
         """
-        config = self.config
-        names = ("obs", "state", "target", "value", "value_weight", "started")
-        mini = self._minibatch(self.critic, batch, names, rows)
-        memory = None
-        if hidden is not None:
-            memory = Memory(hidden[rows], mini["started"], mini["value_weight"] > 0)
-        new, _ = self.critic(mini["obs"], mini.get("state"), memory)  # (..., V)
+        clip, recurrence = self.config.value_clip_coef, None
+        names = ("obs", "state", "target", "value", "value_weight", *(() if first_hidden is None else ("started",)))
+        mini = minibatches.take(names, units, agent_blind=self.critic.agent_blind)
+        if first_hidden is not None:
+            recurrence = Recurrence(first_hidden[units], mini["started"], mini["value_weight"] > 0)
+        new, _ = self.critic(mini["obs"], mini.get("state"), recurrence)  # (..., V)
         value_loss = self._value_loss(new, mini["target"])
-        if config.value_clip_coef:
-            near = mini["value"] + (new - mini["value"]).clamp(-config.value_clip_coef, config.value_clip_coef)
+        if clip:
+            near = mini["value"] + (new - mini["value"]).clamp(-clip, clip)
             value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
         value_loss = masked_mean(value_loss, mini["value_weight"])
-
-        norm = self.critic_descent.step(value_loss)
+        norm = self.critic_adam.step(value_loss)
         return {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
 
-    def _minibatch(
-        self, network: Actor | Critic, batch: dict[str, Tensor], names: tuple[str, ...], rows: Tensor
-    ) -> dict[str, Tensor]:
-        """Rows of the fields that there are: of (T * B, ...), or worlds of (T, B, ...) if there is memory.
-
-        Where some are dead, a network that takes no notice of who an agent is gets none of them: each of the M who are
-        alive is then the one agent of a moment of its own, (M, 1, ...) and `state` (M, S). Where agents come and go
-        most are dead, and most of the work is saved.
-        """
-        if not network.alike or "living" not in batch:
-            axis = int(self.config.gru > 0)
-            return {name: batch[name].index_select(axis, rows) for name in names if name in batch}
-        moment, who = batch["living"].index_select(0, rows).nonzero(as_tuple=True)  # (M,) each
-        moment = rows[moment]
-        mini = {}
-        for name in names:
-            if name == "state" and name in batch:
-                mini[name] = batch[name].index_select(0, moment)
-            elif name in batch:
-                each = moment * self.spec.n_agents + who  # of (T * B * N, ...)
-                mini[name] = batch[name].flatten(0, 1).index_select(0, each).unsqueeze(1)
-        return mini
+    def _value_loss(self, value: Tensor, target: Tensor) -> Tensor:
+        """Returns the loss of each value."""
+        if self.config.value_loss == "huber":
+            return F.huber_loss(value, target, reduction="none", delta=10.0)
+        return 0.5 * F.mse_loss(value, target, reduction="none")
 
     @torch.no_grad()
     def _normalize(self, data: dict[str, Tensor], finals: dict[str, Tensor]) -> bool:
-        """Puts normalised observations and states in the place of those that the environment gave.
+        """Replaces observations and states by what networks read.
 
-        The statistics are those the rollout was acted with, so that probability ratios start at 1. Only the first
-        rollout, acted without any, is counted before it is learned from: its probabilities are computed anew, which
-        hardly changes them, since the first policy is nearly uniform whatever it sees.
+        The statistics are those that the rollout was acted with, so that probability ratios start at 1. Only the first
+        rollout, which was acted without any, is counted before it is learned from: its log-probabilities are computed
+        anew. They hardly change, since the first policy is nearly uniform whatever it observes.
 
         Returns:
             Whether the rollout has been counted.
         """
-        norm = self.policy.obs_norm
-        if norm is None:
-            return True
-        first = not norm.begun
+        first = self.input_norm.lacks_statistics
         if first:
             self._count(data)
-            memory = None
+            recurrence = None
             if self.config.gru:
-                assert self._first_hidden is not None
-                memory = Memory(self._first_hidden, data["started"], data["alive"])
-            head, _ = self.policy(data["obs"], memory)
+                assert self._first_memory is not None
+                recurrence = Recurrence(self._first_memory["hidden"], data["started"], data["alive"])
+            head, _ = self.policy(data["obs"], recurrence)
             data["log_prob"], _ = self.policy.log_prob(head, data["action"], data.get("action_mask"))
-        data["obs"] = self.policy.normalize(data["obs"], data["alive"])
-        finals["obs"] = self.policy.normalize(finals["obs"], finals["seen"])
-        if self.state_norm is not None and "state" in data:
-            for fields in (data, finals):
-                fields["state"] = self.state_norm(fields["state"].unsqueeze(-2)).squeeze(-2)
+        self.input_norm.apply(data, data["alive"])
+        self.input_norm.apply(finals, finals["present"])
         return first
 
     def _count(self, fields: dict[str, Tensor]) -> None:
         """Adds a rollout to the statistics of observations and states."""
-        norm, alive = self.policy.obs_norm, fields["alive"].to(self.device)  # (T, B, N)
-        assert norm is not None
-        norm.update(fields["obs"].to(self.device), alive)
-        if self.state_norm is not None and "state" in fields:
-            self.state_norm.update(fields["state"].to(self.device).unsqueeze(-2), alive.any(-1, keepdim=True))
+        self.input_norm.count(fields["obs"], fields.get("state"), fields["alive"])
 
-    def _new_rollout(self, n_worlds: int, action_mask: bool) -> Rollout:
-        needs_state = self.critic.kind != "local" and self.spec.state_dim > 0
-        return Rollout(self.spec, self.config.rollout_steps, n_worlds, state=needs_state, action_mask=action_mask)
+    def _new_rollout(self, n_worlds: int, *, action_mask: bool) -> Rollout:
+        keep = {"state": self.critic.reads_state, "action_mask": action_mask}
+        names = [name for name, kept in keep.items() if kept]
+        return Rollout(self.spec, self.config.rollout_steps, n_worlds, keep=names)
 
-    def _critic_pass(
-        self, data: dict[str, Tensor], finals: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-        """The critic on a rollout and on the moments to bootstrap from.
+    def _parts(self) -> dict[str, Savable]:
+        """The parts that have a state of their own, by name in `state_dict`."""
+        return {
+            "policy": self.policy,
+            "critic": self.critic,
+            "value_norm": self.value_norm,
+            "input_norm": self.input_norm,
+            "policy_adam": self.policy_adam,
+            "critic_adam": self.critic_adam,
+            "generators": self._generators,
+        }
 
-        Returns:
-            (T, B, V) and (K, V) as the critic puts them out, and its hidden states (B, V, H) before and after the
-            rollout if it is recurrent.
-        """
-        obs, state = data["obs"], data.get("state")
-        if not self.config.gru:
-            return self.critic(obs, state)[0], self.critic(finals["obs"], finals.get("state"))[0], None
-        n_worlds, n_values = obs.shape[1], self.critic.n_values
-        first = self._critic_hidden
-        if first is None or len(first) != n_worlds:
-            first = torch.zeros(n_worlds, n_values, self.config.gru, dtype=torch.float32, device=self.device)
-        alive = data["alive"] if self.critic.kind != "team" else data["alive"].any(-1, keepdim=True)  # (T, B, V)
-        raw, states = self.critic(obs, state, Memory(first, data["started"], alive))
-        before = states.flatten(0, 1)[finals["index"]]  # (K, V, H)
-        going_on = torch.zeros(1, len(before), dtype=torch.bool, device=self.device)
-        memory = Memory(before, going_on, ~going_on.unsqueeze(-1))
-        final_state = finals["state"][None] if "state" in finals else None  # (1, K, S)
-        raw_final, _ = self.critic(finals["obs"][None], final_state, memory)  # (1, K, V)
-        return raw, raw_final[0], (first, states[-1])
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything, copied; see `Algorithm.state_dict`."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        state |= {"progress": self.progress, "updates": self.updates, "pending": self._pending}
+        state["memory"] = {"last": self._memory, "first": self._first_memory}
+        state["critic_hidden"] = self._critic_hidden
+        state["rollout"] = None if self.rollout is None else self.rollout.state_dict()
+        return copied(state)
 
-    def _value_loss(self, value: Tensor, target: Tensor) -> Tensor:
-        """Elementwise."""
-        if self.config.value_loss == "huber":
-            return F.huber_loss(value, target, reduction="none", delta=10.0)
-        return 0.5 * F.mse_loss(value, target, reduction="none")
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on bit for bit from `state_dict`; see `Algorithm.load_state_dict`."""
+        state = copied(state)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.progress, self.updates = state["progress"], state["updates"]
+        self._pending = on_device(state["pending"], torch.device("cpu"))
+        memory, self._critic_hidden = on_device((state["memory"], state["critic_hidden"]), self.device)
+        self._memory, self._first_memory = memory["last"], memory["first"]
+        self.rollout = None
+        if (rollout := state["rollout"]) is not None:
+            self.rollout = self._new_rollout(rollout["n_worlds"], action_mask="action_mask" in rollout["fields"])
+            self.rollout.load_state_dict(rollout)
+
+
+def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
+    """Counts the memory that `Mappo` takes.
+
+    Raises:
+        ValueError: There are more minibatches than a rollout can be divided into.
+    """
+    steps = n_worlds * config.rollout_steps
+    units = n_worlds if config.gru else steps
+    if config.minibatches > max(units, type(config).minibatches):  # the default gives way: there are as many as can be
+        what = f"{n_worlds} worlds" + ("" if config.gru else f" x {config.rollout_steps} steps")
+        raise ValueError(f"minibatches is {config.minibatches}; a rollout of {what} makes at most {units} of them")
+    n, (features, maps), place = spec.n_agents, encoded(spec), place_of(device)
+    central = config.critic == "central"
+    kept = (("state", central and spec.state_dim > 0), ("action_mask", action_mask))
+    rollout = steps * bytes_of(rollout_fields(spec, [name for name, keep in kept if keep]))
+    joint = (spec.state_dim or n * features) if central else 0
+    networks = parameters(spec, config, features, spec.action_dim)
+    networks += parameters(spec, config, features + joint, 1)
+    per_row = maps + features + joint // n + 3 * sum(config.hidden) + 12 * config.gru  # of one agent in one step
+    gradient_step = 2 * FLOAT * n * per_row * -(-steps // min(config.minibatches, units))
+    values = FLOAT * n * steps * (features + 2 * max(config.hidden) + 12 * config.gru)
+    learning = max(gradient_step, values) + (0 if place == "cpu" else rollout)  # which is copied to the device whole
+    options = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"
+    return [
+        Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),
+        Part("networks", ADAM * networks, place, options),
+        Part("learning from it", learning, place, "--algo.rollout-steps, --n-worlds"),
+    ]

@@ -91,8 +91,8 @@ class Setup:
         clock.wrap(self.algo, "_policy_step", "actor")
         clock.wrap(self.algo, "_critic_step", "critic")
         for network, descent in (
-            (self.algo.policy, self.algo.policy_descent),
-            (self.algo.critic, self.algo.critic_descent),
+            (self.algo.policy, self.algo.policy_adam),
+            (self.algo.critic, self.algo.critic_adam),
         ):
             clock.wrap(network, "forward", "forward")
             clock.wrap(descent, "step", "descent")

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from coterie import envs
-from coterie.algos.training.policy import load_policy
+from coterie.algos import load_policy
 from coterie.algos.training.runfolder import options_from_plain
 
 folder = Path(sys.argv[1])

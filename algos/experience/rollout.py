@@ -1,11 +1,11 @@
-"""Where experience waits until it is learned from.
+"""A rollout: the steps between two updates of an on-policy algorithm.
 
-Axes: T time, B worlds, N agents, O observation, S global state, A actions.
+Axes: T time, B worlds, N agents, O observation, S global state, A actions, K steps to bootstrap from.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -14,57 +14,53 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from ..core import Array, Obs, Spec, Transition
-from ..nets.vision import as_bytes
-
-
-def tensor_of(array: Array, device: torch.device | str = "cpu") -> Tensor:
-    """A numpy array as a tensor that shares its memory on the CPU; copied only where it is read-only."""
-    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
+from ..maths.arrays import as_bytes
+from .fields import Fields, between, counterfactual_of, optional_fields
 
 
 class Rollout:
     """T steps of B worlds in preallocated CPU memory, filled in place and handed to the device once, when full.
 
     Rows of agents that are not alive are written as zeros (an action mask as all allowed), whatever came for them:
-    nothing the environment says about the dead can reach a loss, and not even NaN survives a product with a mask.
+    nothing the environment says about the dead can reach a loss. Zeros, because a product with a mask would let NaN
+    through.
 
-    Observations are nearly all of it, 4 T B N O bytes: 10 MB where 64 steps of 64 worlds of 8 agents see 80 numbers
-    each. Images of bytes (`Spec.pixels`) stay bytes until the network reads them: T B N O, 400 MB where they see 3 x 64
-    x 64. A minibatch is a copy of its share of that.
+    Observations take up most of it, 4 T B N O bytes: 10 MB where 64 steps of 64 worlds of 8 agents see 80 numbers each.
+    Images of bytes (`Spec.pixels`) stay bytes until the network reads them: T B N O, 400 MB where they see 3 x 64 x 64.
+    A minibatch is a copy of its share of that.
 
-    What to bootstrap from is kept only where it is not simply the next row:
+    The observations to bootstrap from are stored only where they are not those of the next row:
 
-    - worlds that met a time limit, or that ended because the last agents in them left;
-    - every world at the last step;
-    - the last moment of agents that left a world that goes on. Next row they are gone, and only they bootstrap from
-      here: who stays goes on in a world without them.
+    - in worlds that met a time limit, or that ended because the last agents in them left;
+    - in every world at the last step;
+    - for agents that left a world that goes on. They are absent from the next row, and they alone bootstrap from here;
+      the agents that stay bootstrap from a world without them.
 
-    To leave is to be alive no more without having died: `alive` before, not after, and not `terminated`.
+    An agent has left if it was `alive` before the step, is not alive after it, and is not `terminated`.
     """
 
-    def __init__(self, spec: Spec, steps: int, n_worlds: int, *, state: bool, action_mask: bool) -> None:
+    def __init__(self, spec: Spec, steps: int, n_worlds: int, *, keep: Collection[str] = ()) -> None:
         """Allocates.
 
         Args:
             spec: Shapes.
             steps: T.
             n_worlds: B.
-            state: Keep the global state (only a centralised critic reads it).
-            action_mask: Keep action masks.
+            keep: Fields to store besides the usual ones, see `fields.optional_fields`.
         """
         self.steps, self.n_worlds, self.t, self._pixels = steps, n_worlds, 0, spec.pixels
         self.fields: dict[str, Tensor] = {
             name: torch.zeros((steps, n_worlds, *shape), dtype=dtype)  # (T, B, ...)
-            for name, (shape, dtype) in rollout_fields(spec, state=state, action_mask=action_mask).items()
+            for name, (shape, dtype) in rollout_fields(spec, keep).items()
         }
-        if action_mask:
+        if "action_mask" in self.fields:
             self.fields["action_mask"][:] = True
         self.finals: list[dict[str, Tensor]] = []
         self._views = {name: field.numpy() for name, field in self.fields.items()}  # the same memory, seen by numpy
 
     @property
     def full(self) -> bool:
-        """Whether T steps are there."""
+        """Whether all T steps are there."""
         return self.t == self.steps
 
     def add(self, transition: Transition, action: Tensor, log_prob: Tensor) -> None:
@@ -75,6 +71,9 @@ class Rollout:
             action: (B, N) int64 or (B, N, A) float32 on the CPU, as the policy drew it: a Gaussian's action before
                 it was clipped to the Box.
             log_prob: (B, N) on the CPU.
+
+        Raises:
+            ValueError: The counterfactual is to be kept, and the environment gives none.
         """
         t, views, obs, final = self.t, self._views, transition.obs, transition.final
         assert not self.full, "add() on a full rollout"
@@ -95,10 +94,17 @@ class Rollout:
             views["state"][t] = obs.state
         if "action_mask" in views and obs.action_mask is not None:
             views["action_mask"][t] = obs.action_mask
+        if "adjacency" in views:
+            views["adjacency"][t] = between(obs.adjacency, obs.alive)
+        if "cost" in views:
+            views["cost"][t] = transition.cost
+        if "counterfactual" in views:
+            views["counterfactual"][t] = counterfactual_of(transition)
         dead = ~obs.alive  # (B, N)
         if dead.any():
-            for name in ("obs", "action", "log_prob", "reward", "terminated"):
-                views[name][t][dead] = 0
+            for name in ("obs", "action", "log_prob", "reward", "terminated", "cost", "counterfactual"):
+                if name in views:
+                    views[name][t][dead] = 0
             if "action_mask" in views:
                 views["action_mask"][t][dead] = True
 
@@ -115,41 +121,43 @@ class Rollout:
         self.t += 1
 
     def _keep(self, worlds: Array, final: Obs, left: Array, whose: Array, *, of_world: bool) -> None:
-        """Keeps a moment to bootstrap from.
+        """Stores observations to bootstrap from.
 
         Args:
-            worlds: (k,) which.
-            final: The moment.
-            left: (B, N) bool: they are not alive any more but seen as if they were.
-            whose: (B, N) bool: whose next value it is.
-            of_world: It is also that of the whole world, as a team sees it.
+            worlds: (k,) indices of the worlds to store.
+            final: All worlds after the step, before any reset.
+            left: (B, N) bool, agents that are not alive any more and are treated as present.
+            whose: (B, N) bool, agents whose value bootstraps from here.
+            of_world: The value of the whole world, as a team sees it, bootstraps from here too.
         """
-        seen = (final.alive | left)[worlds]  # (k, N)
-        shown = np.where(seen[..., None], final.obs[worlds], np.float32(0))  # (k, N, O)
+        present = (final.alive | left)[worlds]  # (k, N)
+        shown = np.where(present[..., None], final.obs[worlds], np.float32(0))  # (k, N, O)
         row = {
             "index": torch.from_numpy(self.t * self.n_worlds + worlds),  # (k,) into the flattened (T * B)
             "whose": torch.from_numpy(whose[worlds]),  # (k, N) bool; fancy indexing copied it
             "of_world": torch.full((len(worlds),), of_world),  # (k,) bool
-            "seen": torch.from_numpy(seen),  # (k, N) bool
+            "present": torch.from_numpy(present),  # (k, N) bool
             "obs": torch.from_numpy(as_bytes(shown) if self._pixels else shown),  # (k, N, O)
         }
         if "state" in self._views:
             row["state"] = torch.from_numpy(final.state[worlds])  # (k, S)
+        if "adjacency" in self._views:
+            row["adjacency"] = torch.from_numpy(between(final.adjacency[worlds], present))  # (k, N, N)
         self.finals.append(row)
 
     def clear(self) -> None:
-        """Begins anew in the same memory."""
+        """Empties the rollout; the memory is used again."""
         self.t = 0
         self.finals = []
 
     def to(self, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The fields, (T, B, ...) each, and the moments to bootstrap from, (K, ...) each, on a device."""
+        """Returns the fields, (T, B, ...) each, and what to bootstrap from, (K, ...) each, on a device."""
         assert self.full, "to() on a rollout that is not full"
         finals = {name: torch.cat([row[name] for row in self.finals]).to(device) for name in self.finals[0]}
         return {name: field.to(device) for name, field in self.fields.items()}, finals
 
     def state_dict(self) -> dict[str, Any]:
-        """What is there so far, copied."""
+        """Returns a copy of the steps so far."""
         return {
             "n_worlds": self.n_worlds,
             "t": self.t,
@@ -158,7 +166,7 @@ class Rollout:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict` of a rollout of the same shapes."""
+        """Goes on from the `state_dict` of a rollout of the same shapes."""
         self.t = state["t"]
         for name, field in self.fields.items():
             field[: self.t] = state["fields"][name]
@@ -167,39 +175,20 @@ class Rollout:
             self.finals.append({name: value.clone() for name, value in row.items()})
 
 
-Fields = dict[str, tuple[tuple[int, ...], torch.dtype]]
-"""By name, the shape of a field in one step of one world, and its type."""
-
-
-def rollout_fields(spec: Spec, *, state: bool, action_mask: bool) -> Fields:
-    """What a rollout keeps of one step of one world; see `Rollout` for the arguments."""
-    n, discrete = spec.n_agents, not isinstance(spec.action_space, Box)
-    fields: Fields = {
+def rollout_fields(spec: Spec, keep: Collection[str] = ()) -> Fields:
+    """Returns the fields of a rollout in one step of one world; see `Rollout` for the arguments."""
+    n, space = spec.n_agents, spec.action_space
+    return {
         "obs": ((n, spec.obs_dim), torch.uint8 if spec.pixels else torch.float32),  # (T, B, N, O)
         # (T, B, N) int64 or (T, B, N, A), before clipping to the Box
-        "action": ((n,), torch.int64) if discrete else ((n, *_shape(spec)), torch.float32),
-        "log_prob": ((n,), torch.float32),  # (T, B, N) of the action, when it was taken
+        "action": ((n, *space.shape), torch.float32) if isinstance(space, Box) else ((n,), torch.int64),
+        "log_prob": ((n,), torch.float32),  # (T, B, N) of the action, when it was drawn
         "reward": ((n,), torch.float32),  # (T, B, N)
         "team_reward": ((), torch.float32),  # (T, B)
         "alive": ((n,), torch.bool),  # (T, B, N) before the action
         "terminated": ((n,), torch.bool),  # (T, B, N)
-        "survives": ((), torch.bool),  # (T, B) somebody is there to go on, before any reset
+        "survives": ((), torch.bool),  # (T, B) an agent is there to go on, before any reset
         "ended": ((), torch.bool),  # (T, B)
         "started": ((), torch.bool),  # (T, B)
+        **optional_fields(spec, keep),
     }
-    if state:
-        fields["state"] = ((spec.state_dim,), torch.float32)  # (T, B, S)
-    if action_mask:
-        assert not isinstance(spec.action_space, Box)
-        fields["action_mask"] = ((n, int(spec.action_space.n)), torch.bool)  # (T, B, N, A)
-    return fields
-
-
-def bytes_of(fields: Fields) -> int:
-    """Of one step of one world."""
-    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in fields.values())
-
-
-def _shape(spec: Spec) -> tuple[int, ...]:
-    """The trailing axes of one agent's action: (A,) for a `Box`, none for `Discrete`."""
-    return tuple(spec.action_space.shape or ())

@@ -1,4 +1,4 @@
-"""How deterministic policies explore: noise that wanders, and choices that can be differentiated.
+"""Exploration of deterministic policies: schedules, correlated noise, and discrete choices that have a gradient.
 
 Axes: B worlds, N agents, A actions; `...` any leading axes.
 """
@@ -10,17 +10,26 @@ from torch import Tensor
 
 
 def linear(first: float, last: float, progress: float) -> float:
-    """A schedule: from `first` to `last` as `progress` goes from 0 to 1."""
+    """Returns the value of a linear schedule, `first` at `progress` 0 and `last` at 1; constant outside."""
     return first + (last - first) * min(max(progress, 0.0), 1.0)
 
 
 def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float, generator: torch.Generator) -> Tensor:
-    """One step of noise that keeps its direction for about 1 / theta steps, (B, N, A) -> the same.
+    """Makes one step of Ornstein-Uhlenbeck noise, which is correlated over about 1 / theta steps.
 
     x' = (1 - theta) x + std sqrt(1 - (1 - theta)^2) eps, eps ~ N(0, 1)
 
-    Its lasting deviation is `std` whatever `theta`, so it compares with independent noise; Lillicrap et al. 2016 give
-    the deviation of a single step instead.
+    Its stationary deviation is `std` for every `theta`, so that it compares with independent noise; Lillicrap et al.
+    2016 give the deviation of a single step instead.
+
+    Args:
+        noise: (B, N, A) before the step.
+        theta: Share of the noise that is forgotten, above 0 and at most 1.
+        std: Stationary deviation.
+        generator: Source of chance.
+
+    Returns:
+        (B, N, A) after the step.
     """
     kept = 1.0 - theta
     drawn = torch.empty_like(noise).normal_(generator=generator)
@@ -28,22 +37,22 @@ def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float, generator: to
 
 
 def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise of the shape of `like`: the argmax of log p + noise is a draw from p.
+    """Draws standard Gumbel noise of the shape of `like`: the argmax of log p + noise is a draw from p.
 
-    It is finite: infinite noise, from an exponential draw of exactly 0, would choose a forbidden action.
+    It is always finite: infinite noise, from an exponential draw of exactly 0, would choose a forbidden action.
     """
     return torch.empty_like(like).exponential_(generator=generator).clamp_(min=2.0**-60).log_().neg_()
 
 
 def straight_through(log_p: Tensor, noise: Tensor, temperature: float) -> Tensor:
-    """A one-hot choice whose gradient is that of a soft one.
+    """Returns a one-hot choice with the gradient of a soft one.
 
     Forward one_hot(argmax(log p + g)); backward the gradient of y = softmax((log p + g) / temperature).
 
     Args:
-        log_p: (..., A) log-probabilities; those of forbidden actions are as small as floats get.
+        log_p: (..., A) log-probabilities; forbidden actions have the smallest float.
         noise: (..., A) g, from `gumbel`.
-        temperature: Small ones are near the forward choice with a noisy gradient, large ones the other way round.
+        temperature: A low one makes the soft choice close to the hard one, and its gradient noisy.
 
     Returns:
         (..., A), exactly one-hot.

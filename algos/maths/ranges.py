@@ -1,4 +1,4 @@
-"""What holds for every dataclass of options: types, ranges and choices, checked before anything starts."""
+"""Ranges of numbers, and the one check of the values of a dataclass of options."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
 
 class Range(NamedTuple):
-    """Which numbers an option may be."""
+    """The numbers that an option may be."""
 
     low: float
     high: float
@@ -25,44 +25,49 @@ class Range(NamedTuple):
         return bool((self.low < number if self.above else self.low <= number) and number <= self.high)
 
     def __str__(self) -> str:
-        """What is allowed, to stand after "allowed are"."""
+        """Says what is allowed, to stand after "allowed are"."""
         least = f"numbers above {_short(self.low)}, at most" if self.above else f"{_short(self.low)} to"
         return f"{least} {_short(self.high)}"
 
 
 STEPS = Range(0, 10**15)
-"""Of steps that something is done after."""
+"""Steps between two events of a run."""
 SHARE = Range(0.0, 1.0)
+"""Fractions."""
 RATE = Range(0.0, 1e6, above=True)
-"""Of what must be positive, such as a step size. Whether it is too large for learning, the run finds out."""
+"""Positive numbers, such as a learning rate. Whether one is too large for learning, the run finds out."""
 LENGTH = Range(0.0, 1e12, above=True)
-"""Of a gradient, at which it is shortened; a large one switches that off."""
+"""Norms that gradients are clipped to; a large one switches clipping off."""
 WEIGHT = Range(0.0, 1e6)
-"""Of what zero switches off."""
+"""Weights, which zero switches off."""
 LAYER = Range(1, 8192)
-"""Units of a layer: starting weights of a larger one would take minutes."""
+"""Units of a layer: initial weights of a larger one would take minutes."""
 MOST_LAYERS = 32
 
 
-def check(config: Any, ranges: Mapping[str, Range]) -> None:
-    """Checks every field of a dataclass by its annotation, and numbers by their range.
+def check(config: Any, ranges: Mapping[str, Range] | None = None) -> None:
+    """Checks every field of a dataclass against its annotation.
 
     Args:
         config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, or any of
-            them or None.
-        ranges: By name, of every numeric field; of a tuple, what each of its numbers may be.
+            them or None. The range of a number stands in its annotation, `Annotated[int, Range(1, 10)]`, or in
+            `ranges`; that of a tuple holds for each of its numbers.
+        ranges: By field name.
 
     Raises:
-        ValueError: The first field that is wrong: what came, and what is allowed.
+        ValueError: Names the first wrong field: what came, and what is allowed.
     """
-    hints = typing.get_type_hints(type(config))
+    hints = typing.get_type_hints(type(config), include_extras=True)
     for field in fields(config):
-        value, hint = getattr(config, field.name), hints[field.name]
+        value, hint, allowed = getattr(config, field.name), hints[field.name], (ranges or {}).get(field.name)
+        if typing.get_origin(hint) is Annotated:
+            hint, *extras = typing.get_args(hint)
+            allowed = next((extra for extra in extras if isinstance(extra, Range)), allowed)
         if typing.get_origin(hint) in (typing.Union, types.UnionType):
             if value is None:
                 continue
             hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-        _check_one(field.name, value, hint, ranges.get(field.name))
+        _check_one(field.name, value, hint, allowed)
 
 
 def _check_one(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
@@ -71,13 +76,13 @@ def _check_one(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
         if value not in choices:
             raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, choices))}")
     elif typing.get_origin(hint) is tuple:
-        assert allowed is not None
+        assert allowed is not None, f"{name} has no range"
         if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= MOST_LAYERS:
             raise ValueError(f"{name} is {value!r}; name the sizes of 1 to {MOST_LAYERS} layers, as in 64 64")
         for one in value:
             _check_number(name, one, int, allowed, f"{value!r}")
     elif hint in (int, float):
-        assert allowed is not None
+        assert allowed is not None, f"{name} has no range"
         _check_number(name, value, hint, allowed)
     elif hint in (bool, str) and not isinstance(value, (hint, np.bool_) if hint is bool else hint):
         kind = "True or False" if hint is bool else "text"
@@ -94,14 +99,16 @@ def _check_number(name: str, value: Any, kind: type, allowed: Range, came: str =
 
 
 def _sense(allowed: Range) -> str:
-    """What is allowed, in the words that a reader expects of a range of its kind."""
+    """Says what is allowed, in the usual words for a range of its kind."""
+    if allowed.low == allowed.high:
+        return f"allowed is {_short(allowed.low)}"
     if allowed.above and allowed.low == 0:
         return f"it must be a positive number, at most {_short(allowed.high)}"
     return f"allowed are {allowed}"
 
 
 def short(number: object) -> str:
-    """A number as it came, unless it has more digits than anyone reads."""
+    """Returns a number as text, rounded if it has too many digits to read."""
     text = repr(number)
     if len(text) <= 25:
         return text

@@ -1,7 +1,7 @@
 """Returns and advantages: pure functions of a rollout.
 
-Axes: T time, B worlds, V values (N agents, or 1 where one value stands for the whole team); R sampled moments, each
-with the K steps that follow it.
+Axes: T time, B worlds, V values (N agents, or 1 where one value stands for the whole team); R sampled transitions, each
+the first of K steps.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ def gae(
     gamma: float,
     gae_lambda: float,
 ) -> Tensor:
-    """Generalised advantage estimates.
+    """Returns generalised advantage estimates.
 
     delta_t = r_t + gamma (1 - terminated_t) V'_t - V_t
     A_t = delta_t + gamma lambda (1 - terminated_t) (1 - ended_t) A_{t+1}
 
-    V'_t is the value of the moment the action led to, *before* any reset. So a time limit (`ended`, not `terminated`)
-    stops the sum of deltas but still bootstraps, and a death (`terminated`) cuts both. A time limit may be that of the
-    world or of one agent alone. The value target of the critic is A_t + V_t, the lambda return.
+    V'_t is the value of the observation that the action led to, *before* any reset. So a time limit (`ended`, not
+    `terminated`) stops the sum of deltas but still bootstraps, and a death (`terminated`) stops both. A time limit may
+    be that of the world or of one agent alone. The value target of the critic is A_t + V_t, the lambda return.
 
     Args:
         reward: (T, B, V).
         value: (T, B, V), V(s_t).
         next_value: (T, B, V), V(s_{t+1}) before any reset; ignored where `terminated`.
         terminated: (T, B, V) bool.
-        ended: (T, B, V), or (T, B, 1) where it is the same for all, bool: row t + 1 does not continue row t. The world
-            was reset in between, or the agent has left.
+        ended: (T, B, V), or (T, B, 1) where it is the same for all, bool: row t + 1 does not continue row t, because
+            the world was reset in between or the agent has left.
         gamma: Discount, in [0, 1].
         gae_lambda: 0 gives one-step temporal differences, 1 gives Monte-Carlo returns.
 
@@ -45,7 +45,7 @@ def gae(
     Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation",
     equations 11, 12 and 16; for time limits Pardo et al. 2018, "Time limits in reinforcement learning", equation 6.
     """
-    # where, not a product: the value after a death may be anything, NaN included
+    # A fill instead of a product: the value after a death may be anything, NaN included.
     delta = reward + gamma * next_value.masked_fill(terminated, 0.0) - value  # (T, B, V)
     trace = gamma * gae_lambda * (~(terminated | ended)).to(delta.dtype)  # (T, B, V)
     advantage = torch.empty_like(delta)  # (T, B, V)
@@ -56,17 +56,17 @@ def gae(
 
 
 def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) -> tuple[Tensor, Tensor]:
-    """Returns of up to K steps, and what the value after them counts for.
+    """Returns sums of rewards over up to K steps, and the discount of the value that follows them.
 
     G = sum_{j<k} gamma^j r_j, D = gamma^k, k = the first step that stops, or K; the target is G + D V'_k
 
-    V'_k is the value of the moment that step k - 1 led to, before any reset. A death (`terminated`) at step m ends the
-    sum after r_m and makes D 0; a time limit (`stop`) ends the sum and still bootstraps.
+    V'_k is the value of the observation that step k - 1 led to, before any reset. A death (`terminated`) at step m ends
+    the sum after r_m and makes D 0; a time limit (`stop`) ends the sum and still bootstraps.
 
     Args:
-        reward: (R, K, V) of a moment's own step and those after it; ignored after the first stop or death.
+        reward: (R, K, V) of a transition's own step and those after it; ignored after the first stop or death.
         terminated: (R, K, V) bool; ignored after the first stop.
-        stop: (R, K) bool: what follows this step is not of this episode, or is not known.
+        stop: (R, K) bool: the step that follows this one belongs to another episode or is not stored.
         gamma: Discount, in [0, 1].
 
     Returns:
@@ -75,28 +75,28 @@ def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) ->
     Source: Sutton & Barto 2018, "Reinforcement learning", equation 7.1; in replay Hessel et al. 2018, "Rainbow".
     """
     steps = torch.arange(reward.shape[1], device=reward.device)  # (K,)
-    here = ~_earlier(stop).unsqueeze(-1)  # (R, K, 1): the sum gets as far as this step
-    counts = here & ~_earlier(terminated)  # (R, K, V)
+    reached = ~_earlier(stop).unsqueeze(-1)  # (R, K, 1): the sum gets as far as this step
+    counts = reached & ~_earlier(terminated)  # (R, K, V)
     discounts = (gamma ** steps.to(reward.dtype)).unsqueeze(-1)  # (K, 1)
-    total = (discounts * reward.masked_fill(~counts, 0.0)).sum(1)  # (R, V); a fill: there may be NaN
-    survives = ~(terminated & here).any(1)  # (R, V)
-    return total, gamma ** here.sum(1).to(reward.dtype) * survives
+    total = (discounts * reward.masked_fill(~counts, 0.0)).sum(1)  # (R, V); a fill, because there may be NaN
+    survives = ~(terminated & reached).any(1)  # (R, V)
+    return total, gamma ** reached.sum(1).to(reward.dtype) * survives
 
 
 def _earlier(flag: Tensor) -> Tensor:
-    """Whether any step before was flagged: (R, K, ...) bool -> the same."""
+    """Whether any earlier step was flagged: (R, K, ...) bool -> (R, K, ...) bool."""
     before = flag.cumsum(1) - flag.to(torch.int64)
     return before > 0
 
 
 def constant_value(reward: Tensor, terminated: Tensor, weight: Tensor, *, gamma: float) -> Tensor:
-    """The one value for all states that fits a batch of steps best: where values start before anything is learned.
+    """Returns the constant value of all states that fits a batch of steps best: a start for values not learned yet.
 
     b = sum_t w_t r_t / sum_t w_t (1 - gamma (1 - terminated_t))
 
     It is the fixed point of temporal differences with a single feature that is 1 everywhere. If every reward is c and
-    nothing terminates, b = c / (1 - gamma), which is exact, so a constant in all rewards is gone from the first
-    advantages on. Time limits bootstrap and do not count as `terminated`.
+    nothing terminates, b = c / (1 - gamma), which is exact, so a constant in all rewards drops out of the advantages
+    from the first update on. Time limits bootstrap and do not count as `terminated`.
 
     Args:
         reward: (T, B, V).
@@ -105,36 +105,37 @@ def constant_value(reward: Tensor, terminated: Tensor, weight: Tensor, *, gamma:
         gamma: Discount, in [0, 1].
 
     Returns:
-        () float64; 0 where nothing counts. A horizon of more than 1,000 steps, as with gamma = 1, counts as 1,000.
+        () float64; 0 if no weight is positive. A horizon of more than 1,000 steps, as with gamma = 1, is taken as
+        1,000.
 
     Source: Bradtke & Barto 1996, "Linear least-squares algorithms for temporal difference learning" (LSTD), for one
     constant feature.
     """
     weight = weight.double()
-    shrinks = (1.0 - gamma * (~terminated).double()).clamp(min=1e-3)  # what is left of b - gamma b' in a step
+    shrinks = (1.0 - gamma * (~terminated).double()).clamp(min=1e-3)  # (b - gamma b') / b in a step
     return (reward.double() * weight).sum() / (shrinks * weight).sum().clamp(min=1e-8)
 
 
 def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """1 - Var[target - value] / Var[target]: 1 is a perfect prediction, 0 no better than a constant.
+    """Returns 1 - Var[target - value] / Var[target]: 1 is a perfect prediction, 0 no better than a constant.
 
     Args:
         value: Predictions, any shape.
-        target: What they should have been, the same shape.
+        target: Targets, the same shape.
         weight: The same shape, 0 for entries to leave out.
 
     Returns:
-        () scalar; 0 where the target does not vary.
+        () scalar; 0 if the target does not vary.
     """
     total = masked_var(target, weight)
     return torch.where(total > 1e-12, 1.0 - masked_var(target - value, weight) / total.clamp(min=1e-12), 0.0)
 
 
 def masked_mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Mean of `x` under weights of the same shape (1 counts, 0 does not); 0 where nothing counts. () scalar."""
+    """Returns the mean of `x` under weights of the same shape, a () scalar; 0 if all weights are 0."""
     return (x * weight).sum() / weight.sum().clamp(min=1e-8)
 
 
 def masked_var(x: Tensor, weight: Tensor) -> Tensor:
-    """Variance of `x` about its `masked_mean` under the same weights. () scalar."""
+    """Returns the variance of `x` about its `masked_mean` under the same weights, a () scalar."""
     return masked_mean((x - masked_mean(x, weight)).square(), weight)

@@ -1,11 +1,12 @@
-"""Who gets torch's threads on a CPU.
+"""How torch's threads are used on a CPU.
 
-**Acting** has one. Its products are small, and a thread that has had its part of one goes on spinning for some
-milliseconds in wait of the next, on the core that the processes of the environment need by then.
+**Acting** has one thread. Its products are small, and after each of them torch's other threads busy-wait for some
+milliseconds for the next one: they would take cores from the worker processes of the environment.
 
-**Learning**: the actor and the critic of an actor-critic method learn from the same batch without a word between them.
-A product of a few thousand rows is too small to be shared out well among threads, which wait for each other at every
-operation; two networks on a thread each wait once. The result is the same to the bit as on one thread.
+**Learning** has one thread for each network where two networks, such as an actor and a critic, learn from the same
+batch independently of each other. A product of a few thousand rows does not divide well among threads, which would wait
+for each other at every operation; two networks on one thread each wait once. The result is the same to the bit as on
+one thread.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Second = TypeVar("Second")
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch computes on one thread here, and on as many as before afterwards."""
+    """Lets torch compute on one thread inside the block, and on as many as before after it."""
     threads = torch.get_num_threads()
     if threads == 1:
         yield
@@ -43,15 +44,15 @@ def side_by_side(
     """Calls both, at once where torch has two threads or more on a CPU, else one after the other.
 
     Args:
-        first: Called here.
+        first: Called in this thread.
         second: Called in a thread of its own. It must not draw from a generator or change a tensor that `first` uses.
-        device: Where both compute; on a GPU, which fills itself, they take turns.
+        device: Where both compute; on a GPU, which one network keeps busy, they take turns.
 
     Returns:
-        What they return.
+        The results of both.
 
     Raises:
-        Whatever one of them raises, when both have ended; `first` comes first.
+        Exception: The error of `first`, else that of `second`, when both have ended.
     """
     threads = torch.get_num_threads()
     if threads < 2 or device.type != "cpu":
@@ -71,10 +72,10 @@ def side_by_side(
 
 @functools.cache
 def _thread(process: int) -> ThreadPoolExecutor:
-    # by process: a fork has the executor of its parent, but not the thread in it
+    # One for each process: a fork inherits the executor of its parent, but not the thread in it.
     return ThreadPoolExecutor(1, thread_name_prefix=f"side-by-side-{process}")
 
 
 def _call_on(threads: int, function: Callable[[], Second]) -> Second:
-    torch.set_num_threads(threads)  # counts for this thread
+    torch.set_num_threads(threads)  # for this thread
     return function()

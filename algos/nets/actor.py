@@ -1,56 +1,58 @@
 """The policy of every agent, and all that is needed to execute it: no critic, no optimiser.
 
-Axes: P parameter sets, N agents, T time, B worlds, O observation, A actions, H hidden; `...` any leading axes.
+Axes: P parameter sets, N agents, T time, B worlds, O observation, A actions, F features, H hidden; `...` any leading
+axes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
-from ..core import Spec
-from .layers import ACTIVATIONS, Activation, Memory, Share, Trunk, parameter_sets, with_leading
+from ..core import Action, Memory, Obs, Spec
+from ..maths.arrays import tensor_of
+from .config import NetConfig
 from .obs_norm import RunningNorm
-from .vision import Encoder, is_image
+from .recurrent import Recurrence
+from .sharing import parameter_sets
+from .trunk import Trunk
+from .vision import encoder_for
 
 SMALLEST = 2.0**-25
-"""Stands for a uniform number of exactly 0, which `torch.rand` gives once in 2^24 draws: half its smallest step."""
+"""Replaces a uniform number of exactly 0, which `torch.rand` gives once in 2^24 draws: half its smallest step."""
 
 
 class Actor(nn.Module):
     """Observations to distributions over actions: categorical for `Discrete`, diagonal Gaussian for `Box`.
 
-    A Gaussian lives in units in which the Box is [-1, 1]; its deviation is a free parameter, not a function of the
-    observation. Its actions are clipped at the border on their way to the environment, and their log-probability is
+    A Gaussian is expressed in units in which the Box is [-1, 1]; its deviation is a free parameter, not a function of
+    the observation. Its actions are clipped at the border on their way to the environment, and their log-probability is
     that of the action before clipping: seen from the policy, clipping is part of the environment, so the gradient
     stays exact, and the entropy has a closed form, which a squashed Gaussian's has not.
 
     With `bounded` the means pass through tanh and the deviation is a constant, not learned: a deterministic policy and
-    the noise it explores with. Its gradient comes through the action itself, which must not lead out of the Box.
+    the noise it explores with. Its gradient comes through the action itself, which must not leave the Box.
 
     Images (`Spec.obs_shape`) pass through convolutions first, see `vision`.
+
+    It fulfils `core.Acting`: training, evaluation and saved policies all act by `choose`, which is `heads` and
+    `sample`. Its memory is `hidden`, (B, N, H), if it is recurrent.
     """
 
     low: Tensor
     high: Tensor
     sets: Tensor
-    ids: Tensor | None
     log_std: Tensor
 
     def __init__(
         self,
         spec: Spec,
+        net: NetConfig,
         *,
-        share: Share = "all",
-        agent_id: bool = False,
-        hidden: Sequence[int] = (64, 64),
-        activation: Activation = "silu",
-        gru: int = 0,
         init_std: float = 0.6,
         bounded: bool = False,
         obs_norm: bool = False,
@@ -60,26 +62,23 @@ class Actor(nn.Module):
 
         Args:
             spec: Shapes and the action space.
-            share: Who shares parameters.
-            agent_id: Append the agent's one-hot index to its observation.
-            hidden: Sizes of the hidden layers.
-            activation: Between layers.
-            gru: H of the recurrent layer, 0 for none.
-            init_std: Of a Gaussian policy, in units of half the Box.
-            bounded: Means of a Gaussian policy stay within the Box, and its deviation is a constant.
+            net: Options of the network.
+            init_std: First deviation of a Gaussian policy, in units of half the Box.
+            bounded: Keep the means of a Gaussian policy inside the Box, and its deviation constant.
             obs_norm: Normalise observations by their running statistics (`RunningNorm`); images never are.
-            generator: Where the initial weights come from; None when they are about to be loaded.
+            generator: Source of the initial weights; None when they are about to be loaded.
 
         Raises:
-            ValueError: The action space is one no policy here can serve.
+            ValueError: The action space is a Box that is not one-dimensional and bounded, or a Discrete that does not
+                start at 0.
         """
         super().__init__()
         space = spec.action_space
         self.discrete = not isinstance(space, Box)
-        self.hidden_size = gru
+        self.hidden_size = net.gru
         self.bounded = bounded and not self.discrete
         self.n_agents = spec.n_agents
-        sets = parameter_sets(spec, share)
+        sets = parameter_sets(spec, net.share)
         generator = generator or torch.Generator().manual_seed(0)
         if isinstance(space, Box):
             if len(space.shape) != 1 or not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
@@ -87,80 +86,101 @@ class Actor(nn.Module):
                     f"action space is {space}; a Box must be one-dimensional with finite bounds: "
                     "flatten and rescale it (gymnasium.wrappers.RescaleAction)"
                 )
-            outputs = space.shape[0]
             low, high = torch.from_numpy(space.low).float(), torch.from_numpy(space.high).float()  # (A,)
             self.register_buffer("low", low, persistent=False)
             self.register_buffer("high", high, persistent=False)
-            log_std = torch.full((max(sets) + 1, outputs), math.log(init_std), dtype=torch.float32)  # (P, A)
+            log_std = torch.full((max(sets) + 1, spec.action_dim), math.log(init_std), dtype=torch.float32)  # (P, A)
             if bounded:
                 self.register_buffer("log_std", log_std)
             else:
                 self.log_std = nn.Parameter(log_std)
             self.register_buffer("sets", torch.tensor(sets), persistent=False)  # (N,)
-        else:
-            if space.start != 0:
-                raise ValueError(f"action space is {space}; Discrete must start at 0: shift it in the environment")
-            outputs = int(space.n)
-        ids = torch.eye(spec.n_agents, dtype=torch.float32) if agent_id else None  # (N, N)
-        self.register_buffer("ids", ids, persistent=False)
-        self.encoder, features = None, spec.obs_dim
-        self.obs_norm = RunningNorm(features, sets) if obs_norm and not is_image(spec.obs_shape) else None
-        if is_image(spec.obs_shape):
-            self.encoder = Encoder(spec.obs_shape, sets, activation=ACTIVATIONS[activation], generator=generator)
-            features = self.encoder.n_features
-        self.trunk = Trunk(
-            [features, spec.n_agents] if agent_id else [features],
-            outputs,
-            sets,
-            hidden=hidden,
-            activation=activation,
-            gru=gru,
-            head_gain=0.01,
-            generator=generator,
-        )
+        elif space.start != 0:
+            raise ValueError(f"action space is {space}; Discrete must start at 0: shift it in the environment")
+        self.encoder, features = encoder_for(spec, sets, net, generator)
+        self.obs_norm = RunningNorm(features, sets) if obs_norm and self.encoder is None else None
+        self.trunk = Trunk([features], spec.action_dim, sets, net, generator=generator)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that it computes on."""
+        return self.trunk.head.bias.device
+
+    def first_memory(self, n_worlds: int) -> Memory:
+        """Returns zeros, (B, N, H), or nothing where it is not recurrent; see `Acting.first_memory`."""
+        if not self.hidden_size:
+            return {}
+        return {"hidden": self.trunk.head.bias.new_zeros(n_worlds, self.n_agents, self.hidden_size)}
+
+    @torch.inference_mode()
+    def act(self, obs: Obs, memory: Memory, generator: torch.Generator | None = None) -> tuple[Action, Memory]:
+        """Chooses actions inside the action space; see `Acting.act`."""
+        action, _, memory = self.choose(obs, memory, generator)
+        return self.to_space(action).cpu().numpy(), memory
+
+    def choose(self, obs: Obs, memory: Memory, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Memory]:
+        """Draws actions, or takes the most likely ones.
+
+        Args:
+            obs: All worlds before the step.
+            memory: After the step before.
+            generator: Source of chance; None takes the most likely actions.
+
+        Returns:
+            Actions and log-probabilities as `sample` gives them, and the memory for the next step.
+        """
+        head, action_mask, memory = self.heads(obs, memory)
+        action, log_prob = self.sample(head, action_mask, generator)
+        return action, log_prob, memory
+
+    def heads(self, obs: Obs, memory: Memory) -> tuple[Tensor, Tensor | None, Memory]:
+        """Reads what agents see and remember; nothing else reads an `Obs` in order to act.
+
+        Args:
+            obs: All worlds before the step.
+            memory: After the step before. A world that has `started` begins with none, and so does an agent that was
+                not alive in the step before.
+
+        Returns:
+            Logits or means (B, N, A), the action mask (B, N, A) or None, and the memory for the next step.
+        """
+        x, alive = tensor_of(obs.obs, self.device), tensor_of(obs.alive, self.device)  # (B, N, O), (B, N)
+        action_mask = None
+        if obs.action_mask is not None:  # all is allowed to agents that are not alive: some distribution must be left
+            action_mask = tensor_of(obs.action_mask, self.device) | ~alive.unsqueeze(-1)  # (B, N, A)
+        if not self.hidden_size:
+            return self(x)[0], action_mask, {}
+        started = tensor_of(obs.started, self.device)  # (B,)
+        head, states = self(x[None], Recurrence(memory["hidden"], started[None], alive[None]))  # (1, B, N, A)
+        return head[0], action_mask, {"hidden": states[0]}
 
     def forward(
-        self, obs: Tensor, memory: Memory | None = None, *, normalized: bool = False
+        self, obs: Tensor, recurrence: Recurrence | None = None, *, normalized: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """The parameters of the distributions.
+        """Returns the parameters of the distributions.
 
         Args:
             obs: (..., N, O); (T, B, N, O) when recurrent.
-            memory: Needed when recurrent, ignored otherwise.
-            normalized: `obs` has been through `normalize`, as whoever trains the policy does once for all networks.
+            recurrence: Needed when recurrent, ignored otherwise.
+            normalized: `obs` has been normalised already (`InputNorm`). Training does that once for all networks.
 
         Returns:
             Logits or means, (..., N, A), and hidden states (T, B, N, H) or None.
         """
         if self.obs_norm is not None and not normalized:
             obs = self.obs_norm(obs)
-        seen = obs if self.encoder is None else self.encoder(obs)  # (..., N, O or F)
-        inputs = [seen] if self.ids is None else [seen, with_leading(self.ids, seen)]
-        return self.trunk(inputs, memory)
-
-    def normalize(self, obs: Tensor, seen: Tensor) -> Tensor:
-        """Observations as the networks read them; zeros stay zeros for agents that are not there.
-
-        Args:
-            obs: (..., N, O).
-            seen: (..., N) bool.
-        """
-        return obs if self.obs_norm is None else self.obs_norm(obs).masked_fill(~seen.unsqueeze(-1), 0.0)
+        features = obs if self.encoder is None else self.encoder(obs)  # (..., N, O or F)
+        return self.trunk([features], recurrence)
 
     @property
-    def alike(self) -> bool:
-        """Whether it takes no notice of who an agent is: observations of a few can stand in the place of all."""
-        return self.trunk.alike and self.ids is None
-
-    def first_hidden(self, n_worlds: int) -> Tensor:
-        """(B, N, H) zeros: nothing remembered yet."""
-        bias = self.trunk.head.bias
-        return torch.zeros(n_worlds, self.n_agents, self.hidden_size, dtype=bias.dtype, device=bias.device)
+    def agent_blind(self) -> bool:
+        """Whether each agent's head can be computed by itself, whoever the agent is (see `Trunk`)."""
+        return self.trunk.agent_blind
 
     def sample(
         self, head: Tensor, action_mask: Tensor | None = None, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draws actions.
+        """Draws actions from distributions, or takes the most likely ones.
 
         Args:
             head: (..., N, A) from `forward`.
@@ -188,7 +208,7 @@ class Actor(nn.Module):
         return action, gaussian_log_prob(mean, log_std, action)
 
     def log_prob(self, head: Tensor, action: Tensor, action_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Log-probability of given actions, and the entropy of their distributions, (..., N) each."""
+        """Returns log-probabilities of given actions, and entropies of their distributions, (..., N) each."""
         if self.discrete:
             log_p = categorical(head, action_mask)
             entropy = -(log_p.exp() * log_p).sum(-1)
@@ -198,14 +218,14 @@ class Actor(nn.Module):
         return gaussian_log_prob(self._mean(head), log_std, action), entropy.expand(head.shape[:-1])
 
     def _log_std(self) -> Tensor:
-        """(N, A), or (1, A) where all agents share it."""
+        """Returns (N, A), or (1, A) where all agents share it."""
         return self.log_std if len(self.log_std) == 1 else self.log_std[self.sets]
 
     def _mean(self, head: Tensor) -> Tensor:
         return torch.tanh(head) if self.bounded else head
 
     def to_space(self, action: Tensor) -> Tensor:
-        """Actions inside the action space: int64 as they are, floats from [-1, 1] to the Box and clipped to it."""
+        """Maps actions into the action space: int64 as they are, floats from [-1, 1] to the Box and clipped to it."""
         if self.discrete:
             return action
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
@@ -213,7 +233,7 @@ class Actor(nn.Module):
 
 
 def categorical(logits: Tensor, action_mask: Tensor | None) -> Tensor:
-    """Log-probabilities, (..., A). Forbidden actions get the smallest float, not -inf: p log p stays 0, not NaN."""
+    """Returns log-probabilities, (..., A). Forbidden actions get the smallest float, not -inf, so that p log p is 0."""
     if action_mask is not None:
         logits = logits.masked_fill(~action_mask, torch.finfo(logits.dtype).min)
     # Over the first axis: over a last axis as short as this, torch is several times slower.

@@ -1,26 +1,27 @@
-"""Running normalisation of observations, for environments whose numbers are not about one.
+"""Running normalisation of observations, for environments whose observations are far from unit scale.
 
-Axes: P parameter sets, N agents, D features; `...` any leading axes.
+Axes: P parameter sets, N agents, D features, O observation, S global state; `...` any leading axes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 CLIP = 10.0
-"""Largest normalised number: a feature that hardly varied so far must not blow up when it first does."""
+"""Largest normalised number: bounds a feature that has hardly varied so far and then does."""
 
 
 class RunningNorm(nn.Module):
-    """Subtracts the mean of all that was seen so far and divides by its deviation, feature by feature.
+    """Subtracts the running mean and divides by the running standard deviation, feature by feature.
 
     y = clip((x - mean) / sqrt(var + 1e-6), -10, 10)
 
     Agents that share parameters share statistics. The statistics are buffers, so they are saved with the network that
-    they belong to; they change in `update` alone. Before the first update y = clip(x, -10, 10).
+    they belong to; only `update` changes them. Before the first update y = clip(x, -10, 10).
 
     Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", for merging means and squares.
     """
@@ -35,7 +36,7 @@ class RunningNorm(nn.Module):
 
         Args:
             features: D.
-            sets: (N,) the parameter set of each agent, see `nets.parameter_sets`.
+            sets: (N,) the parameter set of each agent, see `sharing.parameter_sets`.
         """
         super().__init__()
         n_sets = max(sets) + 1
@@ -46,11 +47,11 @@ class RunningNorm(nn.Module):
 
     @property
     def begun(self) -> bool:
-        """Whether there are statistics."""
+        """Whether there are any statistics yet."""
         return bool(self.count.any())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., N, D) -> the same; an agent axis of length 1 is enough where all agents share parameters."""
+        """(..., N, D) -> (..., N, D); an agent axis of length 1 is enough where all agents share parameters."""
         begun = self.count > 0  # (P, 1)
         std = torch.where(begun, (self.square / self.count.clamp(min=1.0) + 1e-6).sqrt(), 1.0)
         mean, std = self.mean.to(x.dtype), std.to(x.dtype)  # (P, D)
@@ -60,11 +61,11 @@ class RunningNorm(nn.Module):
 
     @torch.no_grad()
     def update(self, x: Tensor, weight: Tensor) -> None:
-        """Takes in observations.
+        """Adds observations to the statistics.
 
         Args:
             x: (..., N, D).
-            weight: (..., N), 1 for observations that count, 0 for those of agents that are not there.
+            weight: (..., N), 1 for observations that count, 0 for those of absent agents.
         """
         x, weight = x.flatten(0, -3).double(), weight.flatten(0, -2).double()  # (rows, N, D), (rows, N)
         for index in range(len(self.mean)):
@@ -80,3 +81,64 @@ class RunningNorm(nn.Module):
             self.square[index] += square + away.square() * self.count[index] * count / total
             self.mean[index] += away * count / total
             self.count[index] = total
+
+
+class InputNorm:
+    """Normalises what networks read: observations by the statistics of the policy, states by statistics of their own.
+
+    Its state is that of the states' statistics; those of observations are saved with the policy.
+
+    Attributes:
+        state_norm: Statistics of the global state, None where it is not read or nothing is normalised.
+    """
+
+    def __init__(self, obs_norm: RunningNorm | None, state_dim: int) -> None:
+        """Starts without statistics of states.
+
+        Args:
+            obs_norm: The policy's statistics of observations; None: nothing is normalised.
+            state_dim: S, 0 where no state is read.
+        """
+        self._obs_norm = obs_norm
+        self.state_norm = None
+        if obs_norm is not None and state_dim:
+            self.state_norm = RunningNorm(state_dim, (0,)).to(obs_norm.mean.device)
+
+    @property
+    def lacks_statistics(self) -> bool:
+        """Whether it is to normalise and has nothing to go by yet."""
+        return self._obs_norm is not None and not self._obs_norm.begun
+
+    def count(self, obs: Tensor, state: Tensor | None, alive: Tensor) -> None:
+        """Adds observations (..., N, O) and states (..., S) to the statistics, those of agents that are `alive`."""
+        if self._obs_norm is None:
+            return
+        device = self._obs_norm.mean.device
+        alive = alive.to(device)
+        self._obs_norm.update(obs.to(device), alive)
+        if self.state_norm is not None and state is not None:
+            self.state_norm.update(state.to(device).unsqueeze(-2), alive.any(-1, keepdim=True))
+
+    @torch.no_grad()
+    def apply(self, fields: dict[str, Tensor], present: Tensor, *, lead: str = "") -> None:
+        """Replaces `obs` (..., N, O) and `state` (..., S) in `fields` by what networks read, zeros for absent agents.
+
+        Args:
+            fields: By name.
+            present: (..., N) bool.
+            lead: What the names begin with, "next_" for instance.
+        """
+        if self._obs_norm is not None:
+            obs = self._obs_norm(fields[f"{lead}obs"])
+            fields[f"{lead}obs"] = obs.masked_fill(~present.unsqueeze(-1), 0.0)
+        if self.state_norm is not None and f"{lead}state" in fields:
+            fields[f"{lead}state"] = self.state_norm(fields[f"{lead}state"].unsqueeze(-2)).squeeze(-2)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns the statistics of states."""
+        return {} if self.state_norm is None else self.state_norm.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from `state_dict`."""
+        if self.state_norm is not None:
+            self.state_norm.load_state_dict(state)

@@ -1,4 +1,4 @@
-"""A target network: a copy of a network that follows it slowly, so that what is learned does not chase itself."""
+"""Target networks: copies that follow a network slowly, so that its targets do not move with every step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from .descent import Descent, as_vector
+from .flat_adam import FlatAdam, as_vector
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -22,18 +22,18 @@ class Target(Generic[Network]):
         network: The copy; it takes no gradients.
     """
 
-    def __init__(self, network: Network, descent: Descent) -> None:
+    def __init__(self, network: Network, optimiser: FlatAdam) -> None:
         """Starts as an equal copy.
 
         Args:
-            network: What is followed.
-            descent: By which it learns; its vector is read.
+            network: The network to follow.
+            optimiser: The network's optimiser, whose vector holds its parameters.
         """
         self.network = copy.deepcopy(network).requires_grad_(False)
         self._vector = as_vector(self.network)
-        self._source = descent.vector
+        self._source = optimiser.vector
 
     @torch.no_grad()
     def follow(self, tau: float) -> None:
-        """Goes a fraction `tau` of the way to the network; 1 makes them equal."""
+        """Moves a fraction `tau` of the way to the network; 1 makes them equal."""
         self._vector.lerp_(self._source, tau)

@@ -1,8 +1,8 @@
-"""Images: what turns them into features before the hidden layers, for all agents at once.
+"""Images to features, before the hidden layers and for all agents at once.
 
 Axes: P parameter sets, N agents, C channels, H and W height and width, F features; `...` any leading axes.
 
-Observations travel flat, (..., N, O) with O = C H W, and only here they get their shape back.
+Observations travel flat, (..., N, O) with O = C H W, and get their shape back only here.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..core import Array
+from ..core import Spec
+from ..maths.arrays import as_numbers
+from .config import NetConfig
+from .layers import ACTIVATIONS
 
 CHANNELS = (16, 32, 32)
-"""Of the layers' outputs. Mnih et al. 2013 have 16 and 32, Mnih et al. 2015 have 32, 64 and 64."""
+"""Output channels of the layers. Mnih et al. 2013 have 16 and 32, Mnih et al. 2015 have 32, 64 and 64."""
 PART = 2**24
 """Most numbers in a layer's output when no gradient is needed: 64 MiB."""
 
@@ -28,29 +30,11 @@ def is_image(obs_shape: Sequence[int]) -> bool:
     return len(obs_shape) == 3 and min(obs_shape[1:]) >= 3
 
 
-def as_bytes(images: Array) -> Array:
-    """Numbers from 0 to 1 as the bytes that they were made of, a quarter of the memory.
-
-    Raises:
-        ValueError: One is no multiple of 1/255.
-    """
-    scaled = images * np.float32(255)
-    whole = np.rint(scaled)
-    if not (np.abs(scaled - whole) < 1e-3).all() or whole.min(initial=0) < 0 or whole.max(initial=0) > 255:
-        raise ValueError("an observation declared as an image of bytes holds other numbers than multiples of 1/255")
-    return whole.astype(np.uint8)
-
-
-def as_numbers(images: Tensor) -> Tensor:
-    """The inverse of `as_bytes`, to the bit where the images were made by dividing bytes by 255."""
-    return images.float().div_(255.0)
-
-
 def layers_for(height: int, width: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Kernel and stride, (H, W) each, of the layers for images of a size: at most three, at least one.
+    """Returns kernel and stride, (H, W) each, of the one to three layers that read images of a size.
 
-    An axis of at least 36 is read by 8/4 (kernel/stride), of at least 12 by 4/2, of at least 5 by 3/1; shorter ones
-    are left alone, except in the first layer, where 3 and 4 are read by 3/1. Padding is nowhere.
+    An axis of at least 36 is read by 8/4 (kernel/stride), of at least 12 by 4/2, of at least 5 by 3/1; shorter axes
+    are left alone, except in the first layer, where 3 and 4 are read by 3/1. There is no padding.
 
     For 84 x 84 and 64 x 64 that is the network of Mnih et al. 2015, "Human-level control through deep reinforcement
     learning" (8/4, 4/2, 3/1), which ends in maps of 7 x 7 and 4 x 4. 7 x 7 is read by 3/1 twice: 5 x 5, 3 x 3.
@@ -97,8 +81,8 @@ class Convolution(nn.Module):
             channels: C of input and output.
             kernel: (H, W).
             stride: (H, W).
-            sets: (N,) the parameter set of each agent, see `nets.parameter_sets`.
-            generator: Where the initial weights come from.
+            sets: (N,) the parameter set of each agent, see `sharing.parameter_sets`.
+            generator: Source of the initial weights.
         """
         super().__init__()
         c_in, c_out = channels
@@ -124,8 +108,8 @@ class Convolution(nn.Module):
 class Encoder(nn.Module):
     """Images to features, with one set of parameters, one per group or one per agent.
 
-    Convolutions as in `layers_for`, an activation after each; the last map is the features. The hidden layers that
-    follow stand for the fully connected layer of Mnih et al. 2015.
+    Convolutions as in `layers_for`, an activation after each; the last maps are the features. The hidden layers that
+    follow take the place of the fully connected layer of Mnih et al. 2015.
 
     Without a gradient the images pass in parts: a rollout's worth of intermediate maps never exists at once.
 
@@ -146,8 +130,8 @@ class Encoder(nn.Module):
         Args:
             obs_shape: (C, H, W), see `is_image`.
             sets: (N,) the parameter set of each agent.
-            activation: After each convolution.
-            generator: Where the initial weights come from.
+            activation: Activation after each convolution.
+            generator: Source of the initial weights.
         """
         super().__init__()
         channels, height, width = obs_shape
@@ -177,3 +161,23 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = self.activation(layer(x))
         return x.flatten(2)
+
+
+def encoder_for(
+    spec: Spec, sets: Sequence[int], net: NetConfig, generator: torch.Generator
+) -> tuple[Encoder | None, int]:
+    """Builds what a network needs in front of its hidden layers.
+
+    Args:
+        spec: Shapes.
+        sets: (N,) the parameter set of each agent.
+        net: Options; the activation is used.
+        generator: Source of the initial weights.
+
+    Returns:
+        An encoder if observations are images, else None; and how many features of an agent the hidden layers read.
+    """
+    if not is_image(spec.obs_shape):
+        return None, spec.obs_dim
+    encoder = Encoder(spec.obs_shape, sets, activation=ACTIVATIONS[net.activation], generator=generator)
+    return encoder, encoder.n_features

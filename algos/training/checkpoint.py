@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 FORMAT = "coterie-checkpoint"
-VERSION = 4
+VERSION = 5
 KEEP = 2
 """Checkpoints kept besides `best`: the newest, and one more in case the disk damages it."""
 _NAME = re.compile(r"step-(\d{12})\.pt")
@@ -155,7 +155,10 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a torch file, but not a checkpoint of Coterie")
     if found.get("version") != VERSION:
-        raise CheckpointError(f"{path} has format version {found.get('version')}; this program reads {VERSION}")
+        raise CheckpointError(
+            f"{path} has format version {found.get('version')}; this program reads {VERSION}: use the version of "
+            "Coterie that wrote it; config.json names its commit under code.git"
+        )
     try:
         return unpack(found["content"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""What looks at the policy in training without touching it: evaluations, the comparison at the end, films."""
+"""Views of the policy in training that do not touch it: evaluations, the comparison at the end, films."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 import torch
 
-from ..core import Algorithm, VectorEnv
+from ..core import Algorithm, Player, VectorEnv
 from ..report import film
 from ..report.monitor import Monitor
 from ..report.video import encode_gif
 from .contrast import LEARNED, SAMPLED, SAMPLING_SEED, far_apart
 from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, Stand, compare, evaluate, worlds_for
-from .policy import Player
 
 FILM_SECONDS, MOST_FRAMES = 15.0, 400
-"""Length of a film in TensorBoard [s], 300 frames or so; and the most of them where episodes have no known end."""
+"""Length of a film in TensorBoard [s], about 300 frames; and the most frames where episodes have no known end."""
 
 
 @dataclass
@@ -29,12 +28,12 @@ class Examiner:
     monitor: Monitor
     stop: Callable[[], bool]
     tell: Callable[[Stand], None]
-    """Told how far an evaluation is."""
+    """Called with the progress of an evaluation."""
     most_steps: int = 0
-    """See `evaluate`."""
+    """Longest episode [steps], see `evaluation.evaluate`."""
 
     def evaluate(self, n_episodes: int, steps: int) -> Evaluation | None:
-        """Writes an `eval/` row at `steps`; None where `stop` came first, and nothing is written."""
+        """Evaluates and writes an `eval/` row at `steps`; returns None, and writes nothing, if `stop` ended it."""
         evaluation = evaluate(
             self.make_env(worlds_for(n_episodes)),
             Player(self.algo.policy),
@@ -50,9 +49,9 @@ class Examiner:
         return evaluation
 
     def compare(self, policies: Policies, n_episodes: int, steps: int) -> dict[str, Evaluation] | None:
-        """The learned policy and the others on the same episodes; None where interrupted.
+        """Evaluates the learned policy and others on the same episodes; returns None if `stop` ended it.
 
-        The policy that draws its actions is among them where it is far from the greedy one.
+        The policy with sampled actions is among them if its return is far from that of the greedy one.
         """
         every = {LEARNED: lambda _: Player(self.algo.policy), SAMPLED: self._sampled, **policies}
         found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, tell=self.tell)
@@ -64,7 +63,7 @@ class Examiner:
         return found
 
     def film(self, steps: int) -> None:
-        """Shows an episode in TensorBoard; where that cannot be done, for whatever reason, says so once."""
+        """Shows an episode in TensorBoard; says so once if that cannot be done, for whatever reason."""
         try:
             env = self.make_env(1)
             pace = film.pace(env, seconds=FILM_SECONDS)
@@ -79,8 +78,8 @@ class Examiner:
             self.monitor.say_once("video", f"no videos: {reason}")
 
     def _sampled(self, _: VectorEnv) -> Act:
-        device = next(self.algo.policy.parameters()).device
-        return Player(self.algo.policy, generator=torch.Generator(device).manual_seed(SAMPLING_SEED))
+        generator = torch.Generator(self.algo.policy.device).manual_seed(SAMPLING_SEED)
+        return Player(self.algo.policy, generator=generator)
 
     def _write(self, evaluation: Evaluation, steps: int) -> None:
         for note in evaluation.notes:

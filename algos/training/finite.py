@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..core import Array, StepLike
+from ..core import Array, Savable, StepLike
 
 
 class NonFiniteError(ArithmeticError):
     """NaN or infinity: from an environment, in a loss, a gradient or a parameter. The message is one line."""
 
 
-def check_learning(scalars: Mapping[str, float], policy: nn.Module, *, at: int | None = None) -> None:
+def check_learning(scalars: Mapping[str, float], policy: Savable, *, at: int | None = None) -> None:
     """Looks at what an update has come to.
 
     Args:
@@ -34,8 +34,8 @@ def check_learning(scalars: Mapping[str, float], policy: nn.Module, *, at: int |
         NonFiniteError: Names the scalars or the parameter.
     """
     bad = [f"{name} is {value}" for name, value in scalars.items() if not math.isfinite(value)]
-    parameters = dict(policy.named_parameters())
-    if not math.isfinite(float(torch.stack([parameter.detach().sum() for parameter in parameters.values()]).sum())):
+    parameters = {name: value for name, value in policy.state_dict().items() if value.is_floating_point()}
+    if not math.isfinite(float(torch.stack([value.sum().double() for value in parameters.values()]).sum())):
         bad += [
             f"parameter {name} of the policy is not finite"
             for name, parameter in parameters.items()

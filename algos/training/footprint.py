@@ -1,10 +1,11 @@
-"""What a run will take of memory, counted before anything is allocated; and what there is.
+"""Memory that a run will take, counted before anything is allocated, and memory that is available.
 
-A replay or a layer that does not fit would end in a traceback, or in silence where the kernel kills the process.
-Counted is what grows with the options: experience, parameters with what Adam keeps of them, and the activations of one
-gradient step. Not counted is what torch and the environment take, some hundred megabytes.
+A replay or a layer that does not fit would end in a traceback, or without a word where the kernel kills the process.
+Each algorithm counts its own parts, from the helpers here: experience, parameters with their gradients and Adam's
+moments, and the activations of one gradient step. Torch itself and the environment, some hundred megabytes, are not
+counted.
 
-Axes: T time, B worlds, N agents, R sampled moments, P parameter sets, O observation, F features, A actions.
+Axes: O observation, F features.
 """
 
 from __future__ import annotations
@@ -15,106 +16,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from gymnasium.spaces import Box
 
 from ..core import Spec
-from ..experience.replay import replay_fields
-from ..experience.rollout import bytes_of, rollout_fields
-from ..maddpg_config import MaddpgConfig
-from ..mappo_config import MappoConfig
-from ..nets.layers import parameter_sets
+from ..nets.config import NetConfig
+from ..nets.sharing import parameter_sets
 from ..nets.vision import CHANNELS, is_image, layers_for
 
-_FLOAT = 4
-_ADAM = 4 * _FLOAT
-"""Of a parameter: itself, its gradient and two moments [bytes]."""
+FLOAT = 4
+"""Size of a number [bytes]."""
+ADAM = 4 * FLOAT
+"""Size of a parameter with its gradient and two moments [bytes]."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something that takes memory."""
+    """A part of a run that takes memory."""
 
     name: str
     bytes: int
     device: str
-    """Where: `cpu`, or the device of the networks."""
+    """Device whose memory it takes: `cpu`, or that of the networks."""
     mend: str
-    """Which options make it smaller."""
-
-
-def of_mappo(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
-    """What `Mappo` takes.
-
-    Raises:
-        ValueError: The options make no sense together for so many worlds.
-    """
-    units = n_worlds if config.gru else n_worlds * config.rollout_steps
-    if config.minibatches > max(units, type(config).minibatches):  # the default gives way: there are as many as can be
-        what = f"{n_worlds} worlds" + ("" if config.gru else f" x {config.rollout_steps} steps")
-        raise ValueError(f"minibatches is {config.minibatches}; a rollout of {what} makes at most {units} of them")
-    n, sets = spec.n_agents, max(parameter_sets(spec, config.share)) + 1
-    state = config.critic == "central" and spec.state_dim > 0
-    moments = n_worlds * config.rollout_steps
-    rollout = moments * bytes_of(rollout_fields(spec, state=state, action_mask=action_mask))
-    features, maps = _encoded(spec)
-    ids = n if config.agent_id else 0
-    joint = {"local": 0, "central": spec.state_dim or n * features}[config.critic]
-    actor = _parameters(features + ids, action_size(spec), sets, config.hidden, config.gru)
-    critic = _parameters(features + joint + ids, 1, sets, config.hidden, config.gru)
-    per_row = maps + features + joint // n + 3 * sum(config.hidden) + 12 * config.gru  # of an agent at a moment
-    step = 2 * _FLOAT * n * per_row * -(-moments // min(config.minibatches, units))
-    values = _FLOAT * n * moments * (features + 2 * max(config.hidden) + 12 * config.gru)
-    networks = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"
-    device = _place(device)
-    copied = 0 if device == "cpu" else rollout  # handed over whole
-    return [
-        Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),
-        Part("networks", _ADAM * (actor + critic), device, networks),
-        Part("learning from it", copied + max(step, values), device, "--algo.rollout-steps, --n-worlds"),
-    ]
-
-
-def of_maddpg(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
-    """What `Maddpg` takes."""
-    n, sets = spec.n_agents, max(parameter_sets(spec, config.share)) + 1
-    critics, actions = 1 + config.twin, action_size(spec)
-    steps = -(-config.replay_size // n_worlds) * n_worlds
-    kept = replay_fields(spec, state=config.critic == "state", action_mask=action_mask)
-    replay = steps * bytes_of(kept) + (16 << max(steps - 1, 1).bit_length() if config.prioritised else 0)
-    features, maps = _encoded(spec)
-    ids = n if config.agent_id else 0
-    team = config.reward == "team" and config.critic != "local"
-    if config.critic == "local":
-        seen, done = features, actions
-    elif config.critic == "state":
-        seen, done = spec.state_dim + (0 if team else features), n * actions + (0 if team else actions)
-    else:
-        seen, done = n * features, n * actions
-    rows = config.batch * (1 if team else n)
-    parameters = _parameters(features + ids, actions, sets, config.hidden, 0)
-    parameters += critics * _parameters(seen + done + ids, 1, 1 if team else sets, config.hidden, 0)
-    joint = rows * (seen + done) * critics
-    activations = config.batch * n * critics * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
-    follow = config.batch * config.n_step * (16 + 24 * n)  # what came of a moment, see `Replay.sample`
-    device = _place(device)
-    store = "cpu" if config.replay_on == "memory" else device
-    smaller = "--algo.batch"
-    if config.critic == "central" and n > 1:
-        smaller += ", or take --algo.critic local (--algo iddpg)"
-    return [
-        Part("the replay", replay, store, "--algo.replay-size"),
-        Part("networks", (_ADAM + _FLOAT) * parameters, device, "--algo.hidden"),
-        Part("a gradient step", _FLOAT * (joint + activations) + follow, device, smaller),
-    ]
+    """Options that make it smaller."""
 
 
 def refuse_too_large(parts: Sequence[Part]) -> None:
-    """Raises where the parts do not fit into the memory of their devices.
+    """Refuses parts that do not fit into the memory of their devices.
 
     Raises:
-        ValueError: What is needed, what there is, and which options help.
+        ValueError: Says how much is needed, how much is available, and which options help.
     """
     for device in dict.fromkeys(part.device for part in parts):
         mine = sorted((part for part in parts if part.device == device), key=lambda part: -part.bytes)
@@ -131,7 +62,7 @@ def refuse_too_large(parts: Sequence[Part]) -> None:
 
 
 def available(device: str = "cpu") -> int | None:
-    """Bytes that could be taken on a device now; None where the system does not tell."""
+    """Returns the bytes that are available on a device now; None where the system does not tell."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     if torch.device(device).type != "cpu":
@@ -144,8 +75,8 @@ def available(device: str = "cpu") -> int | None:
     return min(known) if known else None
 
 
-def _place(device: str) -> str:
-    """`device`, but all names of the processor are one."""
+def place_of(device: str) -> str:
+    """Returns `device`, with one name for the processor however it is spelled."""
     return "cpu" if torch.device(device).type == "cpu" else device
 
 
@@ -162,7 +93,7 @@ def _free_of_machine(meminfo: Path) -> int | None:
 
 
 def _free_of_groups(membership: Path, root: Path) -> list[int]:
-    """What the process's control groups, of either version, and those above them leave it; [] without limits."""
+    """Returns the bytes that each control group of the process, and each above it, leaves; [] without limits."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -195,21 +126,15 @@ def _free_of_groups(membership: Path, root: Path) -> list[int]:
 
 
 def _counter(stat: Path, name: str) -> int:
-    """Files that the kernel would drop for who needs the memory."""
+    """Returns a number from a group's statistics, 0 if it is missing; cached files count as free memory."""
     for line in stat.read_text(encoding="utf-8").splitlines():
         if line.startswith(name + " "):
             return int(line.split()[1])
     return 0
 
 
-def action_size(spec: Spec) -> int:
-    """A: entries of a `Box`, choices of a `Discrete`."""
-    space = spec.action_space
-    return int(np.prod(space.shape)) if isinstance(space, Box) else int(space.n)
-
-
-def _encoded(spec: Spec) -> tuple[int, int]:
-    """F, and numbers in all maps that lead from an image to its features; of what is no image O and 0."""
+def encoded(spec: Spec) -> tuple[int, int]:
+    """Returns F and the numbers in all maps between an image and its features; O and 0 for other observations."""
     if not is_image(spec.obs_shape):
         return spec.obs_dim, 0
     (_, height, width), maps, features = spec.obs_shape, spec.obs_dim, 0
@@ -220,18 +145,27 @@ def _encoded(spec: Spec) -> tuple[int, int]:
     return features, maps
 
 
-def _parameters(inputs: int, outputs: int, sets: int, hidden: Sequence[int], gru: int) -> int:
-    """Of a `Trunk`."""
-    sizes, count = [inputs, *hidden], 0
+def parameters(spec: Spec, net: NetConfig, inputs: int, outputs: int, *, team: bool = False) -> int:
+    """Returns the number of parameters of a `Trunk`.
+
+    Args:
+        spec: Agents and their groups.
+        net: Options of the network.
+        inputs: Numbers that it reads, without agent ids.
+        outputs: Numbers that it puts out.
+        team: It has one output for all agents: one parameter set and no ids.
+    """
+    sets = 1 if team else max(parameter_sets(spec, net.share)) + 1
+    sizes, count = [inputs + (spec.n_agents if net.agent_id and not team else 0), *net.hidden], 0
     for d_in, d_out in itertools.pairwise(sizes):
         count += (d_in + 1) * d_out
-    if gru:
-        count += (sizes[-1] + gru + 2) * 3 * gru
-    return sets * (count + ((gru or sizes[-1]) + 1) * outputs)
+    if net.gru:
+        count += (sizes[-1] + net.gru + 2) * 3 * net.gru
+    return sets * (count + ((net.gru or sizes[-1]) + 1) * outputs)
 
 
 def readable(number: float) -> str:
-    """Bytes as `1.5 GB`."""
+    """Returns bytes in words, such as `1.5 GB`."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if number < 1000 or unit == "PB":
             return f"{number:.3g} {unit}" if number < 1000 else f"{number:.2e} {unit}"

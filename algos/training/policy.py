@@ -1,109 +1,61 @@
 """A trained policy without its training: on batches of worlds, and on the dictionaries that PettingZoo speaks.
 
-    policy = load_policy("runs/NAME")
+    policy = algos.load_policy("runs/NAME")
     observations, infos = env.reset(seed=1)
     policy.reset(seed=1)
     while env.agents:
         observations, rewards, terminations, truncations, infos = env.step(policy.act(observations, infos))
 
-A run folder's config.json and its latest checkpoint are all it needs; no environment is imported. Somebody else's
-environment is played in its own words: observations as it shows them, actions of each agent's own space (`own_spaces`).
+A run folder's config.json and its latest checkpoint are all it needs; no environment is imported. In somebody else's
+environment it takes observations as that environment gives them, and acts in each agent's own space (`own_spaces`).
 
-Axes: B worlds, N agents, O observation, A actions, H hidden.
+Axes: B worlds, N agents, O observation, S global state, A actions.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from ..core import Action, Array, Obs, Spec
-from ..nets.actor import Actor
-from ..nets.layers import Memory
+from ..core import Acting, Algorithm, Array, Obs, Player, Spec
 from . import checkpoint, runfolder, typed
 from .identity import refuse_other
 from .own_spaces import OwnSpaces
 
 
-class Player:
-    """An actor with a memory of its own: acts in B worlds without disturbing whoever trains it."""
-
-    def __init__(self, actor: Actor, *, generator: torch.Generator | None = None) -> None:
-        """Starts with nothing remembered.
-
-        Args:
-            actor: The networks; they are shared, not copied.
-            generator: Source of sampled actions; None acts greedily.
-        """
-        self._actor = actor
-        self._generator = generator
-        self._hidden: torch.Tensor | None = None  # (B, N, H)
-
-    @torch.inference_mode()
-    def __call__(self, obs: Obs) -> Action:
-        """Actions of all worlds: (B, N) int64 or (B, N, A) float32."""
-        if self._hidden is None or len(self._hidden) != len(obs.alive):
-            self._hidden = self._actor.first_hidden(len(obs.alive))
-        device = self._hidden.device
-
-        def tensor(array: Array) -> torch.Tensor:
-            return torch.as_tensor(array, device=device)
-
-        alive = tensor(obs.alive)
-        action, self._hidden = choose(
-            self._actor,
-            tensor(obs.obs),
-            Memory(self._hidden, tensor(obs.started)[None], alive[None]),
-            None if obs.action_mask is None else tensor(obs.action_mask) | ~alive[..., None],
-            self._generator,
-        )
-        return action
-
-
-def choose(
-    actor: Actor, obs: torch.Tensor, memory: Memory, action_mask: torch.Tensor | None, generator: torch.Generator | None
-) -> tuple[Action, torch.Tensor]:
-    """One step of an actor: obs (B, N, O) -> actions, (B, N) or (B, N, A), and the memory after it (B, N, H)."""
-    hidden = memory.hidden
-    if actor.hidden_size:
-        heads, states = actor(obs[None], memory)  # (1, B, N, A), (1, B, N, H)
-        assert states is not None
-        head, hidden = heads[0], states[0]
-    else:
-        head, _ = actor(obs)
-    sampled, _ = actor.sample(head, action_mask, generator)
-    return actor.to_space(sampled).cpu().numpy(), hidden
-
-
 class Policy:
-    """A trained policy that acts on PettingZoo's dictionaries, remembering each agent's past where it is recurrent."""
+    """A trained policy that acts on PettingZoo's dictionaries and keeps each agent's memory.
 
-    def __init__(self, actor: Actor, spec: Spec, agents: tuple[str, ...], own: OwnSpaces | None = None) -> None:
+    Attributes:
+        agents: (N,) names of the agents, by row.
+        spec: Shapes that the policy was built for.
+    """
+
+    def __init__(self, acting: Acting, spec: Spec, agents: tuple[str, ...], own: OwnSpaces | None = None) -> None:
         """Starts a first episode.
 
         Args:
-            actor: The networks, with their trained parameters.
-            spec: What they were built for.
+            acting: The networks, with their trained parameters.
+            spec: Shapes that they were built for.
             agents: Names by index.
-            own: What agents see and do in spaces of their own; None: what `spec` says.
+            own: Agents' own observation and action spaces; None: those of `spec`.
         """
         self.agents = agents
         self.spec = spec
         self._own = own
-        self._actor = actor
+        self._acting = acting
         self._index = {agent: index for index, agent in enumerate(agents)}
-        self._generator = torch.Generator(next(actor.parameters()).device)
+        self._generator = torch.Generator(acting.device)
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
         """Forgets the episode. With a seed, sampled actions begin anew as well; without one they go on."""
-        self._hidden = self._actor.first_hidden(1)  # (1, N, H)
+        self._memory = self._acting.first_memory(1)
         if self._own is not None:
             self._own.reset()
         if seed is not None:
@@ -116,15 +68,15 @@ class Policy:
         *,
         greedy: bool = True,
     ) -> dict[Any, Any]:
-        """Actions of all agents at once, once a step.
+        """Returns the actions of all agents; to be called once per step.
 
         Args:
-            observations: By agent, whose name need not be text. Of an environment of Coterie (O,), or as it was before
-                it was flattened, (C, H, W) for an image; of any other what it shows: a `Dict`, pictures of its own
-                size, and so on. Agents that are not there are taken for dead.
-            infos: By agent; `action_mask`, with 1 where allowed and an entry for each of the agent's own choices, is
-                heeded where there is one. One inside an observation is heeded, too.
-            greedy: The most likely action; otherwise one drawn from the policy.
+            observations: By agent, whose name need not be text. In an environment of Coterie (O,), or as before
+                flattening, (C, H, W) for an image; in any other as that environment gives them: dictionaries, pictures
+                of its own size, and so on. Agents that are missing are taken as dead.
+            infos: By agent. An `action_mask` in them is obeyed: 1 where allowed, an entry for each of the agent's own
+                choices. A mask inside an observation is obeyed, too.
+            greedy: Take the most likely actions; otherwise sample from the policy.
 
         Returns:
             By agent, an action of its own space: an int for `Discrete`, an array otherwise.
@@ -137,11 +89,11 @@ class Policy:
         return self._act(observations, masks, greedy)
 
     def act_one(self, agent: Any, obs: Any, action_mask: Any = None, *, greedy: bool = True) -> Any:
-        """The action of one agent from what it alone sees; the memories of the others stay as they are.
+        """Returns the action of one agent from its observation alone; the memories of the others stay as they are.
 
         Args:
-            agent: Its name.
-            obs: See `act`.
+            agent: Name of the agent.
+            obs: Its observation, see `act`.
             action_mask: An entry for each of its choices, 1 where allowed; or None.
             greedy: See `act`.
 
@@ -154,23 +106,22 @@ class Policy:
         return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy)[agent]
 
     def player(self, *, generator: torch.Generator | None = None, agents: Sequence[str] | None = None) -> Player:
-        """The same policy for batches of worlds, with a memory of its own.
+        """Returns the same policy for batches of worlds, with a memory of its own.
 
         Args:
-            generator: See `Player`.
-            agents: (N,) the worlds' agents by row, to be sure that they are the policy's; None: not looked at.
+            generator: Source of sampled actions; None acts greedily.
+            agents: (N,) the worlds' agents by row, to check that they are the policy's; None: no check.
 
         Raises:
-            ValueError: They are others, or in another order.
+            ValueError: The worlds have other agents, or have them in another order.
         """
         if agents is not None and tuple(agents) != self.agents:
             raise ValueError(
                 f"the worlds' agents are {', '.join(agents)}; the policy's rows are {', '.join(self.agents)}: give the "
                 "worlds in that order"
             )
-        return Player(self._actor, generator=generator)
+        return Player(self._acting, generator=generator)
 
-    @torch.inference_mode()
     def _act(self, observations: Mapping[Any, Any], masks: Mapping[Any, Any], greedy: bool) -> dict[Any, Any]:
         n_agents = len(self.agents)
         obs = np.zeros((1, n_agents, self.spec.obs_dim), dtype=np.float32)
@@ -180,25 +131,27 @@ class Policy:
             row = self._row(index, seen)
             obs[0, index, : row.size] = row
             alive[0, index] = True
-        mask = self._masks(observations, masks)
-
-        device = self._hidden.device
-        memory = Memory(
-            self._hidden,
-            torch.zeros(1, 1, dtype=torch.bool, device=device),
-            torch.from_numpy(alive)[None].to(device),
+        moment = Obs(
+            obs=obs,
+            state=np.zeros((1, 0), dtype=np.float32),  # no policy reads it
+            adjacency=np.zeros((1, n_agents, n_agents), dtype=bool),  # dictionaries do not say who hears whom
+            alive=alive,
+            action_mask=self._masks(observations, masks),
+            started=np.zeros(1, dtype=bool),
         )
-        generator = None if greedy else self._generator
-        action, hidden = choose(self._actor, torch.from_numpy(obs).to(device), memory, mask, generator)
-        here = torch.from_numpy(alive)[..., None].to(device)  # (1, N, 1)
-        self._hidden = torch.where(here, hidden, self._hidden)
+        action, memory = self._acting.act(moment, self._memory, None if greedy else self._generator)
+        present = torch.from_numpy(alive).to(self._acting.device)  # (1, N)
+        self._memory = {  # agents that were not asked keep their memory
+            name: torch.where(present.view(1, -1, *(1,) * (new.dim() - 2)), new, self._memory[name])
+            for name, new in memory.items()
+        }
         plain = action[0].tolist() if action.ndim == 2 else action[0]
         found = {agent: (index, plain[index]) for agent in observations for index in [self._index_of(agent)]}
         own = self._own
         return {agent: chosen if own is None else own.action(index, chosen) for agent, (index, chosen) in found.items()}
 
     def _row(self, index: int, seen: Any) -> Array:
-        """What an agent sees, as the first numbers of its row."""
+        """Returns an agent's observation as the first numbers of its row."""
         agent, length = self.agents[index], self.spec.obs_dim
         if self._own is not None:
             row = self._own.row(index, seen)
@@ -211,8 +164,8 @@ class Policy:
             raise ValueError(f"observation of {agent} has shape {seen.shape}; the policy was trained on {shape}")
         return seen.reshape(-1)
 
-    def _masks(self, observations: Mapping[Any, Any], masks: Mapping[Any, Any]) -> torch.Tensor | None:
-        """(1, N, A) bool, all that an agent has allowed where nothing was said; None where all is allowed to all."""
+    def _masks(self, observations: Mapping[Any, Any], masks: Mapping[Any, Any]) -> Array | None:
+        """Returns (1, N, A) bool, with all of an agent's choices where it has no mask; None if no agent has one."""
         n_actions = int(getattr(self.spec.action_space, "n", 0))
         if not n_actions or (self._own is None and not masks):
             return None
@@ -226,7 +179,7 @@ class Policy:
                 if allowed.shape != (n_actions,):
                     raise ValueError(f"action mask of {agent} has shape {allowed.shape}; ({n_actions},) is expected")
                 mask[0, index] = allowed
-        return torch.from_numpy(mask).to(self._hidden.device)
+        return mask
 
     def _index_of(self, agent: Any) -> int:
         index = self._index.get(str(agent))  # some environments count their agents
@@ -235,28 +188,29 @@ class Policy:
         return index
 
 
-def load_policy(
+class Buildable(Protocol):
+    """What loading needs to know of an algorithm, see `algos.Entry`."""
+
+    @property
+    def config(self) -> type[Any]:
+        """The dataclass of its options."""
+        ...
+
+    @property
+    def algorithm(self) -> Callable[..., Algorithm]:
+        """Builds it: `algorithm(spec, config, seed=..., device=...)`."""
+        ...
+
+
+def load_policy_of(
+    algos: Mapping[str, Buildable],
     run_folder: str | PathLike[str],
     *,
-    which: str = "latest",
-    device: str = "cpu",
-    warn: Callable[[str], None] = warnings.warn,
+    which: str,
+    device: str,
+    warn: Callable[[str], None],
 ) -> Policy:
-    """The policy of a run.
-
-    Args:
-        run_folder: Such as runs/NAME.
-        which: "latest", or "best" by the evaluations during training.
-        device: Where to compute.
-        warn: Told in one line when a newer checkpoint is damaged and an older one is taken, and of each key in
-            config.json that is not known.
-
-    Raises:
-        ValueError: The folder is not a run, or its config.json is damaged, or no checkpoint in it can be read, or that
-            belongs to another run; the message is one line.
-    """
-    from .. import ALGOS  # here: the table's module imports this one
-
+    """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
     folder = Path(run_folder)
     config = runfolder.read_config(folder, unknown=warn)
     checkpoints = folder / runfolder.CHECKPOINTS
@@ -270,11 +224,11 @@ def load_policy(
     else:
         raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
     name = config["algo"]["name"]
-    if name not in ALGOS:
-        raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(ALGOS)}")
+    if name not in algos:
+        raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(algos)}")
     refuse_other(path, content, config)
     spec, agents = runfolder.spec_from_plain(config["spec"]), tuple(config["agents"])
-    entry = ALGOS[name]
+    entry = algos[name]
     where = folder / runfolder.CONFIG
     try:
         options = entry.config(**typed.fields(entry.config, config["algo"]["options"], "algo.options"))
@@ -283,8 +237,8 @@ def load_policy(
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
     try:
-        actor = entry.algorithm(spec, options, seed=0, device=device).policy
-        actor.load_state_dict(content["algo"]["policy"])
+        acting = entry.algorithm(spec, options, seed=0, device=device).policy
+        acting.load_state_dict(content["algo"]["policy"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
-    return Policy(actor, spec, agents, own)
+    return Policy(acting, spec, agents, own)

@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core import Algorithm, Array, Transition, VectorEnv
-from ..experience.replay import Replay
+from ..core import Algorithm, Array, Savable, Transition, VectorEnv
 from ..maths.ranges import STEPS, Range, check
 from ..report.monitor import Monitor
 from ..report.progress import Progress
@@ -235,6 +234,7 @@ def run(
                     reward=final.reward,
                     team_reward=final.team_reward,
                     counterfactual=final.counterfactual,
+                    cost=final.cost,
                     terminated=final.terminated,
                     truncated=final.truncated,
                     final=to_obs(final, never),
@@ -307,7 +307,7 @@ def _restore(resume: dict[str, Any], env: VectorEnv, algo: Algorithm) -> tuple[A
         raise checkpoint.MisfitError(f"the checkpoint does not fit this run: {' '.join(str(error).split())}") from error
 
 
-def _refill(replay: Replay, resume: dict[str, Any], say: Callable[[str], None]) -> None:
+def _refill(replay: Savable, resume: dict[str, Any], say: Callable[[str], None]) -> None:
     """Puts back the replay of a checkpoint, or says that it has none."""
     if "replay" not in resume:
         say("the checkpoint has no replay (--save-replay): it fills up again before learning goes on, not bit for bit")

@@ -31,8 +31,8 @@ from toys import (
 )
 
 from algos.core import Obs, Spec, Transition, spec_of
-from algos.maddpg import Maddpg, build_actor
-from algos.maddpg_config import IddpgConfig, MaddpgConfig
+from algos.maddpg import IddpgConfig, Maddpg, MaddpgConfig
+from algos.nets.actor import Actor
 
 SMALL = {"hidden": (32,), "warm_up": 256, "batch": 128, "updates": 1, "policy_lr": 3e-3, "critic_lr": 3e-3}
 SMALL |= {"tau": 0.05, "replay_size": 20_000, "max_grad_norm": 10.0}
@@ -220,7 +220,7 @@ def test_targets_by_hand(fate, reward, n_steps, twin, monkeypatch):
         dies = np.array([[fate == "dies" and t == 1, False]])
         limit = np.array([fate == "time" and t == 1])
         team = np.array([3.0], np.float32)
-        algo.observe(Transition(now, algo.act(now), pays, team, None, dies, limit, then, limit | no))
+        algo.observe(Transition(now, algo.act(now), pays, team, None, pays, dies, limit, then, limit | no))
     assert algo.replay is not None
     found = algo._targets(algo.replay.sample(torch.arange(3), n_steps)).numpy()
     want = np.array(TARGETS[fate, reward, n_steps])
@@ -238,7 +238,7 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     monkeypatch.setattr(
         algo.critics[0], "forward", lambda obs, state, joint, own: (3 * own - 7 * joint.flip(1))[..., 0]
     )
-    monkeypatch.setattr(algo.policy_descent, "step", lambda loss: (loss.backward(), loss.detach())[1])
+    monkeypatch.setattr(algo.policy_adam, "step", lambda loss: (loss.backward(), loss.detach())[1])
     moments = {"obs": torch.zeros(1, 2, 1), "alive": torch.ones(1, 2, dtype=torch.bool)}
     algo._policy_step(moments, torch.ones(1, 2, 1))
     assert head.grad is not None
@@ -280,7 +280,7 @@ def test_what_is_drawn_more_often_counts_less(monkeypatch):
     value = torch.zeros(2, 1, requires_grad=True)
     monkeypatch.setattr(algo.critics[0], "forward", lambda obs, state, joint: value)
     monkeypatch.setattr(algo, "_targets", lambda moments: torch.tensor([[1.0], [2.0]]))
-    monkeypatch.setattr(algo.critic_descent, "step", lambda loss: (loss.backward(), loss.detach())[1])
+    monkeypatch.setattr(algo.critic_adam, "step", lambda loss: (loss.backward(), loss.detach())[1])
     moments = {"obs": torch.zeros(2, 1, 1), "alive": torch.ones(2, 1, dtype=torch.bool)}
     _, surprise = algo._critic_step(moments, torch.zeros(2, 1, 1), torch.tensor([1.0, 0.25]))
     assert value.grad is not None
@@ -328,9 +328,9 @@ def test_wandering_noise_begins_anew_with_an_episode():
     going = obs._replace(started=np.arange(400) < 200)
     for _ in range(200):
         algo.act(going)
-    assert algo._wander is not None
-    assert algo._wander[200:].std() == pytest.approx(0.5, rel=0.2)
-    assert algo._wander[:200].std() == pytest.approx(0.5 * (1 - 0.99**2) ** 0.5, rel=0.1)  # of one step
+    assert algo._noise is not None
+    assert algo._noise[200:].std() == pytest.approx(0.5, rel=0.2)
+    assert algo._noise[:200].std() == pytest.approx(0.5 * (1 - 0.99**2) ** 0.5, rel=0.1)  # of one step
 
 
 def test_a_critic_of_states_sees_the_state():
@@ -408,10 +408,10 @@ def test_the_policy_is_slower_than_the_critics_with_twin():
     drive(algo, stream, 3)
     seen = []
     for _ in range(6):
-        before = [copy.clone() for copy in (algo.policy_descent.vector, algo.critic_descent.vector)]
+        before = [copy.clone() for copy in (algo.policy_adam.vector, algo.critic_adam.vector)]
         target = algo.target_critics.network.state_dict()["0.trunk.head.bias"].clone()
         stats = drive(algo, stream, 1)[1]
-        after = (algo.policy_descent.vector, algo.critic_descent.vector)
+        after = (algo.policy_adam.vector, algo.critic_adam.vector)
         moved = [not torch.equal(x, y) for x, y in zip(before, after, strict=True)]
         moved.append(not torch.equal(target, algo.target_critics.network.state_dict()["0.trunk.head.bias"]))
         seen.append((*moved, "slope" in stats))
@@ -440,7 +440,7 @@ def test_greedy_play_disturbs_nothing():
 def test_the_policy_can_be_rebuilt_alone(spec):
     algo = tiny(spec, share="none", agent_id=True)
     drive(algo, Stream(spec), 12)
-    actor = build_actor(spec, algo.config)
+    actor = Actor(spec, algo.config, bounded=True)
     actor.load_state_dict(algo.state_dict()["policy"])
     obs = Stream(spec).now
     mask = None if obs.action_mask is None else torch.from_numpy(obs.action_mask)

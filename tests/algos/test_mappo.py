@@ -13,10 +13,10 @@ from streams import SPECS, Stream, drive, same
 from toys import Departing, Endless, Leaving, Martyr, Match, Offset, Quadrant, Reach, Recall, Roles, Toy, Weather, train
 
 from algos.core import Obs, Spec, Transition, spec_of
-from algos.mappo import Mappo, build_actor
-from algos.mappo_config import IppoConfig, MappoConfig
+from algos.mappo import IppoConfig, Mappo, MappoConfig
 from algos.maths.returns import gae
-from algos.nets.layers import Memory
+from algos.nets.actor import Actor
+from algos.nets.recurrent import Recurrence
 
 SMALL = {"rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "hidden": (32,)}
 
@@ -103,11 +103,11 @@ def linear(algo: Mappo, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tens
     """Replaces the critic by V_i = o_i + 100 sum_j o_j (the sum alone for a team); returns where advantages appear."""
     seen: dict[str, torch.Tensor] = {}
 
-    def values(obs, state, memory=None):
+    def values(obs, state, recurrence=None):
         joint = 100 * obs[..., 0].sum(-1, keepdim=True)
         value = joint if algo.critic.kind == "team" else obs[..., 0] + joint
         value = value + 0 * next(algo.critic.parameters()).sum()  # something to learn
-        states = None if memory is None else torch.zeros(*value.shape, algo.config.gru)
+        states = None if recurrence is None else torch.zeros(*value.shape, algo.config.gru)
         return value, states
 
     def spied(*args, **kwargs):
@@ -160,7 +160,7 @@ def test_advantages_of_who_leaves_and_who_stays(reward, steps, gru, monkeypatch)
         now, then = obs(acted_on[t], alive[t], t == 0), obs(led_to[t], alive[t + 1])
         reward_of = np.where(alive[t], [1.0, 2.0], np.nan)[None].astype(np.float32)
         team = np.array([3.0], np.float32)
-        algo.observe(Transition(now, algo.act(now), reward_of, team, None, nobody, no, then, no))
+        algo.observe(Transition(now, algo.act(now), reward_of, team, None, reward_of, nobody, no, then, no))
     assert all(np.isfinite(x) for x in algo.update().values())
     want = np.array(ADVANTAGES[reward, steps])  # (T, V)
     got = seen["advantage"][:, 0].numpy()
@@ -176,7 +176,7 @@ def test_a_team_whose_last_agents_die_at_the_time_limit_lives_on_in_those_just_b
     now = Obs(np.array([[[1.0], [0.0]]], np.float32), state, adjacency, np.array([[True, False]]), None, yes)
     then = Obs(np.array([[[0.0], [8.0]]], np.float32), state, adjacency, np.array([[False, True]]), None, ~yes)
     reward, team, dies = np.ones((1, 2), np.float32), np.array([3.0], np.float32), np.array([[True, False]])
-    algo.observe(Transition(now, algo.act(now), reward, team, None, dies, yes, then, yes))
+    algo.observe(Transition(now, algo.act(now), reward, team, None, reward, dies, yes, then, yes))
     algo.update()
     assert seen["advantage"].item() == pytest.approx(3 + 0.5 * 800 - 100)
 
@@ -240,11 +240,12 @@ class TestSequences:
         assert algo.rollout is not None
         data, _ = algo.rollout.to("cpu")
         assert (data["started"][1:].any(), (~data["alive"]).any()) == (True, True)
-        memory = None
-        if algo._first_hidden is not None:
-            memory = Memory(algo._first_hidden, data["started"], data["alive"])
-            assert algo._first_hidden.abs().sum() > 0
-        head, _ = algo.policy(data["obs"], memory)
+        recurrence = None
+        if algo._first_memory:
+            hidden = algo._first_memory["hidden"]
+            recurrence = Recurrence(hidden, data["started"], data["alive"])
+            assert hidden.abs().sum() > 0
+        head, _ = algo.policy(data["obs"], recurrence)
         log_prob, _ = algo.policy.log_prob(head, data["action"], data.get("action_mask"))
         torch.testing.assert_close(log_prob[data["alive"]], data["log_prob"][data["alive"]], atol=1e-5, rtol=0)
 
@@ -256,7 +257,7 @@ def test_the_dead_are_left_out_and_not_multiplied_by_zero(spec, options, monkeyp
 
     def learned(leave_out: bool) -> list[torch.Tensor]:
         algo, seen = tiny(spec, share="all", **options), []
-        monkeypatch.setattr(type(algo.policy.trunk), "alike", leave_out)
+        monkeypatch.setattr(type(algo.policy.trunk), "agent_blind", leave_out)
         algo.policy.trunk.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
         drive(algo, Stream(spec), 24)
         assert any(len(shape) == 3 and shape[1] == 1 for shape in seen) == leave_out
@@ -302,10 +303,10 @@ def test_the_critic_remembers_from_rollout_to_rollout(reward):
     algo, stream = tiny(spec, gru=4, reward=reward, epochs=1, minibatches=1), Stream(spec)
     forward, calls = algo.critic.forward, []
 
-    def recorded(obs, state, memory):
-        values, states = forward(obs, state, memory)
+    def recorded(obs, state, recurrence):
+        values, states = forward(obs, state, recurrence)
         assert states is not None
-        calls.append((values.detach(), states.detach(), memory.hidden))
+        calls.append((values.detach(), states.detach(), recurrence.hidden))
         return values, states
 
     algo.critic.forward = recorded  # type: ignore[method-assign]
@@ -325,7 +326,8 @@ def test_who_is_not_alive_remembers_nothing(reward):
     for step in range(60):
         absent = ~stream.alive
         drive(algo, stream, 1)  # acts on what `absent` is about
-        memory = algo._hidden[False].numpy()
+        assert algo._memory is not None
+        memory = algo._memory["hidden"].numpy()
         assert (memory[absent] == 0).all()
         assert (memory[~absent] != 0).any(-1).all()
         births += (absent & stream.alive & ~stream.now.started[:, None]).sum()
@@ -362,7 +364,7 @@ def test_the_policy_can_be_rebuilt_alone():
     spec = SPECS[0]
     algo = tiny(spec, share="none", agent_id=True)
     drive(algo, Stream(spec), 12)
-    actor = build_actor(spec, algo.config)
+    actor = Actor(spec, algo.config)
     actor.load_state_dict(algo.state_dict()["policy"])
     obs = Stream(spec).now
     head, _ = actor(torch.from_numpy(obs.obs))

@@ -12,7 +12,7 @@ from gymnasium.spaces import Discrete
 
 from algos import ALGOS
 from algos.core import Obs, Spec, Transition, spec_of
-from algos.nets.vision import as_bytes, as_numbers
+from algos.maths.arrays import as_bytes, as_numbers
 from algos.training import runfolder
 from envs import adapters
 
@@ -44,7 +44,7 @@ def learned(algo: str, pixels: bool) -> tuple[Any, dict[str, float]]:
         ended = np.array([step == 5, False, False, step == 2])
         reward = rng.normal(size=(4, 2)).astype(np.float32)
         dead = np.zeros((4, 2), bool)
-        made.observe(Transition(obs, action, reward, reward.sum(1), None, dead, ended, after, ended))
+        made.observe(Transition(obs, action, reward, reward.sum(1), None, reward, dead, ended, after, ended))
         scalars |= made.update()
         obs = after._replace(started=ended)
     return made, scalars

@@ -52,8 +52,8 @@ def test_nothing_is_suggested_where_nothing_is_near(option: str, capsys: pytest.
 
 
 def test_an_option_of_another_algorithm_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert train.main(["--env", "spread", "--algo", "maddpg", "--algo.gru", "3"]) == 2
-    assert "--algo.gru is an option of mappo, ippo only" in capsys.readouterr().err
+    assert train.main(["--env", "spread", "--algo", "maddpg", "--algo.clip-coef", "3"]) == 2
+    assert "--algo.clip-coef is an option of mappo, ippo only" in capsys.readouterr().err
 
 
 def test_no_words_print_a_short_usage(capsys: pytest.CaptureFixture[str]) -> None:

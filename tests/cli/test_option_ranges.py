@@ -139,10 +139,10 @@ def test_experience_is_counted_to_the_byte(algo: str, masks: bool) -> None:
     )
     parts = ALGOS[algo].footprint(of, config, n_worlds=64, action_mask=masks, device="cpu")
     if algo == "mappo":
-        rollout = Rollout(of, 7, 64, state=False, action_mask=masks)
+        rollout = Rollout(of, 7, 64, keep=["action_mask"] * masks)
         made = sum(field.numel() * field.element_size() for field in rollout.fields.values())
     else:
-        made = Replay(of, 640, 64, state=False, action_mask=masks, prioritised=config.prioritised).nbytes
+        made = Replay(of, 640, 64, keep=["action_mask"] * masks, prioritised=config.prioritised).nbytes
     assert parts[0].bytes == made
 
 
@@ -215,7 +215,7 @@ def test_limits_of_control_groups_count(tmp_path: Any) -> None:
 
 def test_a_box_counts_its_entries() -> None:
     of = Spec(2, 4, 0, Box(-1, 1, (3,)), ((0, 1),))
-    assert footprint.action_size(of) == 3
+    assert of.action_dim == 3
 
 
 def test_hidden_layers_are_checked_one_by_one() -> None:

@@ -10,8 +10,7 @@ from short_runs import counting
 from toys import Reach
 
 from algos.core import spec_of
-from algos.maddpg import Maddpg
-from algos.maddpg_config import MaddpgConfig
+from algos.maddpg import Maddpg, MaddpgConfig
 from algos.training import checkpoint
 from algos.training.session import Outcome, Schedule, run
 

@@ -11,8 +11,7 @@ from counting import Counting
 from toys import Reach, Recall
 
 from algos.core import spec_of
-from algos.mappo import Mappo
-from algos.mappo_config import MappoConfig
+from algos.mappo import Mappo, MappoConfig
 from algos.training import checkpoint
 from algos.training import session as runner
 from algos.training.session import Schedule, run

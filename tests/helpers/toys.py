@@ -446,6 +446,7 @@ def train(env: Any, algo: Any, updates: int, seed: int = 0) -> list[dict[str, fl
                 reward=final.reward,
                 team_reward=final.team_reward,
                 counterfactual=None,
+                cost=final.cost,
                 terminated=final.terminated,
                 truncated=final.truncated,
                 final=seen(final, going),

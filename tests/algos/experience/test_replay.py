@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ from algos.experience.replay import Replay
 
 
 def filled(
-    spec: Spec, size: int, steps: int, *, dead: int | None = None, **options: Any
+    spec: Spec, size: int, steps: int, *, dead: int | None = None, keep: Sequence[str] = (), **options: Any
 ) -> tuple[Replay, list[Transition], list[torch.Tensor]]:
     """A replay, and all that was ever written into it."""
     stream, rng = Stream(spec, noise_for_the_dead=dead), np.random.default_rng(1)
-    replay = Replay(spec, size, stream.b, state=True, action_mask=stream.now.action_mask is not None, **options)
+    masks = ["action_mask"] * (stream.now.action_mask is not None)
+    replay = Replay(spec, size, stream.b, keep=["state", *masks, *keep], **options)
     transitions, actions = [], []
     for _ in range(steps):
         shape = (stream.b, spec.n_agents)
@@ -71,7 +73,7 @@ def test_a_sample_is_what_a_search_finds(spec: Spec, steps: int, n_steps: int) -
                 seen = now.final.alive[b] | leaves
                 np.testing.assert_array_equal(found["next_obs"][index], now.final.obs[b] * seen[:, None])
                 np.testing.assert_array_equal(found["next_state"][index], now.final.state[b])
-                np.testing.assert_array_equal(found["next_here"][index], seen)
+                np.testing.assert_array_equal(found["next_present"][index], seen)
                 np.testing.assert_array_equal(found["left"][index], leaves & (not over))
                 break
     assert endings
@@ -120,7 +122,7 @@ def test_it_goes_on_as_it_was_saved(steps: int, prioritised: float) -> None:
     one, transitions, actions = filled(SPECS[0], 51, steps, prioritised=prioritised)
     if one.priorities is not None:
         one.priorities.update(torch.tensor([3, 5]), torch.tensor([2.0, 0.1]))
-    two = Replay(SPECS[0], 51, 5, state=True, action_mask=True, prioritised=prioritised)
+    two = Replay(SPECS[0], 51, 5, keep=["state", "action_mask"], prioritised=prioritised)
     kept = one.state_dict()
     two.load_state_dict(kept)
     for replay in (one, two):
@@ -133,11 +135,11 @@ def test_it_goes_on_as_it_was_saved(steps: int, prioritised: float) -> None:
 
 def test_a_replay_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="a replay of 11 steps of every world, not 4"):
-        Replay(SPECS[0], 20, 5, state=True, action_mask=True).load_state_dict(filled(SPECS[0], 51, 29)[0].state_dict())
+        Replay(SPECS[0], 20, 5, keep=["state", "action_mask"]).load_state_dict(filled(SPECS[0], 51, 29)[0].state_dict())
 
 
 def test_the_dead_do_nothing_even_if_it_is_nan() -> None:
-    stream, replay = Stream(SPECS[1], noise_for_the_dead=1), Replay(SPECS[1], 20, 5, state=False, action_mask=False)
+    stream, replay = Stream(SPECS[1], noise_for_the_dead=1), Replay(SPECS[1], 20, 5)
     while stream.now.alive.all():
         stream.step(np.zeros((5, 3, 2), np.float32))
     alive = stream.now.alive
@@ -183,4 +185,4 @@ def test_the_tree_holds_sums_whatever_is_written(size: int) -> None:
 
 def test_a_box_is_not_masked() -> None:
     spec = Spec(2, 1, 0, Box(-1, 1, (2,), np.float32), ())
-    assert "action_mask" not in Replay(spec, 10, 2, state=False, action_mask=False).fields
+    assert "action_mask" not in Replay(spec, 10, 2).fields

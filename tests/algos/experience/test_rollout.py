@@ -7,7 +7,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 
 from algos.core import Obs, Spec, Transition
-from algos.experience.rollout import Rollout, tensor_of
+from algos.experience.rollout import Rollout
+from algos.maths.arrays import tensor_of
 
 T, B, N, S, A = 4, 3, 2, 6, 4
 OBS = 5
@@ -34,7 +35,8 @@ def transition(rng, *, alive=None, truncated=(), terminated=None):
         action=np.zeros((B, N), np.int64),
         reward=rng.standard_normal((B, N), dtype=np.float32),
         team_reward=rng.standard_normal(B, dtype=np.float32),
-        counterfactual=None,
+        counterfactual=rng.standard_normal((B, N), dtype=np.float32),
+        cost=rng.random((B, N), dtype=np.float32),
         terminated=terminated,
         truncated=np.isin(np.arange(B), truncated),
         final=seen(alive & ~terminated),
@@ -55,7 +57,7 @@ def fill(rollout, steps):
 
 
 def test_what_goes_in_comes_out():
-    rollout = Rollout(SPEC, T, B, state=True, action_mask=True)
+    rollout = Rollout(SPEC, T, B, keep=["state", "action_mask"])
     given = fill(rollout, T)
     assert rollout.full
     fields, finals = rollout.to("cpu")
@@ -79,7 +81,7 @@ def test_what_goes_in_comes_out():
 
 
 def test_the_dead_leave_nothing():
-    rollout = Rollout(SPEC, 1, B, state=True, action_mask=True)
+    rollout = Rollout(SPEC, 1, B, keep=["state", "action_mask"])
     alive = np.array([[True, False], [True, True], [False, True]])
     step = transition(np.random.default_rng(0), alive=alive)
     step.obs.obs[~alive] = np.nan
@@ -98,7 +100,7 @@ def test_the_dead_leave_nothing():
 
 def test_final_keeps_who_is_only_out_of_time():
     """Some environments report nobody alive at a time limit; what they saw last is still to be bootstrapped from."""
-    rollout = Rollout(SPEC, 2, B, state=False, action_mask=False)
+    rollout = Rollout(SPEC, 2, B)
     dies = np.zeros((B, N), bool)
     dies[0, 1] = True
     step = transition(np.random.default_rng(0), truncated=[0, 1, 2], terminated=dies)
@@ -127,14 +129,14 @@ def added(rollout, *steps):
 def test_who_leaves_a_world_that_goes_on_is_bootstrapped_alone():
     rng = np.random.default_rng(0)
     step, quiet = leaving(rng, (0, 1), (2, 0)), transition(rng)
-    rows = added(Rollout(SPEC, 3, B, state=True, action_mask=False), step, quiet)
+    rows = added(Rollout(SPEC, 3, B, keep=["state"]), step, quiet)
     saw = step.final.obs.tolist()
     assert rows == [
         {
             "index": [0, 2],
             "whose": [[False, True], [True, False]],
             "of_world": [False, False],
-            "seen": [[True, True], [True, True]],
+            "present": [[True, True], [True, True]],
             "obs": [saw[0], saw[2]],  # with those who stay, who were seen together with the leaver
         }
     ]
@@ -143,7 +145,7 @@ def test_who_leaves_a_world_that_goes_on_is_bootstrapped_alone():
 def test_at_the_last_step_who_stays_is_bootstrapped_without_who_left():
     rng = np.random.default_rng(0)
     step = leaving(rng, (1, 0))
-    rollout = Rollout(SPEC, 1, B, state=True, action_mask=False)
+    rollout = Rollout(SPEC, 1, B, keep=["state"])
     rows = added(rollout, step)
     saw, nothing = step.final.obs.tolist(), [0.0] * OBS
     assert rows == [
@@ -151,10 +153,10 @@ def test_at_the_last_step_who_stays_is_bootstrapped_without_who_left():
             "index": [0, 1, 2],
             "whose": [[True, True], [False, True], [True, True]],
             "of_world": [True, True, True],
-            "seen": [[True, True], [False, True], [True, True]],
+            "present": [[True, True], [False, True], [True, True]],
             "obs": [saw[0], [nothing, saw[1][1]], saw[2]],
         },
-        {"index": [1], "whose": [[True, False]], "of_world": [False], "seen": [[True, True]], "obs": [saw[1]]},
+        {"index": [1], "whose": [[True, False]], "of_world": [False], "present": [[True, True]], "obs": [saw[1]]},
     ]
     fields, finals = rollout.to("cpu")
     np.testing.assert_array_equal(finals["state"][3].numpy(), step.final.state[1])
@@ -164,10 +166,10 @@ def test_at_the_last_step_who_stays_is_bootstrapped_without_who_left():
 def test_a_world_whose_last_agents_leave_is_bootstrapped_whole():
     """It ends without a time limit of its own, and the next row is another episode."""
     step = leaving(np.random.default_rng(0), (1, 0), (1, 1), over=[1])
-    rows = added(Rollout(SPEC, 3, B, state=False, action_mask=False), step)
+    rows = added(Rollout(SPEC, 3, B), step)
     saw = step.final.obs.tolist()
     assert rows == [
-        {"index": [1], "whose": [[True, True]], "of_world": [True], "seen": [[True, True]], "obs": [saw[1]]}
+        {"index": [1], "whose": [[True, True]], "of_world": [True], "present": [[True, True]], "obs": [saw[1]]}
     ]
 
 
@@ -177,11 +179,11 @@ def test_nobody_leaves_by_dying_or_by_not_being_there():
     steps = [transition(np.random.default_rng(0), alive=alive, terminated=dies)]
     steps.append(transition(np.random.default_rng(0), alive=alive))  # born in this step
     steps[1] = steps[1]._replace(final=steps[1].final._replace(alive=np.ones((B, N), bool)))
-    assert not added(Rollout(SPEC, 3, B, state=False, action_mask=False), *steps)
+    assert not added(Rollout(SPEC, 3, B), *steps)
 
 
 def test_goes_on_from_the_middle():
-    one, other = (Rollout(SPEC, T, B, state=True, action_mask=True) for _ in range(2))
+    one, other = (Rollout(SPEC, T, B, keep=["state", "action_mask"]) for _ in range(2))
     fill(one, 3)
     other.load_state_dict(one.state_dict())
     rng = np.random.default_rng(5)
@@ -194,7 +196,7 @@ def test_goes_on_from_the_middle():
 
 
 def test_continuous_actions():
-    rollout = Rollout(Spec(N, OBS, S, Box(-1, 1, (2,)), ()), 1, B, state=False, action_mask=False)
+    rollout = Rollout(Spec(N, OBS, S, Box(-1, 1, (2,)), ()), 1, B)
     action = torch.randn(B, N, 2, generator=torch.Generator().manual_seed(0))
     rollout.add(transition(np.random.default_rng(0)), action, torch.zeros(B, N))
     assert torch.equal(rollout.to("cpu")[0]["action"][0], action)

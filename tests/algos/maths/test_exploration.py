@@ -13,7 +13,8 @@ from torch import nn
 from algos.core import Spec
 from algos.maths.exploration import gumbel, linear, ornstein_uhlenbeck, straight_through
 from algos.nets.actor import Actor, categorical
-from algos.nets.descent import Descent
+from algos.nets.config import NetConfig
+from algos.nets.flat_adam import FlatAdam
 from algos.nets.targets import Target
 
 
@@ -82,8 +83,8 @@ def test_a_target_follows() -> None:
     network = nn.Linear(2, 2)
     nn.init.constant_(network.weight, 2.0)
     nn.init.constant_(network.bias, -2.0)
-    descent = Descent(network, lr=0.1, eps=1e-5, max_grad_norm=1.0)
-    target = Target(network, descent)
+    optimiser = FlatAdam(network, lr=0.1, eps=1e-5, max_grad_norm=1.0)
+    target = Target(network, optimiser)
     with torch.no_grad():
         network.weight.fill_(6.0)
         network.bias.fill_(-6.0)
@@ -99,11 +100,11 @@ def test_a_target_follows() -> None:
 
 def test_a_target_follows_layers_that_lie_the_other_way_round() -> None:
     spec = Spec(3, 4, 0, Discrete(5), ())
-    actor = Actor(spec, generator=chance())  # its head is stored transposed
-    descent = Descent(actor, lr=0.1, eps=1e-5, max_grad_norm=1.0)
-    target, obs = Target(actor, descent), torch.randn(2, 3, 4, generator=chance(1))
+    actor = Actor(spec, NetConfig(), generator=chance())  # its head is stored transposed
+    optimiser = FlatAdam(actor, lr=0.1, eps=1e-5, max_grad_norm=1.0)
+    target, obs = Target(actor, optimiser), torch.randn(2, 3, 4, generator=chance(1))
     before = actor(obs)[0]
-    descent.step(before.square().sum())
+    optimiser.step(before.square().sum())
     assert not torch.equal(actor(obs)[0], before)
     assert torch.equal(target.network(obs)[0], before)
     target.follow(1.0)
@@ -112,7 +113,7 @@ def test_a_target_follows_layers_that_lie_the_other_way_round() -> None:
 
 def test_bounded_policies_stay_within_the_box() -> None:
     spec = Spec(2, 3, 0, Box(np.array([-1, 0], np.float32), np.array([3, 1], np.float32)), ())
-    actor = Actor(spec, bounded=True, init_std=0.25, generator=chance())
+    actor = Actor(spec, NetConfig(), bounded=True, init_std=0.25, generator=chance())
     head = torch.tensor([[[0.0, 50.0], [math.atanh(0.5), -50.0]]])
     action, _ = actor.sample(head)
     np.testing.assert_allclose(action, [[[0.0, 1.0], [0.5, -1.0]]], atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,13 +12,18 @@ from gymnasium.spaces import Box, Discrete
 
 from algos.core import Spec
 from algos.nets.actor import Actor
-from algos.nets.layers import ACTIVATIONS, Critic, Dense, Gru, Memory, ValueNorm, parameter_sets
+from algos.nets.config import Activation, NetConfig
+from algos.nets.critic import Critic
+from algos.nets.layers import ACTIVATIONS, Dense
+from algos.nets.recurrent import Gru, Recurrence
+from algos.nets.sharing import parameter_sets
+from algos.nets.value_norm import ValueNorm
 
 GROUPS = ((0, 2, 3), (1,))
 SPEC = Spec(4, 5, 6, Discrete(3), GROUPS)
 BOX_SPEC = Spec(4, 5, 6, Box(np.array([-1.0, 0.0], np.float32), np.array([1.0, 10.0], np.float32)), GROUPS)
 SHARES = ("all", "group", "none")
-SMALL = {"agent_id": False, "hidden": (8, 8), "activation": "tanh", "gru": 0}
+SMALL: dict[str, Any] = {"hidden": (8, 8), "activation": "tanh"}
 
 
 def generator(seed=0):
@@ -42,7 +48,7 @@ def test_parameter_sets():
     assert [parameter_sets(SPEC, share) for share in SHARES] == [(0, 0, 0, 0), (0, 1, 0, 0), (0, 1, 2, 3)]
     with pytest.raises(ValueError, match=r"do not partition agents 0\.\.3"):
         parameter_sets(Spec(4, 5, 6, Discrete(3), ((0, 1),)), "group")
-    with pytest.raises(ValueError, match="allowed are 'all', 'group' and 'none'"):
+    with pytest.raises(ValueError, match="allowed are 'all', 'group', 'none'"):
         parameter_sets(SPEC, "some")  # type: ignore[arg-type]
 
 
@@ -78,6 +84,10 @@ def test_dense_begins_orthogonal_set_by_set():
     assert not torch.equal(whole[0], whole[1])
 
 
+def test_every_activation_that_can_be_chosen_is_there():
+    assert tuple(ACTIVATIONS) == get_args(Activation)
+
+
 def test_tanh_is_that_of_torch():
     x = torch.linspace(-30.0, 30.0, 10_001, requires_grad=True)
     got, want = ACTIVATIONS["tanh"](x), torch.tanh(x)
@@ -91,9 +101,9 @@ def test_tanh_is_that_of_torch():
 
 def test_global_chance_is_left_alone():
     before = torch.get_rng_state()
-    Actor(BOX_SPEC, generator=generator()).sample(torch.zeros(2, 4, 2), None, generator())
-    Actor(SPEC, gru=4).sample(torch.zeros(2, 4, 3), None, generator())
-    Critic(SPEC, "central", share="none", generator=generator(), **SMALL)
+    Actor(BOX_SPEC, NetConfig(), generator=generator()).sample(torch.zeros(2, 4, 2), None, generator())
+    Actor(SPEC, NetConfig(gru=4)).sample(torch.zeros(2, 4, 3), None, generator())
+    Critic(SPEC, "central", NetConfig(share="none", **SMALL), generator=generator())
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -107,7 +117,7 @@ def test_gru_is_the_cell_of_torch():
         cell.bias_hh.copy_(gru.recurrent.bias[0])
     x, hidden = randn(3, 4, 2, 5), randn(4, 2, 6, seed=2)
     never, always = torch.zeros(3, 4, dtype=torch.bool), torch.ones(3, 4, 2, dtype=torch.bool)
-    got = gru(x, Memory(hidden, never, always))
+    got = gru(x, Recurrence(hidden, never, always))
     for t in range(3):
         hidden = cell(x[t].flatten(0, 1), hidden.flatten(0, 1)).view(4, 2, 6)
         torch.testing.assert_close(got[t], hidden)
@@ -120,8 +130,8 @@ def test_gru_forgets_at_starts_and_deaths(share):
     started, alive = torch.zeros(4, 3, dtype=torch.bool), torch.ones(4, 3, 4, dtype=torch.bool)
     started[2, 1] = True
     alive[1, 0, 2] = False
-    got = gru(x, Memory(hidden, started, alive))
-    fresh = gru(x[2:], Memory(torch.zeros_like(hidden), torch.zeros_like(started[2:]), alive[2:]))
+    got = gru(x, Recurrence(hidden, started, alive))
+    fresh = gru(x[2:], Recurrence(torch.zeros_like(hidden), torch.zeros_like(started[2:]), alive[2:]))
     torch.testing.assert_close(got[2:, 1], fresh[:, 1])
     assert (got[1, 0, 2] == 0).all()
     torch.testing.assert_close(got[2:, 0, 2], fresh[:, 0, 2])
@@ -135,28 +145,28 @@ def test_gru_knows_nothing_of_the_time_before_a_birth():
     started[0] = True
     alive = torch.ones(5, 3, 2, dtype=torch.bool)
     alive[:2, :, 1] = False
-    got = gru(x, Memory(randn(3, 2, 6, seed=2), started, alive))
+    got = gru(x, Recurrence(randn(3, 2, 6, seed=2), started, alive))
     assert (got[:2, :, 1] == 0).all()
-    alone = gru(x[2:], Memory(torch.zeros(3, 2, 6), started[1:4], alive[2:]))
+    alone = gru(x[2:], Recurrence(torch.zeros(3, 2, 6), started[1:4], alive[2:]))
     torch.testing.assert_close(got[2:, :, 1], alone[:, :, 1])
-    torch.testing.assert_close(got[:2], gru(x[:2], Memory(torch.zeros(3, 2, 6), started[:2], alive[:2])))
+    torch.testing.assert_close(got[:2], gru(x[:2], Recurrence(torch.zeros(3, 2, 6), started[:2], alive[:2])))
 
 
 @pytest.mark.parametrize("gru", [0, 6])
 def test_shared_actor_is_permutation_equivariant(gru):
-    actor = scrambled(Actor(SPEC, hidden=(8,), gru=gru))
+    actor = scrambled(Actor(SPEC, NetConfig(hidden=(8,), gru=gru)))
     order = torch.tensor([2, 0, 3, 1])
     obs, hidden = randn(2, 3, 4, 5), randn(3, 4, 6, seed=2)
     started, alive = torch.zeros(2, 3, dtype=torch.bool), torch.ones(2, 3, 4, dtype=torch.bool)
-    straight, _ = actor(obs, Memory(hidden, started, alive))
-    permuted, _ = actor(obs[:, :, order], Memory(hidden[:, order], started, alive))
+    straight, _ = actor(obs, Recurrence(hidden, started, alive))
+    permuted, _ = actor(obs[:, :, order], Recurrence(hidden[:, order], started, alive))
     torch.testing.assert_close(permuted, straight[:, :, order])
 
 
 @pytest.mark.parametrize("share", SHARES)
 def test_agent_id_is_a_one_hot_input(share):
-    actor = scrambled(Actor(SPEC, share=share, agent_id=True, hidden=(8,)))
-    plain = Actor(Spec(4, 9, 6, Discrete(3), GROUPS), share=share, hidden=(8,))
+    actor = scrambled(Actor(SPEC, NetConfig(share=share, agent_id=True, hidden=(8,))))
+    plain = Actor(Spec(4, 9, 6, Discrete(3), GROUPS), NetConfig(share=share, hidden=(8,)))
     first, target = actor.trunk.layers[0], plain.trunk.layers[0]
     assert isinstance(first, Dense)
     assert isinstance(target, Dense)
@@ -172,7 +182,7 @@ def test_agent_id_is_a_one_hot_input(share):
 def test_critics_read_what_they_should():
     obs, state = randn(7, 4, 5), randn(7, 6, seed=2)
     local, central, team = (
-        scrambled(Critic(SPEC, kind, share="none", generator=generator(), **SMALL))  # type: ignore[arg-type]
+        scrambled(Critic(SPEC, kind, NetConfig(share="none", **SMALL), generator=generator()))  # type: ignore[arg-type]
         for kind in ("local", "central", "team")
     )
     assert [c(obs, state)[0].shape for c in (local, central, team)] == [(7, 4), (7, 4), (7, 1)]
@@ -188,15 +198,17 @@ def test_critics_read_what_they_should():
 
 @pytest.mark.parametrize("kind", ["central", "team"])
 def test_without_a_state_the_joint_observation_serves(kind):
-    joint = scrambled(Critic(Spec(4, 5, 0, Discrete(3), GROUPS), kind, share="all", generator=generator(), **SMALL))
-    stated = Critic(Spec(4, 5, 20, Discrete(3), GROUPS), kind, share="all", generator=generator(), **SMALL)
+    joint = scrambled(
+        Critic(Spec(4, 5, 0, Discrete(3), GROUPS), kind, NetConfig(share="all", **SMALL), generator=generator())
+    )
+    stated = Critic(Spec(4, 5, 20, Discrete(3), GROUPS), kind, NetConfig(share="all", **SMALL), generator=generator())
     stated.load_state_dict(joint.state_dict())
     obs = randn(7, 4, 5)
     torch.testing.assert_close(joint(obs, None)[0], stated(obs, obs.reshape(7, 20))[0])
 
 
 def test_categorical_against_torch():
-    actor, logits = Actor(SPEC), randn(50, 4, 3)
+    actor, logits = Actor(SPEC, NetConfig()), randn(50, 4, 3)
     mask = randn(50, 4, 3, seed=3) > -0.5
     mask[..., 0] = True
     reference = torch.distributions.Categorical(logits=logits.masked_fill(~mask, -torch.inf))
@@ -211,7 +223,7 @@ def test_categorical_against_torch():
 
 
 def test_categorical_frequencies_and_masked_gradients():
-    actor = Actor(SPEC)
+    actor = Actor(SPEC, NetConfig())
     p = torch.tensor([0.5, 0.3, 0.2])
     action, _ = actor.sample(p.log().expand(20000, 1, 3), None, generator())
     np.testing.assert_allclose(np.bincount(action.flatten().numpy()) / 20000, p, atol=0.015)
@@ -227,7 +239,7 @@ def test_categorical_frequencies_and_masked_gradients():
 def test_a_forbidden_action_is_never_drawn_not_even_of_a_uniform_number_of_zero(masked, monkeypatch):
     """`torch.rand` is exactly 0 once in 2^24; with all of them 0, every clock is at its limit."""
     monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.zeros(shape))
-    actor = Actor(SPEC, generator=None)
+    actor = Actor(SPEC, NetConfig(), generator=None)
     mask = ~torch.tensor(masked).expand(4, SPEC.n_agents, 3)  # one action is allowed
     action, log_prob = actor.sample(torch.randn(4, SPEC.n_agents, 3), mask, torch.Generator())
     assert mask.gather(-1, action.unsqueeze(-1)).all()
@@ -236,7 +248,7 @@ def test_a_forbidden_action_is_never_drawn_not_even_of_a_uniform_number_of_zero(
 
 @pytest.mark.parametrize("share", SHARES)
 def test_gaussian_against_torch(share):
-    actor = scrambled(Actor(BOX_SPEC, share=share))
+    actor = scrambled(Actor(BOX_SPEC, NetConfig(share=share)))
     mean, std = randn(50, 4, 2, seed=7), actor.log_std.exp()[list(parameter_sets(BOX_SPEC, share))]
     reference = torch.distributions.Independent(torch.distributions.Normal(mean, std), 1)
     action, log_prob = actor.sample(mean, None, generator())
@@ -250,7 +262,7 @@ def test_gaussian_against_torch(share):
 
 
 def test_actions_fit_the_box():
-    actor = Actor(BOX_SPEC)
+    actor = Actor(BOX_SPEC, NetConfig())
     action = torch.tensor([[-1.0, -1.0], [0.0, 0.0], [1.0, 1.0], [-9.0, 9.0]])
     want = torch.tensor([[-1.0, 0.0], [0.0, 5.0], [1.0, 10.0], [-1.0, 10.0]])
     torch.testing.assert_close(actor.to_space(action), want)
@@ -259,7 +271,7 @@ def test_actions_fit_the_box():
 @pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (2,)), Box(-1, 1, (2, 2)), Discrete(3, start=1)])
 def test_spaces_that_cannot_be_served(space):
     with pytest.raises(ValueError, match="action space is"):
-        Actor(Spec(4, 5, 6, space, GROUPS))
+        Actor(Spec(4, 5, 6, space, GROUPS), NetConfig())
 
 
 def test_value_norm():

@@ -12,13 +12,11 @@ from gymnasium.spaces import Box
 from streams import SPECS, Stream, drive, same
 from toys import Array, Match, train
 
-from algos.core import Algorithm, spec_of
-from algos.maddpg import Maddpg
-from algos.maddpg_config import MaddpgConfig
-from algos.mappo import Mappo
-from algos.mappo_config import MappoConfig
+from algos import load_policy
+from algos.core import Algorithm, Player, spec_of
+from algos.maddpg import Maddpg, MaddpgConfig
+from algos.mappo import Mappo, MappoConfig
 from algos.nets.obs_norm import CLIP, RunningNorm
-from algos.training.policy import Player, load_policy
 from algos.training.presets import settled_obs_norm
 from algos.training.runfolder import read_config
 from train import main
@@ -159,6 +157,6 @@ def test_a_run_keeps_what_was_settled_and_a_loaded_policy_acts_by_it(tmp_path: P
     words += ["--n-worlds", "16", "--eval-episodes", "0", "--log-dir", str(tmp_path), "--run-name", "x"]
     assert main([*words, "--video-every", "0"]) == 0
     assert read_config(tmp_path / "x")["algo"]["options"]["obs_norm"] == "on"
-    norm = load_policy(tmp_path / "x")._actor.obs_norm
+    norm = load_policy(tmp_path / "x")._acting.obs_norm  # pyright: ignore[reportAttributeAccessIssue]
     assert norm is not None
     assert float(norm.count.max()) >= 3200 * 3

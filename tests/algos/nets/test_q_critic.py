@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Literal
+from typing import Any, get_args
 
 import pytest
 import torch
 from gymnasium.spaces import Discrete
 
 from algos.core import Spec
-from algos.nets.layers import Share
+from algos.nets.config import NetConfig, Share
+from algos.nets.critic import CriticKind
 from algos.nets.q_critic import QCritic, seen_from
 
-Kind = Literal["local", "central", "team"]
-KINDS: list[Kind] = ["local", "central", "team"]
+KINDS: tuple[CriticKind, ...] = get_args(CriticKind)
 
 
 def chance(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def critic(kind: Kind, share: Share, *, state: bool = True, groups: Any = ((0, 2), (1,)), **options: Any) -> QCritic:
-    settings = {"hidden": (16,), "activation": "relu", "agent_id": False, **options}
-    spec = Spec(3, 4, 2, Discrete(2), groups)
-    return QCritic(spec, kind, 2, state=state, share=share, generator=chance(), **settings)
+def critic(
+    kind: CriticKind, share: Share, *, state: bool = True, groups: Any = ((0, 2), (1,)), **options: Any
+) -> QCritic:
+    net = NetConfig(hidden=(16,), activation="relu", share=share, **options)
+    return QCritic(Spec(3, 4, 2, Discrete(2), groups), kind, net, state=state, generator=chance())
 
 
 def batch() -> tuple[Any, ...]:
@@ -36,7 +37,9 @@ def batch() -> tuple[Any, ...]:
 @pytest.mark.parametrize("state", [False, True])
 @pytest.mark.parametrize("share", ["all", "group", "none"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_one_agent_changes_is_judged_with_the_others_as_they_were(kind: Kind, share: Share, state: bool) -> None:
+def test_what_one_agent_changes_is_judged_with_the_others_as_they_were(
+    kind: CriticKind, share: Share, state: bool
+) -> None:
     """Against one pass for each agent whose action is replaced in the joint action itself."""
     judge, (obs, state, action, own) = critic(kind, share, state=state), batch()
     assert judge(obs, state, action).shape == (6, 1 if kind == "team" else 3)
@@ -52,7 +55,7 @@ def test_what_one_agent_changes_is_judged_with_the_others_as_they_were(kind: Kin
 @pytest.mark.parametrize("state", [False, True])
 @pytest.mark.parametrize("share", ["all", "none"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_critic_sees_what_its_kind_may_see(kind: Kind, share: Share, state: bool) -> None:
+def test_a_critic_sees_what_its_kind_may_see(kind: CriticKind, share: Share, state: bool) -> None:
     """Which inputs move Q_0: state, others' observation, own action, another's action."""
     judge, (obs, states, action, _) = critic(kind, share, state=state), batch()
     for x in (obs, states, action):
@@ -72,10 +75,10 @@ def test_agents_see_each_other_round_their_group() -> None:
 
 @pytest.mark.parametrize("state", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_agent_alone_is_judged_too(kind: Kind, state: bool) -> None:
+def test_one_agent_alone_is_judged_too(kind: CriticKind, state: bool) -> None:
     spec = Spec(1, 4, 2, Discrete(2), ((0,),))
-    settings = {"hidden": (16,), "activation": "relu", "agent_id": False, "generator": chance()}
-    judge, (obs, states, action, own) = QCritic(spec, kind, 2, state=state, share="all", **settings), batch()
+    judge = QCritic(spec, kind, NetConfig(hidden=(16,), activation="relu"), state=state, generator=chance())
+    obs, states, action, own = batch()
     seen, does, instead = (x[:, :1] for x in (obs, action, own))
     torch.testing.assert_close(judge(seen, states, does, instead), judge(seen, states, instead))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,10 @@ from toys import Match, Quadrant
 
 from algos.core import Spec, spec_of
 from algos.nets.actor import Actor
-from algos.nets.layers import Critic, Memory, parameter_sets
+from algos.nets.config import NetConfig
+from algos.nets.critic import Critic
+from algos.nets.recurrent import Recurrence
+from algos.nets.sharing import parameter_sets
 from algos.nets.vision import Convolution, Encoder, is_image, layers_for
 from algos.training.runfolder import spec_from_plain, spec_to_plain
 
@@ -22,7 +26,7 @@ SHAPE = (2, 5, 6)
 SPEC = Spec(4, 60, 0, Discrete(3), GROUPS, SHAPE)
 STATED = Spec(4, 60, 7, Discrete(3), GROUPS, SHAPE)
 SHARES = ("all", "group", "none")
-SMALL = {"agent_id": False, "hidden": (8,), "activation": "tanh", "gru": 0}
+SMALL: dict[str, Any] = {"hidden": (8,), "activation": "tanh"}
 
 
 def generator(seed=0):
@@ -76,9 +80,9 @@ def test_every_size_can_be_read():
 def test_what_counts_as_an_image():
     assert is_image((1, 3, 3))
     assert not any(map(is_image, [(), (60,), (6, 10), (3, 2, 10), (3, 10, 2), (1, 2, 5, 6)]))
-    flat = Actor(Spec(4, 60, 0, Discrete(3), GROUPS, (2, 2, 15)), hidden=(8,))
+    flat = Actor(Spec(4, 60, 0, Discrete(3), GROUPS, (2, 2, 15)), NetConfig(hidden=(8,)))
     assert flat.encoder is None
-    assert Actor(SPEC, hidden=(8,)).encoder is not None
+    assert Actor(SPEC, NetConfig(hidden=(8,))).encoder is not None
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -135,9 +139,9 @@ def permuted(module, order):
 @pytest.mark.parametrize("share", ["all", "none"])
 def test_agents_may_change_places(share, gru):
     """With their parameters, where they have their own."""
-    actor, order = scrambled(Actor(SPEC, share=share, hidden=(9,), gru=gru)), torch.tensor([2, 0, 3, 1])
+    actor, order = scrambled(Actor(SPEC, NetConfig(share=share, hidden=(9,), gru=gru))), torch.tensor([2, 0, 3, 1])
     obs, hidden = randn(2, 3, 4, 60), randn(3, 4, 6, seed=2)
-    memory = Memory(hidden, torch.zeros(2, 3, dtype=torch.bool), torch.ones(2, 3, 4, dtype=torch.bool))
+    memory = Recurrence(hidden, torch.zeros(2, 3, dtype=torch.bool), torch.ones(2, 3, 4, dtype=torch.bool))
     straight, _ = actor(obs, memory)
     mixed, _ = actor(obs[:, :, order], memory._replace(hidden=hidden[:, order]))
     if share == "none":
@@ -168,7 +172,7 @@ def test_without_a_gradient_images_pass_in_parts():
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("kind", ["local", "central", "team"])
 def test_critics_see_through_their_own_convolutions(kind, share):
-    critic = scrambled(Critic(SPEC, kind, share=share, generator=generator(), **SMALL))
+    critic = scrambled(Critic(SPEC, kind, NetConfig(share=share, **SMALL), generator=generator()))
     obs = randn(7, 4, 60)
     value, _ = critic(obs, None)
     assert value.shape == (7, 1 if kind == "team" else 4)
@@ -184,10 +188,12 @@ def test_critics_see_through_their_own_convolutions(kind, share):
 
 @pytest.mark.parametrize("kind", ["central", "team"])
 def test_without_a_state_the_features_of_all_serve(kind):
-    joint = scrambled(Critic(SPEC, kind, share="none", generator=generator(), **SMALL))
+    joint = scrambled(Critic(SPEC, kind, NetConfig(share="none", **SMALL), generator=generator()))
     assert joint.encoder is not None
     n = joint.encoder.n_features
-    stated = Critic(Spec(4, n, 4 * n, Discrete(3), GROUPS), kind, share="none", generator=generator(), **SMALL)
+    stated = Critic(
+        Spec(4, n, 4 * n, Discrete(3), GROUPS), kind, NetConfig(share="none", **SMALL), generator=generator()
+    )
     stated.trunk.load_state_dict(joint.trunk.state_dict())
     obs = randn(7, 4, 60)
     features = joint.encoder(obs)  # (7, 4, F)
@@ -196,7 +202,7 @@ def test_without_a_state_the_features_of_all_serve(kind):
 
 def test_a_state_is_read_as_it_is():
     central, team = (
-        scrambled(Critic(STATED, kind, share="all", generator=generator(), **SMALL))  # type: ignore[arg-type]
+        scrambled(Critic(STATED, kind, NetConfig(share="all", **SMALL), generator=generator()))  # type: ignore[arg-type]
         for kind in ("central", "team")
     )
     obs, state = randn(7, 4, 60), randn(7, 7, seed=2)
@@ -209,7 +215,7 @@ def test_a_state_is_read_as_it_is():
 
 
 def test_the_policy_learns_to_see():
-    actor = Actor(SPEC, share="none", hidden=(8,))
+    actor = Actor(SPEC, NetConfig(share="none", hidden=(8,)))
     head, _ = actor(randn(7, 4, 60))
     head.square().sum().backward()
     assert actor.encoder is not None

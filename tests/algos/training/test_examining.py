@@ -311,7 +311,7 @@ def test_a_greedy_policy_that_misleads_has_the_sampled_one_beside_it(tmp_path: P
     assert list(outcome.comparison) == [LEARNED, SAMPLED, "random"]
     assert outcome.comparison[LEARNED].mean("return") == 0.0
     assert outcome.comparison[SAMPLED].mean("return") > 0.5
-    assert "drawing its actions the policy makes a return of 0." in outcome.notes[-1]
+    assert "sampling its actions the policy makes a return of 0." in outcome.notes[-1]
     assert "taking the most likely ones 0" in outcome.notes[-1]
 
 

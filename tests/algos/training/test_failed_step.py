@@ -14,8 +14,7 @@ from short_runs import CASES, Make, counting, rows, saved, start
 from streams import same
 
 from algos.core import Obs, spec_of
-from algos.maddpg import Maddpg
-from algos.maddpg_config import MaddpgConfig
+from algos.maddpg import Maddpg, MaddpgConfig
 from algos.mappo import Mappo
 from algos.training import checkpoint
 from algos.training import session as runner

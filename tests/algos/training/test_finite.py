@@ -13,8 +13,7 @@ from streams import SPECS
 from toys import Match, Toy
 
 from algos.core import spec_of
-from algos.mappo import Mappo
-from algos.mappo_config import MappoConfig
+from algos.mappo import Mappo, MappoConfig
 from algos.training import checkpoint
 from algos.training.evaluation import evaluate, random_policy
 from algos.training.finite import NonFiniteError, check_learning, check_saved, check_step

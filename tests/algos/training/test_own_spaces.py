@@ -19,11 +19,10 @@ from pettingzoo import ParallelEnv
 from run_folders import untrained
 
 from algos import load_policy
-from algos.core import Obs, Spec, spec_of
-from algos.mappo import Mappo
-from algos.mappo_config import MappoConfig
+from algos.core import Obs, Player, Spec, spec_of
+from algos.mappo import Mappo, MappoConfig
 from algos.training.own_spaces import OwnSpaces, space_from_plain
-from algos.training.policy import Player, Policy
+from algos.training.policy import Policy
 from envs import adapters
 from envs.foreign.own_spaces import plain_space
 

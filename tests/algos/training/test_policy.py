@@ -14,11 +14,11 @@ import pytest
 from counting import Counting
 from toys import Quadrant, Reach, Recall
 
-from algos.core import Obs, spec_of
-from algos.mappo import Mappo
-from algos.mappo_config import MappoConfig
+from algos import load_policy
+from algos.core import Obs, Player, spec_of
+from algos.mappo import Mappo, MappoConfig
 from algos.training import checkpoint, runfolder
-from algos.training.policy import Player, Policy, load_policy
+from algos.training.policy import Policy
 from envs.parallel import ParallelView
 from envs.vector import VectorView
 
@@ -89,7 +89,7 @@ def test_memory_is_kept_within_and_forgotten_between_episodes(tmp_path: Path) ->
     obs = np.ones((1, 2, 2), np.float32)
 
     def hidden() -> np.ndarray[Any, Any]:
-        return policy._hidden.numpy().copy()
+        return policy._memory["hidden"].numpy().copy()
 
     assert (hidden() == 0).all()
     policy.act({"toy_0": obs[0, 0], "toy_1": obs[0, 1]})
@@ -109,11 +109,11 @@ def test_a_late_agent_begins_with_nothing_remembered() -> None:
     rng = np.random.default_rng(0)
     for _ in range(5):
         late.act({"toy_0": rng.standard_normal(2)})
-    assert (late._hidden[0, 1] == 0).all()
+    assert (late._memory["hidden"][0, 1] == 0).all()
     for obs in rng.standard_normal((5, 2, 2)):
         late.act(dict(zip(late.agents, obs, strict=True)))
         fresh.act({"toy_1": obs[1]})
-        assert (late._hidden[0, 1] == fresh._hidden[0, 1]).all()
+        assert (late._memory["hidden"][0, 1] == fresh._memory["hidden"][0, 1]).all()
 
 
 def test_sampled_actions_follow_the_seed(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_other_shapes_is_named(tmp_path: Path) -> None:
 def test_no_environment_is_imported(tmp_path: Path) -> None:
     folder, _ = run_folder(tmp_path, VectorView(Counting(), 1), MappoConfig())
     script = (
-        "import sys; from algos.training.policy import load_policy; "
+        "import sys; from algos import load_policy; "
         f"policy = load_policy({str(folder)!r}); policy.act_one('counter_0', [0, 0, 0]); "
         "print([name for name in sys.modules if name.split('.')[0] in ('envs', 'pettingzoo', 'pymunk', 'tyro')])"
     )

@@ -17,7 +17,7 @@ from streams import same
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toys import Match, Recall
 
-from algos.mappo_config import MappoConfig
+from algos.mappo import MappoConfig
 from algos.report.monitor import Monitor, cut_rows
 from algos.training import checkpoint
 from algos.training.evaluation import random_policy

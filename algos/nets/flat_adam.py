@@ -1,4 +1,4 @@
-"""Gradient descent on a network whose parameters lie side by side in memory."""
+"""Adam on a network whose parameters lie side by side in memory."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch.optim.adam import adam
 def as_vector(network: nn.Module) -> Tensor:
     """Moves a network's parameters into one vector, on the device where they are, and returns it.
 
-    From now on they are views of it and must be changed in place, as `load_state_dict` does. Networks of one shape have
-    vectors of one order.
+    From then on the parameters are views of the vector and must be changed in place, as `load_state_dict` does. Equal
+    networks have their parameters in the same order.
     """
     parameters = list(network.parameters())
     vector = parameters[0].detach().new_empty(sum(parameter.numel() for parameter in parameters))
     start = 0
     for parameter in parameters:
-        # every parameter is dense, if not always in the order of its axes: its own strides fill its place
+        # Every parameter is dense, though not always in the order of its axes: its own strides fill its place.
         place = vector.as_strided(parameter.shape, parameter.stride(), start)
         parameter.data = place.copy_(parameter.detach())
         start += parameter.numel()
     return vector
 
 
-class Descent:
+class FlatAdam:
     """Adam with clipped gradients, on all parameters of a network as one vector.
 
-    A small network has a dozen small tensors. Emptying, measuring, clipping and stepping each on its own costs more
-    than a tenth of a gradient step; on one vector, of which parameters and gradients are views, next to nothing.
+    A small network has a dozen small tensors. Zeroing, measuring, clipping and stepping each by itself costs more than
+    a tenth of a gradient step; on one vector, of which parameters and gradients are views, it costs next to nothing.
 
     Source: Kingma & Ba 2015, "Adam".
 
@@ -42,10 +42,10 @@ class Descent:
         """Moves the network's parameters into one vector, on the device where they are.
 
         Args:
-            network: What learns. From now on its parameters must be changed in place, as `load_state_dict` does.
-            lr: Step size; the attribute of that name may be changed between steps.
-            eps: What Adam adds to the root of the second moment.
-            max_grad_norm: Longer gradients are shortened to this.
+            network: The network to train. Its parameters must be changed in place from now on, see `as_vector`.
+            lr: Learning rate; the attribute of that name may be changed between steps.
+            eps: Added to the root of the second moment.
+            max_grad_norm: Largest norm of a gradient; longer ones are scaled down to it.
         """
         self.vector = as_vector(network)
         self._gradient = torch.zeros_like(self.vector)
@@ -54,11 +54,11 @@ class Descent:
             parameter.grad = self._gradient.as_strided(*layout)
         self.lr = lr
         self._eps, self._max_grad_norm = eps, max_grad_norm
-        self._first, self._second = torch.zeros_like(self.vector), torch.zeros_like(self.vector)  # moments
+        self._first, self._second = torch.zeros_like(self.vector), torch.zeros_like(self.vector)  # of the gradient
         self._steps = torch.zeros((), dtype=torch.float32, device=self.vector.device)
 
     def step(self, loss: Tensor) -> Tensor:
-        """One step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""
+        """Makes one step down the gradient of a () loss; returns the gradient's norm before clipping, ()."""
         self._gradient.zero_()
         loss.backward()
         norm = torch.linalg.vector_norm(self._gradient)
@@ -82,11 +82,11 @@ class Descent:
         return norm
 
     def state_dict(self) -> dict[str, Any]:
-        """Step size, Adam's moments and count of steps; the parameters are the network's."""
+        """Returns learning rate, Adam's moments and its count of steps; the parameters are in the network's state."""
         return {"lr": self.lr, "first": self._first, "second": self._second, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict` of a descent on an equal network."""
+        """Goes on from the `state_dict` of an optimiser of an equal network."""
         self.lr = state["lr"]
         self._first.copy_(state["first"])
         self._second.copy_(state["second"])

@@ -1,4 +1,4 @@
-"""Descent against torch's own Adam and clipping, and two networks learning side by side."""
+"""FlatAdam against torch's own Adam and clipping, and two networks learning side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from algos.maths.threads import side_by_side
-from algos.nets.descent import Descent
+from algos.nets.flat_adam import FlatAdam
 from algos.nets.layers import Dense
 
 CPU = torch.device("cpu")
@@ -37,13 +37,13 @@ def losses(made: nn.Module, scale: float) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0])
-def test_a_descent_is_adam_with_clipped_gradients(scale: float) -> None:
+def test_it_is_adam_with_clipped_gradients(scale: float) -> None:
     ours, theirs = network(), network()
-    descent = Descent(ours, lr=0.01, eps=1e-5, max_grad_norm=MOST)
+    optimiser = FlatAdam(ours, lr=0.01, eps=1e-5, max_grad_norm=MOST)
     adam = torch.optim.Adam(theirs.parameters(), lr=0.01, eps=1e-5)
     for k in range(3):
-        descent.lr = adam.param_groups[0]["lr"] = 0.01 / (k + 1)
-        norm = descent.step(losses(ours, scale)[k])
+        optimiser.lr = adam.param_groups[0]["lr"] = 0.01 / (k + 1)
+        norm = optimiser.step(losses(ours, scale)[k])
         adam.zero_grad()
         losses(theirs, scale)[k].backward()
         wanted = nn.utils.clip_grad_norm_(theirs.parameters(), MOST)
@@ -54,15 +54,15 @@ def test_a_descent_is_adam_with_clipped_gradients(scale: float) -> None:
         torch.testing.assert_close(a, b)
 
 
-def test_a_descent_goes_on_from_its_state_bit_for_bit() -> None:
+def test_it_goes_on_from_its_state_bit_for_bit() -> None:
     one = network()
-    descent = Descent(one, lr=0.01, eps=1e-5, max_grad_norm=MOST)
-    descent.step(losses(one, 1.0)[0])
+    optimiser = FlatAdam(one, lr=0.01, eps=1e-5, max_grad_norm=MOST)
+    optimiser.step(losses(one, 1.0)[0])
     other = network()
-    resumed = Descent(other, lr=0.5, eps=1e-5, max_grad_norm=MOST)
+    resumed = FlatAdam(other, lr=0.5, eps=1e-5, max_grad_norm=MOST)
     other.load_state_dict(copy.deepcopy(one.state_dict()))
-    resumed.load_state_dict(copy.deepcopy(descent.state_dict()))
-    for network_of, steps in ((one, descent), (other, resumed)):
+    resumed.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    for network_of, steps in ((one, optimiser), (other, resumed)):
         steps.step(losses(network_of, 1.0)[1])
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)

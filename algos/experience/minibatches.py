@@ -1,0 +1,63 @@
+"""Minibatches of a rollout.
+
+Axes: T time, B worlds, N agents, S global state; M samples of single agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+
+class Minibatches:
+    """The fields of a rollout, divided into units from which minibatches are made.
+
+    A unit is one step of one world, or all steps of one world where networks are recurrent.
+
+    Attributes:
+        n_units: T * B, or B for whole sequences.
+    """
+
+    def __init__(self, fields: Mapping[str, Tensor], alive: Tensor, *, sequences: bool) -> None:
+        """Lays the fields out.
+
+        Args:
+            fields: (T, B, ...) each.
+            alive: (T, B, N) bool.
+            sequences: Whether a unit is all steps of one world.
+        """
+        steps, n_worlds, self._n_agents = alive.shape
+        self._axis = 1 if sequences else 0
+        self.n_units = n_worlds if sequences else steps * n_worlds
+        self._fields = dict(fields) if sequences else {name: field.flatten(0, 1) for name, field in fields.items()}
+        self._alive = alive.flatten(0, 1)  # (T * B, N)
+        self._some_dead = not sequences and not bool(self._alive.all())
+
+    def take(self, names: Iterable[str], units: Tensor, *, agent_blind: bool) -> dict[str, Tensor]:
+        """Returns a minibatch.
+
+        Where agents are absent, a network that is `agent_blind` gets only the samples of agents that are alive, as M
+        rows with one agent each: fields of agents are (M, 1, ...), and `state`, repeated for each of them, is (M, S).
+        Where agents come and go most samples are of absent agents, and most of the work is saved.
+
+        Args:
+            names: The fields to take; those that there are not are left out.
+            units: (R,) indices into the units.
+            agent_blind: Whether the network may get the samples of single agents.
+
+        Returns:
+            By name (R, ...), or (T, R, ...) for whole sequences, or (M, ...).
+        """
+        names = [name for name in names if name in self._fields]
+        if not (agent_blind and self._some_dead):
+            return {name: self._fields[name].index_select(self._axis, units) for name in names}
+        row, agent = self._alive.index_select(0, units).nonzero(as_tuple=True)  # (M,) each
+        row = units[row]
+        sample = row * self._n_agents + agent  # (M,) into (T * B * N)
+        return {
+            name: self._fields[name].index_select(0, row)
+            if name == "state"
+            else self._fields[name].flatten(0, 1).index_select(0, sample).unsqueeze(1)
+            for name in names
+        }

@@ -1,0 +1,35 @@
+"""The options that every network of every algorithm has, each written once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from ..maths.ranges import LAYER, Range, check
+
+Activation = Literal["tanh", "relu", "elu", "gelu", "silu"]
+Share = Literal["all", "group", "none"]
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """Options of networks. The options of an algorithm inherit them, and networks are built from them."""
+
+    hidden: Annotated[tuple[int, ...], LAYER] = (64, 64)
+    """Sizes of the hidden layers of every network."""
+    activation: Activation = "silu"
+    """Activation between layers; relu is the fastest on a CPU, elu the slowest."""
+    gru: Annotated[int, Range(0, 4096)] = 0
+    """Size of a recurrent layer on top of the hidden ones; 0: none."""
+    share: Share = "all"
+    """Which agents share parameters: all agents, the agents of a group, or none."""
+    agent_id: bool = False
+    """Append the agent's one-hot index to its observation."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        check(self)

@@ -1,0 +1,63 @@
+"""Normalisation of value targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ValueNorm(nn.Module):
+    """Running mean and standard deviation of value targets, so that the critic learns at about unit scale.
+
+    Exponential moving averages of x and x^2, corrected for their start at zero (as in Adam). The newest batch has a
+    weight of at least 1 - `decay`, the first one all of it. Before the first one, values are centred on the constant
+    that was given to `begin_at`. The averages and everything computed with them are float64: in float32, rewards of
+    10,000 plus something small would lose the something.
+
+    Source: Yu et al. 2022, section 5.1, "value normalization"; no rescaling of the last layer (no PopArt).
+    """
+
+    mean_sum: Tensor
+    square_sum: Tensor
+    weight_sum: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, decay: float = 0.99) -> None:
+        super().__init__()
+        self.decay = decay
+        for name in ("mean_sum", "square_sum", "weight_sum", "mean"):  # (), float64: x^2 - mean^2 cancels
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+        self.register_buffer("std", torch.ones((), dtype=torch.float64))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there are any targets in the averages."""
+        return bool(self.weight_sum > 0)
+
+    def begin_at(self, value: Tensor) -> None:
+        """Sets the () constant that values are centred on until the first `update`; see `returns.constant_value`."""
+        self.mean.copy_(value)
+
+    def update(self, target: Tensor, weight: Tensor) -> None:
+        """Adds targets of any shape to the averages; entries of weight 0 are left out."""
+        target, weight = target.double(), weight.double()
+        count = weight.sum()
+        if count == 0:
+            return
+        for name, value in (
+            ("mean_sum", (target * weight).sum() / count),
+            ("square_sum", (target.square() * weight).sum() / count),
+            ("weight_sum", torch.ones_like(count)),
+        ):
+            getattr(self, name).mul_(self.decay).add_((1.0 - self.decay) * value)
+        self.mean.copy_(self.mean_sum / self.weight_sum)
+        self.std.copy_((self.square_sum / self.weight_sum - self.mean.square()).clamp(min=1e-4).sqrt())
+
+    def normalize(self, value: Tensor) -> Tensor:
+        """Converts values of any shape from the reward's units to about unit scale, float32."""
+        return ((value.double() - self.mean) / self.std).float()
+
+    def denormalize(self, value: Tensor) -> Tensor:
+        """Converts values of any shape from about unit scale to the reward's units, float64."""
+        return value.double() * self.std + self.mean
