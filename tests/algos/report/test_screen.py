@@ -202,7 +202,7 @@ def test_a_worker_whose_environment_prints_outlives_its_reader() -> None:
     """Workers print to standard error, here a pipe that nobody reads any more."""
     read, write = os.pipe()
     os.close(read)
-    words = [sys.executable, "-c", CHATTY, str(ROOT), str(ROOT / "tests")]
+    words = [sys.executable, "-c", CHATTY, str(ROOT), str(ROOT / "tests" / "helpers")]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=write, check=False, timeout=120, text=True)
     os.close(write)
     assert done.stdout == "[]\n"
