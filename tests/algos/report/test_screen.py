@@ -162,7 +162,7 @@ def test_what_is_opened_never_becomes_a_standard_stream(tmp_path: Path) -> None:
         "    child = subprocess.run([sys.executable, '-c', 'import os; print(*map(os.fstat, range(3)))'])\n"
         "    open(sys.argv[2], 'w').write(f'{opened.fileno()} {child.returncode}')"
     )
-    words = [sys.executable, "-c", code, str(ROOT / "algos" / "screen.py"), str(tmp_path / "found")]
+    words = [sys.executable, "-c", code, str(ROOT / "algos" / "report" / "screen.py"), str(tmp_path / "found")]
     subprocess.run(["bash", "-c", f"exec {shlex.join(words)} 0<&- 1>&- 2>&-"], check=True, timeout=60)
     descriptor, child = (tmp_path / "found").read_text().split()
     assert int(descriptor) > 2
