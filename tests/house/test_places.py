@@ -40,7 +40,7 @@ LINES: dict[str, list[str]] = {
     "resume": ["--resume", "runs/new", "--total-steps", "6000", "--quiet"],
     "evaluate": ["--evaluate", "runs/new", "--episodes", "20", "--json", "--quiet"],
     "help": ["--env", "guess", "--algo", "mappo", "--help"],
-    "options": [*SHORT, "--algo.sparkle", "3", "--patience", "7"],
+    "options": [*SHORT, "--algo.sparkle", "3", "--patient"],
 }
 
 
@@ -85,9 +85,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     replace(copy / "algos" / "__init__.py", table, table + line)
     replace(copy / "algos" / "__init__.py", "from . import maddpg, mappo\n", "from . import bandit, maddpg, mappo\n")
     # An option of networks, and one of runs: a field each.
-    append_field(copy / "algos" / "nets" / "config.py", "NetConfig", '    sparkle: int = 0\n    """Sparkle of it."""\n')
-    run_config = copy / "algos" / "training" / "run_config.py"
-    append_field(run_config, "RunOptions", '    patience: int = 0\n    """Patience with it [steps]."""\n')
+    of_networks = '    sparkle: Annotated[int, Range(0, 9)] = 0\n    """Sparkle of it."""\n'
+    append_field(copy / "algos" / "nets" / "config.py", "NetConfig", of_networks)
+    of_runs = '    patient: bool = False\n    """Have patience with it."""\n'
+    append_field(copy / "algos" / "training" / "run_config.py", "RunOptions", of_runs)
 
     said = "".join(json.dumps(words) + "\n" for words in LINES.values())
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -125,6 +126,6 @@ def test_an_option_of_networks_is_one_field(answers: dict[str, tuple[int, str]])
 
 
 def test_an_option_of_runs_is_one_field(answers: dict[str, tuple[int, str]]) -> None:
-    assert "--patience" in answers["help"][1]
-    assert "Patience with it" in answers["help"][1]
-    assert '"patience": 7' in answers["config"][1]
+    assert "--patient" in answers["help"][1]
+    assert "Have patience with it" in answers["help"][1]
+    assert '"patient": true' in answers["config"][1]

@@ -100,14 +100,31 @@ def test_it_holds_sources_maps_and_types(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in names} == {"coterie", wheel.name.partition("-py3")[0] + ".dist-info"}
 
 
-def test_it_conforms_beside_a_foreign_envs(elsewhere: tuple[Path, Path]) -> None:
+def test_its_sources_are_those_of_the_clone(wheel: Path) -> None:
+    """Byte for byte, so that what tests show of the clone holds for the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        for package in ("envs", "algos"):
+            for path in (ROOT / package).rglob("*.py"):
+                assert archive.read(f"coterie/{path.relative_to(ROOT)}") == path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param("['spread']", id="spread"),
+        pytest.param(
+            "coterie.envs.ENVS", id="all", marks=pytest.mark.slow
+        ),  # compiles every kernel again, which takes minutes
+    ],
+)
+def test_it_conforms_beside_a_foreign_envs(names: str, elsewhere: tuple[Path, Path]) -> None:
     python, home = elsewhere
     code = (
         "import envs, coterie.envs\n"
         "assert envs.FOREIGN\n"
         "assert 'elsewhere' in coterie.envs.__file__, coterie.envs.__file__\n"
         "from coterie.envs import conformance\n"
-        "for name in coterie.envs.ENVS:\n"
+        f"for name in {names}:\n"
         "    conformance.check_all(name, max_steps=40)\n"
         "import sys; assert 'torch' not in sys.modules\n"
         "print('conforms')"

@@ -87,7 +87,7 @@ SCRIPT = """
 @pytest.mark.parametrize("close", ["ends", "forgets"])
 def test_whoever_trains_may_be_killed(tmp_path: Path, close: str) -> None:
     where = tmp_path / "helpers"
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     script = "\n".join(line.strip() for line in SCRIPT.splitlines())
     with subprocess.Popen(
         [sys.executable, "-c", script, str(where), close],
