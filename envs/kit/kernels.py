@@ -48,9 +48,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a part of a kernel that makes no arrays and is called once per agent or task: LLVM always inlines it.
 
-    So a kernel can be cut into functions that take whole named tuples, at the speed of one long loop. References are not
-    counted in it: numba refuses to compile what needs that (its undocumented `_nrt`). The slot of 64 edge markets of 8
-    nodes, cut so, takes 0.98 times as long as the long loops that it was, and 1.53 times with `kernel` alone.
+    So a kernel can be cut into functions that take whole named tuples, at the speed of one long loop. References are
+    not counted in it: numba refuses to compile what needs that (its undocumented `_nrt`). The slot of 64 edge markets
+    of 8 nodes, cut so, takes 0.98 times as long as the long loops that it was, and 1.53 times with `kernel` alone.
     """
     return _compiled(function, _nrt=False, forceinline=True)
 
