@@ -40,7 +40,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "Lists",
         {"pays": "two"},
-        r"there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2",
+        r"there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2",
     ),
     ("Lists", {"pays": "vector"}, r"reward of agent_0 has shape \(2,\); it must be one number"),
     # What is returned
@@ -147,7 +147,7 @@ def test_a_list_with_a_reward_too_few_names_the_agents() -> None:
     view = adapters.vector(make, 1, 0)
     view.reset(0)
     made[-1].pays = "two"
-    line = "there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2"
+    line = "there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2"
     with pytest.raises(adapters.WorkerError, match=line) as raised:
         view.step(np.zeros((1, 3), np.int64))
     assert not raised.value.traceback

@@ -87,7 +87,7 @@ SCRIPT = """
 @pytest.mark.parametrize("close", ["ends", "forgets"])
 def test_killing_the_training_process_leaves_nothing(tmp_path: Path, close: str) -> None:
     where = tmp_path / "helpers"
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     script = "\n".join(line.strip() for line in SCRIPT.splitlines())
     with subprocess.Popen(
         [sys.executable, "-c", script, str(where), close],
