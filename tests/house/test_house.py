@@ -35,6 +35,7 @@ HOUSE = {
     "seeding",
     "sharing_checks",
     "vector",
+    "window",
 }
 PARTS = {"spread_picture"}
 """Modules of envs/ that are no environments: the house's own, and parts of an environment that is one file."""
