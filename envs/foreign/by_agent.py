@@ -134,7 +134,7 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
         """Closes the environment."""
         self.env.close()
 
-    def _there(self, observations: Any) -> list[Any]:
+    def _acting_next(self, observations: Any) -> list[Any]:
         """Returns the agents that act next: those that have an observation and have not ended."""
         if not isinstance(observations, Mapping):
             raise RefusedError(f"observations are a {type(observations).__name__}; the spaces are dicts by agent")

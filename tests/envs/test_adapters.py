@@ -1,4 +1,4 @@
-"""Names and options: what is found, what is refused in which words; known environments beside stepping them by hand."""
+"""Names and options: what is found and what is refused; known environments compared with stepping them directly."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_keys_that_cannot_be_checked_are_passed_on_and_the_run_says_so() -> None
     assert foreign.layout.notes == ("count: passed on unchecked, because the constructor does not name its keys",)
     texts, complete = adapters.texts("foreign_toys:swallows")
     assert not complete
-    assert texts["limit"] == "8"  # a hint, from what it built
+    assert texts["limit"] == "8"  # a hint, from the environment that it built
 
 
 def test_reserved_keys_are_the_adapters() -> None:
@@ -172,7 +172,7 @@ def test_looking_at_an_environment_can_break_nothing() -> None:
 
 
 def by_hand(env: Any, agents: tuple[str, ...], actions: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
-    """Dictionaries of one episode, with one action an agent and step, as rows of `possible_agents`."""
+    """Returns the dictionaries of one episode with given actions, as rows of `possible_agents`."""
     assert tuple(env.possible_agents) == agents
     seen, _ = env.reset(seed=seed)
     made: list[tuple[Any, ...]] = [(seen,)]
@@ -226,7 +226,7 @@ def test_known_environments_show_what_they_show_by_hand(
             over = not left
             assert final.truncated[world] == (over and any(truncated.values()) and not all(terminated.values()))
         assert over
-    assert bool(died) == ("knights" in name)  # zombies come every step: somebody dies
+    assert bool(died) == ("knights" in name)  # zombies come in every step, so some agent dies
 
 
 def test_multiwalker_reports_its_limit_as_death_and_is_set_right() -> None:

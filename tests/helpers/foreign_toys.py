@@ -111,7 +111,7 @@ class Scripted(ParallelEnv):
 
 
 class Differ(ParallelEnv):
-    """A vector, a grid of three numbers and a number to see; to do: five choices, a switch board, two questions."""
+    """Agents observe a vector, a grid and a number, and act in a `Discrete`, a `MultiBinary` and a `MultiDiscrete`."""
 
     metadata = {"name": "differ_v0"}
     kinds = {
@@ -161,7 +161,7 @@ class Differ(ParallelEnv):
 
 
 class Masked(ParallelEnv):
-    """Only the action `clock % 3` is allowed, told `where`: "infos", "dict" or, but for seed 0, "late" in an episode.
+    """Allows only the action `clock % 3`; `where` it says so: "infos", "dict" or, except with seed 0, "late".
 
     Agent 1 is told that nothing is allowed.
     """
@@ -226,7 +226,7 @@ class Leaving(ParallelEnv):
         return Discrete(2)
 
     def pay(self, action: int) -> tuple[float, bool]:
-        """Reward, and whether it kills."""
+        """Returns the reward of an action, and whether it kills."""
         return (1.0, True) if action == 1 else (0.2, False)
 
     def reset(self, seed: int | None = None, options: Any = None) -> Any:
@@ -253,7 +253,7 @@ class Leaving(ParallelEnv):
 
 
 class Endless(Leaving):
-    """1 a step whatever is done, cut by a time limit of 5."""
+    """Pays 1 a step for any action; the time limit is 5."""
 
     limit = 5
 
@@ -262,7 +262,7 @@ class Endless(Leaving):
 
 
 class Breaks(Scripted):
-    """Breaks when agent 0 does action 3, from step 5 of an episode on: by `how`, "raise", "exit" or "kill".
+    """Fails by `how`, "raise", "exit" or "kill", when agent 0 takes action 3 from step 5 of an episode on.
 
     Not with seed 0, with which it is looked at.
     """
@@ -282,7 +282,7 @@ class Breaks(Scripted):
 
 
 class Painted(Scripted):
-    """Sees a picture of the clock and the agent: (32, 48, 3), or (32, 48) in gray."""
+    """Agents observe a picture of the clock and the agent: (32, 48, 3), or (32, 48) in gray."""
 
     def __init__(self, gray: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -302,7 +302,7 @@ class Painted(Scripted):
 
 
 class Single(gymnasium.Env):
-    """An episode of `least` to `most` steps, drawn from the seed; pays 1 a step, and ends in death."""
+    """Has episodes of `least` to `most` steps, drawn from the seed; pays 1 a step, and ends in death."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
 
@@ -326,7 +326,7 @@ class Single(gymnasium.Env):
 
 
 class Listed(gymnasium.Env):
-    """Lists of three: as RWARE has them, or with endings agent by agent; agent i then dies at step 2 + i."""
+    """Three agents in lists as in RWARE, or, with `apart`, with endings agent by agent: agent i dies at step 2 + i."""
 
     metadata = {"render_modes": []}
 

@@ -1,4 +1,4 @@
-"""The kit for environments of others finds the faults that it is there for."""
+"""The conformance checks of foreign environments find faults that were made on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of environments of others: what is found where, and mistakes in one line that is safe to follow."""
+"""Names of foreign environments: where they are found, and mistakes in one line that is safe to follow."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_module_that_is_only_an_attribute_is_found() -> None:
     assert adapters.prepare("odd_toys.inner", n_workers=0).layout.agents == ("agent_0", "agent_1")
 
 
-def test_a_game_of_turns_is_not_told_to_install_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_based_game_gets_no_advice_to_install_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chess", None)
     for name in [name for name in sys.modules if name.startswith("pettingzoo.classic.chess")]:
         monkeypatch.delitem(sys.modules, name)
@@ -141,7 +141,7 @@ def test_a_name_without_its_form_is_pointed_to_it(name: str, message: str, capsy
 
 @pytest.mark.usefixtures("_folder")
 def test_the_command_finds_the_current_folder_and_keys_called_like_ours(tmp_path: Path) -> None:
-    """In a process of its own, whose path has the folder of the command and not the current one."""
+    """Runs in a process of its own, whose path has the folder of the command and not the current one."""
     code = f"import sys\n\nsys.path.append({str(ROOT / 'tests' / 'helpers')!r})\nfrom odd_toys import Team\n\n\n"
     code += "class Maze(Team):\n    def __init__(self, name='x', help=1):\n        super().__init__()\n"
     (tmp_path / "ff_keys.py").write_text(code + "        assert name == 'maze', name\n")

@@ -1,4 +1,4 @@
-"""Odd environments of others: each kind is accepted, or refused in one line that says what came and what would do."""
+"""Odd foreign environments: each kind is accepted, or refused in one line that says what came and what is expected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "Lists",
         {"pays": "two"},
-        r"there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2",
+        r"there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2",
     ),
     ("Lists", {"pays": "vector"}, r"reward of agent_0 has shape \(2,\); it must be one number"),
     # What is returned
@@ -79,8 +79,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "options", "message"), REFUSED)
-def test_what_cannot_be_served_is_refused_in_one_line(name: str, options: dict[str, Any], message: str) -> None:
-    workers = int(name == "Shuts")  # that one would end this process
+def test_unsupported_environments_are_refused_in_one_line(name: str, options: dict[str, Any], message: str) -> None:
+    workers = int(name == "Shuts")  # in this process it would end the tests
     with pytest.raises(ValueError, match=message) as raised:
         adapters.prepare(f"odd_toys:{name}", n_workers=workers, **options)
     assert "\n" not in str(raised.value)
@@ -137,7 +137,7 @@ def test_a_shape_that_changes_after_the_probe_is_refused_when_it_comes() -> None
     assert not raised.value.traceback, "a line says it all; a traceback of our own files helps nobody"
 
 
-def test_a_list_that_has_a_reward_too_few_names_who_must_get_one() -> None:
+def test_a_list_with_a_reward_too_few_names_the_agents() -> None:
     def make() -> Any:
         env = odd_toys.Lists("each")
         made.append(env)
@@ -147,7 +147,7 @@ def test_a_list_that_has_a_reward_too_few_names_who_must_get_one() -> None:
     view = adapters.vector(make, 1, 0)
     view.reset(0)
     made[-1].pays = "two"
-    line = "there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2"
+    line = "there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2"
     with pytest.raises(adapters.WorkerError, match=line) as raised:
         view.step(np.zeros((1, 3), np.int64))
     assert not raised.value.traceback
@@ -293,7 +293,7 @@ def test_environments_that_take_the_mode_where_they_draw_are_asked_so(toy: Any) 
     assert view.render().shape == (4, 6, 3)
 
 
-def test_colours_from_0_to_1_are_no_black_picture() -> None:
+def test_colours_from_0_to_1_do_not_make_a_black_picture() -> None:
     assert (here(odd_toys.Fractions).render() == 153).all()
 
 

@@ -1,4 +1,4 @@
-"""What environments of others must not return is refused where it is seen, in one line that names it."""
+"""Values that foreign environments must not return are refused at once, in one line that names them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def walk(view: Any, steps: int) -> None:
 
 
 def broken(make: Any, n_workers: int = 0, **options: Any) -> tuple[adapters.WorkerError, Any]:
-    """What is raised in the step in which only world 1 does wrong."""
+    """Returns the error of the step in which only world 1 is faulty."""
     view = adapters.vector(make, 2, n_workers, notify=lambda _: None, **options)
     view.reset(0)
     if not n_workers:
@@ -89,7 +89,7 @@ def test_an_agent_that_vanishes_with_its_reward_is_said_once() -> None:
     )
 
 
-def test_what_the_dead_say_is_still_nothing() -> None:
+def test_entries_of_dead_agents_are_still_ignored() -> None:
     view = adapters.vector(Unpaid, 1, 0, how="see nan", clock=2, ends=(None, (2, "die"), None), keeps_dead=True)
     view.reset(0)
     for _ in range(4):
