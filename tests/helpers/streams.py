@@ -23,6 +23,7 @@ class Stream:
         self.started = np.ones(n_worlds, bool)
         self.born = self.alive  # at any time in the episode: nobody comes back
         self.dead_rng = None if noise_for_the_dead is None else np.random.default_rng(noise_for_the_dead)
+        self.shown = 0
         self.now = self.seen(self.alive, self.started)
 
     def seen(self, alive, started):
@@ -39,7 +40,13 @@ class Stream:
             if mask is not None:
                 mask[~alive] = self.dead_rng.random(((~alive).sum(), mask.shape[-1])) < 0.5
         state = self.rng.standard_normal((b, spec.state_dim), dtype=np.float32)
-        return Obs(obs, state, np.ones((b, n, n), bool), alive, mask, started)
+        return Obs(obs, state, self.adjacency(), alive, mask, started)
+
+    def adjacency(self):
+        """(B, N, N) pairs that change with every row, without a draw: the other fields stay as they are."""
+        ends = np.arange(self.b)[:, None, None] + np.arange(self.spec.n_agents)[:, None]  # (B, N, 1)
+        self.shown += 1
+        return (ends * 3 + np.arange(self.spec.n_agents) * 5 + self.shown) % 4 > 0
 
     def step(self, action):
         """The transition that the action leads to."""
@@ -64,7 +71,7 @@ class Stream:
         cost = dies.astype(np.float32)
         if self.dead_rng is not None:
             cost[~obs.alive] = 1e3 * self.dead_rng.standard_normal((~obs.alive).sum())
-        return Transition(obs, action, reward, team, None, cost, dies, truncated, final, ended)
+        return Transition(obs, action, reward, team, reward + cost, cost, dies, truncated, final, ended)
 
 
 SPECS = [
