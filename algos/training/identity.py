@@ -60,19 +60,21 @@ def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, An
         return
     if not isinstance(found, Mapping) or set(found) != set(expected) or not isinstance(found["network"], Mapping):
         raise MisfitError(f"{path} does not say whose it is in a way known here; it is of another version")
-    told = []
+    differences = []
     if found["algorithm"] != expected["algorithm"]:
-        told.append(f"algorithm {found['algorithm']}, not {expected['algorithm']}")
+        differences.append(f"algorithm {found['algorithm']}, not {expected['algorithm']}")
     else:  # another algorithm has different options
         theirs, ours = found["network"], expected["network"]
         names = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
-        told += [f"{name} {_shown(theirs, name)}, not {_shown(ours, name)}" for name in names]
+        differences += [f"{name} {_shown(theirs, name)}, not {_shown(ours, name)}" for name in names]
     if found["spaces"] != expected["spaces"]:
-        told.append("other observations or actions")
+        differences.append("other observations or actions")
     if found["agents"] != expected["agents"]:
-        told.append("other agents, or agents in another order")
-    if told:
-        raise MisfitError(f"{path} does not belong to the config.json of its run: it was made with {'; '.join(told)}")
+        differences.append("other agents, or agents in another order")
+    if differences:
+        raise MisfitError(
+            f"{path} does not belong to the config.json of its run: it was made with {'; '.join(differences)}"
+        )
 
 
 def progress_of(path: Path, content: Mapping[str, Any]) -> tuple[int, int]:

@@ -58,12 +58,12 @@ class OwnSpaces:
             kinds = [_kind(kind) for kind in plain["kinds"]]
             self._kinds = [kinds[_index(i, len(kinds))] for i in plain["agents"]]  # (N,)
             fits = len(self._kinds) == len(self._agents) and all(self._fits(kind) for kind in self._kinds)
-        except Exception as error:  # spaces refuse what does not fit by assertions and errors of many kinds
+        except Exception as error:  # spaces refuse by assertions and errors of many types
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"own_spaces is damaged: {type(error).__name__}: {reason}") from error
         if not fits:
             raise ValueError("own_spaces does not fit spec and agents")
-        self._pictures = {}  # by agent: what prepares its frames
+        self._pictures = {}  # by agent, the stack of its frames
         self.reset()
 
     def reset(self) -> None:
@@ -93,7 +93,7 @@ class OwnSpaces:
             if isinstance(kind.observation, Box):
                 return np.asarray(observation).reshape(-1).astype(np.float32)
             flat = np.asarray(flatten(kind.observation, observation)).astype(np.float32)
-        except Exception as error:  # whatever came, and whatever a space says of it
+        except Exception as error:  # spaces refuse by errors of many types
             came = _shown(observation)
             reason = f" ({' '.join(str(error).split())})" if str(error) else ""
             raise ValueError(
@@ -106,13 +106,13 @@ class OwnSpaces:
             )
         return flat
 
-    def mask(self, agent: int, observation: Any, told: Any) -> Array | None:
+    def mask(self, agent: int, observation: Any, given: Any) -> Array | None:
         """Returns the mask of an agent's actions, (A,) bool; None if it acts in a `Box`.
 
         Args:
             agent: Its index.
             observation: Its observation, which may hold a mask.
-            told: A mask from elsewhere, with an entry for each of its own choices; None: none.
+            given: A mask from elsewhere, with an entry for each of its own choices; None: none.
 
         Raises:
             ValueError: The mask has another length than the agent has choices.
@@ -121,11 +121,11 @@ class OwnSpaces:
         if isinstance(kind.action, Box):
             return None
         count = _count(kind.action)
-        if told is None and kind.mask is not None and isinstance(observation, Mapping):
-            told = observation.get(kind.mask)
+        if given is None and kind.mask is not None and isinstance(observation, Mapping):
+            given = observation.get(kind.mask)
         wide = np.arange(n_actions) < count
-        if told is not None:
-            allowed = np.asarray(told, bool)
+        if given is not None:
+            allowed = np.asarray(given, bool)
             if allowed.shape != (count,):
                 raise ValueError(
                     f"action mask of {self._agents[agent]} has shape {allowed.shape}; ({count},) is expected"

@@ -215,6 +215,7 @@ def test_read_only_arrays_are_taken_without_a_warning():
 def test_more_is_kept_when_asked_for_and_zeros_of_agents_that_are_absent():
     alive = np.array([[True, False], [True, True], [False, True]])
     one = transition(np.random.default_rng(0), alive=alive)
+    assert one.counterfactual is not None
     for array in (one.cost, one.counterfactual):
         array[~alive] = np.nan
     keep = ("adjacency", "cost", "counterfactual")

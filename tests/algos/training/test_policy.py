@@ -156,6 +156,36 @@ def test_memory_is_kept_within_and_forgotten_between_episodes(tmp_path: Path) ->
     assert player is not policy.player()
 
 
+class Counter:
+    """An `Acting` that counts each agent's steps in two entries of its memory, whatever it is asked."""
+
+    device = torch.device("cpu")
+
+    def first_memory(self, n_worlds: int) -> dict[str, torch.Tensor]:
+        return {"steps": torch.zeros(n_worlds, 2), "messages": torch.zeros(n_worlds, 2, 3, 4)}
+
+    def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:
+        return memory["steps"].long().numpy(), {name: part + 1 for name, part in memory.items()}
+
+
+def test_a_memory_may_hold_anything_and_stays_with_its_agent() -> None:
+    policy = Policy(Counter(), spec_of(Recall()), ("toy_0", "toy_1"))
+    for _ in range(3):
+        policy.act_one("toy_1", np.zeros(2))
+    assert policy.act(dict.fromkeys(policy.agents, np.zeros(2))) == {"toy_0": 0, "toy_1": 3}
+    assert policy._memory["messages"][0, :, 0, 0].tolist() == [1.0, 4.0]
+    policy.reset()
+    assert policy.act_one("toy_1", np.zeros(2)) == 0
+
+
+def test_a_player_begins_anew_with_another_number_of_worlds() -> None:
+    player, env = Player(Counter()), Recall()
+    step = env.reset(0)
+    all_worlds = Obs(step.obs, step.state, step.adjacency, step.alive, None, np.zeros(env.n_worlds, bool))
+    one_world = Obs(*(part if part is None else part[:1] for part in all_worlds))
+    assert [player(obs).max() for obs in (all_worlds, all_worlds, one_world, one_world)] == [0, 1, 0, 1]
+
+
 def test_a_late_agent_begins_with_nothing_remembered() -> None:
     algo = Mappo(spec_of(Recall()), MappoConfig(gru=8, hidden=(8,)), seed=0)
     late, fresh = (Policy(algo.policy, spec_of(Recall()), ("toy_0", "toy_1")) for _ in range(2))
