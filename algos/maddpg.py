@@ -59,7 +59,7 @@ class MaddpgConfig(NetConfig):
     gamma: Annotated[float, SHARE] = 0.99
     """Discount per environment step."""
     n_step: Annotated[int, Range(1, 1000)] = 3
-    """Rewards that a target sums before it bootstraps; more of them propagate late rewards faster."""
+    """Rewards summed before a target bootstraps; more of them propagate late rewards faster, but further off-policy."""
     tau: Annotated[float, _POSITIVE_SHARE] = 0.03
     """Share by which target networks move to the learned ones in a gradient step; 1: they are the same."""
     update_every: Annotated[int, Range(1, 10**6)] = 1
@@ -125,8 +125,10 @@ class MaddpgConfig(NetConfig):
             ValueError: Says what came and what is allowed.
         """
         if isinstance(self.gru, int) and self.gru:
-            raise ValueError(f"gru is {self.gru}; allowed is 0: MADDPG has no recurrent policy (MAPPO has)")
+            raise ValueError(f"gru is {self.gru}; it must be 0: MADDPG has no recurrent policy (MAPPO has)")
         super().__post_init__()
+        if self.warm_up > self.replay_size:
+            raise ValueError(f"warm_up is {self.warm_up}; allowed are 0 to replay_size, which is {self.replay_size}")
 
 
 @dataclass(frozen=True)
