@@ -32,8 +32,9 @@ from parts import WAREHOUSE_PARTS, Clock, wrap_warehouse
 import envs
 from algos import ALGOS
 from algos.core import spec_of
-from algos.training.presets import defaults_of
-from algos.training.session import Schedule, run
+from algos.training.presets import presets_of
+from algos.training.schedule import Schedule
+from algos.training.session import Session, run
 
 Parts = dict[str, float]
 """Seconds by name."""
@@ -47,7 +48,7 @@ class Setup:
     def __init__(self, task: str, threads: int, worlds: int, device: str, options: dict[str, Any]) -> None:
         name = task if task in envs.ENVS else "warehouse"
         entry = ALGOS["mappo"]
-        config = entry.config(**{**defaults_of(name, "mappo", foreign=False).algo, **options})
+        config = entry.config(**{**presets_of(name, "mappo", foreign=False).algo, **options})
         self.task, self.threads, self.worlds, self.device = task, threads, worlds, device
         self.env = envs.vector(name, worlds, None if task == name else task, stagger=True)
         self.algo = entry.algorithm(spec_of(self.env), config, seed=0, device=device)
@@ -69,7 +70,7 @@ class Setup:
         schedule = Schedule(total_steps=10**12, save_every=0, eval_episodes=0)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "checkpoints").mkdir()
-            run(
+            session = Session(
                 self.env,
                 self.algo,
                 schedule,
@@ -79,6 +80,7 @@ class Setup:
                 stop=watch,
                 quiet=True,
             )
+            run(session)
         return marks[1] - marks[0]
 
     def profile(self, updates: int) -> tuple[Parts, float]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from ..core import Algorithm, VectorEnv
-from ..report import film
+from ..report.evaluation_progress import EvaluationStatus
 from ..report.monitor import Monitor
 from ..report.video import encode_gif
+from . import film
 from .contrast import LEARNED, SAMPLED, SAMPLING_SEED, far_apart
-from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, Stand, compare, evaluate, worlds_for
+from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, compare, evaluate, worlds_for
 from .policy import Player
 
 FILM_SECONDS, MOST_FRAMES = 15.0, 400
@@ -28,8 +29,8 @@ class Examiner:
     make_env: Callable[[int], VectorEnv]
     monitor: Monitor
     stop: Callable[[], bool]
-    tell: Callable[[Stand], None]
-    """Told how far an evaluation is."""
+    show: Callable[[EvaluationStatus], None]
+    """Called with how far an evaluation is."""
     most_steps: int = 0
     """See `evaluate`."""
 
@@ -42,12 +43,24 @@ class Examiner:
             seed=CHOOSING_SEED,
             most_steps=self.most_steps,
             stop=self.stop,
-            tell=self.tell,
-            stand=Stand(LEARNED, 1, 1, 0, n_episodes, 0, 0),
+            show=self.show,
+            status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
         )
         if evaluation is not None:
             self._write(evaluation, steps)
         return evaluation
+
+    def judge(self, n_episodes: int) -> Evaluation | None:
+        """Plays the episodes that judge a policy, and writes nothing; None where `stop` came first."""
+        return evaluate(
+            self.make_env(worlds_for(n_episodes)),
+            Player(self.algo.policy),
+            n_episodes,
+            most_steps=self.most_steps,
+            stop=self.stop,
+            show=self.show,
+            status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
+        )
 
     def compare(self, policies: Policies, n_episodes: int, steps: int) -> dict[str, Evaluation] | None:
         """The learned policy and the others on the same episodes; None where interrupted.
@@ -55,7 +68,7 @@ class Examiner:
         The policy that draws its actions is among them where it is far from the greedy one.
         """
         every = {LEARNED: lambda _: Player(self.algo.policy), SAMPLED: self._sampled, **policies}
-        found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, tell=self.tell)
+        found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, show=self.show)
         if found is None:
             return None
         self._write(found[LEARNED], steps)

@@ -258,7 +258,7 @@ def load_policy(
     from .. import ALGOS  # here: the table's module imports this one
 
     folder = Path(run_folder)
-    config = runfolder.read_config(folder, unknown=warn)
+    record = runfolder.read_config(folder, unknown=warn)
     checkpoints = folder / runfolder.CHECKPOINTS
     if which == "latest":
         path, content = checkpoint.load_latest(checkpoints, warn=warn)
@@ -269,17 +269,16 @@ def load_policy(
         content = checkpoint.load(path)
     else:
         raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
-    name = config["algo"]["name"]
+    name = record.algo.name
     if name not in ALGOS:
         raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(ALGOS)}")
-    refuse_other(path, content, config)
-    spec, agents = runfolder.spec_from_plain(config["spec"]), tuple(config["agents"])
+    refuse_other(path, content, record)
+    spec, agents, own = record.spec, record.agents, record.own_spaces
     entry = ALGOS[name]
     where = folder / runfolder.CONFIG
     try:
-        options = entry.config(**typed.fields(entry.config, config["algo"]["options"], "algo.options"))
-        own = config.get("own_spaces")
-        own = None if own is None else OwnSpaces(own, agents, spec)
+        options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
+        own_spaces = None if own is None else OwnSpaces(own, agents, spec)
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
     try:
@@ -287,4 +286,4 @@ def load_policy(
         actor.load_state_dict(content["algo"]["policy"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
-    return Policy(actor, spec, agents, own)
+    return Policy(actor, spec, agents, own_spaces)
