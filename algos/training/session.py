@@ -339,7 +339,7 @@ class Session:
         """Adds a step to the statistics of episodes; `started` says by now which episodes it ended."""
         self._episodes.add(final, self._started, getattr(self.env, "full_episodes", self._started))
         for name in self._episodes.taken:
-            line = f"metric {name!r} of the environment is left out: a column of ours is called so"
+            line = f"metric {name!r} of the environment is left out: Coterie has a column of that name"
             self._monitor.say_once(line, line)
 
     def _write_row(self, action: Array, alive: Array) -> None:

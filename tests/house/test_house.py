@@ -24,6 +24,7 @@ HOUSE = {
     "adapters",
     "aec",
     "batch_checks",
+    "builder",
     "conformance",
     "core",
     "fields",
