@@ -1,4 +1,4 @@
-"""Does memory grow? Resident size of the process while worlds are stepped. Linux only.
+"""Growth of memory: the resident size of the process while worlds are stepped. Linux only.
 
 python benchmarks/memory.py                   # 200,000 world-steps of a VectorView
 python benchmarks/memory.py --api dict        # the same through PettingZoo's dictionaries
@@ -20,7 +20,7 @@ import stepping_cases
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 SAMPLES = 20
-"""Readings after the warm-up."""
+"""Number of readings after the warm-up."""
 
 
 def resident() -> int:
@@ -30,11 +30,11 @@ def resident() -> int:
 
 
 def main() -> None:
-    """Steps, reads, prints, writes."""
+    """Steps the worlds, reads the size, and prints and writes the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="medium-8")
     parser.add_argument("--api", choices=("vector", "dict"), default="vector")
-    parser.add_argument("--world-steps", type=int, default=200_000, help="after the warm-up")
+    parser.add_argument("--world-steps", type=int, default=200_000, help="world-steps after the warm-up")
     parser.add_argument("--warm-up", type=int, default=50_000, help="world-steps before the first reading")
     parser.add_argument("--out", type=Path, default=None, help="results/memory.json, or results/memory_dict.json")
     given = parser.parse_args()

@@ -1,14 +1,13 @@
-"""How fast training is, learning included, and where the time goes.
+"""Speed of training, learning included, and the shares of its parts.
 
     python benchmarks/training_speed.py                        # small-4 and medium-8, 64 worlds, 1 and 2 threads
     python benchmarks/training_speed.py --device cuda --threads 2
     python benchmarks/training_speed.py --tasks spread --worlds 1024 --algo epochs=4
 
-What runs is the training loop itself, `algos.training.session.run`, with the settings that `train.py --env warehouse
---algo mappo` has by default (of `--env spread` for the task of that name), without evaluation and video; metrics are
-written as always. Speed is measured on the bare loop, in rounds through all set-ups; where the time goes, in further
-rounds with the parts' clock running. On two threads the critic learns beside the actor, and its time is not part of
-the sum.
+It runs the training loop itself, `algos.training.session`, with the default settings of `train.py --env warehouse
+--algo mappo` (`--env spread` for the task of that name), without evaluation and video; metrics are written as always.
+Speed is measured on the bare loop, in rounds through all set-ups, and the shares of the parts in further rounds with a
+clock in each part. On two threads the critic learns beside the actor, and its time is not part of the sum.
 """
 
 from __future__ import annotations
@@ -32,22 +31,23 @@ from parts import WAREHOUSE_PARTS, Clock, wrap_warehouse
 import envs
 from algos import ALGOS
 from algos.core import spec_of
-from algos.training.presets import defaults_of
-from algos.training.session import Schedule, run
+from algos.training.presets import presets_of
+from algos.training.schedule import Schedule
+from algos.training.session import Session, run
 
 Parts = dict[str, float]
 """Seconds by name."""
 BESIDE = "meanwhile, in the second thread: critic"
-"""The part that is not of the sum."""
+"""The part that is not included in the sum."""
 
 
 class Setup:
-    """One task on one number of threads: worlds, a learner, and a loop that goes on where it was."""
+    """One task on one number of threads: worlds, an algorithm, and a loop that goes on where it stopped."""
 
     def __init__(self, task: str, threads: int, worlds: int, device: str, options: dict[str, Any]) -> None:
         name = task if task in envs.ENVS else "warehouse"
         entry = ALGOS["mappo"]
-        config = entry.config(**{**defaults_of(name, "mappo", foreign=False).algo, **options})
+        config = entry.config(**{**presets_of(name, "mappo", foreign=False).algo, **options})
         self.task, self.threads, self.worlds, self.device = task, threads, worlds, device
         self.env = envs.vector(name, worlds, None if task == name else task, stagger=True)
         self.algo = entry.algorithm(spec_of(self.env), config, seed=0, device=device)
@@ -55,12 +55,12 @@ class Setup:
         self.steps_an_update = worlds * self.algo.config.rollout_steps
 
     def train(self, updates: int) -> float:
-        """Seconds of so many updates with the steps before them, after one update that does not count."""
+        """Seconds that `updates` updates take with the steps before them, after one update that does not count."""
         torch.set_num_threads(self.threads)
         marks: list[float] = []
         first = self.algo.updates + 1
 
-        def watch() -> bool:  # the loop asks between two steps whether to stop
+        def watch() -> bool:  # the loop calls it between two steps
             if self.algo.updates >= first + len(marks) * updates:
                 self._wait()
                 marks.append(time.perf_counter())
@@ -69,7 +69,7 @@ class Setup:
         schedule = Schedule(total_steps=10**12, save_every=0, eval_episodes=0)
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "checkpoints").mkdir()
-            run(
+            session = Session(
                 self.env,
                 self.algo,
                 schedule,
@@ -79,10 +79,11 @@ class Setup:
                 stop=watch,
                 quiet=True,
             )
+            run(session)
         return marks[1] - marks[0]
 
     def profile(self, updates: int) -> tuple[Parts, float]:
-        """Seconds by part and altogether, of so many updates with the steps before them."""
+        """Seconds by part, and altogether, that `updates` updates take with the steps before them."""
         clock = Clock(wait=self._wait)
         wrap_warehouse(clock)
         clock.wrap(self.env, "step", "step")
@@ -100,7 +101,7 @@ class Setup:
         begin: Parts = {}
         unclocked = self.algo.update
 
-        def update() -> dict[str, float]:  # forgets what was before the first update, which does not count
+        def update() -> dict[str, float]:  # the clock before the first update does not count
             scalars = unclocked()
             if scalars and not begin:
                 begin.update(clock.seconds)
@@ -132,7 +133,7 @@ class Setup:
 
 
 def _no_evaluation(n_worlds: int) -> Any:
-    raise AssertionError(f"no evaluation was asked for, but {n_worlds} worlds for one")
+    raise AssertionError(f"no evaluation was asked for, but its {n_worlds} worlds were")
 
 
 def rounds(setups: list[Setup], repetitions: int, measure: Callable[[Setup], Any]) -> list[list[Any]]:
@@ -153,8 +154,8 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=64)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--algo", nargs="*", default=[], metavar="KEY=VALUE", help="other settings of MAPPO")
-    parser.add_argument("--repetitions", type=int, default=5, help="rounds through all set-ups, and half as many more")
-    parser.add_argument("--updates", type=int, default=8, help="in each round")
+    parser.add_argument("--repetitions", type=int, default=5, help="rounds; and half as many with the clock")
+    parser.add_argument("--updates", type=int, default=8, help="updates in each round")
     parser.add_argument("--warm-up", type=int, default=4, help="updates before the first round")
     parser.add_argument("--out", type=Path, default=None, help="results/training_speed.json, or _DEVICE.json")
     given = parser.parse_args()
@@ -213,7 +214,7 @@ def main() -> None:
             ],
         )
     )
-    print("\nWhere it goes, microseconds an agent-step (share):\n")
+    print("\nParts, microseconds per agent-step (share):\n")
     rows = []
     for part in results[0]["parts"]:
         cells = [one["parts"][part] for one in results]

@@ -1,6 +1,6 @@
-"""Real commands as measurements: runs of `train.py` with several seeds, each evaluated on unseen episodes.
+"""Measurements by real commands: runs of `train.py` with several seeds, each evaluated on unseen episodes.
 
-Finished runs are kept in a folder and not repeated, so whatever uses this can be stopped and started again.
+Finished runs are kept in a folder and not repeated, so that a benchmark can be stopped and started again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import learning_curves
 import report
 
 GRACE = 120.0
-"""How long a command may take to save after Ctrl-C, before it is killed [s]."""
+"""Time that a command has to save after Ctrl-C before it is killed [s]."""
 
 
 @dataclass(frozen=True)
@@ -32,32 +32,32 @@ class Training:
     """One run of `train.py`, and its evaluation."""
 
     key: str
-    """What it shares with the other seeds: the row of the results."""
+    """The row of the results, which all its seeds share."""
     options: tuple[str, ...]
-    """Of `train.py`, beside the seed and the run folder."""
+    """Options of `train.py`, beside the seed and the run folder."""
     seed: int
     minutes: float
-    """Longest time of the command, at which it gets a Ctrl-C; 0: none."""
+    """Time after which the command gets a Ctrl-C [min]; 0: never."""
     episodes: int
-    """Of each policy, when evaluated."""
+    """Episodes of each policy in the evaluation."""
     work: Path
-    """Where runs are kept."""
+    """Folder in which runs are kept."""
     columns: Mapping[str, str]
-    """What is kept of metrics.jsonl: name here and there."""
+    """Columns of metrics.jsonl that are kept: new name and name there."""
 
     @property
     def folder(self) -> Path:
-        """Where this and the other seeds' runs are."""
+        """Folder of the runs of all seeds."""
         return self.work / re.sub(r"[^A-Za-z0-9.=]+", "_", self.key).strip("_")
 
     @property
     def command(self) -> list[str]:
-        """Without the interpreter."""
+        """The command without the interpreter."""
         words = ["train.py", *self.options, "--seed", str(self.seed)]
         return [*words, "--log-dir", str(self.folder), "--run-name", f"seed-{self.seed}", "--quiet"]
 
     def result(self, *, fresh: bool = False) -> dict[str, Any]:
-        """What a finished run wrote down, or else runs it.
+        """Reads the result of a finished run, or else runs it.
 
         Raises:
             RuntimeError: The command failed; the message is its last line.
@@ -118,9 +118,9 @@ class Training:
 
 
 def results(trainings: Sequence[Training], *, jobs: int, fresh: bool) -> Iterator[tuple[Training, dict[str, Any]]]:
-    """Runs them, so many at a time, and gives every result that there is, in the order of `trainings`.
+    """Runs trainings, `jobs` at a time, and yields their results in the order of `trainings`.
 
-    One that failed is named, and its reason, on standard error.
+    A training that failed is named on standard error with its reason.
     """
     with ThreadPoolExecutor(jobs) as pool:
         futures = [(training, pool.submit(training.result, fresh=fresh)) for training in trainings]
@@ -135,12 +135,12 @@ def results(trainings: Sequence[Training], *, jobs: int, fresh: bool) -> Iterato
 
 
 def without_curves(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Results as they are written beside their summary; curves have a file of their own."""
+    """Results without their curves, which have a file of their own."""
     return [{name: value for name, value in run.items() if name != "curve"} for run in runs]
 
 
 def code() -> str:
-    """A fingerprint of what a result depends on."""
+    """A fingerprint of the code that a result depends on."""
     digest = hashlib.sha256()
     for path in [report.ROOT / "train.py", *sorted((report.ROOT / "envs").rglob("*.*"))]:
         if path.suffix in (".py", ".txt"):

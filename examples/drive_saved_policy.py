@@ -4,17 +4,16 @@ python train.py --env warehouse --algo mappo
 python examples/drive_saved_policy.py runs/NAME
 """
 
-import json
 import sys
 from pathlib import Path
 
 from coterie import envs
 from coterie.algos import load_policy
-from coterie.algos.training.runfolder import options_from_plain
+from coterie.algos.training.runfolder import read_config
 
 folder = Path(sys.argv[1])
-trained_on = json.loads((folder / "config.json").read_text())["env"]
-env = envs.parallel_env(trained_on["name"], trained_on["task"], **options_from_plain(trained_on["options"]))
+trained_on = read_config(folder).env
+env = envs.parallel_env(trained_on.name, trained_on.task, **trained_on.options)
 policy = load_policy(folder)
 
 observations, infos = env.reset(seed=1)

@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line; it is handed the environments, which `algos` never imports."""

@@ -1,4 +1,4 @@
-"""Which option was meant: by the last part of its name, by the names other code bases give it, by likeness."""
+"""Suggestions for unknown options: by the last part of the name, by names in other code bases, by similarity."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 _NEAR = 0.75
-"""Least likeness (`difflib`) of what is suggested: a letter or two of a short name."""
+"""Least similarity (`difflib`) of a suggestion; a letter or two of a short name may differ."""
 
 _SAME: tuple[tuple[str, ...], ...] = (
-    # Each row: names that mean one thing, in any spelling; what is offered is whatever of them is an option here.
+    # Each row holds names of one thing, in any order; those that are options here are suggested.
     ("lr", "policy-lr", "critic-lr", "learning-rate", "alpha", "step-size", "actor-lr", "lr-actor", "lr-critic"),
     ("gamma", "discount", "discount-factor"),
     ("gae-lambda", "lambda", "lam", "gae", "lmbda"),
@@ -57,11 +57,11 @@ _SAME: tuple[tuple[str, ...], ...] = (
 
 
 def suggestions(option: str, known: Sequence[str]) -> list[str]:
-    """Options that may have been meant, the likeliest first; [] where nothing is near.
+    """Options that may have been meant, the most likely first; [] if none is similar.
 
     Args:
-        option: As it came, with its dashes: `--lr`, `--algo.learning_rate`.
-        known: All options that there are, in the spelling with dashes.
+        option: The unknown option with its dashes: `--lr`, `--algo.learning_rate`.
+        known: All options, spelled with dashes.
     """
     lead, last = _parts(option)
     negative = last.removeprefix("no-")
@@ -71,7 +71,7 @@ def suggestions(option: str, known: Sequence[str]) -> list[str]:
 
     def named(names: Iterable[str]) -> list[str]:
         found = [full for name in names for full in tails.get(name, ())]
-        return sorted(found, key=lambda full: _parts(full)[0] != lead)  # those of the part that was named come first
+        return sorted(found, key=lambda full: _parts(full)[0] != lead)  # options of the same part come first
 
     if there := named([last]):
         return there[:2]
@@ -91,12 +91,12 @@ def suggestions(option: str, known: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(words: Sequence[str]) -> str:
-    """` (did you mean a or b?)`, empty for none."""
+    """The text ` (did you mean a or b?)`; "" for no suggestions."""
     return f" (did you mean {' or '.join(words)}?)" if words else ""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> list[str]:
-    """The value among those allowed that is near, if any."""
+    """The allowed value that is most similar, in a list; [] if none is."""
     allowed = list(allowed)
     lower = {name.lower(): name for name in reversed(allowed)}
     near = difflib.get_close_matches(word.lower(), list(lower), n=1)

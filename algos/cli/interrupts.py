@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as a question that the training loop asks between two steps."""
+"""Turns SIGINT, SIGTERM and SIGHUP into a flag that the training loop reads between two steps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 from types import FrameType, TracebackType
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a polite kill, and a terminal that was closed."""
+"""Ctrl-C, `kill`, and a closed terminal."""
 
 
 class Interrupts:
-    """While entered, the first of these signals is remembered, not raised; a second one ends the process at once.
+    """In its `with` block, the first of these signals sets the flag, and a second one ends the process at once.
 
-    A SIGHUP that is ignored, as `nohup` has it, stays ignored. Outside the main thread, where Python allows no
-    handlers, it never asks to stop.
+    If SIGHUP is ignored, as under `nohup`, it stays ignored. Outside the main thread, where Python allows no signal
+    handlers, the flag is never set.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Interrupts:
 
     @property
     def exit_code(self) -> int:
-        """What a shell expects of a process ended by the signal: 130 for SIGINT, 143 SIGTERM, 129 SIGHUP; 0: none."""
+        """The exit code by convention: 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP, 0 after none."""
         return 0 if self.received is None else 128 + self.received
 
     def __enter__(self) -> Interrupts:
@@ -44,8 +44,12 @@ class Interrupts:
     def _receive(self, number: int, _: FrameType | None) -> None:
         self.received = signal.Signals(number)
         for every in self._previous:
-            twice = every == number and every.name == "SIGHUP"  # a shell and the system both tell of a closed terminal
-            signal.signal(every, signal.SIG_IGN if twice else signal.SIG_DFL)  # who asks twice does not want to wait
+            twice = (
+                every == number and every.name == "SIGHUP"
+            )  # a shell and the system both send one for a closed terminal
+            signal.signal(
+                every, signal.SIG_IGN if twice else signal.SIG_DFL
+            )  # a second signal ends the process at once
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

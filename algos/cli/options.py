@@ -1,7 +1,7 @@
-"""The command line: typed dataclasses to options, and mistakes to one readable line.
+"""Options from typed dataclasses, and mistakes in one readable line.
 
-tyro does the work. What is added: environment and algorithm are looked up first, so that their own options show in the
-help, and a mistake is one line with the nearest name instead of a box.
+tyro does the work. Two things are added: environment and algorithm are looked up first, so that the help shows their
+options, and a mistake gives one line with the most similar name instead of a box.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class UsageError(ValueError):
 
 
 def whole_number(text: str) -> int:
-    """An integer as people write it: 2000000, 2_000_000 or 2e6."""
+    """Reads an integer as people write it: 2000000, 2_000_000 or 2e6."""
     try:
         number = float(text)
     except ValueError:
@@ -35,7 +35,7 @@ def whole_number(text: str) -> int:
 
 
 def real_number(text: str) -> float:
-    """A floating-point number."""
+    """Reads a floating-point number."""
     try:
         return float(text)
     except ValueError:
@@ -49,7 +49,7 @@ _NUMBERS = tyro.constructors.ConstructorRegistry()
 def _number_rule(
     info: tyro.constructors.PrimitiveTypeInfo,
 ) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
-    """Whole numbers may be written as 2e6, and mistakes are said in plain words."""
+    """Reads whole numbers such as 2e6, and reports mistakes in plain words."""
     if info.type is int:
         read, accepted = whole_number, int
     elif info.type is float:
@@ -66,7 +66,7 @@ def _number_rule(
 
 
 def find(argv: Sequence[str], option: str) -> str | None:
-    """The last value given to `option` (`--env`), or None; `--env X` and `--env=X` are the same."""
+    """The last value given to an option such as `--env`, or None; `--env X` and `--env=X` are the same."""
     found = None
     for index, word in enumerate(argv):
         if word.startswith(option + "="):
@@ -79,10 +79,10 @@ def find(argv: Sequence[str], option: str) -> str | None:
 
 
 def one_of(option: str, value: str, allowed: Iterable[str], what: str) -> str:
-    """`value`, if it is allowed.
+    """Returns `value` if it is allowed.
 
     Raises:
-        UsageError: It is not; the message has all that are, and the nearest.
+        UsageError: It is not; the message lists the allowed values and suggests the most similar.
     """
     allowed = list(allowed)
     if value in allowed:
@@ -92,11 +92,11 @@ def one_of(option: str, value: str, allowed: Iterable[str], what: str) -> str:
 
 
 def group(name: str, **fields: tuple[str, str, str | None, Sequence[str]]) -> Any:
-    """An instance of a new frozen dataclass of choices that were looked up before parsing, for the help to show.
+    """Makes a frozen dataclass, and an instance of it, for choices that are looked up before parsing.
 
     Args:
-        name: Of the group.
-        **fields: By field name: option without dashes, help, value, allowed values; without a value it is required.
+        name: Name of the group in the help.
+        **fields: By field name: option without dashes, help, value, and allowed values; None makes it required.
     """
     made = dataclasses.make_dataclass(
         name,
@@ -114,11 +114,11 @@ def group(name: str, **fields: tuple[str, str, str | None, Sequence[str]]) -> An
 
 
 def with_texts(typed: type[Any], texts: Mapping[str, str]) -> Any:
-    """An instance of a new dataclass: the fields of `typed`, a frozen one, and one of free text for each key.
+    """Makes a dataclass with the fields of `typed` and a field of free text for each key, and an instance of it.
 
     Args:
-        typed: What is known beforehand.
-        texts: Defaults by key.
+        typed: A frozen dataclass.
+        texts: Defaults of the other fields by name.
     """
     anything = Annotated[str, tyro.conf.arg(metavar="VALUE", help="Handed to the constructor.")]
     fields = [(key, anything, default) for key, default in texts.items()]
@@ -137,15 +137,15 @@ def parse(
     """Reads options into copies of dataclass instances, whose values are the defaults.
 
     Args:
-        parts: Dataclass instances by name; their options are `--name.field`.
+        parts: Dataclass instances by name; their options are called `--name.field`.
         argv: The command line without the program.
-        flat: Names of the parts whose options are just `--field`.
-        program: For the help.
-        about: For the help.
-        elsewhere: Options that are unknown here, and whose they are.
+        flat: Names of the parts whose options are called just `--field`.
+        program: Name of the program in the help.
+        about: Text above the options in the help.
+        elsewhere: Owners of options that are unknown here, by option, for the message.
 
     Returns:
-        The parts with what was given.
+        The parts by name, with the values that were given.
 
     Raises:
         UsageError: An option is unknown, or a value does not fit.
@@ -175,7 +175,7 @@ def parse(
 
 
 def names(parts: dict[str, Any], flat: set[str]) -> list[str]:
-    """All options, as `--env.n-robots`; `--env.no-battery` too for a switch."""
+    """The names of all options, such as `--env.n-robots`, and for a switch also `--env.no-battery`."""
     found = ["--help"]
     for part, instance in parts.items():
         lead = "--" if part in flat else f"--{part}."
@@ -189,7 +189,7 @@ def names(parts: dict[str, Any], flat: set[str]) -> list[str]:
 
 
 def spread_lists(parts: dict[str, Any], argv: Sequence[str], flat: Iterable[str]) -> list[str]:
-    """The command line with lists as tyro reads them: `--algo.hidden 64,64`, `[64, 64]` and `(64,64)` as `64 64`."""
+    """Rewrites lists as tyro reads them: `--algo.hidden 64,64`, `[64, 64]` and `(64,64)` become `64 64`."""
     lists = {
         ("--" if part in flat else f"--{part}.") + field.name.replace("_", "-")
         for part, instance in parts.items()
@@ -216,12 +216,12 @@ def _items(text: str) -> list[str]:
 
 
 def with_options(line: str, instance: Any, lead: str, argv: Sequence[str]) -> str:
-    """A message about fields of a dataclass, with the options' names in their place, in the spelling that was typed.
+    """Replaces names of fields in a message by names of options, spelled as they were typed.
 
     Args:
-        line: Begins with a field's name, or has it before an equals sign; names of several words may stand anywhere.
-        instance: The dataclass.
-        lead: Of its options, `--` or `--algo.`.
+        line: The message. A name is replaced at its start and before an equals sign; one of several words anywhere.
+        instance: The dataclass, or an instance of it.
+        lead: Beginning of its options, `--` or `--algo.`.
         argv: The command line.
     """
     typed = {word.split("=", 1)[0].replace("_", "-"): word.split("=", 1)[0] for word in argv if word.startswith("--")}
@@ -242,13 +242,16 @@ def refuse_unknown(
     others: Sequence[str] = (),
     elsewhere: Mapping[str, str] | None = None,
 ) -> None:
-    """Raises `UsageError` for an option that is not among `known`.
+    """Refuses options that are not known.
 
     Args:
-        known: What is allowed.
+        known: The options that are allowed.
         argv: The command line.
-        others: What the message may name beside `known`.
+        others: Options that the message may suggest beside `known`.
         elsewhere: See `parse`.
+
+    Raises:
+        UsageError: An option is not known.
     """
     for word in argv:
         if not re.match("--|-(?!(inf|nan)$)[A-Za-z]", word) or word.startswith("--tyro-") or word == "-h":
@@ -267,7 +270,7 @@ def refuse_unknown(
 
 
 def _in_one_line(box: str) -> tuple[str, str]:
-    """The first paragraph of one of tyro's boxes, and the part of the options that it is about, if it says so."""
+    """The first paragraph of one of tyro's boxes, and the part of the options that it names; "" if it names none."""
     # Where the terminal knows no box characters, there is no frame, and a rule below the title.
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
     lines = [line for line in lines if line]

@@ -1,1 +1,1 @@
-"""What a run shows: rows, events, progress, films."""
+"""What a run reports: rows of scalars, TensorBoard events, progress on the screen, and video files."""

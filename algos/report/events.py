@@ -1,8 +1,8 @@
-"""TensorBoard's events by torch's `SummaryWriter`, which others hook into, made fit for a disk that is full.
+"""TensorBoard's events, written by torch's `SummaryWriter` but safe on a full disk.
 
-`wandb.init(sync_tensorboard=True)` and its kind replace the class that `SummaryWriter` writes with, so that is what
-writes here. It does so in a thread, which dies with a traceback on a full disk, may leave half a record that hides all
-that comes after it, and never writes again. Therefore its bytes are collected, and appended all or not at all.
+`wandb.init(sync_tensorboard=True)` and similar tools replace the class that `SummaryWriter` writes with, so the events
+must go through it. But it writes in a thread that dies with a traceback on a full disk, may leave half a record that
+hides all later ones, and never writes again. Therefore its bytes are collected here, and appended all or not at all.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 PROBE = 4096
-"""Room for the beginning of a file [bytes], which is written before we can look after it."""
+"""Space needed for the beginning of a file [bytes], which `SummaryWriter` writes by itself."""
 
 
 def append(path: Path, content: bytes) -> None:
     """Appends all of `content` or nothing.
 
     Raises:
-        OSError: The disk is full, or the file is not writable; what had been written is taken back.
+        OSError: The disk is full or the file is not writable; a part that was already written is removed.
     """
     with path.open("ab", buffering=0) as file:
         before = file.tell()
@@ -40,14 +40,15 @@ def append(path: Path, content: bytes) -> None:
 
 
 class EventFile:
-    """One file of events in a run folder; summaries wait in memory until `flush`."""
+    """A file of events in a run folder; summaries stay in memory until `flush`."""
 
     def __init__(self, folder: Path, *, purge_step: int | None = None) -> None:
-        """Makes nothing yet; the first flush does.
+        """Creates no file yet; the first flush does.
 
         Args:
             folder: The run folder.
-            purge_step: Events of earlier files from this step on are to be forgotten: the run was resumed before it.
+            purge_step: Step from which on TensorBoard forgets the events of earlier files, because the run was resumed
+                before it; None: it forgets none.
         """
         self._folder = folder
         self._purge_step = purge_step
@@ -60,10 +61,10 @@ class EventFile:
         self._waiting.append((summary, steps, time.time()))
 
     def flush(self) -> None:
-        """Writes what waits.
+        """Writes the summaries in memory.
 
         Raises:
-            OSError: The disk is full, or the folder is not writable; what waited is dropped. The next flush tries anew.
+            OSError: The disk is full or the folder is not writable; these summaries are lost, later ones are not.
         """
         waiting, self._waiting = self._waiting, []
         if self._writer is None:
@@ -76,7 +77,7 @@ class EventFile:
             self._records.complain()
 
     def close(self) -> None:
-        """Writes what waits and ends the writer's thread.
+        """Writes the summaries in memory and ends the writer's thread.
 
         Raises:
             OSError: See `flush`.
@@ -105,7 +106,7 @@ class EventFile:
 
 
 def _is_text(folder: Path) -> bool:
-    """Whether TensorBoard, which takes every path for UTF-8, finds the folder."""
+    """Whether TensorBoard, which reads every path as UTF-8, can find the folder."""
     try:
         return os.fsencode(folder) == str(folder).encode()
     except UnicodeEncodeError:
@@ -113,7 +114,7 @@ def _is_text(folder: Path) -> bool:
 
 
 class _WholeRecords:
-    """Takes the bytes of whole records from a `SummaryWriter`'s thread and appends them at once, or none of them."""
+    """Collects the bytes that a `SummaryWriter`'s thread writes, and appends whole records or nothing."""
 
     closed = False
 
@@ -125,7 +126,7 @@ class _WholeRecords:
 
     @classmethod
     def behind(cls, writer: Any) -> _WholeRecords | None:
-        """Puts one between a writer and its file; None where TensorBoard is built otherwise than it was in 2026."""
+        """Inserts itself between a writer and its file; None if TensorBoard's classes differ from those of 2026."""
         try:
             events = writer.file_writer.event_writer
             path, records = Path(events._file_name), events._async_writer._writer
@@ -137,10 +138,10 @@ class _WholeRecords:
         return found
 
     def settle(self, folder: Path, last: str) -> None:
-        """Puts the file into its folder, and gives it a name that sorts after `last`: TensorBoard reads in that order.
+        """Moves the file into its folder under a name that sorts after `last`, because TensorBoard reads in that order.
 
         Names hold the time in seconds and a counter without leading zeros; a run that goes on within the same second,
-        or on a machine whose clock is behind, would be read before what it continues.
+        or on a machine whose clock is behind, would otherwise be read before the run that it continues.
         """
         name = self._path.name if self._path.name > last else f"{last}.1"
         if self._path != folder / name:
@@ -151,7 +152,7 @@ class _WholeRecords:
             self._pending.write(content)
 
     def flush(self) -> None:
-        """Appends what is there; an error is kept for `complain`, since raising it would end the writer's thread."""
+        """Appends what was collected; an error is kept for `complain`, as here it would end the writer's thread."""
         with self._lock:
             content = self._pending.getvalue()
             if not content:
@@ -166,7 +167,7 @@ class _WholeRecords:
         self.flush()
 
     def complain(self) -> None:
-        """Raises the error of the last appending, if it failed."""
+        """Raises the error of the last append, if it failed."""
         with self._lock:
             error, self._error = self._error, None
         if error is not None:

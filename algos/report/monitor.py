@@ -1,7 +1,7 @@
-"""What a run tells: TensorBoard, metrics.jsonl and the progress line.
+"""The rows of a run in metrics.jsonl and TensorBoard.
 
-A row is written once to each. After a resume neither holds a step twice: metrics.jsonl is cut back to the checkpoint,
-and TensorBoard is told from which step on to forget. A disk that is full loses rows, never the run.
+Each row is written once to both. After a resume neither holds a step twice: rows of metrics.jsonl after the checkpoint
+are removed, and TensorBoard is told from which step on to forget. A full disk costs rows, but never the run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tensorboard.compat.proto import summary_pb2
 from torch.utils.tensorboard.summary import custom_scalars, histogram, histogram_raw, hparams
 
 from ..core import Array
-from ..training.checkpoint import write_atomically
+from .atomic import write_atomically
 from .events import EventFile, append
 from .screen import unbreakable
 
@@ -29,10 +29,10 @@ METRICS = "metrics.jsonl"
 
 
 def cut_rows(path: Path, steps: int) -> int | None:
-    """Drops the rows of metrics.jsonl after `steps`, and whatever a killed process left half written.
+    """Removes the rows of metrics.jsonl after `steps`, and what a killed process left half written.
 
     Returns:
-        The step of the last evaluation that is kept, None where there is none.
+        The step of the last evaluation that is kept; None if there is none.
     """
     if not path.exists():
         return None
@@ -61,14 +61,14 @@ class Monitor:
         headline: tuple[str, ...] = (),
         say: Callable[[str], object] = lambda line: unbreakable(sys.stderr).write(line + "\n"),
     ) -> None:
-        """Cuts the rows back and lays out the first page.
+        """Removes rows of later steps and sets up TensorBoard's first page.
 
         Args:
             folder: The run folder.
-            steps: Environment steps already done; rows after it are removed.
-            resumed: The run goes on, if only from step 0: TensorBoard is told to forget what came after `steps`.
-            headline: The metrics to show first in TensorBoard, after the return.
-            say: Told, once each, about what could not be written.
+            steps: Environment steps already made; rows of later steps are removed.
+            resumed: Whether the run goes on, even if from step 0; TensorBoard then forgets events after `steps`.
+            headline: Metrics to show first in TensorBoard, after the return.
+            say: Called with one line for each kind of file that could not be written.
         """
         self._say = say
         self._said: set[str] = set()
@@ -87,7 +87,7 @@ class Monitor:
         self._evaluated = cut_rows(self._rows, steps)
 
     def _attempt(self, what: str, write: Callable[[], object]) -> None:
-        """Runs `write`; a failing disk costs what it would have written and one line on the screen, not the run.
+        """Calls `write`; if the disk fails, its content is lost and one line is said, but the run goes on.
 
         TensorBoard raises `ValueError` on a name of a folder that is not text in this system's encoding.
         """
@@ -98,13 +98,13 @@ class Monitor:
             self.say_once(what, f"{what} cannot be written: {reason}; training goes on, rows are lost until it can")
 
     def say_once(self, what: str, line: str) -> None:
-        """Says a line unless one about `what` was said before."""
+        """Says a line, unless one about `what` was said before."""
         if what not in self._said:
             self._said.add(what)
             self._say(line)
 
     def hparams(self, options: Mapping[str, Any]) -> None:
-        """Options for TensorBoard's HPARAMS page, with the returns; in this run, not in a folder below it."""
+        """Writes options to TensorBoard's HPARAMS page, into this run and not into a folder below it."""
         plain = {
             key: value if isinstance(value, (bool, int, float)) else _text(value) for key, value in options.items()
         }
@@ -114,7 +114,7 @@ class Monitor:
         self.flush()
 
     def row(self, steps: int, scalars: Mapping[str, float]) -> None:
-        """Writes scalars, named `group/name`, at `steps`. Those that are not finite are left out."""
+        """Writes scalars, named `group/name`, at `steps`; scalars that are not finite are left out."""
         finite = {name: float(value) for name, value in scalars.items() if math.isfinite(value)}
 
         line = json.dumps({"step": steps, "time": round(time.time(), 3), **finite}) + "\n"
@@ -124,11 +124,11 @@ class Monitor:
         self.flush()
 
     def evaluated(self, steps: int) -> bool:
-        """Whether an earlier session has evaluated at this very step: the row is there, and is not to come twice."""
+        """Whether an earlier session evaluated at this very step, so that the row is already there."""
         return self._evaluated == steps
 
     def actions(self, steps: int, action: Array, alive: Array, space: Box | Discrete) -> None:
-        """Histograms of the actions of live agents: (B, N) or (B, N, A), `alive` (B, N)."""
+        """Writes histograms of the actions, (B, N) or (B, N, A), of the agents that are `alive`, (B, N)."""
         chosen = action[alive]
         if not len(chosen):
             return
@@ -163,10 +163,10 @@ class Monitor:
         self._attempt("TensorBoard", self._events.flush)
 
     def close(self) -> None:
-        """Hands over the rest and ends TensorBoard's writer."""
+        """Writes the rest and ends TensorBoard's writer."""
         self._attempt("TensorBoard", self._events.close)
 
 
 def _text(value: Any) -> str:
-    """As text that can be encoded: a name that was not text in this system's encoding holds lone surrogates."""
+    """A value as text that can be encoded; a name that was no text in this system's encoding holds lone surrogates."""
     return str(value).encode("utf-8", "backslashreplace").decode()

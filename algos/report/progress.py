@@ -18,23 +18,23 @@ BAR_SECONDS = 0.2
 LINE_SECONDS = 5.0
 """Time between two lines where there is no terminal [s]."""
 PATIENCE = 1.0
-"""What takes longer than this is announced where there is no terminal [s]."""
+"""Work that takes longer than this is announced where there is no terminal [s]."""
 
 
 class Progress:
-    """Shows steps done, speed, return and time left.
+    """Shows the steps made, the speed, the return and the time left.
 
-    The clock starts with the second step: the first one may have had kernels to load, threads to start and memory to
-    get. It stands still during a `phase`, which is no training.
+    The clock starts with the second step, because the first one may load kernels, start threads and allocate memory.
+    It stands still during a `phase`, which is not training, and between `pause` and `go_on`.
     """
 
     def __init__(self, total_steps: int, *, steps: int = 0, stream: TextIO | None = None, quiet: bool = False) -> None:
-        """Nothing is shown yet, but an empty bar.
+        """Shows an empty bar on a terminal, and nothing elsewhere.
 
         Args:
             total_steps: Environment steps of the whole run.
-            steps: Those already done, by a run that is resumed.
-            stream: Where to, standard error unless given.
+            steps: Steps that a resumed run has already made.
+            stream: Where to write; standard error unless given.
             quiet: Show nothing.
         """
         self._total = total_steps
@@ -42,6 +42,7 @@ class Progress:
         self._stream: Any = unbreakable(stream or sys.stderr)
         self._quiet = quiet
         self._began: float | None = None  # None until the first step is made
+        self._paused: float | None = None  # since when training rests; None while it goes on
         self._shown = time.perf_counter()
         self._bar: tqdm | None = None
         if not quiet and self._stream.isatty():
@@ -56,11 +57,11 @@ class Progress:
             )
 
     def update(self, steps: int, mean_return: Callable[[], float | None]) -> None:
-        """Shows where the run is.
+        """Shows how far the run is.
 
         Args:
-            steps: Environment steps done.
-            mean_return: Of the episodes finished lately; asked only when something is shown.
+            steps: Environment steps made.
+            mean_return: Gives the mean return of the latest episodes; called only when something is shown.
         """
         now = time.perf_counter()
         self._last = steps
@@ -85,7 +86,7 @@ class Progress:
 
     @contextlib.contextmanager
     def phase(self, words: str) -> Iterator[None]:
-        """Something that is not training, such as "evaluating": it is shown, and its time counts for no speed."""
+        """Shows that something other than training is going on, such as "evaluating"; its time does not count."""
         begin = time.perf_counter()
         if self._bar is not None:
             self._bar.set_description_str(words)
@@ -94,11 +95,26 @@ class Progress:
             with announced(words, self.say) if lines else contextlib.nullcontext():
                 yield
         finally:
-            if self._began is not None:
+            if self._began is not None and self._paused is None:
                 self._began += time.perf_counter() - begin
             if self._bar is not None:
                 self._bar.set_description_str("", refresh=False)
                 self._bar.unpause()
+
+    def pause(self) -> None:
+        """Stops the clock: training rests until `go_on`."""
+        if self._paused is None:
+            self._paused = time.perf_counter()
+
+    def go_on(self) -> None:
+        """Starts the clock again after `pause`."""
+        if self._paused is None:
+            return
+        if self._began is not None:
+            self._began += time.perf_counter() - self._paused
+        self._paused = None
+        if self._bar is not None:
+            self._bar.unpause()
 
     def say(self, line: str) -> None:
         """Prints one line without tearing the bar."""
@@ -109,7 +125,7 @@ class Progress:
             self._stream.flush()
 
     def trained(self, steps: int) -> None:
-        """Shows where training ended: all of it, if it did; evaluation and saving may follow."""
+        """Shows the last step of training; evaluation and saving may follow."""
         ended_now = self._last != self._first or self._began is not None
         self._last = steps
         if self._bar is not None:
@@ -126,7 +142,7 @@ class Progress:
 
     def _advance(self, steps: int) -> None:
         assert self._bar is not None
-        self._bar.update(min(steps, self._total) - self._bar.n)  # beyond the total, tqdm shows no share any more
+        self._bar.update(min(steps, self._total) - self._bar.n)  # beyond the total, tqdm shows no percentage
 
     def _done(self, steps: int) -> str:
         share = 100 * min(steps, self._total) // self._total
@@ -135,7 +151,7 @@ class Progress:
 
 @contextlib.contextmanager
 def announced(words: str, say: Callable[[str], object], *, patience: float | None = None) -> Iterator[None]:
-    """Says what is going on once it has taken longer than `patience` [s], or `PATIENCE`; else nothing."""
+    """Says `words` if the block takes longer than `patience` [s], by default `PATIENCE`."""
     timer = threading.Timer(PATIENCE if patience is None else patience, say, (f"{words} ...",))
     timer.daemon = True
     timer.start()

@@ -1,7 +1,7 @@
-"""Output that can never end a run: a closed pipe, a full disk or a narrow encoding costs words, not the training.
+"""Output that can never end a run: a closed pipe, a full disk or a narrow encoding loses text, not the training.
 
-`train.py 2>&1 | head -2`, standard error on a full disk, a terminal that knows no umlauts, a standard stream that was
-closed before the program began: each makes Python raise where it writes, also in tqdm and `warnings`.
+`train.py 2>&1 | head -2`, standard error on a full disk, a terminal without umlauts, a standard stream that was closed
+before the program began: each of them makes Python raise at the next write, in tqdm and `warnings` too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class Screen:
     """A text stream whose `write` and `flush` never raise; everything else is that of the stream behind it.
 
     Attributes:
-        fault: The first error of the system, None where there was none; a pipe whose reader has gone is no fault.
+        fault: The first error of the operating system, or None; a pipe whose reader has gone is not counted.
     """
 
     def __init__(self, stream: Any) -> None:
         """Wraps a stream.
 
         Args:
-            stream: What is written to; None, as Python has it for a closed standard stream, swallows everything.
+            stream: The stream to write to; None, as Python has it for a closed standard stream, discards everything.
         """
         self._stream = stream
         self.fault: OSError | None = None
@@ -43,7 +43,7 @@ class Screen:
         return len(text)
 
     def flush(self) -> None:
-        """Hands on what was written."""
+        """Flushes the stream."""
         if self._stream is not None:
             try:
                 self._stream.flush()
@@ -51,7 +51,7 @@ class Screen:
                 self._note(error)
 
     def isatty(self) -> bool:
-        """Whether somebody watches."""
+        """Whether the stream is a terminal."""
         try:
             return self._stream is not None and self._stream.isatty()
         except (OSError, ValueError):
@@ -59,21 +59,21 @@ class Screen:
 
     @property
     def encoding(self) -> str:
-        """Of the stream behind it."""
+        """The encoding of the stream behind it."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def fileno(self) -> int:
-        """Of the stream behind it.
+        """The file descriptor of the stream behind it.
 
         Raises:
-            OSError: There is none.
+            OSError: The stream is closed.
         """
         if self._stream is None:
             raise OSError("the stream is closed")
         return self._stream.fileno()
 
     def settle(self) -> None:
-        """Flushes, and throws away what can never be written: the interpreter would fail on it when it exits."""
+        """Flushes, and discards what cannot be written, on which the interpreter would fail at its exit."""
         if self._stream is None:
             return
         try:
@@ -97,7 +97,7 @@ class Screen:
 
 
 def unbreakable(stream: Any) -> Screen:
-    """The stream as a `Screen`; one that is one already is returned as it is."""
+    """Wraps a stream in a `Screen`, unless it is one already."""
     return stream if isinstance(stream, Screen) else Screen(stream)
 
 
@@ -117,7 +117,7 @@ def unbreakable_output() -> Iterator[None]:
 
 
 def fault_of(stream: Any) -> OSError | None:
-    """What kept a stream's words from being written, after a flush; None where nothing did, or it is no `Screen`."""
+    """Flushes a stream and returns the error that kept it from being written, if it is a `Screen` and there was one."""
     stream.flush()
     return stream.fault if isinstance(stream, Screen) else None
 

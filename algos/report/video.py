@@ -1,6 +1,6 @@
-"""Moving pictures from frames: GIF by Pillow, PNG series, and MP4 where imageio has ffmpeg.
+"""Video files from frames: GIF by Pillow, series of PNG, and MP4 if imageio has ffmpeg.
 
-torch's own `add_video` needs moviepy below version 2; encoding the GIF here needs nothing that TensorBoard lacks.
+torch's own `add_video` needs moviepy below version 2; a GIF encoded here needs nothing beyond TensorBoard.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from ..core import Array
-from .film import MOST_FRAMES
 
+MOST_FRAMES = 40_000
+"""Most frames of any film: half an hour."""
 _LOOKED_AT = 100
-"""So many first frames decide on a GIF's colours; the others are reduced as they come, to a third of the memory."""
+"""Number of first frames that decide on the colours of a GIF; the others are reduced as they come, which takes a third
+of the memory."""
 _LONGEST_GIF = 3_000
-"""Most frames of a GIF, all of which are in memory: some gigabytes."""
+"""Most frames of a GIF; all are held in memory, some gigabytes."""
 
 
 def encode_gif(frames: Iterable[Array], frame_seconds: float) -> bytes:
-    """An endlessly repeating GIF.
+    """Encodes an endlessly repeating GIF.
 
     Args:
         frames: (height, width, 3) uint8 each, at least one.
-        frame_seconds: How long one is shown [s]; GIF knows hundredths, and viewers slow down below two of them.
+        frame_seconds: Duration of a frame [s]. GIF has a resolution of 0.01 s, and viewers slow down below 0.02 s.
     """
     from PIL import Image  # here: training without pictures must not need it
 
@@ -46,7 +48,7 @@ def encode_gif(frames: Iterable[Array], frame_seconds: float) -> bytes:
 
 
 def check_path(path: Path) -> None:
-    """Says early, before an hour of work, whether `write_video` could write there.
+    """Checks early, before an hour of work, that `write_video` can write to a path.
 
     Raises:
         ValueError: The ending is unknown, the folder is missing, or MP4 is asked for without imageio's ffmpeg.
@@ -65,15 +67,15 @@ def check_path(path: Path) -> None:
 
 
 def most_frames(path: Path) -> int:
-    """How many frames a film of a file's kind may have."""
+    """Most frames of a file of this kind."""
     return _LONGEST_GIF if path.suffix == ".gif" else MOST_FRAMES
 
 
 def check_length(path: Path, n_frames: int) -> None:
-    """Says early whether a film is too long to be written.
+    """Checks early that a film is short enough to be written.
 
     Raises:
-        ValueError: It is.
+        ValueError: It has too many frames.
     """
     most = most_frames(path)
     if n_frames > most:

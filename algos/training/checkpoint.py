@@ -1,17 +1,16 @@
 """Checkpoints that survive a crash at any instant.
 
-A checkpoint is one `torch.save` file of tensors and plain data. It is written under a temporary name in the folder it
-is meant for, flushed to the disk, renamed, and the folder is flushed too: a reader sees the whole file or none of it.
-Arrays travel as tagged tensors, so that `torch.load(weights_only=True)`, which runs no code of the file, reads them.
+A checkpoint is one `torch.save` file of tensors and plain data. It is written under a temporary name in its own folder,
+flushed to the disk and renamed, and then the folder is flushed: a reader sees the whole file or none of it. Arrays are
+stored as tagged tensors, so that `torch.load(weights_only=True)`, which runs no code of the file, reads them.
 
-Names sort by time: `step-000000065536.pt`. `best.pt`, where there is one, is never removed by the rotation.
+Names sort by time: `step-000000065536.pt`. Saving removes old ones, but never `best.pt`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import stat
 import warnings
@@ -23,20 +22,22 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..report.atomic import write_atomically
+
 FORMAT = "coterie-checkpoint"
 VERSION = 5
 KEEP = 2
-"""Checkpoints kept besides `best`: the newest, and one more in case the disk damages it."""
+"""Number of checkpoints kept besides `best.pt`: the newest, and one more in case the disk damages it."""
 _NAME = re.compile(r"step-(\d{12})\.pt")
 _ARRAY = "__array__"
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint of ours, or is damaged; the message is one line that says which."""
+    """A file that is damaged or is no checkpoint of Coterie; the message is one line that names it."""
 
 
 class MisfitError(ValueError):
-    """A good checkpoint, but of another environment, algorithm or version; the message is one line."""
+    """A sound checkpoint of another environment, algorithm or version; the message is one line."""
 
 
 def pack(value: Any) -> Any:
@@ -80,41 +81,11 @@ def unpack(value: Any) -> Any:
     return value
 
 
-def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file so that `path` holds either its old content or all of the new one, whatever happens meanwhile.
-
-    Raises:
-        OSError: The disk is full or the folder is not writable. The temporary file is removed, `path` is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Makes a rename in `folder` durable, where the system lets folders be opened (Windows does not)."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def save(path: Path, content: dict[str, Any]) -> None:
     """Writes one checkpoint atomically.
 
     Args:
-        path: Where to, in an existing folder.
+        path: The file to write, in an existing folder.
         content: Nested plain data, tensors and arrays.
 
     Raises:
@@ -130,8 +101,8 @@ def load(path: Path) -> dict[str, Any]:
     """Reads one checkpoint, to the CPU.
 
     Raises:
-        CheckpointError: The file is damaged or cannot be read, or is not a checkpoint of Coterie, or is of another
-            version, or is no file at all.
+        CheckpointError: There is no such file, or it cannot be read, is damaged, is no checkpoint of Coterie, or has
+            another format version.
     """
     try:
         mode = path.stat().st_mode
@@ -166,7 +137,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def steps_of(path: Path) -> int:
-    """The environment steps in a checkpoint's name."""
+    """The number of environment steps in the name of a checkpoint."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise ValueError(f"{path.name} is not the name of a checkpoint; expected step-<12 digits>.pt")
@@ -174,15 +145,15 @@ def steps_of(path: Path) -> int:
 
 
 def listing(folder: Path) -> list[Path]:
-    """All numbered checkpoints of a folder, oldest first."""
+    """The numbered checkpoints of a folder, oldest first."""
     return sorted(path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name))
 
 
 def save_latest(folder: Path, steps: int, content: dict[str, Any], *, keep: int = KEEP) -> Path:
-    """Saves as the newest checkpoint of `folder` and removes all but the last `keep`.
+    """Saves the newest checkpoint of `folder` and removes all but the last `keep`.
 
     Raises:
-        OSError: The save failed. Earlier checkpoints are all still there: old ones go only when the new one stands.
+        OSError: The save failed. All earlier checkpoints are still there, because they are removed only afterwards.
     """
     path = folder / f"step-{steps:012d}.pt"
     if path.is_dir():  # a file cannot be renamed over a folder
@@ -198,11 +169,11 @@ def save_latest(folder: Path, steps: int, content: dict[str, Any], *, keep: int 
 
 
 def load_latest(folder: Path, *, warn: Callable[[str], None] = warnings.warn) -> tuple[Path, dict[str, Any]]:
-    """The newest checkpoint that can be read.
+    """Reads the newest checkpoint that can be read.
 
     Args:
-        folder: A run's `checkpoints` folder.
-        warn: Told, in one line, about every newer checkpoint that could not be read.
+        folder: The folder `checkpoints` of a run.
+        warn: Called with one line for each newer checkpoint that cannot be read.
 
     Raises:
         CheckpointError: There is none, or none can be read.

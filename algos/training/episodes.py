@@ -1,4 +1,4 @@
-"""Statistics of episodes, gathered from the steps of B worlds without a loop over worlds.
+"""Statistics of episodes, collected from the steps of B worlds without a loop over worlds.
 
 Axes: B worlds, N agents, W episodes remembered, K columns.
 """
@@ -15,13 +15,14 @@ import numpy as np
 from ..core import Array, StepLike
 
 OWN_COLUMNS = ("return", "team_return", "length", "cost")
-"""Mean over agents of the summed own rewards; summed team reward; steps; mean over agents of the summed cost."""
+"""Mean over agents of the sums of their own rewards; sum of the team reward; number of steps; mean over agents of the
+sums of their costs."""
 
 
 def returns_of_groups(agents: Sequence[str], groups: Sequence[Sequence[int]]) -> dict[str, list[int]]:
-    """Columns for the mean return of each group of agents, and their indices; {} where all are in one group.
+    """Columns for the mean return of each group of agents, with the agents' indices; {} if all are in one group.
 
-    A group is called after its first agent, without a number at the end: `adversary_0` gives `return_adversary`.
+    A group is named after its first agent, without a number at the end: `adversary_0` gives `return_adversary`.
     """
     if len(groups) < 2:
         return {}
@@ -32,11 +33,10 @@ def returns_of_groups(agents: Sequence[str], groups: Sequence[Sequence[int]]) ->
 
 
 class EpisodeStatistics:
-    """Sums over the running episode of each world, and a window of finished ones.
+    """Sums over the running episode of each world, and a window of finished episodes.
 
-    A row of the window is `OWN_COLUMNS`, the returns of groups where there are several, and the environment's metrics
-    at the episode's last moment. Metrics may come late, and then get a column of their own behind the others; where one
-    is absent it is NaN.
+    A row of the window holds `OWN_COLUMNS`, the returns of groups if there are several, and the environment's metrics
+    at the last step of the episode. A metric that appears late gets a new last column; NaN stands for a missing one.
     """
 
     def __init__(
@@ -53,15 +53,15 @@ class EpisodeStatistics:
         Args:
             n_worlds: B.
             n_agents: N.
-            metrics: Names of the environment's metrics, as far as they are known.
+            metrics: Names of the environment's metrics that are known already.
             groups: See `returns_of_groups`.
-            window: W, how many finished episodes `means` covers.
+            window: W, the number of finished episodes that `means` covers.
         """
         self._groups = {name: list(agents) for name, agents in (groups or {}).items()}
         self.own_columns = (*OWN_COLUMNS, *self._groups)
         self.columns = self.own_columns
         self.taken: tuple[str, ...] = ()
-        """Metrics of the environment that are left out, for their names are those of our columns."""
+        """Metrics of the environment that are left out because `own_columns` has their names."""
         self.finished = 0
         self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
         self._cost = np.zeros((n_worlds, n_agents))
@@ -71,16 +71,16 @@ class EpisodeStatistics:
         self._welcome(metrics)
 
     def add(self, final: StepLike, ended: Array, whole: Array | None = None) -> tuple[Array, Array] | None:
-        """Counts one step of every world.
+        """Adds one step of every world.
 
         Args:
-            final: The moment the step led to, before any reset.
+            final: The step before any reset.
             ended: (B,) bool, the worlds whose episode is over.
-            whole: (B,) bool, those of them that were not cut short by whoever steps the worlds; None for all.
+            whole: (B,) bool, the worlds whose episode was not cut short by a fault; None: all.
 
         Returns:
-            None where no whole episode ended; otherwise the worlds' indices (E,) and rows (E, K), K being the number of
-            `columns` by now.
+            None if no whole episode ended; otherwise the indices (E,) of the worlds and their rows (E, K), where K is
+            the number of `columns` by now.
         """
         self._reward += final.reward
         self._cost += final.cost
@@ -111,11 +111,11 @@ class EpisodeStatistics:
         return worlds, rows
 
     def mean_return(self) -> float | None:
-        """Mean of `return` over the window; None before the first episode ends."""
+        """Mean of the column `return` over the window; None before the first episode ends."""
         return float(self._window[: self.finished, 0].mean()) if self.finished else None
 
     def means(self) -> dict[str, float]:
-        """Means over the window by column; {} before the first episode ends. Undefined metrics (NaN) are left out."""
+        """Means over the window by column, without undefined ones (NaN); {} before the first episode ends."""
         rows = self._window[: self.finished]
         if not len(rows):
             return {}
@@ -140,7 +140,7 @@ class EpisodeStatistics:
         """Continues from what `state_dict` returned.
 
         Raises:
-            ValueError: It came from another number of worlds or agents, or from other groups. Metrics may differ.
+            ValueError: It came from another number of worlds or agents, or from other groups; metrics may differ.
         """
         own, columns = len(self.own_columns), tuple(state["columns"])
         if columns[:own] != self.own_columns or state["reward"].shape != self._reward.shape:
@@ -158,7 +158,7 @@ class EpisodeStatistics:
         self._welcome(metrics)
 
     def _welcome(self, metrics: Iterable[str]) -> None:
-        """Gives metrics that have no column yet one of NaN; a name of ours keeps our meaning."""
+        """Adds a column of NaN for each new metric, unless `own_columns` has its name."""
         metrics = tuple(metrics)
         self.taken = tuple(name for name in self.own_columns if name in metrics or name in self.taken)
         late = tuple(name for name in metrics if name not in self.columns)
@@ -168,7 +168,7 @@ class EpisodeStatistics:
 
 
 def widened(rows: Array, n_columns: int) -> Array:
-    """Rows (E, K) with NaN for those of the `n_columns` that they do not have."""
+    """Rows (E, K), padded with NaN to `n_columns` columns."""
     if rows.shape[1] == n_columns:
         return rows
     return np.pad(rows, ((0, 0), (0, n_columns - rows.shape[1])), constant_values=np.nan)

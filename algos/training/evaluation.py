@@ -1,4 +1,4 @@
-"""Evaluation of a policy: whole episodes, fixed beforehand, and how sure we are of the mean.
+"""Evaluation of a policy on whole episodes that are fixed beforehand, with bootstrap intervals of the means.
 
 Axes: B worlds, E episodes, K columns.
 """
@@ -9,84 +9,71 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
 
 from ..core import Action, Array, Obs, StepLike, VectorEnv
+from ..report.evaluation_progress import EvaluationStatus
 from .episodes import EpisodeStatistics, returns_of_groups, widened
 from .finite import check_step
 
 Act = Callable[[Obs], Action]
 Policies = Mapping[str, Callable[[VectorEnv], Act]]
-"""By name: given the worlds, what acts in them. A heuristic reads `env.batch_state`; others need the `Obs` only."""
+"""Makers of policies by name: each takes the worlds and returns a function from `Obs` to actions. A heuristic reads
+`env.batch_state` instead."""
 
 UNDEFINED = (math.nan, math.nan, math.nan)
-"""The interval of a metric that no episode told."""
+"""The interval of a metric that no episode reported."""
 
 FIRST_SEED = 2**31
-"""Training seeds lie below, evaluation seeds here and above: no policy is judged on an episode it has learned from."""
+"""Training seeds lie below this, evaluation seeds from here on: no policy is judged on an episode that it was trained
+on."""
 CHOOSING_SEED = 3 * 2**30
-"""Seeds of evaluations during training, which choose `best.pt`, from here to 2^32 - 1; those below, from `FIRST_SEED`
-on, are for judging: `--evaluate` and the table at the end. So no checkpoint is judged on the episodes that chose it.
+"""Evaluations during training, which choose `best.pt`, use seeds from here to 2^32 - 1. Seeds from `FIRST_SEED` to here
+are for judging: `--evaluate` and the table at the end. So no checkpoint is judged on the episodes that chose it.
 
-All three ranges are within 32 bits. World w's e-th episode comes from `SeedSequence([seed, w, e])`, which is padded
-with zeros to four words: a seed of two words, 2^32 say, would give the episodes that seed 0 has in other worlds.
+All three ranges lie within 32 bits. World w's e-th episode comes from `SeedSequence([seed, w, e])`, which is padded
+with zeros to four words: a seed of two words, such as 2^32, would give the episodes that seed 0 has in other worlds.
 """
 MOST_RESAMPLED = 5_000
-"""Values beyond which an interval is the normal one. Of so many the bootstrap finds the same, but takes minutes."""
+"""Number of values above which the normal interval is used; the bootstrap would find the same, but take minutes."""
 MOST_STEPS = 10_000
-"""Steps after which an evaluation cuts an episode that no time limit has ended, unless told otherwise."""
-
-
-class Stand(NamedTuple):
-    """How far an evaluation is."""
-
-    policy: str
-    """Which policy plays."""
-    number: int
-    """Of the policy among those to be evaluated, from 1."""
-    policies: int
-    """How many there are."""
-    finished: int
-    """Episodes of this policy that are over."""
-    episodes: int
-    """Episodes of this policy."""
-    steps: int
-    """Steps made, of one world each."""
-    most: int
-    """Steps that this policy takes at most, as far as that is known."""
+"""Default length at which an evaluation cuts an episode that no time limit has ended [steps]."""
 
 
 def to_obs(step: StepLike, started: Array) -> Obs:
-    """What is known before acting, from an environment's step; `started` is (B,) bool."""
+    """The observation of an environment's step; `started`, (B,) bool, marks worlds that begin an episode."""
     return Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, started)
 
 
 def ended_worlds(step: StepLike) -> Array:
-    """(B,) bool: the time limit is reached or nobody is left alive."""
+    """The worlds whose episode is over, (B,) bool: the time limit is reached or no agent is left alive."""
     return step.truncated | ~step.alive.any(axis=1)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Episodes of one policy."""
+    """The episodes of one policy."""
 
     columns: tuple[str, ...]
     """`return`, `team_return`, `length`, `cost`, returns of groups if any, then the environment's metrics."""
     values: Array
     """(E, K), one row an episode, in the order of the episodes' seeds."""
     notes: tuple[str, ...] = ()
-    """What is to be known about these episodes, a line each: any that were cut, played again or left out."""
+    """Remarks on episodes that were cut, played again or left out, a line each."""
 
     def mean(self, column: str) -> float:
-        """The mean over the episodes in which the column is defined."""
+        """Mean of a column over the episodes in which it is defined."""
         return mean_interval(self._column(column))[0]
 
     def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
-        """Mean, lower and upper end of its bootstrap interval, by column."""
+        """Mean and lower and upper end of its bootstrap interval, by column."""
         return {name: mean_interval(self._column(name), level=level) for name in self.columns}
+
+    def __str__(self) -> str:
+        return table({"learned": self})
 
     def _column(self, name: str) -> Array:
         return self.values[:, self.columns.index(name)]
@@ -101,31 +88,31 @@ def evaluate(
     most_steps: int = 0,
     stop: Callable[[], bool] | None = None,
     watch: Callable[[], None] | None = None,
-    tell: Callable[[Stand], None] | None = None,
-    stand: Stand | None = None,
+    show: Callable[[EvaluationStatus], None] | None = None,
+    status: EvaluationStatus | None = None,
 ) -> Evaluation | None:
     """Plays exactly `n_episodes` episodes and keeps every one.
 
-    Which episodes count is fixed beforehand: episode e belongs to world e mod B, each world playing its own share from
-    the reset on. Taking the first ones to finish instead would favour short episodes.
+    The episodes that count are fixed beforehand: episode e belongs to world e mod B, and each world plays its share
+    from the reset on. Taking the first episodes that finish would favour short ones.
 
-    An episode that a fault cut short (`env.full_episodes`: its worker died, say) never counts; its world plays another
-    in its place. One that lasts longer than `most_steps` is cut there and counts as it stands, like one that met a time
-    limit; its world cannot begin the next, so what else it was to play is left out. `notes` says so.
+    An episode that a fault cut short (`env.full_episodes`; its worker died, say) does not count, and its world plays
+    another in its place. An episode longer than `most_steps` is cut there and counts as it stands, as if it had met a
+    time limit; its world cannot begin the next one, so the rest of its share is left out. `notes` says so.
 
     Args:
         env: B worlds; they are reset.
         act: The policy.
         n_episodes: E.
-        seed: The worlds' seed; the same seed and B give every policy the same episodes.
+        seed: Seed of the worlds; the same seed and B give every policy the same episodes.
         most_steps: Longest episode [steps]; 0: `MOST_STEPS`, or `env.max_steps` where that is more.
-        stop: Asked after every step; evaluation is given up once it says True.
+        stop: Called after every step; the evaluation is given up once it returns True.
         watch: Called before every step, for instance to take a picture.
-        tell: Told after every step how far it is.
-        stand: What to tell as the policy's name and number.
+        show: Called after every step with how far the evaluation is.
+        status: Name and number of the policy for `show`.
 
     Returns:
-        The episodes, or None where `stop` ended it.
+        The episodes; None if `stop` ended the evaluation.
 
     Raises:
         ValueError: `n_episodes` is less than one.
@@ -169,24 +156,28 @@ def evaluate(
             left[worlds[counted]] -= 1
         cuts += int(cut.sum())
         left[cut] = 0
-        if tell is not None:
-            named = stand or Stand("", 1, 1, 0, 0, 0, 0)
+        if show is not None:
+            named = status or EvaluationStatus("", 1, 1, 0, 0, 0, 0)
             done = {"finished": int(played.sum()), "episodes": n_episodes}
-            tell(named._replace(**done, steps=iterations * n_worlds, most=most))
+            show(named._replace(**done, steps=iterations * n_worlds, most=most))
         if left.any() and stop is not None and stop():
             return None
     notes = []
     if cuts:
         notes.append(
-            f"{cuts} of {n_episodes} episodes lasted longer than {most_steps:,} steps and count as they stood then "
-            "(--eval-steps)"
+            f"{cuts} of {_episodes(n_episodes)} lasted longer than {most_steps:,} steps and "
+            f"{'counts as it stood' if cuts == 1 else 'count as they stood'} then (--eval-steps)"
         )
     if faults:
         notes.append(
-            f"{faults} episodes were cut by a fault of the environment and do not count; others took their place"
+            f"{_episodes(faults)} {'was' if faults == 1 else 'were'} cut by a fault of the environment and "
+            f"{'does' if faults == 1 else 'do'} not count; {'another' if faults == 1 else 'others'} took "
+            f"{'its' if faults == 1 else 'their'} place"
         )
     if not played.all():
-        notes.append(f"{int((~played).sum())} of {n_episodes} episodes were not played: those before did not end")
+        missing = int((~played).sum())
+        verb = "was" if missing == 1 else "were"
+        notes.append(f"{missing} of {_episodes(n_episodes)} {verb} not played: earlier ones did not end")
     return Evaluation(statistics.columns, widened(values, len(statistics.columns))[played], tuple(notes))
 
 
@@ -195,16 +186,16 @@ def mean_interval(
 ) -> tuple[float, float, float]:
     """Mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
-    Of more than `MOST_RESAMPLED` values it is the normal interval, to which that tends.
+    For more than `MOST_RESAMPLED` values it is the normal interval, the limit of the bootstrap interval.
 
     Args:
-        values: (E,), one number an episode. NaN stands for undefined and is left out.
+        values: (E,), one number for each episode; NaN stands for undefined and is left out.
         level: Confidence level in (0, 1).
-        resamples: How many times E values are drawn with replacement.
-        seed: Of the drawing: the same values give the same interval.
+        resamples: Number of times that E values are drawn with replacement.
+        seed: Seed of the draws, so that equal values give equal intervals.
 
     Returns:
-        Mean, lower end, upper end; all NaN where nothing is defined. Equal where there is one value.
+        Mean, lower end and upper end; all NaN if no value is defined, all equal if there is only one.
     """
     values = values[np.isfinite(values)]
     if not len(values):
@@ -233,29 +224,29 @@ def compare(
     max_worlds: int = 64,
     most_steps: int = 0,
     stop: Callable[[], bool] | None = None,
-    tell: Callable[[Stand], None] | None = None,
+    show: Callable[[EvaluationStatus], None] | None = None,
 ) -> dict[str, Evaluation] | None:
     """Evaluates several policies on the same episodes.
 
     Args:
-        make_env: Makes an environment of the given number of worlds.
-        policies: By name.
-        n_episodes: E, of each.
+        make_env: Makes an environment with a given number of worlds.
+        policies: Makers of policies by name.
+        n_episodes: E, for each policy.
         seed: See `evaluate`.
         max_worlds: Most worlds to step at once.
         most_steps: See `evaluate`.
         stop: See `evaluate`.
-        tell: See `evaluate`.
+        show: See `evaluate`.
 
     Returns:
-        By name; None where `stop` ended it.
+        Evaluations by name; None if `stop` ended them.
     """
     env = make_env(worlds_for(n_episodes, max_worlds))
     found: dict[str, Evaluation] = {}
     for number, (name, policy) in enumerate(policies.items(), start=1):
-        stand = Stand(name, number, len(policies), 0, n_episodes, 0, 0)
+        status = EvaluationStatus(name, number, len(policies), 0, n_episodes, 0, 0)
         evaluation = evaluate(
-            env, policy(env), n_episodes, seed=seed, most_steps=most_steps, stop=stop, tell=tell, stand=stand
+            env, policy(env), n_episodes, seed=seed, most_steps=most_steps, stop=stop, show=show, status=status
         )
         if evaluation is None:
             return None
@@ -264,13 +255,13 @@ def compare(
 
 
 def worlds_for(n_episodes: int, max_worlds: int = 64) -> int:
-    """How many worlds play `n_episodes` in the fewest rounds with the fewest idle worlds in the last one."""
+    """Number of worlds that play `n_episodes` in the fewest rounds, with the fewest idle worlds in the last round."""
     rounds = math.ceil(n_episodes / max_worlds)
     return math.ceil(n_episodes / max(rounds, 1))
 
 
 def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
-    """Uniform over the actions that are allowed."""
+    """A policy that draws uniformly from the allowed actions."""
     rng = np.random.default_rng(seed)
     space = env.action_space
 
@@ -284,7 +275,7 @@ def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
 
 
 def table(evaluations: Mapping[str, Evaluation]) -> str:
-    """Mean and 95 % interval of every column beside each other, for reading."""
+    """A table for reading: mean and 95 % interval of every column, with the policies side by side."""
     names = list(evaluations)
     columns = list(dict.fromkeys(column for evaluation in evaluations.values() for column in evaluation.columns))
     intervals = {name: evaluation.intervals() for name, evaluation in evaluations.items()}
@@ -299,7 +290,7 @@ def table(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """The same as plain data for JSON; an undefined mean is None."""
+    """Means and intervals as plain data for JSON; an undefined mean is None."""
     return {
         name: {
             column: dict(zip(("mean", "low", "high"), (_finite(number) for number in interval), strict=True))
@@ -307,6 +298,10 @@ def summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
         }
         for name, evaluation in evaluations.items()
     }
+
+
+def _episodes(count: int) -> str:
+    return f"{count} episode{'s' * (count != 1)}"
 
 
 def _finite(number: float) -> float | None:

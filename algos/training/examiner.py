@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from ..core import Algorithm, Player, VectorEnv
-from ..report import film
+from ..report.evaluation_progress import EvaluationStatus
 from ..report.monitor import Monitor
 from ..report.video import encode_gif
+from . import film
 from .contrast import LEARNED, SAMPLED, SAMPLING_SEED, far_apart
-from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, Stand, compare, evaluate, worlds_for
+from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, compare, evaluate, worlds_for
 
 FILM_SECONDS, MOST_FRAMES = 15.0, 400
 """Length of a film in TensorBoard [s], about 300 frames; and the most frames where episodes have no known end."""
@@ -27,7 +28,7 @@ class Examiner:
     make_env: Callable[[int], VectorEnv]
     monitor: Monitor
     stop: Callable[[], bool]
-    tell: Callable[[Stand], None]
+    show: Callable[[EvaluationStatus], None]
     """Called with the progress of an evaluation."""
     most_steps: int = 0
     """Longest episode [steps], see `evaluation.evaluate`."""
@@ -41,12 +42,24 @@ class Examiner:
             seed=CHOOSING_SEED,
             most_steps=self.most_steps,
             stop=self.stop,
-            tell=self.tell,
-            stand=Stand(LEARNED, 1, 1, 0, n_episodes, 0, 0),
+            show=self.show,
+            status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
         )
         if evaluation is not None:
             self._write(evaluation, steps)
         return evaluation
+
+    def judge(self, n_episodes: int) -> Evaluation | None:
+        """Plays the episodes that judge a policy, and writes nothing; None where `stop` came first."""
+        return evaluate(
+            self.make_env(worlds_for(n_episodes)),
+            Player(self.algo.policy),
+            n_episodes,
+            most_steps=self.most_steps,
+            stop=self.stop,
+            show=self.show,
+            status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
+        )
 
     def compare(self, policies: Policies, n_episodes: int, steps: int) -> dict[str, Evaluation] | None:
         """Evaluates the learned policy and others on the same episodes; returns None if `stop` ended it.
@@ -54,7 +67,7 @@ class Examiner:
         The policy with sampled actions is among them if its return is far from that of the greedy one.
         """
         every = {LEARNED: lambda _: Player(self.algo.policy), SAMPLED: self._sampled, **policies}
-        found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, tell=self.tell)
+        found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, show=self.show)
         if found is None:
             return None
         self._write(found[LEARNED], steps)

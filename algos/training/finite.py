@@ -1,8 +1,8 @@
-"""Numbers that are not finite: found where they come in or come up, named, and kept out of everything saved.
+"""Finds numbers that are not finite where they first appear, names them, and keeps them out of checkpoints.
 
 Axes: B worlds, N agents, O observation, S global state.
 
-The checks look at sums, which are not finite if any entry is not; only then are entries looked at one by one.
+The checks compute sums first: a sum is not finite if any entry is not, and only then are the entries searched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..core import Array, Savable, StepLike
 
 
 class NonFiniteError(ArithmeticError):
-    """NaN or infinity: from an environment, in a loss, a gradient or a parameter. The message is one line."""
+    """NaN or infinity from an environment or in a loss, gradient or parameter; the message is one line."""
 
 
 def check_learning(scalars: Mapping[str, float], policy: Savable, *, at: int | None = None) -> None:
@@ -49,13 +49,13 @@ def check_learning(scalars: Mapping[str, float], policy: Savable, *, at: int | N
 def check_step(
     final: StepLike, following: StepLike, acted: Array, agents: Sequence[str], *, at: int | None = None
 ) -> None:
-    """Looks at what an environment has answered; what it says of agents that are not there may be anything.
+    """Checks what an environment returned; entries of absent agents may be anything.
 
     Args:
-        final: The moment the action led to.
-        following: The one to act on next; the same where no world was reset.
+        final: The step that the action led to, before any reset.
+        following: The step to act on next; the same object if no world was reset.
         acted: (B, N) bool, the agents that were alive before the step.
-        agents: Their names.
+        agents: (N,) names of the agents.
         at: Environment steps before this one, for the message.
 
     Raises:
@@ -65,7 +65,7 @@ def check_step(
         if _sums_are_finite(final) and (following is final or _sums_are_finite(following)):
             return
     when = "" if at is None else f" at step {at:,}"
-    seen = final.alive | (acted & ~final.terminated)  # (B, N) an agent that leaves still sees
+    seen = final.alive | (acted & ~final.terminated)  # (B, N) an agent that leaves has a last observation
     for step, alive in ((final, seen), (following, following.alive)):
         _refuse("observation", step.obs, alive, agents, when)
         _refuse("state", step.state, alive.any(axis=1), agents, when)
@@ -77,23 +77,23 @@ def check_step(
 
 
 def check_start(step: StepLike, agents: Sequence[str]) -> None:
-    """Looks at what the first action answers to; see `check_step`."""
+    """Checks the step that the first action answers; see `check_step`."""
     _refuse("observation", step.obs, step.alive, agents, " after reset")
     _refuse("state", step.state, step.alive.any(axis=1), agents, " after reset")
 
 
 def check_saved(content: Any) -> None:
-    """Looks at all floating tensors of an algorithm's `state_dict` before it is written.
+    """Checks all floating tensors of an algorithm's `state_dict` before it is saved.
 
     Raises:
-        NonFiniteError: Names the first that has an entry that is not finite.
+        NonFiniteError: A tensor has an entry that is not finite; the message names it.
     """
     if name := first_not_finite(content):
         raise NonFiniteError(f"{name} is not finite; it is not saved")
 
 
 def first_not_finite(content: Any) -> str:
-    """Where in nested data the first floating tensor lies that has an entry that is not finite; "" if there is none."""
+    """The path in nested data of the first floating tensor that is not finite; "" if all are."""
     for path, tensor in _tensors(content, ()):
         if not torch.isfinite(tensor).all():
             return ".".join(path)
@@ -109,7 +109,7 @@ def _sums_are_finite(step: StepLike) -> bool:
 
 
 def _refuse(field: str, value: Array, counts: Any, agents: Sequence[str], when: str) -> None:
-    """Raises where an entry that `counts`, (B,) or (B, N), has numbers in `value`, (*counts.shape, ...), not finite."""
+    """Raises if `value`, (*counts.shape, ...), is not finite where `counts`, (B,) or (B, N), is True."""
     finite = np.isfinite(value)
     finite = finite.reshape(*counts.shape, -1).all(axis=-1)
     bad = np.argwhere(counts & ~finite)

@@ -21,6 +21,8 @@ from typing import Any
 from ..nets.config import NetConfig
 from .checkpoint import MisfitError
 from .finite import first_not_finite
+from .plain_spec import spec_to_plain
+from .run_record import RunRecord
 
 WHOSE = "whose"
 """Name of the identity in a checkpoint's content."""
@@ -31,20 +33,20 @@ NETWORK = (
 """Options that decide what is computed from parameters: those of networks, and of algorithms, which may lack some."""
 
 
-def identity_of(config: Mapping[str, Any]) -> dict[str, Any]:
+def identity_of(record: RunRecord) -> dict[str, Any]:
     """Returns the identity that a `config.json` describes, see the module."""
-    options = config["algo"]["options"]
-    spaces = {"spec": config["spec"], "own_spaces": config.get("own_spaces")}
+    options = record.algo.options
+    spaces = {"spec": spec_to_plain(record.spec), "own_spaces": record.own_spaces}
     return {
-        "algorithm": config["algo"]["name"],
+        "algorithm": record.algo.name,
         "network": {name: _plain(options[name]) for name in NETWORK if name in options},
         "spaces": _digest(spaces),
-        "agents": _digest(list(config["agents"])),
+        "agents": _digest(list(record.agents)),
     }
 
 
-def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuses a checkpoint of another run than the one that a config describes, and one with NaN or infinity.
+def refuse_other(path: Path, content: Mapping[str, Any], record: RunRecord) -> None:
+    """Refuses a checkpoint of another run than the one that a record describes, and one with NaN or infinity.
 
     A checkpoint without an identity is accepted; its shapes must fit.
 
@@ -55,7 +57,7 @@ def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, An
         raise MisfitError(f"{path} holds a {type(content).__name__}, not the content of a run")
     if name := first_not_finite(content.get("algo")):
         raise MisfitError(f"{path} holds numbers that are not finite: {name}; learning had diverged, or it is damaged")
-    found, expected = content.get(WHOSE), identity_of(config)
+    found, expected = content.get(WHOSE), identity_of(record)
     if found is None:
         return
     if not isinstance(found, Mapping) or set(found) != set(expected) or not isinstance(found["network"], Mapping):

@@ -1,7 +1,7 @@
-"""One process a run folder: a lock that the system drops with the process that held it, however that ended.
+"""A lock for each run folder, which the operating system releases with the process that holds it, however that ends.
 
-The lock is one of the system's, on an open file (`flock`; on Windows `msvcrt.locking`), not the file's existence: what
-`kill -9` leaves behind is a file that nobody holds. Reading a run, `--evaluate` say, needs no lock.
+The lock is on an open file (`flock`; on Windows `msvcrt.locking`) and not the existence of the file: `kill -9` leaves a
+file behind, but no lock. Reading a run, for instance with `--evaluate`, needs no lock.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ except ImportError:  # Windows
 from .runfolder import RunFolderError
 
 LOCK = "run.lock"
-"""The file in a run folder. What it holds is for people to read: the process that had it last."""
+"""Name of the file in a run folder. Its content, the last process that held the lock, is for people to read."""
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 _held: weakref.WeakSet[RunLock] = weakref.WeakSet()
 
 
 class RunLock:
-    """Held from its making to `release`, or as a context; a second one on the same folder is refused."""
+    """A lock that is held from its construction to `release`, or in a `with` block; a second one is refused."""
 
     def __init__(self, folder: Path) -> None:
         """Takes the lock.
@@ -37,7 +37,7 @@ class RunLock:
             folder: The run folder.
 
         Raises:
-            RunFolderError: Another process, or another run in this one, trains in it.
+            RunFolderError: Another process, or another session of this one, trains in the folder.
             OSError: The folder cannot be written to.
         """
         self._file: IO[bytes] | None = (folder / LOCK).open("a+b")
@@ -52,7 +52,7 @@ class RunLock:
                     f"{folder} is being trained by another process{f' ({who})' if who else ''}; "
                     "wait for it, or end it first (--evaluate works meanwhile)"
                 ) from None
-            # A file system without locks: the run goes on as it did before there were any.
+            # A file system without locks: the run goes on unprotected.
         with contextlib.suppress(OSError):  # a full disk: the lock holds without a name
             self._file.truncate(0)
             self._file.write(f"{os.getpid()}\n".encode())
@@ -60,7 +60,7 @@ class RunLock:
         _held.add(self)
 
     def release(self) -> None:
-        """Lets go; again does nothing."""
+        """Releases the lock; does nothing if that was done."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
@@ -74,7 +74,7 @@ class RunLock:
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Takes the lock without waiting; raises OSError."""
+    """Takes the lock without waiting, or raises `OSError`."""
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return

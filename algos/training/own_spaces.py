@@ -174,7 +174,7 @@ class OwnSpaces:
 
     def _picture(self, agent: int, kind: _Kind) -> Any:
         if agent not in self._pictures:
-            from ..report.frames import Frames  # imported here: it loads SuperSuit, which only pictures need
+            from .frames import Frames  # here: it loads SuperSuit, which only pictures need
 
             self._pictures[agent] = Frames(kind.observation, kind.transforms, kind.stack)
         return self._pictures[agent]

@@ -212,7 +212,7 @@ def load_policy_of(
 ) -> Policy:
     """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
     folder = Path(run_folder)
-    config = runfolder.read_config(folder, unknown=warn)
+    record = runfolder.read_config(folder, unknown=warn)
     checkpoints = folder / runfolder.CHECKPOINTS
     if which == "latest":
         path, content = checkpoint.load_latest(checkpoints, warn=warn)
@@ -223,17 +223,16 @@ def load_policy_of(
         content = checkpoint.load(path)
     else:
         raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
-    name = config["algo"]["name"]
+    name = record.algo.name
     if name not in algos:
         raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(algos)}")
-    refuse_other(path, content, config)
-    spec, agents = runfolder.spec_from_plain(config["spec"]), tuple(config["agents"])
+    refuse_other(path, content, record)
+    spec, agents, own = record.spec, record.agents, record.own_spaces
     entry = algos[name]
     where = folder / runfolder.CONFIG
     try:
-        options = entry.config(**typed.fields(entry.config, config["algo"]["options"], "algo.options"))
-        own = config.get("own_spaces")
-        own = None if own is None else OwnSpaces(own, agents, spec)
+        options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
+        own_spaces = None if own is None else OwnSpaces(own, agents, spec)
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
     try:
@@ -241,4 +240,4 @@ def load_policy_of(
         acting.load_state_dict(content["algo"]["policy"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
-    return Policy(acting, spec, agents, own)
+    return Policy(acting, spec, agents, own_spaces)

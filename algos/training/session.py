@@ -1,385 +1,433 @@
-"""The training loop: act, step, observe, update; and around it rows, evaluations, videos and checkpoints.
+"""A training session: act, step, observe, update; and around it rows, evaluations, videos and checkpoints.
 
-Axes: B worlds, N agents.
+    with Session(env, algo, schedule, folder=folder, seed=1, make_env=make_env) as session:
+        session.advance(50_000)      # train for a while, and return
+        ...                          # look at session.algo, change it, advance another session
+        session.advance(50_000)
+        outcome = session.finish()   # last checkpoint and, if all steps are made, evaluation and film
 
-`steps` counts environment steps: one step of one world, all its agents at once; an iteration makes B of them.
-What is due is decided by steps alone, so an interrupted run does the same things at the same steps.
+`run(session)` does all of it at once. What is due is decided by the number of steps alone, so that a session that is
+left off in the middle, here or by an interruption, does the same things at the same steps as one that is not.
+
+Axes: B worlds, N agents. `steps` counts environment steps: one step of one world moves all its agents at once, and an
+iteration of the loop makes B of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from types import TracebackType
+from typing import Any
 
 import numpy as np
+import torch
 
-from ..core import Algorithm, Array, Savable, Transition, VectorEnv
-from ..maths.ranges import STEPS, Range, check
+from ..core import Action, Algorithm, Array, StepLike, Transition, VectorEnv
+from ..report.evaluation_progress import EvaluationProgress
 from ..report.monitor import Monitor
 from ..report.progress import Progress
 from . import checkpoint
 from .contrast import SAMPLED, contrast_note
+from .counters import Counters, row_of
 from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, ended_worlds, to_obs
 from .examiner import Examiner
-from .finite import NonFiniteError, check_learning, check_saved, check_start, check_step
+from .finite import check_learning, check_start, check_step
 from .heap import keep_freed_memory
-from .identity import WHOSE
+from .lock import RunLock
+from .run_checkpoints import RunCheckpoints
 from .runfolder import CHECKPOINTS
-from .stage import EvaluationProgress
-
-EPISODES = Range(1, 100_000)
-"""Of an evaluation."""
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long to train, and what to do how often. Steps are of one world, all its agents at once; 0 means never."""
-
-    total_steps: int = 2_000_000
-    """Environment steps: one step of one world, all its agents at once."""
-    log_every: int = 0
-    """Least distance of two rows of scalars [steps]; 0: one after every update."""
-    save_every: int = 200_000
-    """Distance of checkpoints [steps]; 0: only at the start, at the end and when interrupted."""
-    eval_every: int = 0
-    """Distance of evaluations of the greedy policy [steps], which also keep `best.pt`; 0: only at the end."""
-    eval_episodes: int = 20
-    """Episodes of an evaluation, and of each policy in the table at the end; 0: none."""
-    eval_steps: int = 0
-    """Longest episode of an evaluation [steps]: it is cut there, and a note says so; 0: 10,000, or a longer limit."""
-    video_every: int = 0
-    """Distance of films of the greedy policy in TensorBoard [steps]; 0: only the last one."""
-    videos: bool = True
-    """Film the greedy policy at the end, where the environment draws a picture; switched off, there are no films."""
-    save_replay: bool = False
-    """Keep an off-policy algorithm's replay in checkpoints, for a resume bit for bit; they grow by its bytes."""
-
-    ranges: ClassVar[dict[str, Range]] = {
-        "total_steps": Range(1, STEPS.high),
-        "log_every": STEPS,
-        "save_every": STEPS,
-        "eval_every": STEPS,
-        "eval_episodes": Range(0, EPISODES.high),
-        "eval_steps": STEPS,
-        "video_every": STEPS,
-    }
-    """Of every number."""
-
-    def __post_init__(self) -> None:
-        """Refuses values that cannot work.
-
-        Raises:
-            ValueError: Says what came and what is allowed.
-        """
-        check(self, self.ranges)
+from .schedule import Schedule
 
 
 @dataclass
 class Outcome:
-    """How a call of `run` ended."""
+    """The end of a session."""
 
     steps: int
+    """Environment steps made, over all resumes."""
     finished: bool
-    """All steps were made; otherwise `stop` ended the run."""
+    """Whether all steps were made; otherwise the session was stopped or left off."""
     saved: bool
-    """The last checkpoint could be written."""
+    """Whether the last checkpoint could be written."""
     comparison: dict[str, Evaluation] | None = None
-    """Evaluations by policy at the end."""
+    """Evaluations at the end by policy; None if there were none."""
     notes: tuple[str, ...] = ()
-    """What is to be known about the comparison, a line each."""
+    """Remarks on the comparison, a line each."""
 
 
-@dataclass
-class _Run:
-    """What changes while a run goes on, beside the algorithm and the worlds; all of it is in a checkpoint."""
+class Session:
+    """A run that trains in portions.
 
-    steps: int = 0
-    marks: dict[str, int] = field(default_factory=dict)
-    """Steps at which each recurring thing was last done."""
-    sums: dict[str, float] = field(default_factory=dict)
-    """Update scalars since the last row, summed."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """How many updates had each of them; not all have all."""
-    seconds: float = 0.0
-    """Time spent training, over all resumes [s]."""
-    best: float | None = None
-    """Highest mean return of an evaluation whose policy could be written to `best.pt`."""
-
-    def due(self, what: str, every: int) -> bool:
-        """Whether a multiple of `every` was reached or passed since `what` was last done."""
-        return every > 0 and self.steps // every > self.marks.get(what, 0) // every
-
-
-def run(
-    env: VectorEnv,
-    algo: Algorithm,
-    schedule: Schedule,
-    *,
-    folder: Path,
-    seed: int,
-    make_env: Callable[[int], VectorEnv],
-    policies: Policies | None = None,
-    resume: dict[str, Any] | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    hparams: dict[str, Any] | None = None,
-    whose: dict[str, Any] | None = None,
-    quiet: bool = False,
-) -> Outcome:
-    """Trains until `schedule.total_steps`, or until `stop` says True.
-
-    Args:
-        env: The worlds to train on.
-        algo: What learns.
-        schedule: How long, and what to do how often.
-        folder: The run folder; `checkpoints` is in it.
-        seed: Of the worlds.
-        make_env: Makes worlds for evaluation and videos, given their number.
-        policies: What to compare the learned policy with at the end; `contrast.LEARNED` is added.
-        resume: Content of a checkpoint to go on from.
-        stop: Asked between two steps.
-        hparams: Options for TensorBoard's HPARAMS page.
-        whose: What checkpoints say of whose they are, see `identity`.
-        quiet: Show no progress.
-
-    Returns:
-        How it ended.
-
-    Raises:
-        MisfitError: `resume` does not fit the environment or the algorithm.
+    A session holds the lock of its run folder and open files until `close`, which is also called where the `with`
+    block ends and where anything raises. Several sessions may live in one process and take turns.
     """
-    keep_freed_memory()
-    state = _Run()
-    if resume is None:
-        step = env.reset(seed)
-        started = np.ones(env.n_worlds, dtype=bool)
-    else:
-        step, started, state = _restore(resume, env, algo)
-    metrics = tuple(step.metrics)
-    groups, window = returns_of_groups(env.agents, env.groups), max(100, env.n_worlds)
-    episodes = EpisodeStatistics(env.n_worlds, len(env.agents), metrics, groups=groups, window=window)
-    if resume is not None:
-        episodes.load_state_dict(resume["episodes"])
 
-    progress = Progress(schedule.total_steps, steps=state.steps, quiet=quiet)
-    headline = getattr(env, "headline_metrics", ()) or metrics[:2]
-    monitor = Monitor(folder, steps=state.steps, resumed=resume is not None, headline=headline, say=progress.say)
-    if resume is None and hparams is not None:
-        monitor.hparams(hparams)
-    keeper = _Keeper(folder / CHECKPOINTS, env, algo, episodes, state, progress.say, schedule.save_replay, whose)
-    stage = EvaluationProgress(quiet=quiet)
-    examiner = Examiner(algo, make_env, monitor, stop, stage, schedule.eval_steps)
-    if resume is None:
-        keeper.save(started)  # a run killed before its first interval can be resumed too
+    def __init__(
+        self,
+        env: VectorEnv,
+        algo: Algorithm,
+        schedule: Schedule,
+        *,
+        folder: Path,
+        seed: int,
+        make_env: Callable[[int], VectorEnv],
+        policies: Policies | None = None,
+        resume: dict[str, Any] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        hparams: dict[str, Any] | None = None,
+        identity: dict[str, Any] | None = None,
+        lock: RunLock | None = None,
+        threads: int = 0,
+        quiet: bool = False,
+    ) -> None:
+        """Resets the worlds, or puts worlds and algorithm back to where a checkpoint left off.
 
-    check_start(step, env.agents)
-    obs = to_obs(step, started)
-    for note in algo.begin(obs):
-        if not quiet:
-            progress.say(note)
-    if algo.replay is not None and state.steps:
-        _refill(algo.replay, resume or {}, progress.say)
-    never = np.zeros(env.n_worlds, dtype=bool)
-    clock = np.zeros(4)  # seconds in act, env, update, and all of it, since the last row
-    counted = state.steps
-    now = time.perf_counter
-    while state.steps < schedule.total_steps and not stop():
-        if schedule.eval_episodes and state.due("eval", schedule.eval_every):
+        Args:
+            env: The worlds to train on.
+            algo: The algorithm that learns.
+            schedule: How long to train, and how often to do what.
+            folder: The run folder, which has a folder `checkpoints`.
+            seed: Seed of the worlds.
+            make_env: Makes worlds for evaluation and videos, given their number.
+            policies: Policies to compare the learned one with at the end; `contrast.LEARNED` is added.
+            resume: Content of a checkpoint to go on from.
+            stop: Called before every iteration; once it returns True, the session makes no more steps.
+            hparams: Options for TensorBoard's HPARAMS page.
+            identity: The run that the checkpoints belong to, see `identity.identity_of`.
+            lock: The lock of the folder, if it is already held; the session releases it.
+            threads: Threads of torch on the CPU while this session computes, which decide on the last bits of what is
+                learned; 0: as many as torch has then.
+            quiet: Show no progress.
+
+        Raises:
+            MisfitError: `resume` does not fit the environment or the algorithm.
+            RunFolderError: The folder is being trained in already.
+            NonFiniteError: The environment starts with NaN or infinity.
+        """
+        self.env, self.algo, self.schedule, self.folder = env, algo, schedule, folder
+        self._stop, self._threads = stop, threads
+        self._policies = policies or {}
+        self._clock = np.zeros(4)  # [s] acting, stepping, updating, and all of it, since the last row
+        self._never = np.zeros(env.n_worlds, dtype=bool)
+        with contextlib.ExitStack() as held:
+            held.enter_context(lock or RunLock(folder))
+            keep_freed_memory()
+            step = self._begin(seed) if resume is None else self._restore(resume)
+            metrics = tuple(step.metrics)
+            groups, window = returns_of_groups(env.agents, env.groups), max(100, env.n_worlds)
+            self._episodes = EpisodeStatistics(env.n_worlds, len(env.agents), metrics, groups=groups, window=window)
+            if resume is not None:
+                self._episodes.load_state_dict(resume["episodes"])
+            steps = self._counters.steps
+            self._counted = steps  # where the row in the making began
+
+            self._progress = Progress(schedule.total_steps, steps=steps, quiet=quiet)
+            held.callback(lambda: self._progress.close(self._counters.steps))
+            headline = getattr(env, "headline_metrics", ()) or metrics[:2]
+            say = self._progress.say
+            self._monitor = Monitor(folder, steps=steps, resumed=resume is not None, headline=headline, say=say)
+            held.callback(self._monitor.close)
+            if resume is None and hparams is not None:
+                self._monitor.hparams(hparams)
+            self._bar = EvaluationProgress(quiet=quiet)
+            self._examiner = Examiner(algo, make_env, self._monitor, stop, self._bar, schedule.eval_steps)
+            self._checkpoints = RunCheckpoints(
+                folder / CHECKPOINTS, env, algo, self._episodes, self._counters, say, schedule.save_replay, identity
+            )
+            self._saved_at = steps if resume is not None else -1  # steps of the newest checkpoint
+            if resume is None:
+                self._save()  # a run that is killed before its first interval can be resumed too
+
+            check_start(step, env.agents)
+            self._obs = to_obs(step, self._started)
+            for note in algo.begin(self._obs):
+                if not quiet:
+                    say(note)
+            if algo.replay is not None and steps and resume is not None:
+                self._refill(resume)
+            self._open: contextlib.ExitStack | None = held.pop_all()
+
+    @property
+    def steps(self) -> int:
+        """Environment steps made so far, over all resumes."""
+        return self._counters.steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps of the schedule are made."""
+        return self.steps >= self.schedule.total_steps
+
+    def advance(self, steps: int) -> int:
+        """Trains for at least `steps` environment steps, and does all that is due on the way.
+
+        It returns earlier where the schedule ends or `stop` says so. Steps are made for all B worlds at once, so that
+        up to B - 1 more of them may be made.
+
+        Args:
+            steps: How many environment steps to make.
+
+        Returns:
+            How many were made; 0 where the schedule is at its end or `stop` says so.
+
+        Raises:
+            NonFiniteError: Learning or the environment gave NaN or infinity; the last good checkpoint stays the newest.
+            Exception: Whatever the environment raises; what was learned before that step is saved.
+        """
+        before = self.steps
+        goal = min(before + steps, self.schedule.total_steps)
+        with self._closed_by_errors():
+            self._progress.go_on()
+            while self.steps < goal and not self._stop():
+                if not self._do_what_is_due():
+                    break
+                self._iterate()
+            self._progress.pause()
+        return self.steps - before
+
+    def save(self) -> bool:
+        """Writes a checkpoint now; returns whether it could be written.
+
+        Raises:
+            NonFiniteError: A learned number is NaN or infinite; nothing is written.
+        """
+        self._take_over()
+        return self._save()
+
+    def evaluate(self, n_episodes: int = 20) -> Evaluation:
+        """Plays episodes with the greedy policy, without any effect on training or on the rows of the run.
+
+        They are the episodes of the table at the end: none was trained on, and none chose `best.pt`.
+
+        Args:
+            n_episodes: How many.
+
+        Raises:
+            InterruptedError: `stop` ended the evaluation.
+        """
+        self._take_over()
+        with self._evaluating("evaluating"):
+            found = self._examiner.judge(n_episodes)
+        if found is None:
+            raise InterruptedError("the evaluation was stopped before its end")
+        return found
+
+    def finish(self) -> Outcome:
+        """Saves, and where all steps are made evaluates, compares and films the policy; closes the session.
+
+        Returns:
+            How the session ended.
+
+        Raises:
+            Exception: Whatever the environment raises in the evaluation; the checkpoint is saved by then.
+        """
+        with self._closed_by_errors():
+            n_episodes = self.schedule.eval_episodes
+            self._monitor.flush()
+            self._progress.trained(self.steps)
+            with self._progress.phase("saving"):
+                outcome = Outcome(self.steps, self.finished, saved=self._save())
+            if self.finished and n_episodes and not self._stop():
+                with self._evaluating(f"evaluating {n_episodes} episodes of each policy"):
+                    found = self._examiner.compare(self._policies, n_episodes, self.steps)
+                outcome.comparison, outcome.notes = found, _notes(found)
+            if self.finished and self.schedule.videos and not self._stop():
+                with self._progress.phase("filming"):
+                    self._examiner.film(self.steps)
+        self.close()
+        return outcome
+
+    def close(self) -> None:
+        """Ends the rows and the progress bar and releases the run folder, without saving; again does nothing."""
+        held, self._open = self._open, None
+        if held is not None:
+            held.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Saves what is not saved yet, unless something was raised, and closes."""
+        if error is None and self._open is not None and self._saved_at != self.steps:
+            with self._closed_by_errors():
+                self._save()
+        self.close()
+
+    # ---- the loop
+
+    def _do_what_is_due(self) -> bool:
+        """Evaluates, films and saves where it is time to; False where `stop` ended the evaluation."""
+        schedule, counters, progress = self.schedule, self._counters, self._progress
+        if schedule.eval_episodes and counters.due("eval", schedule.eval_every):
             try:
-                with progress.phase("evaluating"):
-                    evaluation = examiner.evaluate(schedule.eval_episodes, state.steps)
-            except Exception:  # as in a step of training, see below
-                keeper.save(started)
-                monitor.close()
-                progress.close(state.steps)
+                with self._evaluating("evaluating"):
+                    evaluation = self._examiner.evaluate(schedule.eval_episodes, counters.steps)
+            except Exception:  # the worlds of the evaluation cannot go on: what was learned is saved
+                self._save()
                 raise
-            finally:
-                stage.close()
             if evaluation is None:
-                break  # not marked as done: a resume begins with it
-            keeper.save_best(started, evaluation.mean("return"))
-            state.marks["eval"] = state.steps
-        if schedule.videos and state.due("video", schedule.video_every):
+                return False  # not marked as done: a resumed run begins with it
+            self._checkpoints.save_best(self._started, evaluation.mean("return"))
+            counters.marks["eval"] = counters.steps
+        if schedule.videos and counters.due("video", schedule.video_every):
             with progress.phase("filming"):
-                examiner.film(state.steps)
-            state.marks["video"] = state.steps
-        if state.due("save", schedule.save_every):
-            state.marks["save"] = state.steps
+                self._examiner.film(counters.steps)
+            counters.marks["video"] = counters.steps
+        if counters.due("save", schedule.save_every):
+            counters.marks["save"] = counters.steps
             with progress.phase("saving"):
-                keeper.save(started)
+                self._save()
+        return True
 
+    def _iterate(self) -> None:
+        """One step of all worlds and, where it is time to, one update."""
+        env, algo, now = self.env, self.algo, time.perf_counter
         begin = now()
-        action = algo.act(obs)
+        action = algo.act(self._obs)
         acted = now()
         try:
             final, step = env.step(action)
-        except Exception:  # an environment that cannot go on: what was learned so far is saved
+        except Exception:  # the environment cannot go on: what was learned so far is saved
             algo.take_back()  # a run that goes on from here acts on `obs` anew, with the same draws and memory
-            keeper.save(started)
-            monitor.close()
-            progress.close(state.steps)
+            self._save()
             raise
         stepped = now()
         started = ended_worlds(final)
-        algo.progress = state.steps / schedule.total_steps
-        try:
-            check_step(final, step, obs.alive, env.agents, at=state.steps)
-            algo.observe(
-                Transition(
-                    obs=obs,
-                    action=action,
-                    reward=final.reward,
-                    team_reward=final.team_reward,
-                    counterfactual=final.counterfactual,
-                    cost=final.cost,
-                    terminated=final.terminated,
-                    truncated=final.truncated,
-                    final=to_obs(final, never),
-                    ended=started,
-                )
-            )
-            scalars = algo.update()
-            if scalars:
-                check_learning(scalars, algo.policy, at=state.steps + env.n_worlds)
-        except NonFiniteError:  # nothing is saved: the last good checkpoint stays the newest
-            monitor.close()
-            progress.close(state.steps)
-            raise
+        scalars = self._learn(action, final, step, started)
         updated = now()
-        episodes.add(final, started, getattr(env, "full_episodes", started))
-        for name in episodes.taken:
-            line = f"metric {name!r} of the environment is left out: a column of ours is called so"
-            monitor.say_once(line, line)
-        alive = obs.alive
-        obs = to_obs(step, started)
-        state.steps += env.n_worlds
+        self._started = started
+        self._count(final)
+        alive = self._obs.alive
+        self._obs = to_obs(step, started)
+        self._counters.steps += env.n_worlds
         end = now()
-        clock += (acted - begin, stepped - acted, updated - stepped, end - begin)
-
+        self._clock += (acted - begin, stepped - acted, updated - stepped, end - begin)
         if scalars:
-            for name, value in scalars.items():
-                state.sums[name] = state.sums.get(name, 0.0) + value
-                state.counts[name] = state.counts.get(name, 0) + 1
-            if state.steps - state.marks.get("row", 0) >= schedule.log_every:
-                state.seconds += clock[3]
-                monitor.actions(state.steps, action, alive, env.action_space)
-                monitor.row(state.steps, _row(state, episodes, clock, state.steps - counted, len(env.agents)))
-                state.marks["row"] = counted = state.steps
-                state.sums, state.counts = {}, {}
-                clock[:] = 0
-        progress.update(state.steps, episodes.mean_return)
+            self._counters.add(scalars)
+            if self._counters.steps - self._counters.marks.get("row", 0) >= self.schedule.log_every:
+                self._write_row(action, alive)
+        self._progress.update(self._counters.steps, self._episodes.mean_return)
 
-    monitor.flush()
-    finished = state.steps >= schedule.total_steps
-    progress.trained(state.steps)
-    with progress.phase("saving"):
-        outcome = Outcome(state.steps, finished, saved=keeper.save(started))
-    if finished and schedule.eval_episodes and not stop():
-        try:
-            with progress.phase(f"evaluating {schedule.eval_episodes} episodes of each policy"):
-                outcome.comparison = found = examiner.compare(policies or {}, schedule.eval_episodes, state.steps)
-        except Exception:
-            monitor.close()
-            progress.close(state.steps)
-            raise
-        finally:
-            stage.close()
-        if found is not None:
-            notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
-            outcome.notes = (*notes, *([contrast_note(found)] if SAMPLED in found else []))
-    if finished and schedule.videos and not stop():
-        with progress.phase("filming"):
-            examiner.film(state.steps)
-    progress.close(state.steps)
-    monitor.close()
-    return outcome
-
-
-def _restore(resume: dict[str, Any], env: VectorEnv, algo: Algorithm) -> tuple[Any, Array, _Run]:
-    try:
-        algo.load_state_dict(resume["algo"])
-        step = env.load_state_dict(resume["env"])
-        return step, resume["started"], _Run(**resume["run"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError is torch's, about shapes
-        raise checkpoint.MisfitError(f"the checkpoint does not fit this run: {' '.join(str(error).split())}") from error
-
-
-def _refill(replay: Savable, resume: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Puts back the replay of a checkpoint, or says that it has none."""
-    if "replay" not in resume:
-        say("the checkpoint has no replay (--save-replay): it fills up again before learning goes on, not bit for bit")
-        return
-    try:
-        replay.load_state_dict(resume["replay"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise checkpoint.MisfitError(f"the replay does not fit this run: {' '.join(str(error).split())}") from error
-
-
-def _row(state: _Run, episodes: EpisodeStatistics, clock: Array, steps: int, n_agents: int) -> dict[str, float]:
-    """The scalars of one row."""
-    row = {f"train/{name}": total / state.counts[name] for name, total in state.sums.items()}
-    for name, mean in episodes.means().items():
-        row[f"{'rollout' if name in episodes.own_columns else 'env'}/{name}"] = mean
-    row["rollout/episodes"] = episodes.finished
-    seconds = max(clock[3], 1e-9)
-    row["time/steps_per_second"] = steps / seconds
-    row["time/agent_steps_per_second"] = steps * n_agents / seconds
-    row["time/training_seconds"] = state.seconds
-    for name, spent in zip(("act", "env", "update"), clock, strict=False):
-        row[f"time/share_{name}"] = spent / seconds
-    return row
-
-
-@dataclass
-class _Keeper:
-    """Saves; a disk that is full costs a checkpoint, not the run: the next interval tries again."""
-
-    folder: Path
-    env: VectorEnv
-    algo: Algorithm
-    episodes: EpisodeStatistics
-    state: _Run
-    say: Callable[[str], None]
-    save_replay: bool
-    whose: dict[str, Any] | None
-
-    def save_best(self, started: Array, mean: float) -> None:
-        """Keeps the policy as `best.pt` if an evaluation's mean return is the highest so far.
-
-        One that could not be written does not count: a later one need not be better than what is not there.
-        """
-        before = self.state.best
-        if np.isfinite(mean) and (before is None or mean > before):
-            self.state.best = mean
-            if not self.save(started, best=True):
-                self.state.best = before
-
-    def save(self, started: Array, *, best: bool = False) -> bool:
-        """Whether the checkpoint could be written."""
-        learned = self.algo.state_dict()
-        check_saved(learned)
-        content = {
-            "algo": learned,
-            "env": self.env.state_dict(),
-            "episodes": self.episodes.state_dict(),
-            "started": started,
-            "run": dict(vars(self.state)),
-            WHOSE: self.whose,
-        }
-        if self.save_replay and not best and self.algo.replay is not None:  # `best` is to be played, not gone on with
-            content["replay"] = self.algo.replay.state_dict()
-        try:
-            if best:
-                checkpoint.save(self.folder / "best.pt", content)
-            else:
-                checkpoint.save_latest(self.folder, self.state.steps, content)
-        except OSError as error:
-            self.say(
-                f"checkpoint at step {self.state.steps:,} could not be saved: {error.strerror or error} "
-                f"({error.filename or self.folder}); the earlier ones are intact"
+    def _learn(self, action: Action, final: StepLike, step: StepLike, ended: Array) -> dict[str, float]:
+        """Hands a step to the algorithm and lets it update; returns the update's scalars, {} if there was none."""
+        env, algo, obs, steps = self.env, self.algo, self._obs, self._counters.steps
+        algo.progress = steps / self.schedule.total_steps
+        check_step(final, step, obs.alive, env.agents, at=steps)
+        algo.observe(
+            Transition(
+                obs=obs,
+                action=action,
+                reward=final.reward,
+                team_reward=final.team_reward,
+                counterfactual=final.counterfactual,
+                cost=final.cost,
+                terminated=final.terminated,
+                truncated=final.truncated,
+                final=to_obs(final, self._never),
+                ended=ended,
             )
-            return False
-        return True
+        )
+        scalars = algo.update()
+        if scalars:
+            check_learning(scalars, algo.policy, at=steps + env.n_worlds)
+        return scalars
+
+    def _count(self, final: StepLike) -> None:
+        """Adds a step to the statistics of episodes; `started` says by now which episodes it ended."""
+        self._episodes.add(final, self._started, getattr(self.env, "full_episodes", self._started))
+        for name in self._episodes.taken:
+            line = f"metric {name!r} of the environment is left out: Coterie has a column of that name"
+            self._monitor.say_once(line, line)
+
+    def _write_row(self, action: Array, alive: Array) -> None:
+        counters, clock = self._counters, self._clock
+        counters.seconds += clock[3]
+        steps, n_agents = counters.steps - self._counted, len(self.env.agents)
+        self._monitor.actions(counters.steps, action, alive, self.env.action_space)
+        self._monitor.row(counters.steps, row_of(counters, self._episodes, clock, steps=steps, n_agents=n_agents))
+        counters.close_row()
+        self._counted = counters.steps
+        clock[:] = 0
+
+    def _save(self) -> bool:
+        saved = self._checkpoints.save(self._started)
+        if saved:
+            self._saved_at = self.steps
+        return saved
+
+    # ---- beginning and end
+
+    def _begin(self, seed: int) -> StepLike:
+        self._counters = Counters()
+        self._started = np.ones(self.env.n_worlds, dtype=bool)  # (B,) worlds at the first step of an episode
+        return self.env.reset(seed)
+
+    def _restore(self, resume: dict[str, Any]) -> StepLike:
+        try:
+            self.algo.load_state_dict(resume["algo"])
+            step = self.env.load_state_dict(resume["env"])
+            self._started, self._counters = resume["started"], Counters(**resume["run"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError is torch's, about shapes
+            reason = " ".join(str(error).split())
+            raise checkpoint.MisfitError(f"the checkpoint does not fit this run: {reason}") from error
+        return step
+
+    def _refill(self, resume: dict[str, Any]) -> None:
+        """Puts back the replay of a checkpoint, or says that it has none."""
+        if "replay" not in resume:
+            self._progress.say(
+                "the checkpoint has no replay (--save-replay): it fills up again before learning goes on, not bit for "
+                "bit"
+            )
+            return
+        assert self.algo.replay is not None
+        try:
+            self.algo.replay.load_state_dict(resume["replay"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise checkpoint.MisfitError(f"the replay does not fit this run: {reason}") from error
+
+    # ---- resources
+
+    @contextlib.contextmanager
+    def _evaluating(self, words: str) -> Iterator[None]:
+        """Shows that an evaluation is going on, and how far it is."""
+        try:
+            with self._progress.phase(words):
+                yield
+        finally:
+            self._bar.close()
+
+    @contextlib.contextmanager
+    def _closed_by_errors(self) -> Iterator[None]:
+        """Closes the session where the block raises: it may stand in the middle of a step."""
+        self._take_over()
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_over(self) -> None:
+        """Gives torch the threads of this session; another one may have computed meanwhile."""
+        if self._open is None:
+            raise RuntimeError(f"the session of {self.folder} is closed")
+        if self._threads:
+            torch.set_num_threads(self._threads)
+
+
+def run(session: Session) -> Outcome:
+    """Trains to the end of the schedule, or until the session's `stop` says so, and finishes the session."""
+    with session:
+        session.advance(session.schedule.total_steps)
+        return session.finish()
+
+
+def _notes(found: dict[str, Evaluation] | None) -> tuple[str, ...]:
+    """Remarks on a comparison, a line each."""
+    notes = [f"{name}: {note}" for name, one in (found or {}).items() for note in one.notes]
+    return (*notes, *([contrast_note(found)] if found and SAMPLED in found else []))

@@ -1,4 +1,4 @@
-"""Plain data from JSON, checked against the types of dataclass fields: a wrong type is one line, never a traceback."""
+"""Checks plain data from JSON against the types of dataclass fields; a wrong type gives one line, not a traceback."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 
 def typed(value: Any, hint: Any, where: str) -> Any:
-    """A value of the type that an annotation names, with lists as tuples where it names tuples.
+    """Checks that a value has the type that an annotation names, and turns lists into tuples where it names tuples.
 
     Args:
-        value: From JSON.
+        value: The value, from JSON.
         hint: None, bool, int, float, str, a `Literal`, a tuple, list or dict, a union of them, or `Any`.
-        where: Its name, for the message.
+        where: Name of the value, for the message.
 
     Raises:
-        ValueError: It is of another type.
+        ValueError: The value has another type.
     """
     if not _fits(value, hint):
         shown = repr(value)
@@ -29,13 +29,13 @@ def typed(value: Any, hint: Any, where: str) -> Any:
 
 
 def fields(cls: type[Any], plain: Any, where: str, *, unknown: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Arguments of a dataclass from plain data; fields that are missing keep their defaults.
+    """Arguments of a dataclass from plain data; fields that are missing are left to their defaults.
 
     Args:
         cls: The dataclass.
         plain: Values by the names of its fields.
-        where: Its name, for messages.
-        unknown: Told in one line of each key that is no field, which is then left out; None: it is an error.
+        where: Name of the data, for messages.
+        unknown: Called with one line for each key that is no field, which is then left out; None: it is an error.
 
     Raises:
         ValueError: `plain` is no dictionary, or a value is of the wrong type, or a key is not known.
@@ -50,7 +50,7 @@ def fields(cls: type[Any], plain: Any, where: str, *, unknown: Callable[[str], N
 def refuse_unknown(
     plain: Mapping[str, Any], known: Iterable[str], where: str, unknown: Callable[[str], None] | None = None
 ) -> None:
-    """Says which keys are not known, with the nearest that is: to `unknown`, or in a `ValueError`."""
+    """Reports each unknown key, with the nearest known one, to `unknown`; without it, raises `ValueError`."""
     known = list(known)
     for key in plain:
         if key in known:

@@ -13,7 +13,7 @@ from gymnasium.spaces import Discrete
 from algos import ALGOS
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.maths.arrays import as_bytes, as_numbers
-from algos.training import runfolder
+from algos.training import plain_spec
 from envs import adapters
 
 SHAPE = (2, 16, 16)
@@ -86,7 +86,7 @@ def test_the_adapter_says_when_pictures_are_bytes() -> None:
     of = spec_of(env)
     assert of.pixels
     as_bytes(step.obs)
-    assert runfolder.spec_from_plain(runfolder.spec_to_plain(of)) == of
-    plain = runfolder.spec_to_plain(of)
+    assert plain_spec.spec_from_plain(plain_spec.spec_to_plain(of)) == of
+    plain = plain_spec.spec_to_plain(of)
     del plain["pixels"]
-    assert not runfolder.spec_from_plain(plain).pixels, "older folders kept floats"
+    assert not plain_spec.spec_from_plain(plain).pixels, "older folders kept floats"

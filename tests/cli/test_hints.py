@@ -6,9 +6,20 @@ import re
 
 import pytest
 
+import envs
 import train
+from algos import ALGOS
 from algos.cli.hints import suggestions
+from algos.cli.new_run import chosen_config
 from algos.cli.options import spread_lists, with_options
+from algos.cli.program import Program
+from algos.training.run_config import RunConfig, RunOptions
+from envs import builder
+
+
+def chosen(argv: list[str]) -> RunConfig:
+    return chosen_config(argv, Program("train.py", ("python", "train.py"), builder))
+
 
 SPREAD = ["--env", "spread", "--algo", "mappo"]
 
@@ -62,7 +73,7 @@ def test_no_words_print_a_short_usage(capsys: pytest.CaptureFixture[str]) -> Non
     assert said.err == ""
     assert said.out.startswith("usage: python train.py --env ENV --algo ALGO")
     assert len(said.out.splitlines()) < 15
-    assert all(name in said.out for name in (*train.envs.ENVS, *train.ALGOS, "--resume", "--evaluate", "--help"))
+    assert all(name in said.out for name in (*envs.ENVS, *ALGOS, "--resume", "--evaluate", "--help"))
 
 
 def test_help_says_what_is_required_and_nothing_of_the_house(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,20 +89,19 @@ def test_help_says_what_is_required_and_nothing_of_the_house(capsys: pytest.Capt
 
 @pytest.mark.parametrize("words", [["64,32"], ["[64,32]"], ["[64,", "32]"], ["(64,", "32)"], ["64", "32"], ["64, 32"]])
 def test_lists_are_read_as_people_write_them(words: list[str]) -> None:
-    config, _ = train.chosen_options([*SPREAD, "--algo.hidden", *words, "--seed", "3"])
-    assert config["algo"]["options"]["hidden"] == (64, 32)
+    config = chosen([*SPREAD, "--algo.hidden", *words, "--seed", "3"])
+    assert config.algo.options["hidden"] == (64, 32)
     joined = f"--algo.hidden={' '.join(words)}"
-    config, _ = train.chosen_options([*SPREAD, joined])
-    assert config["algo"]["options"]["hidden"] == (64, 32)
+    assert chosen([*SPREAD, joined]).algo.options["hidden"] == (64, 32)
 
 
 def test_only_lists_are_spread() -> None:
     argv = ["--run.name", "a,b", "--algo.gamma", "0,9"]
-    assert spread_lists({"run": train.RunOptions()}, argv, ("run",)) == argv
+    assert spread_lists({"run": RunOptions()}, argv, ("run",)) == argv
 
 
 def test_names_in_messages_become_options() -> None:
-    config = train.envs.config("intersection")
+    config = envs.config("intersection")
     line = "entry_speed=9 is above speed_limit=5, flow=3: the flow of cars"
     assert with_options(line, config, "--env.", ["--env.speed_limit", "5"]) == (
         "--env.entry-speed=9 is above --env.speed_limit=5, --env.flow=3: the flow of cars"

@@ -14,9 +14,12 @@ from gymnasium.spaces import Box, Discrete
 import envs
 import train
 from algos import ALGOS
+from algos.cli.evaluating import EvaluateOptions
 from algos.cli.options import UsageError
+from algos.cli.resuming import ResumeOptions
 from algos.core import Spec
 from algos.training import footprint
+from algos.training.run_config import RunOptions
 from envs.adapters import Options
 
 VALUES = (0, -1, 1e18, 2**63, 10**30, math.nan, math.inf, -math.inf, -1e18)
@@ -24,9 +27,9 @@ CONFIGS: dict[str, Any] = {
     **{f"env {name}": importlib.import_module(f"envs.{name}").Config() for name in envs.ENVS},
     **{f"algo {name}": entry.config() for name, entry in ALGOS.items()},
     "adapter": Options(),
-    "run": train.RunOptions(),
-    "evaluate": train.EvaluateOptions(evaluate="x"),
-    "resume": train.ResumeOptions(resume="x"),
+    "run": RunOptions(),
+    "evaluate": EvaluateOptions(evaluate="x"),
+    "resume": ResumeOptions(resume="x"),
 }
 NUMBERS = [
     (where, field.name)

@@ -20,6 +20,7 @@ import torch
 from commands import ROOT, options
 
 import train
+from algos.cli import ending
 from algos.cli.options import UsageError, find, whole_number
 from algos.training import checkpoint
 
@@ -216,7 +217,8 @@ def test_a_disk_that_stays_full_ends_in_one_line(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         write(path, content)
 
-    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    for module in (checkpoint, ending):
+        monkeypatch.setattr(module, "write_atomically", full)
     assert train.main(options(tmp_path, "--total-steps", "64")) == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 3

@@ -88,7 +88,7 @@ def test_agents_in_another_order_are_matched_by_name(tmp_path: Path, capsys: pyt
     assert evaluated(folder, capsys) == 5.0, "by position it is 0"
     # A resume too: the parameters of `left` learn from the experience of `left`.
     assert train.main(["--resume", str(folder), "--total-steps", "16", "--quiet"]) == 0
-    assert runfolder.read_config(folder)["agents"] == ["left", "right"]
+    assert runfolder.read_config(folder).agents == ("left", "right")
     assert evaluated(folder, capsys) == 5.0
     policy = load_policy(folder)
     env = Named(("right", "left"))

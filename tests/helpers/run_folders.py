@@ -10,6 +10,8 @@ from algos import ALGOS
 from algos.core import spec_of
 from algos.training import checkpoint, runfolder
 from algos.training.identity import identity_of
+from algos.training.plain_spec import spec_to_plain
+from algos.training.run_record import RunRecord
 from envs.vector import VectorView
 
 
@@ -34,18 +36,18 @@ def untrained(
         "env": {"name": name, "task": task, "options": options, "version": None},
         "algo": {"name": algo, "options": json.loads(json.dumps(vars(config)))},
         "run": {"seed": 0, "n_worlds": env.n_worlds, "total_steps": 8, "device": "cpu", "threads": 1},
-        "spec": runfolder.spec_to_plain(spec_of(env)),
+        "spec": spec_to_plain(spec_of(env)),
         "agents": list(env.agents),
         "own_spaces": getattr(env, "own_spaces", None),
     }
-    plain = json.loads(json.dumps(plain))
-    folder = runfolder.create(log_dir, f"{name.replace(':', '-')}-{algo}", plain)
+    record = RunRecord.from_plain(json.loads(json.dumps(plain)))
+    folder = runfolder.create(log_dir, f"{name.replace(':', '-')}-{algo}", record)
     content = {
         "algo": learner.state_dict(),
         "env": env.state_dict(),
         "started": [],
         "run": {"steps": 0},
-        "whose": identity_of(plain),
+        "whose": identity_of(record),
     }
     checkpoint.save_latest(folder / runfolder.CHECKPOINTS, 0, content)
     return folder

@@ -13,8 +13,8 @@ from toys import Reach, Recall
 from algos.core import spec_of
 from algos.mappo import Mappo, MappoConfig
 from algos.training import checkpoint
-from algos.training import session as runner
-from algos.training.session import Schedule, run
+from algos.training.schedule import Schedule
+from algos.training.session import Outcome, Session, run
 from envs.vector import VectorView
 
 Make = Callable[[int], Any]
@@ -33,8 +33,8 @@ WORLDS = 4
 TOTAL = 4 * 8 * WORLDS + 3 * WORLDS  # four updates, and a rollout that is only begun
 
 
-def start(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tuple[Mappo, runner.Outcome]:
-    """A run in `folder`, resumed if it has begun."""
+def session(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tuple[Mappo, Session]:
+    """A session in `folder`; with `resume=True` it goes on from the last checkpoint there."""
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     env = make(WORLDS)
     algo = Mappo(spec_of(env), config, seed=3)
@@ -45,13 +45,22 @@ def start(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tupl
     if options.pop("resume", False):
         options["resume"] = checkpoint.load_latest(folder / "checkpoints")[1]
     schedule = Schedule(**{"total_steps": TOTAL, "eval_episodes": 0, **options.pop("schedule", {})})
-    outcome = run(env, algo, schedule, folder=folder, seed=5, make_env=make, quiet=True, **options)
-    return algo, outcome
+    return algo, Session(env, algo, schedule, folder=folder, make_env=make, quiet=True, **{"seed": 5, **options})
+
+
+def start(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tuple[Mappo, Outcome]:
+    """A whole run in `folder`, resumed if it has begun."""
+    algo, one = session(folder, make, config, **options)
+    return algo, run(one)
 
 
 def saved(folder: Path) -> dict[str, Any]:
     """The last checkpoint without what the clock says."""
-    content = checkpoint.load_latest(folder / "checkpoints")[1]
+    return without_clock(checkpoint.load_latest(folder / "checkpoints")[1])
+
+
+def without_clock(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a checkpoint without what the clock says."""
     del content["run"]["seconds"]
     return content
 

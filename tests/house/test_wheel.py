@@ -27,12 +27,16 @@ DEPENDENCIES = "".join(f"{Path(package.__path__[0]).parent}\n" for package in (n
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
-    )
+    done = ended(*command, cwd=cwd)
     assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def ended(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,7 @@ def test_it_holds_sources_maps_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     files = [path for package in ("envs", "algos") for path in (ROOT / package).rglob("*")]
     inside = {f"coterie/{path.relative_to(ROOT)}" for path in files if path.suffix in {".py", ".txt", ".typed"}}
-    assert inside | {"coterie/__init__.py", "coterie/py.typed"} <= names
+    assert inside | {"coterie/__init__.py", "coterie/__main__.py", "coterie/py.typed"} <= names
     assert {name.partition("/")[0] for name in names} == {"coterie", wheel.name.partition("-py3")[0] + ".dist-info"}
 
 
@@ -138,7 +142,7 @@ def test_one_import_gives_all_of_it(install: str, request: pytest.FixtureRequest
     code = (
         "import sys, coterie\n"
         "assert not {'numpy', 'coterie.envs', 'coterie.algos'} & sys.modules.keys(), 'importing it is not light'\n"
-        "assert {'algos', 'envs', '__version__'} <= set(dir(coterie))\n"
+        "assert {'algos', 'envs', 'run_config', 'session', 'resume', '__version__'} <= set(dir(coterie))\n"
         "assert coterie.envs.make('spread').agents\n"
         "assert 'torch' not in sys.modules\n"
         "assert 'mappo' in coterie.algos.ALGOS\n"
@@ -148,6 +152,55 @@ def test_one_import_gives_all_of_it(install: str, request: pytest.FixtureRequest
         "except AttributeError as error: print(error)"
     )
     assert "no attribute 'nothing'" in run(python, "-c", code, cwd=home)
+
+
+def test_the_command_trains_goes_on_and_evaluates(elsewhere: tuple[Path, Path]) -> None:
+    """The command of the wheel, called as a script and as a module; its messages name it."""
+    python, home = elsewhere
+    command = python.with_name("coterie")
+    assert run(command, cwd=home).startswith("usage: coterie --env ENV --algo ALGO")
+    assert "--algo.lr FLOAT" in run(command, "--env", "spread", "--algo", "mappo", "--help", cwd=home)
+    typo = ended(command, "--env", "spred", "--algo", "mappo", cwd=home)
+    assert typo.returncode == 2
+    assert typo.stderr.startswith("coterie: --env spred: unknown environment")
+    assert typo.stderr.endswith("(did you mean spread?)\n")
+    tiny = ["--env", "spread", "--algo", "mappo", "--n-worlds", "4", "--algo.hidden", "8", "--algo.rollout-steps", "8"]
+    tiny += ["--eval-episodes", "2", "--threads", "1", "--run-name", "run"]
+    trained = ended(command, *tiny, "--total-steps", "64", cwd=home)
+    assert trained.returncode == 0, trained.stderr
+    assert "run folder: runs/run" in trained.stderr
+    assert "learned" in trained.stdout
+    module = [python, "-m", "coterie"]
+    done = ended(*module, "--resume", "runs/run", cwd=home)
+    assert done.returncode == 0
+    assert done.stderr.startswith("coterie: runs/run is finished: 64 of 64 steps are done")
+    run(*module, "--resume", "runs/run", "--total-steps", "96", "--quiet", cwd=home)
+    assert '"heuristic"' in run(command, "--evaluate", "runs/run", "--episodes", "2", "--json", cwd=home)
+
+
+@pytest.mark.parametrize("install", ["elsewhere", "editable"])
+def test_a_run_is_made_in_five_lines(install: str, request: pytest.FixtureRequest) -> None:
+    """As in a notebook: a config, a session, a portion of training, an evaluation; and going on another day."""
+    python, home = request.getfixturevalue(install)
+    code = (
+        "import coterie\n"
+        "config = coterie.run_config('spread', 'mappo', n_worlds=8, total_steps=400, eval_episodes=2)\n"
+        "with coterie.session(config, 'runs/mine') as session:\n"
+        "    session.advance(200)\n"
+        "    print(session.evaluate(4))\n"
+        "with coterie.resume('runs/mine', quiet=True) as session:\n"
+        "    print('from', session.steps)\n"
+        "    session.advance(200)\n"
+        "    assert session.finish().finished\n"
+        "assert config.algo.options['gamma'] == 0.9, 'the presets of the pair, as the command has them'\n"
+        "import json\n"
+        "plain = json.loads(json.dumps(config.to_plain()))\n"
+        "assert coterie.algos.training.run_config.RunConfig.from_plain(plain) == config\n"
+    )
+    shown = run(python, "-c", code, cwd=home).splitlines()
+    assert shown[0].split() == ["learned"]
+    assert shown[1].startswith("return ")
+    assert shown[-1] == "from 200"
 
 
 def test_the_version_is_written_once() -> None:

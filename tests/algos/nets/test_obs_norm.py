@@ -156,7 +156,7 @@ def test_a_run_keeps_what_was_settled_and_a_loaded_policy_acts_by_it(tmp_path: P
     words = ["--env", "spread", "--algo", "mappo", "--algo.obs-norm", "on", "--total-steps", "4000", "--quiet"]
     words += ["--n-worlds", "16", "--eval-episodes", "0", "--log-dir", str(tmp_path), "--run-name", "x"]
     assert main([*words, "--video-every", "0"]) == 0
-    assert read_config(tmp_path / "x")["algo"]["options"]["obs_norm"] == "on"
+    assert read_config(tmp_path / "x").algo.options["obs_norm"] == "on"
     norm = load_policy(tmp_path / "x")._acting.obs_norm  # pyright: ignore[reportAttributeAccessIssue]
     assert norm is not None
     assert float(norm.count.max()) >= 3200 * 3

@@ -19,7 +19,7 @@ from algos.nets.critic import Critic
 from algos.nets.recurrent import Recurrence
 from algos.nets.sharing import parameter_sets
 from algos.nets.vision import Convolution, Encoder, is_image, layers_for
-from algos.training.runfolder import spec_from_plain, spec_to_plain
+from algos.training.plain_spec import spec_from_plain, spec_to_plain
 
 GROUPS = ((0, 2, 3), (1,))
 SHAPE = (2, 5, 6)

@@ -16,9 +16,10 @@ from run_folders import change, spread, untrained
 
 import train
 from algos import ALGOS, load_policy
+from algos.cli import resuming
 from algos.training import checkpoint, evaluation, runfolder
+from algos.training.builder import Setup
 from algos.training.contrast import LEARNED
-from algos.training.session import Outcome
 from envs import adapters
 
 WRONG = (None, True, 3, -1, 0.5, 1e300, float("nan"), 10**30, 2**40, "", "x", "../a:b", [], {}, [1, "x"], {"a": [1]})
@@ -29,7 +30,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What comes after reading is not made: training, and evaluation."""
     threads = torch.get_num_threads()
     values = evaluation.Evaluation(("return",), np.zeros((2, 1)))
-    monkeypatch.setattr(train, "run", lambda *_, **__: Outcome(0, finished=True, saved=True))
+    monkeypatch.setattr(Setup, "session", lambda *_, **__: None)
+    monkeypatch.setattr(resuming, "trained", lambda *_, **__: 0)
     monkeypatch.setattr(evaluation, "compare", lambda *_, **__: {LEARNED: values})
     yield
     torch.set_num_threads(threads)

@@ -16,11 +16,11 @@ from short_runs import CASES, rows, start
 from toys import Endless, Match, Recall
 
 from algos.core import Action, Obs
+from algos.report.evaluation_progress import EvaluationProgress, EvaluationStatus
 from algos.training import checkpoint, evaluation, examiner
-from algos.training import session as runner
 from algos.training.contrast import LEARNED, SAMPLED, contrast_note, far_apart
-from algos.training.evaluation import CHOOSING_SEED, FIRST_SEED, Evaluation, Stand, compare, evaluate, random_policy
-from algos.training.stage import EvaluationProgress
+from algos.training.evaluation import CHOOSING_SEED, FIRST_SEED, Evaluation, compare, evaluate, random_policy
+from algos.training.schedule import Schedule
 from envs import adapters
 from envs.vector import VectorView
 
@@ -128,7 +128,7 @@ def test_an_episode_that_a_dead_worker_cut_does_not_count() -> None:
     assert found.values[:, found.columns.index("length")].tolist() == [8.0] * 4
     assert found.values[:, 0].tolist() == [80.0] * 4
     assert found.notes == (
-        "1 episodes were cut by a fault of the environment and do not count; others took their place",
+        "1 episode was cut by a fault of the environment and does not count; another took its place",
     )
 
 
@@ -183,7 +183,7 @@ def test_an_evaluation_that_would_never_end_is_cut_with_a_note(monkeypatch: pyte
     assert found.mean("return") == 40.0
     assert found.notes == (
         "3 of 5 episodes lasted longer than 40 steps and count as they stood then (--eval-steps)",
-        "2 of 5 episodes were not played: those before did not end",
+        "2 of 5 episodes were not played: earlier ones did not end",
     )
     found = evaluate(env, hold, 5, most_steps=7)
     assert found is not None
@@ -223,22 +223,22 @@ def test_a_run_is_not_held_up_by_an_evaluation_that_would_never_end(
 
 def test_a_step_cap_must_not_be_negative() -> None:
     with pytest.raises(ValueError, match="eval_steps is -1; allowed are 0 to"):
-        runner.Schedule(eval_steps=-1)
+        Schedule(eval_steps=-1)
 
 
 # ---- progress
 
 
 def test_an_evaluation_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    told: list[Stand] = []
-    found = compare(lambda n: Recall(n), {"a": lambda _: hold, "b": lambda _: hold}, 5, max_worlds=2, tell=told.append)
+    told: list[EvaluationStatus] = []
+    found = compare(lambda n: Recall(n), {"a": lambda _: hold, "b": lambda _: hold}, 5, max_worlds=2, show=told.append)
     assert found is not None
     assert [(one.policy, one.number, one.policies) for one in told] == [("a", 1, 2)] * 9 + [("b", 2, 2)] * 9
     assert [one.finished for one in told[:9]] == [0, 0, 2, 2, 2, 4, 4, 4, 5]
     assert (told[8].steps, told[8].most) == (18, 18)
 
     clock = iter(np.arange(0.0, 1e3, 2.0))
-    monkeypatch.setattr("algos.training.stage.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("algos.report.evaluation_progress.time.perf_counter", lambda: next(clock))
     shown = EvaluationProgress()
     for one in told:
         shown(one)

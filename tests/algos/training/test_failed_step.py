@@ -16,9 +16,11 @@ from streams import same
 from algos.core import Obs, spec_of
 from algos.maddpg import Maddpg, MaddpgConfig
 from algos.mappo import Mappo
+from algos.report.monitor import Monitor
+from algos.report.progress import Progress
 from algos.training import checkpoint
-from algos.training import session as runner
-from algos.training.session import Schedule, run
+from algos.training.schedule import Schedule
+from algos.training.session import Session, run
 from envs.vector import VectorView
 
 CASES_OF_MAPPO = {**CASES, "memory and masks": (counting, CASES["memory"][1])}
@@ -129,16 +131,17 @@ def test_worlds_for_an_evaluation_that_cannot_be_made_cost_no_training(tmp_path:
     env = make(4)
     with pytest.raises(RuntimeError, match="no worker"):
         run(
-            env,
-            Mappo(spec_of(env), config, seed=0),
-            Schedule(total_steps=400, eval_every=120, save_every=0),
-            folder=tmp_path,
-            seed=0,
-            make_env=none,
-            quiet=True,
+            Session(
+                env,
+                Mappo(spec_of(env), config, seed=0),
+                Schedule(total_steps=400, eval_every=120, save_every=0),
+                folder=tmp_path,
+                seed=0,
+                make_env=none,
+                quiet=True,
+            )
         )
     assert checkpoint.load_latest(tmp_path / "checkpoints")[1]["run"]["steps"] == 120
-    assert runner.__doc__
 
 
 @pytest.mark.parametrize("eval_every", [0, 8])
@@ -146,7 +149,7 @@ def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
     tmp_path: Path, eval_every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[str] = []
-    for what in (runner.Progress, runner.Monitor):
+    for what in (Progress, Monitor):
 
         def close(*arguments: Any, what: Any = what, real: Any = what.close) -> None:
             closed.append(what.__name__)
@@ -159,12 +162,14 @@ def test_a_failed_evaluation_ends_the_bar_and_hands_over_the_rows(
     failing: Any = lambda n: Failing(make(n), 1)  # noqa: E731
     with pytest.raises(RuntimeError, match="fell over"):
         run(
-            env,
-            Mappo(spec_of(env), config, seed=0),
-            Schedule(total_steps=32, eval_every=eval_every, eval_episodes=2),
-            folder=tmp_path,
-            seed=0,
-            make_env=failing,
-            quiet=True,
+            Session(
+                env,
+                Mappo(spec_of(env), config, seed=0),
+                Schedule(total_steps=32, eval_every=eval_every, eval_episodes=2),
+                folder=tmp_path,
+                seed=0,
+                make_env=failing,
+                quiet=True,
+            )
         )
     assert sorted(closed) == ["Monitor", "Progress"]

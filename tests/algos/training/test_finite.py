@@ -17,7 +17,8 @@ from algos.mappo import Mappo, MappoConfig
 from algos.training import checkpoint
 from algos.training.evaluation import evaluate, random_policy
 from algos.training.finite import NonFiniteError, check_learning, check_saved, check_step
-from algos.training.session import Schedule, run
+from algos.training.schedule import Schedule
+from algos.training.session import Session, run
 from train import main
 
 SMALL = MappoConfig(rollout_steps=16, minibatches=2, hidden=(16,))
@@ -47,7 +48,7 @@ def trained(env: Toy, folder: Path, **options: Any) -> Any:
     (folder / "checkpoints").mkdir(parents=True)
     algo = Mappo(spec_of(env), SMALL, seed=0)
     schedule = Schedule(total_steps=3200, eval_episodes=0, **options)
-    return run(env, algo, schedule, folder=folder, seed=0, make_env=lambda n: Match(n), quiet=True)
+    return run(Session(env, algo, schedule, folder=folder, seed=0, make_env=lambda n: Match(n), quiet=True))
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, capsys: pyte
 
 def test_a_checkpoint_of_other_spaces_or_agents_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = spread(tmp_path)
-    names = runfolder.read_config(folder)["agents"]
+    names = list(runfolder.read_config(folder).agents)
     change(folder, "agents", value=names[::-1])
     refused_everywhere(folder, "other agents, or agents in another order", capsys)
     folder = spread(tmp_path)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from counting import Counting
+from run_folders import change
 from streams import same
 from toys import Quadrant, Reach, Recall
 
@@ -21,7 +22,9 @@ from algos.core import Obs, Player, spec_of
 from algos.mappo import Mappo, MappoConfig
 from algos.nets.actor import Actor
 from algos.training import checkpoint, runfolder
+from algos.training.plain_spec import spec_to_plain
 from algos.training.policy import Policy
+from algos.training.run_record import RunRecord
 from envs.parallel import ParallelView
 from envs.vector import VectorView
 
@@ -35,10 +38,10 @@ def run_folder(tmp_path: Path, env: Any, config: Any, seed: int = 0, name: str =
         "env": {"name": "none", "task": "none", "options": {}},
         "algo": {"name": name, "options": dataclasses.asdict(config)},
         "run": {"seed": seed, "n_worlds": 1, "total_steps": 1, "device": "cpu", "threads": 1},
-        "spec": runfolder.spec_to_plain(spec_of(env)),
+        "spec": spec_to_plain(spec_of(env)),
         "agents": list(env.agents),
     }
-    folder = runfolder.create(tmp_path, "run", plain)
+    folder = runfolder.create(tmp_path, "run", RunRecord.from_plain(plain))
     checkpoint.save_latest(folder / runfolder.CHECKPOINTS, 0, {"algo": algo.state_dict()})
     return folder, algo
 
@@ -299,7 +302,6 @@ def test_an_image_may_come_flat_but_not_in_another_order(tmp_path: Path) -> None
 @pytest.mark.parametrize("part", ["env", "algo", "run", "spec"])
 def test_a_config_without_its_inner_keys_is_refused_in_one_line(tmp_path: Path, part: str) -> None:
     folder, _ = run_folder(tmp_path, VectorView(Counting(max_steps=12), 1), MappoConfig(hidden=(16,)))
-    config = runfolder.read_config(folder)
-    runfolder.write_config(folder, {**config, part: {}})
+    change(folder, part, value={})
     with pytest.raises(ValueError, match=rf"is damaged: it lacks {part}\."):
         load_policy(folder)

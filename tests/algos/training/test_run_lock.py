@@ -13,9 +13,11 @@ import pytest
 from commands import options
 
 import train
+from algos.cli import ending
 from algos.training import lock
 from algos.training.lock import RunLock
 from algos.training.runfolder import RunFolderError
+from algos.training.session import Session
 
 ROOT = Path(__file__).parents[3]
 HOLD = (
@@ -74,13 +76,14 @@ def test_two_resumes_of_a_run_leave_the_rows_of_one(tmp_path: Path, capsys: pyte
 def test_a_new_run_holds_its_folder_from_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused: list[bool] = []
 
-    def run(*_: object, folder: Path, **__: object) -> None:
+    def run(session: Session) -> None:
         with pytest.raises(RunFolderError):
-            RunLock(folder)
+            RunLock(session.folder)
         refused.append(True)
+        session.close()
         raise OSError("enough")
 
-    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(ending, "run", run)
     assert train.main(options(tmp_path, "--total-steps", "64")) == 1
     assert refused == [True]
     RunLock(tmp_path / "run").release()

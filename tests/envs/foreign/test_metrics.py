@@ -129,7 +129,7 @@ def test_a_metric_with_the_name_of_one_of_our_columns_is_left_out_with_a_line(
     words = "--env odd_toys:Clashing --env.n-workers 0 --algo ippo --total-steps 64 --n-worlds 2 --run-name run"
     assert train.main([*words.split(), "--algo.rollout-steps", "8", "--eval-episodes", "2"]) == 0
     said = capsys.readouterr().err
-    assert said.count("metric 'return' of the environment is left out: a column of ours is called so") == 1
+    assert said.count("metric 'return' of the environment is left out: Coterie has a column of that name") == 1
     rows = [json.loads(line) for line in (tmp_path / "runs" / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {row["rollout/return"] for row in rows if "rollout/return" in row} == {4.0}
 

@@ -1,4 +1,4 @@
-"""Pictures as training sees them: prepared by SuperSuit, stacked, channels first.
+"""Pictures prepared for training: transformed by SuperSuit, stacked, channels first.
 
 Axes: H height, W width, C channels (colours times frames).
 """
@@ -16,12 +16,12 @@ from ..core import Array
 
 
 class Frames:
-    """One agent's frames, one after the other.
+    """Prepares the frames of one agent, one after the other.
 
     Args:
         space: The `Box` of one frame, (H, W) or (H, W, colours).
         transforms: Names of modules of `supersuit.utils.basic_transforms` with their arguments, in order.
-        stack: Frames, the newest last; before the first there are zeros.
+        stack: Number of frames in an observation, the newest last; zeros stand for frames before the first.
     """
 
     def __init__(self, space: Any, transforms: Sequence[tuple[str, Any]], stack: int) -> None:
@@ -34,7 +34,7 @@ class Frames:
         self._stack: Any = stack_init(space, stack)
 
     def __call__(self, frame: Array) -> Array:
-        """Adds a frame, and gives all that are seen at once: (C, H, W) float32."""
+        """Adds a frame and returns the observation: (C, H, W) float32."""
         for change, space, argument in self._chain:
             frame = change(frame.reshape(space.shape), space, argument)
         if self._depth > 1:

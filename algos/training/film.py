@@ -1,9 +1,9 @@
-"""Films of a policy: an episode as frames at a rate that eyes follow, whatever a control step lasts.
+"""Films of a policy: the frames of an episode at a steady rate, however long a control step is.
 
-A control step of a robot is 0.2 s, of a traffic signal 5 s: one frame a step is a flicker here and 20 minutes there.
-So a film has a frame rate of its own and a speed. Where the environment can draw moments between two steps
-(`VectorView.render_between`), there are as many frames in a step as the rate asks for; where many steps pass in a
-frame's time, some are left out.
+A control step of a robot takes 0.2 s and one of a traffic signal 5 s: with one frame a step, the first film would
+flicker by and the second take 20 minutes. So a film has a frame rate and a speed of its own. If the environment can
+draw moments between two steps (`VectorView.render_between`), a step has as many frames as the rate asks for; if several
+steps pass during a frame, some are left out.
 """
 
 from __future__ import annotations
@@ -17,46 +17,43 @@ from typing import Any
 import numpy as np
 
 from ..core import Array, VectorEnv
-from ..training.evaluation import FIRST_SEED, Act, ended_worlds, to_obs
+from ..report.video import MOST_FRAMES
+from .evaluation import FIRST_SEED, Act, ended_worlds, to_obs
 
 FRAME_RATE = 20.0
-"""Frames a second of film."""
+"""Frame rate of a film [1/s]."""
 SECONDS = 30.0
-"""Longest film where no speed is asked for [s]; real time, where that is shorter."""
+"""Longest film if no speed is asked for [s]; a shorter episode is shown in real time."""
 LONGEST_FRAME = 0.5
-"""A control step that is one frame is shown no longer than this, where no speed is asked for [s]."""
-
-
-MOST_FRAMES = 40_000
-"""Of any film: half an hour."""
+"""Longest duration of a control step that is one frame, if no speed is asked for [s]."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How time passes in a film."""
+    """The speed of a film, and its frames."""
 
     speed: float
-    """Times as fast as the world's clock."""
+    """Speed as a multiple of the world's clock."""
     between: int
-    """Frames a control step."""
+    """Number of frames of a control step."""
     every: int
-    """Control steps a frame, where `between` is 1."""
+    """Number of control steps of a frame, where `between` is 1."""
     seconds: float
-    """How long a frame is shown [s]."""
+    """Duration of a frame [s]."""
 
     def frames_of(self, steps: int) -> int:
-        """Frames of an episode of so many steps."""
+        """Number of frames of an episode of `steps` steps."""
         return (steps - 1) * self.between + 1 if self.between > 1 else -(-steps // self.every)
 
 
 def pace(env: VectorEnv, *, speed: float = 0.0, seconds: float = SECONDS) -> Pace:
-    """The pace at which to film an environment.
+    """Chooses the pace at which to film an environment.
 
     Args:
-        env: Whose control step and time limit count.
-        speed: Times as fast as its clock; 0 shows an episode of the longest kind within `seconds`, but never slower
-            than its clock.
-        seconds: See `speed`.
+        env: The environment, which has a control step and a time limit.
+        speed: Speed as a multiple of its clock; 0: the longest episode takes `seconds`, but is never slower than its
+            clock.
+        seconds: Longest film if `speed` is 0 [s].
     """
     blends = bool(getattr(env, "can_blend", False))
     if not speed:
@@ -81,17 +78,17 @@ def frames(
     stop: Callable[[], bool] | None = None,
     most: int = MOST_FRAMES,
 ) -> Iterator[Array]:
-    """Pictures of the first episode of world 0, (height, width, 3) uint8 each.
+    """Yields pictures of the first episode of world 0, (height, width, 3) uint8 each.
 
-    The moment after the last step is not among them: by then the world has begun anew.
+    The moment after the last step is not among them, because the world has been reset by then.
 
     Args:
         env: The worlds; they are reset.
         act: The policy.
         pace: See `pace`.
-        seed: Of the worlds.
-        stop: Asked after every step; the film ends once it says True.
-        most: The film ends after so many frames, for not all episodes have an end.
+        seed: Seed of the worlds.
+        stop: Called after every step; the film ends once it returns True.
+        most: Most frames; some episodes have no end.
     """
     yield from itertools.islice(_frames(env, act, pace, seed, stop), most)
 
@@ -116,6 +113,6 @@ def _frames(env: VectorEnv, act: Act, pace: Pace, seed: int, stop: Callable[[], 
 
 
 def _way(env: Any, before: Any, between: int) -> Iterator[Array]:
-    """From a kept state to the present one, which is left out."""
+    """Yields frames from a kept state to the present one, which is left out."""
     for frame in range(between):
         yield env.render_between(before, frame / between)

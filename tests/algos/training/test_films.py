@@ -13,7 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import envs
 import train
-from algos.report import film, video
+from algos.report import video
+from algos.training import film
 from algos.training.evaluation import random_policy
 from envs.core import take_worlds
 from envs.parallel import ParallelView

@@ -1,0 +1,170 @@
+"""Evaluating a run from the command line: `--evaluate RUN`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from .. import load_policy
+from ..maths.ranges import STEPS, Range, check
+from ..report import screen, video
+from ..report.evaluation_progress import EvaluationProgress
+from ..report.progress import announced
+from ..training import evaluation, film, runfolder
+from ..training.builder import baselines, environment, warm_up
+from ..training.computing import check_device, set_threads
+from ..training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
+from ..training.resuming import config_of, same_environment
+from ..training.run_config import ConfigError
+from ..training.schedule import EPISODES
+from . import options
+from .ending import shown
+from .interrupts import Interrupts
+from .new_run import of_new_runs
+from .options import UsageError
+from .program import Program
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Options of an evaluation of a run's greedy policy, beside random actions and the environment's heuristic."""
+
+    evaluate: str
+    """Run folder to evaluate."""
+    episodes: int = 100
+    """Episodes of each policy, the same for all."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Checkpoint to evaluate: the latest, or the best by the evaluations during training."""
+    eval_steps: int = 0
+    """Longest episode in steps: it is cut there, and a note says so; 0: as in the run."""
+    sampled: bool = False
+    """Evaluate the same policy with actions drawn as in training, too."""
+    seed: int = 0
+    """Number of the set of episodes; none of them was trained on, and none chose the best checkpoint."""
+    video: str = ""
+    """File for a film of an episode of the learned policy: .gif, .mp4, or .png for a series."""
+    video_speed: float = 0.0
+    """Speed of the film as a multiple of the world's own clock; 0: as fast as shows an episode in half a minute, and
+    no slower than that clock."""
+    json: bool = False
+    """Print JSON instead of the table."""
+    device: str = "cpu"
+    """Device on which networks compute."""
+    quiet: bool = False
+    """Show no progress."""
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ValueError: A value is not allowed; the message says what came and what is allowed.
+        """
+        seeds = Range(0, evaluation.CHOOSING_SEED - evaluation.FIRST_SEED - 1)
+        check(self, {"episodes": EPISODES, "seed": seeds, "eval_steps": STEPS, "video_speed": Range(0.0, 1e4)})
+
+
+def evaluate(argv: list[str], program: Program) -> int:
+    """Compares the greedy policy of a run with random actions and the heuristic; returns the exit code.
+
+    Raises:
+        UsageError: A mistake on the command line, or the run cannot be evaluated.
+    """
+    given: EvaluateOptions = options.parse(
+        {"evaluate": EvaluateOptions(evaluate="")},
+        argv,
+        flat=("evaluate",),
+        program=program.name,
+        about="Evaluates the greedy policy of a run beside random and the heuristic, on the same unseen episodes.",
+        elsewhere=of_new_runs(),
+    )["evaluate"]
+    folder = Path(given.evaluate)
+    record = runfolder.read_config(folder, unknown=lambda _: None)  # `load_policy` says it
+    config = config_of(folder, record, unknown=program.warn)
+    worlds = evaluation.worlds_for(given.episodes)
+    try:
+        try:
+            if given.video:
+                video.check_path(Path(given.video))
+            policy = load_policy(folder, which=given.checkpoint, device=check_device(given.device), warn=program.warn)
+        except ConfigError:
+            raise
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        set_threads(config.run.threads)
+        made = environment(config.env, program.envs, agents=record.agents)
+        if versions := same_environment(record, made.vector(worlds), made.version):
+            program.warn(versions)
+        if given.video:
+            _check_film(Path(given.video), made.vector(1), given.video_speed)
+        loud = not (given.json or given.quiet)
+        warm_up(made, config.env.name, n_worlds=worlds, say=program.warn if loud else None)
+    except ConfigError as error:
+        raise program.usage_error(error, config.env.name, config.algo.name) from None
+    policies: dict[str, Any] = {LEARNED: lambda env: policy.player(agents=env.agents)}
+    if given.sampled:
+        drawing = torch.Generator(given.device).manual_seed(SAMPLING_SEED)
+        policies[SAMPLED] = lambda env: policy.player(generator=drawing, agents=env.agents)
+    seed = evaluation.FIRST_SEED + given.seed
+    bar = EvaluationProgress(quiet=given.quiet)
+    with Interrupts() as stop:
+        found = evaluation.compare(
+            made.vector,
+            {**policies, **baselines(made)},
+            given.episodes,
+            seed=seed,
+            most_steps=given.eval_steps or config.run.eval_steps,
+            stop=stop,
+            show=bar,
+        )
+        bar.close()
+        if found is None:
+            program.warn("interrupted")
+            return stop.exit_code
+    _print(found, given)
+    if given.video and not _filmed(given, made.vector(1), policy.player(), seed, program):
+        return 1
+    if (fault := screen.fault_of(sys.stdout)) is not None:
+        program.warn(f"the result cannot be printed: {fault.strerror or fault}")
+        return 1
+    return 0
+
+
+def _print(found: dict[str, evaluation.Evaluation], given: EvaluateOptions) -> None:
+    notes = [f"{name}: {note}" for name, one in found.items() for note in one.notes]
+    if given.sampled and far_apart(found):
+        notes.append(contrast_note(found))
+    if not given.json:
+        print("\n".join([shown(found), *notes]))
+        return
+    plain: dict[str, Any] = {"run": str(Path(given.evaluate)), "episodes": given.episodes}
+    plain |= {"policies": evaluation.summary(found), **({"notes": notes} if notes else {})}
+    print(json.dumps(plain, indent=2))
+
+
+def _check_film(path: Path, env: Any, speed: float) -> None:
+    """Refuses a film that is too long, before any episode is played."""
+    try:
+        video.check_length(path, film.pace(env, speed=speed).frames_of(env.max_steps))
+    except ValueError as error:
+        raise UsageError(f"--video {error}; --video-speed makes it shorter") from None
+
+
+def _filmed(given: EvaluateOptions, env: Any, act: Any, seed: int, program: Program) -> bool:
+    """Films an episode into the file that was asked for; returns whether that could be done."""
+    path = Path(given.video)
+    try:
+        with contextlib.nullcontext() if given.quiet else announced(f"filming {path}", program.warn):
+            pace = film.pace(env, speed=given.video_speed)
+            frames = film.frames(env, act, pace, seed=seed, most=video.most_frames(path))
+            video.write_video(path, frames, pace.seconds)
+            print(f"video: {path}, {pace.speed:.3g} times as fast as the world's clock", file=sys.stderr)
+    except Exception as error:  # foreign code draws, and anything may go wrong
+        program.warn(f"no video: {' '.join(f'{error}'.split()) or type(error).__name__}")
+        return False
+    return True

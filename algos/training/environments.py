@@ -1,0 +1,90 @@
+"""What a run needs of whoever builds environments, which `algos` never imports: they are handed in.
+
+`envs.builder`, a module, fulfils `Environments`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+
+class Environment(Protocol):
+    """An environment that worlds can be made of."""
+
+    @property
+    def version(self) -> str | None:
+        """Its version; None where it is not known."""
+        ...
+
+    @property
+    def n_worlds(self) -> int:
+        """Number of worlds that suits it."""
+        ...
+
+    @property
+    def heuristic(self) -> Callable[[Any], Any] | None:
+        """Hand-written policy from `env.batch_state` to the actions of all worlds; None where there is none."""
+        ...
+
+    @property
+    def vector(self) -> Callable[..., Any]:
+        """`vector(n_worlds, stagger=False)` makes worlds, a `VectorEnv`."""
+        ...
+
+    def warm_up(self) -> int:
+        """Compiles what it needs; returns the bytes that a world takes at most, 0 where that is not known."""
+        ...
+
+
+class Environments(Protocol):
+    """All environments, by name."""
+
+    @property
+    def ENVS(self) -> Mapping[str, str]:  # noqa: N802 - a table, as in `envs`
+        """The names of Coterie's own."""
+        ...
+
+    @property
+    def ForeignError(self) -> type[Exception]:  # noqa: N802 - a class
+        """Raised where an environment of others cannot go on."""
+        ...
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a name is that of an environment of others."""
+        ...
+
+    def hint(self, name: str) -> str:
+        """What may have been meant by a name that is unknown; "" where nothing is near."""
+        ...
+
+    def tasks(self, name: str) -> tuple[str, ...]:
+        """The tasks of one of Coterie's environments."""
+        ...
+
+    def default_task(self, name: str) -> str | None:
+        """The task that None stands for."""
+        ...
+
+    def version_of(self, name: str) -> str | None:
+        """The version of an environment; None where it is not known."""
+        ...
+
+    def options(self, name: str, task: str | None = None) -> Any:
+        """A dataclass instance of the options whose types are known beforehand."""
+        ...
+
+    def constructor_options(self, name: str, given: Iterable[str] = ()) -> dict[str, str]:
+        """The other options, those of a foreign constructor, with their defaults as text."""
+        ...
+
+    def build(
+        self,
+        name: str,
+        task: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        *,
+        agents: Sequence[str] = (),
+    ) -> Environment:
+        """Builds an environment from plain data, its agents in the given order."""
+        ...

@@ -1,0 +1,180 @@
+"""The content of config.json: what was asked for, for which shapes and agents, and by which code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..core import Spec
+from .plain_spec import spec_from_plain, spec_to_plain
+from .run_config import AlgorithmConfig, EnvironmentConfig, RunConfig, RunOptions, options_of, with_tuples
+from .typed import fields, refuse_unknown, typed
+
+FORMAT = "coterie-run"
+VERSION = 1
+
+_NEEDED = {
+    "env": ("name", "task", "options"),
+    "algo": ("name", "options"),
+    "run": ("seed", "n_worlds", "total_steps", "device", "threads"),
+    "spec": ("n_agents", "obs_dim", "state_dim", "action_space", "groups"),
+    "agents": ("",),
+}
+"""Keys that config.json must have, by part; an empty key is the part itself."""
+
+_TYPES: dict[str, Any] = {
+    "format": str,
+    "version": int,
+    "created": str,
+    "code": dict[str, Any],
+    "resumed": list[dict[str, Any]],
+    "env": {"name": str, "task": str | None, "options": dict[str, Any], "version": str | None},
+    "algo": {"name": str, "options": dict[str, Any]},
+    "run": dict[str, Any],
+    "spec": {
+        "n_agents": int,
+        "obs_dim": int,
+        "state_dim": int,
+        "action_space": dict[str, Any],
+        "groups": list[list[int]],
+        "obs_shape": list[int],
+        "pixels": bool,
+    },
+    "agents": list[str],
+    "own_spaces": dict[str, Any] | None,
+}
+"""Keys that config.json may have, and the types of their values."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is known of a run, apart from what it has learned."""
+
+    env: EnvironmentConfig
+    algo: AlgorithmConfig
+    run: dict[str, Any]
+    """Options of the run as plain data, unchecked: a policy is loaded without them. See `config`."""
+    spec: Spec
+    """The shapes that the algorithm was built for."""
+    agents: tuple[str, ...]
+    """(N,) names of the agents."""
+    own_spaces: dict[str, Any] | None = None
+    """Spaces of the agents' own in an environment of others, see `own_spaces`; None: what `spec` says."""
+    created: str = ""
+    """Time at which the run folder was made."""
+    code: dict[str, Any] = field(default_factory=dict)
+    """Commit, packages, interpreter and machine."""
+    resumed: tuple[dict[str, Any], ...] = ()
+    """Steps and code of each resume, in their order."""
+
+    @classmethod
+    def of(cls, config: RunConfig, spec: Spec, agents: Sequence[str], own_spaces: dict[str, Any] | None) -> RunRecord:
+        """The record of a new run."""
+        return cls(config.env, config.algo, options_of(config.run), spec, tuple(agents), own_spaces)
+
+    def config(self, unknown: Callable[[str], None] | None = None) -> RunConfig:
+        """The config of the run, its options checked; those that older folders lack have their defaults.
+
+        Args:
+            unknown: Called with one line for each option that is not known; None: it is an error.
+
+        Raises:
+            ValueError: An option has a wrong type or value; the message is one line.
+        """
+        return RunConfig(self.env, self.algo, RunOptions(**fields(RunOptions, self.run, "run", unknown=unknown)))
+
+    def with_config(self, config: RunConfig) -> RunRecord:
+        """The record with another config for the same shapes and agents."""
+        return replace(self, env=config.env, algo=config.algo, run=options_of(config.run))
+
+    def to_plain(self) -> dict[str, Any]:
+        """The record as plain data for JSON."""
+        plain: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "env": options_of(self.env),
+            "algo": options_of(self.algo),
+            "run": self.run,
+            "spec": spec_to_plain(self.spec),
+            "agents": list(self.agents),
+            "own_spaces": self.own_spaces,
+            "created": self.created,
+            "code": self.code,
+        }
+        return plain | ({"resumed": list(self.resumed)} if self.resumed else {})
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], *, unknown: Callable[[str], None] | None = None) -> RunRecord:
+        """The inverse of `to_plain`.
+
+        The options of environment, algorithm and run are not looked into: their own dataclasses know them.
+
+        Args:
+            plain: From JSON.
+            unknown: Called with one line for each key that is not known, as folders of a newer version may have; None:
+                it is an error.
+
+        Raises:
+            ValueError: A key is missing or has a wrong type or value; the message is one line.
+        """
+        missing = [
+            f"{part}.{key}" if key else part
+            for part, keys in _NEEDED.items()
+            for key in keys
+            if not (isinstance(plain.get(part), dict) and key in plain[part] if key else part in plain)
+        ]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        _check_types(plain, unknown)
+        spec, agents = spec_from_plain(plain["spec"]), tuple(plain["agents"])
+        if len(agents) != spec.n_agents:
+            raise ValueError(f"there are {len(agents)} names in agents, and spec.n_agents is {spec.n_agents}")
+        if len(set(agents)) < len(agents):
+            raise ValueError("agents holds a name twice")
+        env, algo = plain["env"], plain["algo"]
+        return cls(
+            EnvironmentConfig(env["name"], env["task"], with_tuples(env["options"]), env.get("version")),
+            AlgorithmConfig(algo["name"], with_tuples(algo["options"])),
+            plain["run"],
+            spec,
+            agents,
+            plain.get("own_spaces"),
+            plain.get("created", ""),
+            plain.get("code", {}),
+            tuple(plain.get("resumed", ())),
+        )
+
+
+def misfit(record: RunRecord, spec: Spec, agents: Sequence[str]) -> str:
+    """Says how an environment differs from the one that a run was trained in; "" if it does not.
+
+    The length of the global state does not count: no policy reads it.
+    """
+    if tuple(agents) != record.agents:
+        return f"its agents are {_some(agents)}; the run was trained with {_some(record.agents)}"
+    for what, now, then in (
+        ("its observations have shape", spec.obs_shape, record.spec.obs_shape),
+        ("its action space is", spec.action_space, record.spec.action_space),
+        ("its groups of agents are", spec.groups, record.spec.groups),
+    ):
+        if now != then:
+            return f"{what} {now}; the run was trained with {then}"
+    return ""
+
+
+def _check_types(plain: Mapping[str, Any], unknown: Callable[[str], None] | None) -> None:
+    refuse_unknown(plain, _TYPES, "", unknown)
+    for part, types in _TYPES.items():
+        if not isinstance(types, dict):
+            if part in plain:
+                typed(plain[part], types, part)
+            continue
+        refuse_unknown(plain[part], types, part, unknown)
+        for key, hint in types.items():
+            if key in plain[part]:
+                typed(plain[part][key], hint, f"{part}.{key}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:8], *(["..."] if len(names) > 8 else [])])
