@@ -55,7 +55,7 @@ def check_metrics(foreign: Foreign) -> None:
     said: list[str] = []
     view = _view(foreign, 0, said)
     for _ in _play(view):
-        late = [line for line in said if "came late" in line]
+        late = [line for line in said if "appeared late" in line]
         assert not late, late[0]
     view.close()
 

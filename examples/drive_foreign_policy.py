@@ -1,4 +1,4 @@
-"""A policy that was trained in somebody else's environment plays in it, by the environment's own dictionaries.
+"""Plays with a policy that was trained in somebody else's environment, through that environment's own dictionaries.
 
 python train.py --env mpe2.simple_spread_v3 --algo mappo
 python examples/drive_foreign_policy.py runs/NAME

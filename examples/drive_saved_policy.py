@@ -1,4 +1,4 @@
-"""A trained policy drives the environment it was trained in, through PettingZoo's parallel API.
+"""Plays with a trained policy in the environment it was trained in, through PettingZoo's parallel API.
 
 python train.py --env warehouse --algo mappo
 python examples/drive_saved_policy.py runs/NAME

@@ -1,4 +1,4 @@
-"""An environment with dictionaries to see and different actions to do, as rows for networks of one's own, and back."""
+"""Turns observations of different agents into rows for a network of your own, and rows of actions back."""
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
@@ -12,7 +12,7 @@ TAKES = {"crane": Discrete(3, start=1), "cart": MultiDiscrete([3, 5])}
 
 
 class Depot(ParallelEnv):
-    """A crane sees shelves and may not always lift; a cart drives and turns. Written as others write environments."""
+    """A plain PettingZoo environment: a crane observes shelves and may not always lift; a cart drives and turns."""
 
     def __init__(self):
         """No agent acts before `reset`."""
@@ -20,11 +20,11 @@ class Depot(ParallelEnv):
         self.metadata = {"name": "depot_v0"}
 
     def observation_space(self, agent):
-        """What an agent sees."""
+        """Returns the space of an agent's observations."""
         return SHOWS[agent]
 
     def action_space(self, agent):
-        """What an agent does."""
+        """Returns the space of an agent's actions."""
         return TAKES[agent]
 
     def reset(self, seed=None, options=None):  # noqa: ARG002 - PettingZoo's signature
@@ -33,7 +33,7 @@ class Depot(ParallelEnv):
         return self.look(), {agent: {} for agent in self.agents}
 
     def step(self, actions):
-        """Pays 1 for every action that its space knows."""
+        """Pays 1 for every action that is in the agent's own space."""
         self.clock += 1
         paid = {agent: float(TAKES[agent].contains(action)) for agent, action in actions.items()}
         over, acted = self.clock == 8, self.agents
@@ -47,7 +47,7 @@ class Depot(ParallelEnv):
         )
 
     def look(self):
-        """A dictionary for the crane, two numbers for the cart."""
+        """Returns observations: a dictionary for the crane, two numbers for the cart."""
         mask = np.array([1, self.clock % 2, 1], np.int8)
         shelves = self.rng.random((2, 3), np.float32)
         crane = {"shelves": shelves, "load": int(self.rng.integers(4)), "action_mask": mask}
@@ -55,7 +55,7 @@ class Depot(ParallelEnv):
 
 
 def main():
-    """Plays an episode by rows: a linear policy of random weights stands for a network."""
+    """Plays an episode by rows, with a linear policy of random weights in place of a network."""
     env = adapters.parallel_env(Depot)
     rows = adapters.Rows(env)
     print(f"rows of {rows.observation_space.shape[0]} numbers, {rows.action_space.n} choices")
@@ -63,7 +63,7 @@ def main():
     observations, infos = env.reset(seed=1)
     earned = 0.0
     while env.agents:
-        obs, _, action_mask = rows.of(observations, infos, env.agents)  # (N, O), who acts (N,), (N, A)
+        obs, _, action_mask = rows.of(observations, infos, env.agents)  # (N, O), which agents act (N,), (N, A)
         choice = np.where(action_mask, obs @ weights, -np.inf).argmax(-1)  # (N,)
         observations, rewards, _, _, infos = env.step(rows.actions(choice, env.agents))
         earned += sum(rewards.values())

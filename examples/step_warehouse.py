@@ -1,4 +1,4 @@
-"""The warehouse as a PettingZoo environment: random robots for one episode."""
+"""Steps the warehouse as a PettingZoo environment: one episode of random actions."""
 
 import pettingzoo
 

@@ -1,4 +1,4 @@
-"""One environment's dictionaries as the rows that training sees, and rows of actions as its dictionaries.
+"""An environment's observations as the rows that training sees, and rows of actions as its actions.
 
     env = adapters.parallel_env("my_project.worlds:Maze")
     rows = Rows(env)
@@ -26,20 +26,20 @@ from .spaces import MASK, Actions, Observations
 
 
 class Rows:
-    """Rows of one shape for all agents of a `ParallelEnv`, and the way back.
+    """Turns observations of a `ParallelEnv` into rows of one shape, and rows of actions into its actions.
 
-    It keeps nothing between calls. Pictures are flattened as they come: `adapters.parallel_env` prepares them.
+    Nothing is kept between calls. Pictures are flattened in their own size; `adapters.parallel_env` can prepare them.
 
     Args:
         env: The environment, with `possible_agents`.
 
     Raises:
-        ValueError: Its spaces cannot be served, see `Observations` and `Actions`.
+        ValueError: Its spaces cannot be used, see `Observations` and `Actions`.
     """
 
     def __init__(self, env: ParallelEnv[Any, Any, Any]) -> None:
         self.keys = tuple(env.possible_agents)
-        """(N,) agents as the environment has them."""
+        """(N,) the environment's names of its agents."""
         names = [str(key) for key in self.keys]
         spaces = [env.observation_space(key) for key in self.keys]
         pictures = isinstance(env, Pictures) and len({space.shape for space in spaces}) == 1
@@ -48,16 +48,16 @@ class Rows:
         self._index = {key: i for i, key in enumerate(self.keys)}
         self._length = int(np.prod(self._observations.space.shape))
         self.own_spaces = described(env, self.keys, self._observations, self._actions)
-        """All of this as plain data, see `own_spaces`."""
+        """The description of all this as plain data, see `foreign.own_spaces`."""
 
     @property
     def observation_space(self) -> Box:
-        """Of one row: (O,), or (C, H, W) of pictures."""
+        """Space of one agent's row: (O,), or (C, H, W) for pictures."""
         return self._observations.space
 
     @property
     def action_space(self) -> Box | Discrete:
-        """Of one row."""
+        """Space of one agent's action."""
         return self._actions.space
 
     def of(
@@ -66,19 +66,19 @@ class Rows:
         infos: Mapping[Any, Mapping[str, Any]] | None = None,
         agents: Iterable[Any] | None = None,
     ) -> tuple[Array, Array, Array | None]:
-        """Makes rows of what agents see.
+        """Returns the rows of agents' observations.
 
         Args:
-            observations: By agent, as the environment gives them.
-            infos: By agent; `action_mask` is heeded where there is one.
-            agents: Who acts next (`env.agents`); None: all in `observations`.
+            observations: The environment's observations, by agent.
+            infos: The environment's infos, by agent; an `action_mask` in them is used.
+            agents: Agents that act next (`env.agents`); None: all in `observations`.
 
         Returns:
-            (N, O) float32, zeros for agents that do not act; (N,) bool, whether an agent acts; and (N, A) bool, its
-            allowed actions, None for a `Box`.
+            Observations (N, O) float32, with zeros for agents that do not act; whether each agent acts, (N,) bool; and
+            allowed actions, (N, A) bool, or None for a `Box`.
 
         Raises:
-            ValueError: An agent is unknown, or what it sees or its mask does not fit its spaces.
+            ValueError: An agent is unknown, or its observation or mask does not fit its spaces.
         """
         told = infos or {}
         n = len(self.keys)
@@ -99,11 +99,11 @@ class Rows:
         return rows, alive, mask
 
     def actions(self, rows: Array, agents: Iterable[Any]) -> dict[Any, Any]:
-        """Actions in the agents' own spaces.
+        """Returns actions in the agents' own spaces, by agent.
 
         Args:
-            rows: (N,) numbers of choices, or (N, A) in the common `Box`.
-            agents: Who acts (`env.agents`).
+            rows: (N,) indices of choices, or (N, A) numbers in the common `Box`.
+            agents: Agents that act (`env.agents`).
 
         Raises:
             ValueError: An agent is unknown, or has no such choice.

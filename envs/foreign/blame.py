@@ -1,4 +1,4 @@
-"""Exceptions of foreign code in one line: type, message, and the innermost line of code that is not ours."""
+"""Exceptions of foreign code as one line: type, message, and the innermost line of code that is not Coterie's."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ import numpy as np
 import pettingzoo
 
 LONGEST = 500
-"""Most characters of a message that are repeated."""
+"""Length to which a message is cut [characters]."""
 
 _OURS = os.path.realpath(Path(__file__).parent.parent)
 _STANDARD = os.path.realpath(sysconfig.get_path("stdlib"))
 _SITES = tuple(os.path.realpath(sysconfig.get_path(kind)) for kind in ("purelib", "platlib"))
 
 
-def told(error: BaseException) -> str:
-    """An exception as one line.
+def explain(error: BaseException) -> str:
+    """Returns an exception as one line.
 
-    A `ValueError` that was raised by us is a message to the user already, and comes as it is. All others come with
-    their type and with the file and line of foreign code where they were raised; one without a message shows that line.
+    A `ValueError` that this package raised is a message for the user already and is returned as it is. Any other
+    exception gets its type and the file and line of foreign code where it was raised; without a message, also the
+    source of that line.
     """
     said = _said(error)
     frames = [] if error.__traceback__ is None else traceback.extract_tb(error.__traceback__)
@@ -46,13 +47,13 @@ def told(error: BaseException) -> str:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether it is a message of ours to the user: a `ValueError` that was raised in this package."""
+    """Whether it is a message for the user: a `ValueError` that was raised in this package."""
     frames = [] if error.__traceback__ is None else traceback.extract_tb(error.__traceback__)
     return isinstance(error, ValueError) and bool(frames) and _is_ours(frames[-1].filename)
 
 
 def one_line(text: str) -> str:
-    """Without line breaks, and not endless."""
+    """Returns the text without line breaks, cut to `LONGEST`."""
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
 
@@ -65,7 +66,7 @@ def _said(error: BaseException) -> str:
 
 
 def _innermost(frames: list[traceback.FrameSummary]) -> traceback.FrameSummary | None:
-    """The last frame of the environment itself; where there is none, of the libraries below it."""
+    """Returns the last frame in the environment itself or, where there is none, in the libraries it uses."""
     foreign = [frame for frame in frames if not _is_ours(frame.filename) and not frame.filename.startswith("<frozen")]
     own = [frame for frame in foreign if not _is_standard(frame.filename)]
     for libraries in ((gymnasium, pettingzoo, np), (np,), ()):

@@ -1,9 +1,9 @@
 """The worlds of one process: built, stepped in turn, checked together, closed.
 
-Axes: B worlds, of which W are here, N agents, O observation, A actions.
+Axes: B worlds, of which W are in this block, N agents, O observation, A actions.
 
-What costs a numpy call a world is done once for all of them: flags are cleared, actions read, rewards written and
-numbers checked for NaN and infinity. A block is W rows of the board beside each other.
+A block is W consecutive rows of the board. Work that would take a numpy call for each world is done once for all of
+them: clearing flags, reading actions, writing rewards, and checking numbers for NaN and infinity.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ import numpy as np
 from gymnasium.spaces import Box
 
 from ..core import Array
-from .blame import told
+from .blame import explain
 from .board import Board
 from .copies import WorldOfCopies, WorldOfOne
 from .layout import Layout
+from .news import News, Reporter
 from .parallel import Copies
 from .refusals import all_finite
-from .tellings import News, Tellings
 from .world import World
 
 
 class Block:
-    """Worlds beside each other.
+    """The worlds of consecutive rows of the board.
 
     Args:
         build: Makes one environment.
-        layout: What they show.
-        board: Where their rows are.
-        rows: (W,) which are theirs.
+        layout: The shapes of what the worlds show.
+        board: The rows of all worlds.
+        rows: (W,) indices of this block's rows.
     """
 
     def __init__(self, build: Callable[[], Any], layout: Layout, board: Board, rows: Sequence[int]) -> None:
         self.worlds: list[World] = []
         self._first, part = rows[0], slice(rows[0], rows[-1] + 1)
-        self._tellings = Tellings(layout.metrics, (board.final.metrics[part], board.next.metrics[part]))
+        self._reporter = Reporter(layout.metrics, (board.final.metrics[part], board.next.metrics[part]))
         self._steers = isinstance(layout.actions.space, Box)
         self._action = board.action[part]  # (W, N) or (W, N, A)
         self._reward, self._team_reward, self._cost = board.reward[part], board.team_reward[part], board.cost[part]
         self._flags = board.terminated[part], board.truncated[part], board.ended[part], board.whole[part]
-        # Flat views of what must be finite: what steps bring, and beginnings.
+        # Flat views of the arrays that must be finite: those that a step writes, and those that a reset writes.
         brought = board.final.obs, board.final.state, board.reward, board.cost, board.team_reward
         begun = board.next.obs, board.next.state
         self._brought, self._begun = ([a[part].reshape(-1) for a in some if a.size] for some in (brought, begun))
-        self._at: World | None = None  # which is at work
-        self._over = False  # whether its last episode is meant
+        self._at: World | None = None  # the world that is being stepped
+        self._over = False  # whether an exception belongs to its last episode
         try:
             for row in rows:
                 env = build()
                 kind = _kind(env)
-                self.worlds.append(kind(env, layout, board, row, self._tellings))
+                self.worlds.append(kind(env, layout, board, row, self._reporter))
         except BaseException:
             self.close()
             raise
 
     def reset(self, seed: int) -> None:
-        """Begins the episodes that the board names."""
+        """Starts the episodes whose indices are in the board."""
         self._over = False
         for world in self.worlds:
             self._at = world
@@ -67,7 +67,7 @@ class Block:
         self._refuse_infinite(begun=True)
 
     def step(self) -> None:
-        """Does what the board says; worlds that end begin anew.
+        """Steps all worlds with the actions in the board; a world that ends starts its next episode.
 
         Raises:
             RefusedError: An environment returned what cannot be used.
@@ -80,7 +80,7 @@ class Block:
         for world, action in zip(self.worlds, actions, strict=True):
             self._at = world
             world.step(action)
-        with np.errstate(over="ignore"):  # beyond float32 it is infinite, which is refused in a line of its own
+        with np.errstate(over="ignore"):  # a reward beyond float32 becomes infinite, which is refused below
             self._reward[...] = [world.reward for world in self.worlds]
             self._team_reward[...] = [world.team_reward for world in self.worlds]
         self._refuse_infinite(begun=False)
@@ -94,22 +94,22 @@ class Block:
             world.refuse_infinite(begun=begun)
 
     def where(self) -> str:
-        """The moment at which an exception came, for messages."""
+        """Returns the world, step and seed of an exception, for messages."""
         return "when it was built" if self._at is None else "in " + self._at.where(ended=self._over)
 
     def news(self) -> News | None:
-        """Returns what the worlds told since the last call; None for nothing."""
-        return self._tellings.news()
+        """Returns the worlds' news since the last call; None for none."""
+        return self._reporter.news()
 
     def render(self, row: int) -> Array | str:
-        """The picture of a world, or what went wrong as text: foreign code may raise anything, and it is no fault."""
+        """Returns the picture of a world, or an error as text, because a failure to draw does not end a run."""
         try:
             return self.worlds[row - self._first].render()
         except Exception as error:
-            return told(error)
+            return explain(error)
 
     def close(self) -> None:
-        """Closes all environments, whatever any of them says to that; again does nothing."""
+        """Closes all environments, whatever their `close()` raises. A second call does nothing."""
         worlds, self.worlds = self.worlds, []
         for world in worlds:
             world.close()

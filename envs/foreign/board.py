@@ -2,8 +2,8 @@
 
 Axes: B worlds, N agents, O observation, S global state, A actions, M metrics.
 
-The memory is a file without a name: its descriptor is handed to the workers, and it is gone when the last process
-that has it ends, however that happens. There is nothing to unlink, so nothing can leak.
+The memory is a file without a name. Workers get its descriptor, and the system frees it when the last process that has
+it ends, however that happens. There is nothing to unlink, so nothing can be left behind.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from gymnasium.spaces import Box
 
 from ..core import Array
 from .layout import Layout
-from .tellings import SPARE
+from .news import SPARE
 
 ALIGNMENT = 64  # bytes: a cache line, so that no two arrays share one
 
 
 class Frame(NamedTuple):
-    """A moment of all worlds."""
+    """All worlds at one point in time."""
 
-    obs: Array  # (B, N, O) float32, zeros for who is not shown
+    obs: Array  # (B, N, O) float32, zeros for agents that are not shown
     state: Array  # (B, S) float32
     alive: Array  # (B, N) bool
-    near: Array  # (B, N, N) bool, who hears whom; (B, 0, 0) where infos do not say
+    hears: Array  # (B, N, N) bool, [b, i, j]: i hears j; (B, 0, 0) where infos do not say
     mask: Array  # (B, N, A) bool; (B, 0, 0) where there are no masks
-    metrics: Array  # (B, M + SPARE) float64, NaN where absent; the last columns are those of late metrics
+    metrics: Array  # (B, M + SPARE) float64, NaN where absent; the spare columns are for late metrics
 
 
 class Board(NamedTuple):
-    """Everything that goes from and to the worlds; a row belongs to the process that steps its world."""
+    """All arrays that the trainer and the workers exchange; a row belongs to the process that steps its world."""
 
-    action: Array  # (B, N) int64 or (B, N, A) float32: what to do next
-    stagger: Array  # (B,) int64, steps after which the first episode is cut short; 0 for never
+    action: Array  # (B, N) int64 or (B, N, A) float32: actions of the next step
+    stagger: Array  # (B,) int64, steps after which the first episode is cut short; 0: never
     episode: Array  # (B,) int64, index of the running episode
     reward: Array  # (B, N) float32
     team_reward: Array  # (B,) float32
     cost: Array  # (B, N) float32
     terminated: Array  # (B, N) bool
     truncated: Array  # (B,) bool
-    ended: Array  # (B,) bool: `next` shows the beginning of another episode
+    ended: Array  # (B,) bool: the world ended, and `next` shows the start of its next episode
     whole: Array  # (B,) bool: an episode ended, and `stagger` did not cut it short
-    final: Frame  # what the action led to
-    next: Frame  # what to act on, where the world ended
+    final: Frame  # what the actions led to
+    next: Frame  # where the world ended: what to act on
 
 
 def fields(layout: Layout, n_worlds: int) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Shape and type of every array, by name; those of frames are `final.obs` and so on."""
+    """Returns shape and type of every array, by name; arrays of frames are named `final.obs` and so on."""
     b, n = n_worlds, len(layout.keys)
     space = layout.actions.space
     if isinstance(space, Box):
@@ -77,7 +77,7 @@ def fields(layout: Layout, n_worlds: int) -> dict[str, tuple[tuple[int, ...], An
             f"{frame}.obs": ((b, n, length), np.float32),
             f"{frame}.state": ((b, layout.state_dim), np.float32),
             f"{frame}.alive": ((b, n), np.bool_),
-            f"{frame}.near": ((b, n, n) if layout.neighbors else (b, 0, 0), np.bool_),
+            f"{frame}.hears": ((b, n, n) if layout.neighbors else (b, 0, 0), np.bool_),
             f"{frame}.mask": ((b, n, choices) if layout.masks else (b, 0, 0), np.bool_),
             f"{frame}.metrics": ((b, len(layout.metrics) + SPARE), np.float64),
         }
@@ -85,12 +85,12 @@ def fields(layout: Layout, n_worlds: int) -> dict[str, tuple[tuple[int, ...], An
 
 
 def size_of(layout: Layout, n_worlds: int) -> int:
-    """Bytes that a board needs."""
+    """Returns the size of a board [bytes]."""
     return sum(_padded(shape, kind) for shape, kind in fields(layout, n_worlds).values())
 
 
 def board_in(memory: Any, layout: Layout, n_worlds: int) -> Board:
-    """The arrays in a block of memory of at least `size_of` bytes."""
+    """Returns the board in a piece of memory of at least `size_of` bytes."""
     arrays: dict[str, Array] = {}
     offset = 0
     for name, (shape, kind) in fields(layout, n_worlds).items():
@@ -103,7 +103,7 @@ def board_in(memory: Any, layout: Layout, n_worlds: int) -> Board:
 
 
 def nameless_file(size: int) -> int:
-    """The descriptor of a new file of zeros that no folder lists."""
+    """Returns the descriptor of a new file of zeros that has no name in any folder."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("coterie-worlds")
     else:
@@ -114,7 +114,7 @@ def nameless_file(size: int) -> int:
 
 
 def mapped(descriptor: int, size: int) -> mmap.mmap:
-    """The memory behind a descriptor, shared with whoever maps it."""
+    """Returns the memory behind a descriptor, shared with all processes that map it."""
     return mmap.mmap(descriptor, size)
 
 

@@ -1,17 +1,17 @@
-"""Closing environments of others, whose `close()` may be missing, may raise, and may end the process."""
+"""Closing foreign environments, whose `close()` may be missing, may raise, and may end the process."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .blame import told
+from .blame import explain
 
 
 def close(env: Any) -> str:
-    """Closes an environment as far as it lets itself be closed.
+    """Closes an environment, and raises nothing but `KeyboardInterrupt`.
 
     Returns:
-        What went wrong, in one line; empty where nothing did. Nothing but Ctrl-C gets out.
+        What went wrong, in one line; empty if nothing did.
     """
     try:
         closes = env.close
@@ -21,6 +21,6 @@ def close(env: Any) -> str:
         closes()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # SystemExit too: some end their process along with their window
-        return f"close() raises {told(error)}"
+    except BaseException as error:  # SystemExit too: some environments end their process when they close their window
+        return f"close() raises {explain(error)}"
     return ""

@@ -1,4 +1,4 @@
-"""Worlds of `Copies`: stepped without dictionaries as long as nothing unusual comes.
+"""Worlds of `Copies`: stepped without dictionaries in all but unusual steps.
 
 Axes: N agents.
 """
@@ -17,7 +17,7 @@ from .world import World
 
 
 class WorldOfCopies(World):
-    """Steps copies of a single-agent environment; whatever is unusual goes the way of all worlds."""
+    """Steps copies of a single-agent environment; a step with an ending or an info is handled as in `World`."""
 
     def __init__(self, env: Copies, *rest: Any) -> None:
         super().__init__(env, *rest)
@@ -34,7 +34,7 @@ class WorldOfCopies(World):
             came.append(one)
             short = short and not (one[2] or one[3] or one[4])  # ended, or with an info
         layout = self.layout
-        if not short or not self._settled or layout.masks or self._tellings.columns or self._elapsed + 1 >= self._halt:
+        if not short or not self._settled or layout.masks or self._reporter.columns or self._elapsed + 1 >= self._halt:
             self._take(*self._copies.tell(came))
             return
         self._elapsed += 1
@@ -49,19 +49,19 @@ class WorldOfCopies(World):
 
 
 class WorldOfOne(WorldOfCopies):
-    """Steps one copy, whose end is the world's; what tells more, or meets a limit, goes the way of all worlds."""
+    """Steps one copy, whose end is the world's; a step with an info, or at a limit, is handled as in `World`."""
 
     def __init__(self, env: Copies, *rest: Any) -> None:
         super().__init__(env, *rest)
         self._step, self._key = self._envs[0].step, self.layout.keys[0]
         shape = None if self.layout.masks else self._shapes[0]
-        self._shape = shape  # of an observation that is written as it is; None where there is more to do
+        self._shape = shape  # of an observation that is written without conversion; None where one is needed
         if shape is not None:
             self._target, self._beginning = (
                 frame.obs[0, : math.prod(shape)].reshape(shape) for frame in (self._final, self._next)
             )
         self._next_limit = math.inf
-        self._metrics = self._tellings.columns
+        self._metrics = self._reporter.columns
         self._first, self._count = self._simple[0] if self._simple else (0, 0)
 
     def step(self, action: Any) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of an environment: how it is asked for one, and whether it gives any."""
+"""Pictures that an environment draws: how it is asked for one, and whether it may draw any."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from ..core import Array
 
 MODE = "rgb_array"
-"""The `render_mode` that gives pictures."""
+"""The `render_mode` in which `render` returns pictures."""
 
 
 def draw(env: Any) -> Any:
-    """Asks the environment for a picture of this moment.
+    """Returns what the environment's `render` returns.
 
-    Older environments take the mode where they draw, `render(mode="rgb_array")`. Wrappers do not hand that on, so the
-    environment behind them is asked; our own ask here for what they hold.
+    Older environments take the mode as an argument, `render(mode="rgb_array")`. Wrappers do not pass it on, so the
+    environment behind them is called; this package's own wrappers call this function for the environment they wrap.
     """
     if type(env).__module__.startswith(__name__.rpartition(".")[0]):
         return env.render()
@@ -29,10 +29,10 @@ def draw(env: Any) -> Any:
 
 
 def picture(env: Any) -> Array:
-    """(height, width, 3) uint8.
+    """Returns a picture, (height, width, 3) uint8.
 
     Raises:
-        ValueError: The environment gives no picture.
+        ValueError: `render` returned something else.
     """
     frame = draw(env)
     if isinstance(frame, list) and frame:  # render modes that keep all frames
@@ -47,7 +47,7 @@ def picture(env: Any) -> Array:
 
 
 def may_give_pictures(metadata: Any) -> bool:
-    """Whether an environment's `metadata` name the mode, or none at all; the older gym's key has a dot."""
+    """Whether an environment's `metadata` list the mode, or no modes at all; the key of the older gym has a dot."""
     metadata = metadata or {}
     modes = metadata.get("render_modes") or metadata.get("render.modes") or ()
     return not modes or MODE in modes

@@ -1,11 +1,11 @@
-"""From what stands after `--env` to a constructor and the keys it takes.
+"""Finds the constructor, and the keys that it takes, for a name after `--env`.
 
-There are four forms:
+A name has one of four forms:
 
     mpe2.simple_spread_v3            a module that offers `parallel_env`, `env` or `raw_env`, as PettingZoo's do
     sisl/pursuit_v5                  an id in PettingZoo's registry
-    gymnasium:LunarLander-v3         an id in Gymnasium's registry, after the module before the colon was imported
-    my_project.worlds:Maze           a class or function in a module, which may lie in the current folder
+    gymnasium:LunarLander-v3         an id in Gymnasium's registry, after the module before the colon is imported
+    my_project.worlds:Maze           a class or function in a module, which may be in the current folder
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from gymnasium.envs.registration import load_env_creator
 from pettingzoo.env_registry.exceptions import PettingZooRegistryError
 
 from . import hints, registered
-from .blame import one_line, told
+from .blame import explain, one_line
 from .modules import OFFERS, imported, near, shadow, unknown
 
 REQUIRED = inspect.Parameter.empty
-"""The default of a key that has none."""
+"""Stands for the default of a key without one."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,19 @@ class Constructor:
     """How to build one environment."""
 
     name: str
+    """Name for messages."""
     make: Callable[..., Any]
+    """Builds the environment from keyword arguments."""
     keys: Mapping[str, Any] | None
     """Keyword arguments with their defaults; None where the constructor does not name them."""
     registered: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that the registry gives."""
+    """Arguments that the registry passes."""
     takes: tuple[str, ...] = ()
-    """Keys that it surely takes beside those that it names."""
+    """Keys that it certainly takes besides those that it names."""
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a name is one of the forms above, and none in Coterie's own table."""
+    """Whether a name has one of the forms above, so that it is not in Coterie's own table."""
     return any(mark in name for mark in "./:")
 
 
@@ -59,7 +61,7 @@ def find(name: str | Callable[..., Any]) -> Constructor:
         name: One of the forms above, or the constructor itself.
 
     Raises:
-        ValueError: Something is not installed or does not exist; the message names it, and what is near.
+        ValueError: Something is not installed or does not exist; the message names it, and similar names.
     """
     if callable(name):
         return Constructor(getattr(name, "__qualname__", repr(name)), name, parameters(name))
@@ -69,13 +71,13 @@ def find(name: str | Callable[..., Any]) -> Constructor:
         raise ValueError(f"{name!r} names a file; name its module, from the folder that holds it: {meant}")
     if colon:
         if not (module and rest):
-            raise ValueError(f"{name!r} is incomplete; before the colon stands a module, after it a name or id")
+            raise ValueError(f"{name!r} is incomplete; give a module before the colon, and a name or id after it")
         return _of_attribute(name, imported(module), rest)
     return _of_pettingzoo(name) if "/" in name else _of_module(name)
 
 
 def refuse_unknown(constructor: Constructor, options: Iterable[str]) -> None:
-    """Raises `ValueError` for a key that the constructor does not take, where it names them."""
+    """Raises `ValueError` for a key that the constructor does not take, if it names its keys."""
     if constructor.keys is not None:
         for key in options:
             if key not in constructor.keys:
@@ -83,11 +85,15 @@ def refuse_unknown(constructor: Constructor, options: Iterable[str]) -> None:
 
 
 def parse(text: str, default: Any) -> Any:
-    """A value as written on the command line.
+    """Returns the value of a text from the command line.
 
     Args:
         text: A number, True, False, None, a tuple such as (3, 4), or a string. Lists become tuples.
-        default: The key's default: where it is a string, so is the value; where it is an `Enum`, a member by name.
+        default: The key's default. If it is a string, so is the value; if it is a member of an `Enum`, the text names
+            another one.
+
+    Raises:
+        ValueError: The `Enum` has no such member.
     """
     if isinstance(default, str):
         return text
@@ -106,7 +112,7 @@ def parse(text: str, default: Any) -> Any:
 
 
 def parameters(of: Callable[..., Any]) -> dict[str, Any] | None:
-    """Keyword arguments with their defaults, None where it takes any or does not tell."""
+    """Returns keyword arguments with their defaults; None for a callable that takes any, or has no signature."""
     try:
         found = inspect.signature(of).parameters.values()
     except (TypeError, ValueError):
@@ -118,10 +124,10 @@ def parameters(of: Callable[..., Any]) -> dict[str, Any] | None:
 
 
 def parameters_behind(env: Any) -> dict[str, Any] | None:
-    """The keys of a built environment's class, or of what it holds as `env`, for constructors that do not tell.
+    """Returns the keys of a built environment's class, or of the class of its attribute `env`.
 
-    PettingZoo's `pursuit` and `multiwalker` hand everything to such an inner environment. A guess: good for hints, not
-    for refusing anything.
+    PettingZoo's `pursuit` and `multiwalker` pass all their keys to such an inner environment. This is a guess, which is
+    good enough for hints but not for refusing a key.
     """
     bare = getattr(env, "unwrapped", env)
     for part in (bare, getattr(bare, "env", None)):
@@ -138,7 +144,7 @@ def _of_module(name: str) -> Constructor:
     for attribute in OFFERS:
         made = getattr(module, attribute, None)
         if callable(made):
-            # `env` and `parallel_env` are wrappers that take any key and hand it to `raw_env`.
+            # `env` and `parallel_env` are wrappers that take any key and pass it to `raw_env`.
             keys = parameters(made) or _parameters_of(module, "raw_env")
             return Constructor(name, made, keys)
     raise ValueError(
@@ -147,7 +153,7 @@ def _of_module(name: str) -> Constructor:
 
 
 def _of_attribute(name: str, module: ModuleType, rest: str) -> Constructor:
-    """A constructor that a module has under the name after the colon, in a class too; else an id of Gymnasium's."""
+    """Returns the constructor that a module has under the name after the colon, or that of an id of Gymnasium's."""
     made: Any = module
     for part in rest.split("."):
         made = getattr(made, part, None)
@@ -190,7 +196,7 @@ def _of_pettingzoo(name: str) -> Constructor:
 def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
     try:
         spec = gymnasium.spec(rest)
-    except Exception as error:  # a name that is no id at all raises others than Gymnasium's own
+    except Exception as error:  # for a name that is not an id, it is not one of Gymnasium's own errors
         has = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         alike = [f"{module.__name__}:{key}" for key in near(rest, has)]
         alike += [f"{module.__name__}:{found}" for found in near(rest, gymnasium.registry, n=3)]
@@ -208,7 +214,7 @@ def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise ValueError(f"{name} cannot be imported: {told(error)}") from error
+            raise ValueError(f"{name} cannot be imported: {explain(error)}") from error
     if keys is not None:
         keys = {**keys, "max_episode_steps": spec.max_episode_steps}
     return Constructor(name, partial(registered.make, rest), keys, spec.kwargs, ("render_mode", "max_episode_steps"))

@@ -1,4 +1,4 @@
-"""Guesses at what was meant by a name that has none of the forms that `find` knows."""
+"""Hints at what was meant by a name that `find` does not know."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAMILIES = (
     (r"ALE/", "ale_py"),
     (r"MultiGrid-", "multigrid.envs"),
 )
-"""Beginnings of ids that are known only after a package was imported, and the package."""
+"""Beginnings of ids that Gymnasium knows only after a package was imported, and that package."""
 EXAMPLES = {
     "lbforaging": "lbforaging:Foraging-8x8-2p-3f-v3",
     "rware": "rware:rware-tiny-2ag-v2",
@@ -28,17 +28,17 @@ EXAMPLES = {
     "multigrid": "multigrid.envs:MultiGrid-Empty-8x8-v0",
     "pettingzoo": "pettingzoo.sisl.pursuit_v5",
 }
-"""A name that works, by package."""
+"""A complete name, by package."""
 
 
 def hint(name: str) -> str:
-    """Says what to write in place of a name without dot, slash or colon; empty where nothing is near."""
+    """Returns what to write in place of a name without dot, slash or colon; empty where no known name is near."""
     if found := of_gymnasium(name) or _of_pettingzoo(name) or of_mpe(name):
         return f"did you mean {found}?"
     if name in EXAMPLES:
-        return f"{name} is a package with many; name one of them, such as {EXAMPLES[name]}{_how_to_get(name)}"
+        return f"{name} is a package with many environments; name one, such as {EXAMPLES[name]}{_how_to_get(name)}"
     if name in KNOWN:
-        return f"{name} is a package with many; name one of them as {name}:ID or {name}.MODULE{_how_to_get(name)}"
+        return f"{name} is a package with many environments; name one as {name}:ID or {name}.MODULE{_how_to_get(name)}"
     for place in (Path(f"{name}.py"), Path(name, "__init__.py")):
         if name.isidentifier() and place.is_file():
             return f"to use what is in {place.absolute()}, name a class or function in it as {name}:NAME"
@@ -46,12 +46,12 @@ def hint(name: str) -> str:
 
 
 def example(package: str) -> list[str]:
-    """A name that works, where one is known."""
+    """Returns a complete name of an environment in a package, if one is known."""
     return [EXAMPLES[package]] if package in EXAMPLES else []
 
 
 def of_gymnasium(name: str) -> str:
-    """An id of Gymnasium's in the form that works; empty where there is none like it."""
+    """Returns an id of Gymnasium's in the right form; empty where none is near."""
     for begin, package in FAMILIES:
         if re.match(begin, name, re.IGNORECASE):
             return f"{package}:{name}"
@@ -60,13 +60,13 @@ def of_gymnasium(name: str) -> str:
 
 
 def of_path(path: str, rest: str) -> str:
-    """Says what to write in place of a file: its module's name."""
+    """Returns what to write in place of a file: the name of its module."""
     module = re.sub(r"^(\./|\.\\)+", "", path).removesuffix(".py").replace("/", ".").replace("\\", ".").strip(".")
     return f"{module}:{rest or 'NAME'}"
 
 
 def instead_of_module(name: str, module: ModuleType) -> str:
-    """Says what to name in place of a module that offers no environment."""
+    """Returns what to name in place of a module that offers no environment."""
     parent, _, last = name.rpartition(".")
     versions = sorted(found for found in submodules(parent) if re.fullmatch(rf"{re.escape(last)}_v\d+", found))
     if versions:
@@ -97,13 +97,13 @@ def _of_pettingzoo(name: str) -> str:
 
 
 def _versions(name: str, ids: Iterable[str]) -> list[str]:
-    """The ids that are `name` with a version, the highest first."""
+    """Returns the ids that are `name` with a version, the highest first."""
     found = [one for one in ids if re.fullmatch(re.escape(name) + r"[-_]v\d+", one, re.IGNORECASE)]
     return sorted(found, key=lambda one: -int(one.rpartition("v")[2]))
 
 
 def of_mpe(name: str) -> str:
-    """A task of MPE's, whose package registers no ids."""
+    """Returns a module of MPE, whose package registers no ids; empty where none is near."""
     if not name.startswith("simple_") or importlib.util.find_spec("mpe2") is None:
         return ""
     import mpe2

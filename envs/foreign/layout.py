@@ -1,4 +1,4 @@
-"""What all worlds of an environment have in common, found out by building one and playing a few steps.
+"""The properties that all worlds of an environment share, found by building one and playing a few steps.
 
 Axes: N agents, O observation, S global state, M metrics.
 """
@@ -17,28 +17,28 @@ from pettingzoo.utils.env import ParallelEnv
 
 from ..core import Array
 from . import returns
-from .blame import told
+from .blame import explain
+from .news import numbers
 from .own_spaces import described
 from .parallel import Copies
 from .pictures import Pictures, is_picture
 from .spaces import MASK, Actions, Observations
-from .tellings import numbers
 
 LIMIT_AS_DEATH = ("rware.", "pettingzoo.sisl.multiwalker.")
 """Modules whose environments report their time limit as termination of all agents: `rware.warehouse.Warehouse.step`
-("done" at `max_steps`) and `multiwalker.raw_env.step` (all `terminations` at `max_cycles`). The limit is read off them
-and undone. For others, `time_limit` says it."""
+("done" at `max_steps`) and `multiwalker.raw_env.step` (all `terminations` at `max_cycles`). Their limit is read from
+their attributes, and such a termination becomes a truncation. For others, set the option `time_limit`."""
 
 LARGE_SEED = 1_234_567_890
-"""As large as any of training: some environments take only as many seeds as they have maps."""
+"""A seed as large as those of training, to find environments that take only as many seeds as they have maps."""
 FRAMES_PER_SECOND = 30.0
-"""Of pictures, where the metadata does not say."""
+"""Frame rate of environments whose metadata has none."""
 LONGEST_STATE = 20_000
-"""Numbers in the longest global state that is used; longer ones are pictures by another name."""
+"""Length up to which a global state is used; longer ones are usually pictures."""
 LONGEST_WAIT = 1000
 """Time limit of worlds of copies whose environment has none [steps]."""
 PROBE_STEPS = 100
-"""Of the first episode: some environments show only then what they do when somebody dies."""
+"""Steps of the first episode that are played: some environments first show infos or masks when an agent dies."""
 _LIMIT_NAMES = ("max_cycles", "max_steps", "_max_episode_steps", "max_episode_steps")
 
 
@@ -47,62 +47,64 @@ class Layout:
     """The shapes of an environment, and how to read what it returns."""
 
     keys: tuple[Any, ...]
-    """(N,) possible agents as the environment has them, in its order."""
+    """(N,) the environment's names of its possible agents, in its order."""
     observations: Observations
+    """Turns observations into rows."""
     actions: Actions
+    """Turns rows of actions into the agents' own actions."""
     state_shape: tuple[int, ...]
-    """What `state()` gives; its length in all is S."""
+    """Shape of what `state()` returns; it has S numbers in all."""
     state_dim: int
-    """S; 0 where there is no state, or it is not worth its time: the joint observation serves."""
+    """S; 0 where there is no state, or it only repeats the observations: critics then read the joint observation."""
     masks: bool
-    """Whether an action mask is kept: where the environment gives one, or agents have different numbers of choices."""
+    """Whether there are action masks: the environment gives them, or agents have different numbers of choices."""
     neighbors: bool
-    """Whether `infos` say who hears whom; otherwise everybody alive hears everybody alive."""
+    """Whether `infos` say who hears whom; otherwise all agents that are alive hear each other."""
     metrics: tuple[str, ...]
-    """(M,) names of numbers in `infos[agent]["metrics"]`, as far as they came while it was looked at."""
+    """(M,) names of the numbers in `infos[agent]["metrics"]` that appeared in the first look."""
     time_limit: int
-    """Steps after which a world is truncated here; 0 leaves it to the environment."""
+    """Steps after which the adapter truncates a world; 0: never, which leaves it to the environment."""
     max_steps: int
-    """Steps to the time limit, as far as it is known; otherwise 0."""
+    """Steps to the time limit, if it is known; otherwise 0."""
     limit_found: int
-    """Steps after which the environment's own attributes say it ends; 0 where they do not. Where all who are left die
-    in that very step, it is the limit and not death."""
+    """Time limit in the environment's own attributes [steps]; 0 if there is none. If all agents that are left die in
+    exactly that step, it is read as the time limit."""
     tells_limit: bool
-    """Whether a truncation at that limit was said for a reason: copies of Gymnasium's environments tell it from death.
-    """
+    """Whether the environment distinguishes that limit from death by truncation, as copies of Gymnasium's do."""
     seeds: int
-    """Different seeds that the environment takes, counted from 0; 0: any."""
+    """Number of different seeds that the environment takes, counted from 0; 0: any seed."""
     step_seconds: float
+    """Duration of a step in films [s]."""
     notes: tuple[str, ...]
-    """What a user should know, a line each."""
+    """Notes for the user, one line each."""
     own_spaces: Mapping[str, Any] = field(default_factory=dict)
     """The agents' own spaces as plain data, see `foreign.own_spaces`."""
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """(N,) names."""
+        """(N,) names of the agents."""
         return tuple(str(key) for key in self.keys)
 
     @property
     def state_space(self) -> Box:
-        """(S,)."""
+        """Space of the global state, (S,)."""
         return Box(-np.inf, np.inf, (self.state_dim,), np.float32)
 
     @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
-        """Agents whose names differ only in the number at the end, in the order of their first members."""
+        """Groups of agents whose names differ only in the number at the end, in the order of their first members."""
         members: dict[str, list[int]] = {}
         for index, name in enumerate(self.agents):
             members.setdefault(re.sub(r"[\W_]*\d+$", "", name), []).append(index)
         return tuple(tuple(group) for group in members.values())
 
     def in_order(self, agents: Sequence[str]) -> Layout:
-        """The same with its agents in another order: that of a run, which knows them by their rows.
+        """Returns the same layout with its agents in the order of a run, whose policies know agents by their rows.
 
-        Environments that keep their agents in a set have them in another order in every process.
+        Environments that keep their agents in a set list them in another order in every process.
 
         Raises:
-            ValueError: They are other agents.
+            ValueError: `agents` are not this environment's agents.
         """
         index = {name: i for i, name in enumerate(self.agents)}
         if set(agents) != set(index):
@@ -122,28 +124,28 @@ class Layout:
 
 
 def _named(agents: Sequence[str]) -> str:
-    """A few names, for messages."""
+    """Returns the first few names, for messages."""
     return ", ".join([*agents[:8], *(["..."] if len(agents) > 8 else [])])
 
 
 def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 0) -> Layout:
-    """Resets an environment, plays a few steps and looks at what it shows.
+    """Resets an environment, plays a few steps and returns what they show about it.
 
     Args:
-        env: It is left in the middle of an episode.
-        time_limit: Steps after which worlds are to be truncated; 0 for the environment's own.
-        seeds: Different seeds that it takes, counted from 0; 0 for any.
+        env: The environment; it is left in the middle of an episode.
+        time_limit: Steps after which worlds are to be truncated; 0 for the environment's own limit.
+        seeds: Number of different seeds that it takes, counted from 0; 0 for any seed.
 
     Raises:
-        ValueError: Something in it cannot be served here; the message says what, and what would be.
+        ValueError: The environment cannot be used; the message says why, and what is expected.
     """
     keys = getattr(env, "possible_agents", None)
     if not keys:
         raise ValueError(
-            "the environment has no possible_agents; give it the list of all agents that may ever appear, for networks "
-            "and arrays have a fixed number of rows"
+            "the environment has no possible_agents; give it the list of all agents that may ever appear, because "
+            "networks and arrays have a fixed number of rows"
         )
-    # A set has another order in every process.
+    # The order of a set differs between processes.
     keys = tuple(sorted(keys, key=str) if isinstance(keys, (set, frozenset)) else keys)
     names = [str(key) for key in keys]
     if len(set(names)) < len(names):
@@ -167,8 +169,8 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
     limit_found = own_limit
     if registered and own_limit and own_limit < registered:
         notes.append(
-            f"Gymnasium was told a limit of {registered} steps, but the environment ends after {own_limit} by itself; "
-            "set its own option for that"
+            f"Gymnasium's limit is {registered} steps, but the environment itself ends after {own_limit}; set the "
+            "environment's own option to change that"
         )
     own_limit = min(registered, own_limit) if registered and own_limit else registered or own_limit
     if not time_limit and type(getattr(env, "unwrapped", env)).__module__.startswith(LIMIT_AS_DEATH):
@@ -176,8 +178,8 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
     if not (time_limit or own_limit) and isinstance(_behind_pictures(env), Copies):
         time_limit = LONGEST_WAIT
         notes.append(
-            f"the environment has no time limit, so worlds, which wait for their last copy, are truncated after "
-            f"{time_limit} steps; set time_limit to change that"
+            f"the environment has no time limit, and a world lasts until its last copy has ended, so worlds are "
+            f"truncated after {time_limit} steps; set time_limit to change that"
         )
     rate = getattr(env, "metadata", {}).get("render_fps") or FRAMES_PER_SECOND
     return Layout(
@@ -202,7 +204,7 @@ def probe(env: ParallelEnv[Any, Any, Any], *, time_limit: int = 0, seeds: int = 
 
 @dataclass
 class _Found:
-    """Facts that only playing shows."""
+    """Facts that only show when the environment is played."""
 
     masks: bool = False
     neighbors: bool = False
@@ -215,7 +217,7 @@ class _Found:
 def _play(
     env: ParallelEnv[Any, Any, Any], keys: tuple[Any, ...], observations: Observations, actions: Actions
 ) -> _Found:
-    """Plays the first episode, at most `PROBE_STEPS`, with random allowed actions."""
+    """Plays the first episode, for at most `PROBE_STEPS` steps, with random allowed actions."""
     found = _Found()
     rng = np.random.default_rng(0)
     index = {key: i for i, key in enumerate(keys)}
@@ -235,7 +237,7 @@ def _play(
             state, shape, note = _state_of(env)
             found.note = found.note or note
             if state is not None and found.state_dim and shape != found.state_shape:
-                raise ValueError(f"state() has shape {shape}, at first it had {found.state_shape}")
+                raise ValueError(f"state() has shape {shape}; before it had {found.state_shape}")
             found.state_shape, found.state_dim = shape, 0 if state is None else state.size
             states_differ |= state is not None and not np.array_equal(state, joint)
         if not env.agents or step == PROBE_STEPS:
@@ -247,7 +249,7 @@ def _play(
             chosen[key] = _random_action(index[key], actions, observations, seen.get(key), infos.get(key, {}), rng)
         seen, _, _, _, infos = returns.of_step(env.step(chosen))
     if not states_differ:
-        # Nothing that the joint observation does not say, and asking for it costs time: a tenth of a step in mpe2.
+        # The state only repeats the joint observation, and reading it takes time: a tenth of a step in mpe2.
         found.state_dim = 0
     return found
 
@@ -268,7 +270,7 @@ def _random_action(
 
 
 def _joint(keys: tuple[Any, ...], seen: Any, observations: Observations) -> Array:
-    """Returns all observations that there are, one after another, without padding."""
+    """Returns the observations of all agents that have one, concatenated without padding."""
     parts = []
     for i, key in enumerate(keys):
         if key in seen:
@@ -279,30 +281,30 @@ def _joint(keys: tuple[Any, ...], seen: Any, observations: Observations) -> Arra
 
 
 def _refuse_few_seeds(env: ParallelEnv[Any, Any, Any]) -> None:
-    """Raises `ValueError` for an environment that takes 0, with which it was looked at, but not any seed."""
+    """Raises `ValueError` for an environment that takes the seed 0 but not a large one."""
     try:
         env.reset(seed=LARGE_SEED)
     except Exception as error:
         raise ValueError(
-            f"reset(seed=0) works and reset(seed={LARGE_SEED}) does not: {told(error)}; say how many seeds it takes, "
-            "counted from 0, with the option seeds"
+            f"reset(seed=0) works and reset(seed={LARGE_SEED}) does not: {explain(error)}; give the number of seeds "
+            "that it takes, counted from 0, as the option seeds"
         ) from error
 
 
 def _state_of(env: Any) -> tuple[Array | None, tuple[int, ...], str]:
-    """`state()`, flat float32, or None; its own shape; and a note where it exists but is not used."""
+    """Returns `state()` as flat float32, or None; its own shape; and a note where it exists but is not used."""
     instead = "the critic reads the joint observation instead"
     if not hasattr(_behind_pictures(env), "state"):
         return None, (), ""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a state that is a picture may complain that nobody wanted pictures
+            warnings.simplefilter("ignore")  # a state that is a picture may warn about the render mode
             state = np.asarray(env.state())
         flat = state.reshape(-1).astype(np.float32)
     except NotImplementedError:
         return None, (), ""
     except Exception as error:  # foreign code may raise anything
-        return None, (), f"state() fails ({told(error)}); {instead}"
+        return None, (), f"state() fails ({explain(error)}); {instead}"
     if is_picture(state) or flat.size > LONGEST_STATE:
         return None, (), f"state() is a picture or too long, {state.dtype} {state.shape}; {instead}"
     return flat, state.shape, ""
@@ -313,7 +315,7 @@ def _behind_pictures(env: Any) -> Any:
 
 
 def _limit_of(env: Any) -> int:
-    """The environment's own time limit [steps], where an attribute says it; otherwise 0."""
+    """Returns the environment's own time limit [steps], if an attribute holds it; otherwise 0."""
     for part in _layers(env):
         for name in _LIMIT_NAMES:
             limit = getattr(part, name, None)
@@ -323,13 +325,13 @@ def _limit_of(env: Any) -> int:
 
 
 def _registered_limit(env: Any) -> int:
-    """The time limit [steps] that Gymnasium puts around the environment, and tells as truncation; otherwise 0."""
+    """Returns the time limit [steps] of Gymnasium's wrapper, which truncates; 0 if there is none."""
     spec = getattr(_behind_pictures(env), "spec", None)
     return int(getattr(spec, "max_episode_steps", None) or 0)
 
 
 def _layers(env: Any) -> Iterator[Any]:
-    """The environment, what its wrappers wrap, and what that holds: where constructors leave their arguments."""
+    """Yields the environment, the one behind its wrappers, and that one's `env`: one of them has the attributes."""
     yield env
     bare = getattr(env, "unwrapped", env)
     for part in (bare, getattr(bare, "env", None)):

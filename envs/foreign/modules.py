@@ -1,6 +1,6 @@
-"""Importing what others wrote: from the current folder too, and every failure in one line that is safe to follow.
+"""Imports foreign modules, also from the current folder, and turns every failure into one line that is safe to follow.
 
-A name that nobody knows is never advised to be installed: whoever owns that name on PyPI is a stranger.
+Messages never suggest installing an unknown name, because anybody may own that name on PyPI.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .blame import told
+from .blame import explain
 
 KNOWN = {
     "ale_py": "ale-py",
@@ -33,22 +33,22 @@ KNOWN = {
     "pogema": "pogema",
     "rware": "rware",
 }
-"""Packages of environments that may be advised to be installed: what is imported, and what it is called on PyPI."""
+"""Packages of environments that messages may suggest installing: the module's name, and the package's on PyPI."""
 EXTRAS = ("atari", "butterfly", "classic", "sisl")
-"""PettingZoo's extras, one for each of its own families of environments."""
+"""PettingZoo's extras, one for each family of its environments."""
 _OURS = ("algos", "coterie", "envs")
 OFFERS = ("parallel_env", "env", "raw_env")
-"""Names that a module of PettingZoo's kind offers, the best first."""
-TURNS = "is a game of turns; Coterie trains on environments in which all agents act at once"
+"""Names of the constructors in PettingZoo's modules, in the order of preference."""
+TURNS = "is a turn-based game; Coterie trains on environments in which all agents act at once"
 
 
 def imported(name: str) -> ModuleType:
-    """A module by its dotted name; one in the current folder too, and one that is only an attribute of its package.
+    """Imports a module by its dotted name, also from the current folder or as an attribute of its package.
 
     Raises:
-        ValueError: It does not exist, lacks something, or cannot be imported; one line.
+        ValueError: It does not exist, needs something that is missing, or cannot be imported; the message is one line.
     """
-    if not all(name.split(".")):  # Python takes it for a relative name, or for none
+    if not all(name.split(".")):  # Python would read it as a relative name, or fail with an unclear error
         raise ValueError(f"{name!r} is not the name of a module; it has an empty part")
     try:
         return _import(name)
@@ -56,7 +56,7 @@ def imported(name: str) -> ModuleType:
         missing, top = error.name or "", name.partition(".")[0]
         if missing == top:
             if _is_here(top):
-                sys.path.append(str(Path.cwd()))  # workers get our path
+                sys.path.append(str(Path.cwd()))  # workers get this path too
                 return imported(name)
             raise ValueError(_not_found(top)) from None
         if name == missing or name.startswith(missing + "."):
@@ -66,20 +66,20 @@ def imported(name: str) -> ModuleType:
         if _offers_turns_alone(name):
             raise ValueError(f"{name} {TURNS}") from None
         if not missing:
-            raise ValueError(f"{name} cannot be imported: {told(error)}") from error
+            raise ValueError(f"{name} cannot be imported: {explain(error)}") from error
         raise ValueError(f"{name} needs {_needed(name, missing, error)}") from error
     except ImportError as error:
         if _offers_turns_alone(name):
             raise ValueError(f"{name} {TURNS}") from None
-        raise ValueError(f"{name} cannot be imported: {told(error)}") from error
+        raise ValueError(f"{name} cannot be imported: {explain(error)}") from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: a script that ends itself where it is imported
-        raise ValueError(f"{name} cannot be imported: {told(error)}") from error
+        raise ValueError(f"{name} cannot be imported: {explain(error)}") from error
 
 
 def near(came: str, allowed: Iterable[str], n: int = 1) -> list[str]:
-    """The names that are most like what came, whatever their letters' case and version."""
+    """Returns the names most similar to `came`, regardless of case and version."""
     exact = {name.lower(): name for name in allowed}
     found = difflib.get_close_matches(came.lower(), exact, n=n)
     found += [name for name in sorted(exact) if re.fullmatch(re.escape(came.lower()) + r"[_-]v\d+", name)]
@@ -87,7 +87,7 @@ def near(came: str, allowed: Iterable[str], n: int = 1) -> list[str]:
 
 
 def unknown(what: str, came: str, allowed: Iterable[str]) -> str:
-    """The message for a name that does not exist."""
+    """Returns the message for a name that does not exist."""
     allowed = list(allowed)
     found = near(came, allowed)
     hint = f"; did you mean {found[0]!r}?" if found else ""
@@ -95,7 +95,7 @@ def unknown(what: str, came: str, allowed: Iterable[str]) -> str:
 
 
 def shadow(module: ModuleType) -> str:
-    """Returns an end for messages where a module hides another one of the current folder, else nothing."""
+    """Returns an end for messages if a module hides one of the same name in the current folder, else nothing."""
     top = module.__name__.partition(".")[0]
     place = getattr(sys.modules.get(top), "__file__", None)
     spec = PathFinder.find_spec(top, [str(Path.cwd())])
@@ -108,21 +108,21 @@ def shadow(module: ModuleType) -> str:
 
 
 def submodules(package: str) -> list[str]:
-    """Names of the modules in a package that was imported; those with a version alone where there are any."""
+    """Returns the modules in an imported package; only those with a version in their names, if there are any."""
     paths = getattr(sys.modules.get(package), "__path__", ())
     inside = [found.name for found in pkgutil.iter_modules(paths)]
     return [name for name in inside if re.search(r"_v\d+$", name)] or inside
 
 
 def _import(name: str) -> ModuleType:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):  # what we print may be read by programs
-        # PettingZoo's own modules with a version in their names warn that ids are preferred; both are welcome here.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):  # programs may read standard output
+        # PettingZoo's modules with a version in their names warn that ids are preferred; both are fine here.
         warnings.simplefilter("ignore", DeprecationWarning)
         return importlib.import_module(name)
 
 
 def _is_here(top: str) -> bool:
-    """Whether the current folder has such a module and is not on the path yet."""
+    """Whether the current folder has such a module and is not in `sys.path` yet."""
     here = Path.cwd()
     if any(Path(entry).resolve() == here.resolve() for entry in sys.path):
         return False
@@ -131,7 +131,7 @@ def _is_here(top: str) -> bool:
 
 
 def _attribute(name: str) -> ModuleType | None:
-    """A module that a package has under a name that is not its own, such as `gymnasium_robotics.mamujoco_v1`."""
+    """Returns a module that its package offers under another name, such as `gymnasium_robotics.mamujoco_v1`."""
     parent, _, last = name.rpartition(".")
     if not parent:
         return None
@@ -162,14 +162,14 @@ def _no_such_module(missing: str) -> str:
 
 
 def _needed(name: str, missing: str, error: ImportError) -> str:
-    """Names a module that is missing, and says how to get it where that is safe to follow."""
+    """Returns the name of a missing module, and how to install it where that is safe."""
     family = name.split(".")[1] if name.startswith("pettingzoo.") else ""
     if family in EXTRAS:
         return f"{missing!r}, which is not installed (pip install 'pettingzoo[{family}]')"
     top = missing.partition(".")[0]
     if top in KNOWN and top not in sys.modules:
         return f"{missing!r}, which is not installed (pip install {KNOWN[top]})"
-    where = told(error)
+    where = explain(error)
     if top in sys.modules and top != missing:
         place = getattr(sys.modules[top], "__file__", None)
         return f"{missing!r}, but {top!r} is another package here, {place}: {where}"
@@ -177,7 +177,7 @@ def _needed(name: str, missing: str, error: ImportError) -> str:
 
 
 def _offers_turns_alone(name: str) -> bool:
-    """Whether a module of PettingZoo's, which could not be imported, has no parallel environment."""
+    """Whether a module of PettingZoo's that could not be imported has no parallel environment."""
     if not name.startswith("pettingzoo."):
         return False
     try:

@@ -1,9 +1,8 @@
-"""Nothing is left behind: a worker ends with whoever started it, and what its environments started ends with it.
+"""Ends workers with the process that started them, and with the workers the processes that their environments started.
 
-An environment may start processes of its own, a simulator for instance, and end them in `close()`. So a worker closes
-its worlds before it ends, however that comes about: told to, by an exception, by SIGTERM, or because the process that
-started it is gone, `kill -9` included. What is left in its process group after that, or after a worker that was
-killed, is killed.
+An environment may start processes of its own, such as a simulator, and end them in `close()`. So a worker closes its
+worlds before it ends, whatever the reason: a command, an exception, SIGTERM, or the end of the process that started
+it, also by `kill -9`. After that, or after a worker was killed, the processes left in its process group are killed.
 """
 
 from __future__ import annotations
@@ -19,34 +18,34 @@ from typing import Any
 PATIENCE = 5.0
 """Time a worker has to close its environments before it is killed [s]."""
 _orphaned = threading.Event()
-"""Whether the parent is gone. Its pipes close before its children get another parent, so `getppid` may lag behind."""
+"""Set when the parent is gone. Its pipes close before its children get another parent, so `getppid` may lag behind."""
 _GLANCE = 1000
-"""Between two looks at whose child we are, for a stdin that somebody else holds open [ms]."""
+"""Interval at which the parent's id is checked, in case another process holds stdin open [ms]."""
 
 
 def end_group(leader: int) -> None:
-    """Kills all that is left of a process group; nothing is no error."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the second of zombies
+    """Kills all processes that are left in a process group; there may be none."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS raises the second for zombies
         os.killpg(leader, signal.SIGKILL)
 
 
 def end_with(parent: int) -> None:
-    """Lets this process, a leader of its group, end when its parent does: SIGTERM first, SIGKILL after `PATIENCE`.
+    """Makes this process, the leader of its group, end with its parent: by SIGTERM, and by SIGKILL after `PATIENCE`.
 
     Args:
-        parent: Its process id; our stdin is a pipe that it holds open and never writes to.
+        parent: The parent's process id. The parent holds the other end of this process's stdin open and never writes.
     """
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def stay_until_closed() -> None:
-    """From here on SIGTERM does nothing: this process is ending already."""
+    """Ignores SIGTERM from now on, because this process is already ending."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def end_as(orphan: bool, number: int | None = None) -> None:
-    """Ends this process after its worlds were closed: an orphan with its group, others by the signal that came."""
+    """Ends this process after its worlds were closed: an orphan with its whole group, others by the signal received."""
     if orphan or _orphaned.is_set():
         end_group(os.getpid())
     if number is not None:
@@ -54,12 +53,12 @@ def end_as(orphan: bool, number: int | None = None) -> None:
         os.kill(os.getpid(), number)
 
 
-class Told(SystemExit):
-    """SIGTERM came."""
+class Terminated(SystemExit):
+    """Raised when SIGTERM is received."""
 
 
 def _leave(number: int, frame: Any) -> None:  # noqa: ARG001 - a signal handler's signature
-    raise Told(128 + number)
+    raise Terminated(128 + number)
 
 
 def _watch(parent: int) -> None:

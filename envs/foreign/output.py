@@ -1,4 +1,4 @@
-"""Output of environments, which must not end them: its reader may be gone, or the disk under it full."""
+"""Output of environments. A failure to write it, to a closed pipe or a full disk, must not end a worker."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Forgiving:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Writes if that is possible."""
+        """Writes the text, if that is possible."""
         with contextlib.suppress(OSError, ValueError, AttributeError):  # AttributeError: there is no stream
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hands on what was written."""
+        """Flushes the stream, if that is possible."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             self._stream.flush()
 
@@ -29,5 +29,5 @@ class Forgiving:
 
 
 def forgive() -> None:
-    """From now on nothing that this process writes to `sys.stdout` and `sys.stderr` raises."""
+    """Replaces `sys.stdout` and `sys.stderr` by streams whose `write` and `flush` never raise."""
     sys.stdout, sys.stderr = Forgiving(sys.stdout), Forgiving(sys.stderr)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,20 +1,20 @@
-"""Each agent's own spaces, and what the adapter makes of them, as plain data that JSON holds.
+"""Each agent's own spaces, and how the adapter reads them, as plain data that fits into JSON.
 
-With it a saved policy takes what an environment shows and answers in the environment's own actions, where neither the
-environment nor this package is at hand. It is a dictionary:
+With it a saved policy reads an environment's own observations and returns its own actions, without the environment or
+this package being installed. It is a dictionary:
 
-    agents    (N,) for each agent the index of its entry in `kinds`
-    kinds     dictionaries, one for all agents alike:
+    agents    (N,) for each agent, the index of its entry in `kinds`
+    kinds     a list of dictionaries; agents with equal spaces share one:
 
-        observation    the space that a row is made of: without its mask, before a picture is prepared
-        mask           the key under which a `Dict` observation holds the action mask, or None
-        entry          the key under which a `Dict` observation holds the row's space, where it is its only other one
-        transforms     of a picture: names of `supersuit.utils.basic_transforms` and their arguments, in order
-        stack          of a picture: frames seen at once; 0 where the observation is no picture
+        observation    the space that becomes a row: without the mask, and before a picture is prepared
+        mask           the key of the action mask in a `Dict` observation, or None
+        entry          the key of the row's space in a `Dict` observation, if it is the only other entry
+        transforms     for a picture: names of `supersuit.utils.basic_transforms` with their arguments, in order
+        stack          for a picture: the number of frames seen at once; 0 where the observation is not a picture
         action         the agent's action space
-        stretched      whether rows of actions are in [-1, 1] and stretched to the action space's bounds
+        stretched      whether rows of actions are in [-1, 1] and are scaled to the action space's bounds
 
-A row is the observation flattened by `gymnasium.spaces.flatten`, padded with zeros. A space is a dictionary, too: see
+A row is the observation flattened by `gymnasium.spaces.flatten`, padded with zeros. A space is a dictionary too: see
 `plain_space`.
 """
 
@@ -63,14 +63,14 @@ def described(env: Any, keys: Sequence[Any], observations: Observations, actions
 
 
 def plain_space(space: Space[Any], *, bounds: bool) -> dict[str, Any]:
-    """A space as plain data; its `kind` is the class, in lower case.
+    """Returns a space as plain data; its `kind` is the name of the class in lower case.
 
     Args:
-        space: One that can be flattened.
-        bounds: Write a `Box`'s bounds, one number where all are the same; otherwise only its shape.
+        space: A space that can be flattened.
+        bounds: Include a `Box`'s bounds, as one number where all are equal; otherwise only its shape.
 
     Raises:
-        ValueError: It is of a class not known here.
+        ValueError: The class of the space is unknown.
     """
     if isinstance(space, Box):
         plain: dict[str, Any] = {"kind": "box", "shape": list(space.shape), "dtype": str(space.dtype)}
@@ -82,7 +82,7 @@ def plain_space(space: Space[Any], *, bounds: bool) -> dict[str, Any]:
         return {"kind": "multidiscrete", "nvec": nvec, "start": start, "dtype": str(space.dtype)}
     if isinstance(space, MultiBinary):
         return {"kind": "multibinary", "shape": list(space.shape)}
-    if isinstance(space, Text):  # in the order that decides what number a character becomes
+    if isinstance(space, Text):  # in the order that gives each character its number
         return {"kind": "text", "max_length": space.max_length, "characters": "".join(space.character_list)}
     if isinstance(space, (Tuple, OneOf)):
         kind = "tuple" if isinstance(space, Tuple) else "oneof"
@@ -90,12 +90,12 @@ def plain_space(space: Space[Any], *, bounds: bool) -> dict[str, Any]:
     if isinstance(space, Dict):  # as pairs: keys need not be text
         return {"kind": "dict", "parts": [[k, plain_space(part, bounds=bounds)] for k, part in space.spaces.items()]}
     raise ValueError(
-        f"{space} is of a kind that is not known here; allowed are Box, Discrete, MultiDiscrete, MultiBinary, Text, "
-        "Tuple, OneOf and Dict: wrap the environment"
+        f"{space} is of an unknown kind; allowed are Box, Discrete, MultiDiscrete, MultiBinary, Text, Tuple, OneOf and "
+        "Dict: wrap the environment"
     )
 
 
 def _short(bound: Any) -> Any:
-    """One number where all are the same, otherwise all of them, flat."""
+    """Returns one number if all are equal, otherwise all of them as a flat list."""
     flat = np.asarray(bound).reshape(-1)
     return flat[0].item() if flat.size and (flat == flat[0]).all() else flat.tolist()

@@ -1,11 +1,12 @@
-"""Whatever a constructor builds, as a `ParallelEnv`: PettingZoo's two kinds, and Gymnasium environments.
+"""Shows the environment that a constructor builds as a `ParallelEnv`, be it PettingZoo's or Gymnasium's.
 
-Three kinds of Gymnasium environments:
+There are three kinds of Gymnasium environments:
 
-- those whose spaces and returns are dicts by agent, such as MultiGrid's: see `by_agent`;
-- list-style ones for many agents, such as RWARE: spaces in a `Tuple` or a list, observations and rewards in
+- environments whose spaces and returned values are dicts by agent, such as MultiGrid's: see `by_agent`;
+- list-style environments for many agents, such as RWARE: spaces in a `Tuple` or a list, observations and rewards in
   sequences;
-- single-agent ones: a world holds N independent copies, one for each agent, as a population of learners on one task.
+- single-agent environments: a world has N independent copies, one for each agent, as a population of learners on one
+  task.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
     """Builds an environment and shows it as a `ParallelEnv`.
 
     Args:
-        build: Makes it.
-        n_copies: How many of a single-agent Gymnasium environment; 1 for all others.
+        build: Makes the environment.
+        n_copies: Number of copies of a single-agent Gymnasium environment; 1 for all others.
 
     Raises:
-        ValueError: It is nothing that can be shown so; the message says why.
+        ValueError: The environment is of no kind that can be shown in this way; the message says why.
     """
     env = build()
     if isinstance(env, gymnasium.Env):
@@ -49,8 +50,8 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
     elif isinstance(env, AECEnv):
         if not env.metadata.get("is_parallelizable", False):
             raise ValueError(
-                f"{env} is a game of turns (its metadata has no is_parallelizable); Coterie trains on environments in "
-                "which all agents act at once"
+                f"{env} is a turn-based game (its metadata has no is_parallelizable); Coterie trains on environments "
+                "in which all agents act at once"
             )
         parallel = aec_to_parallel(env)
     elif callable(getattr(env, "step", None)) and hasattr(env, "possible_agents"):  # not all subclass ParallelEnv
@@ -58,45 +59,45 @@ def as_parallel(build: Callable[[], Any], n_copies: int = 1) -> ParallelEnv[Any,
         parallel = ByAgent(env, *by_agent) if by_agent else env
     else:
         older = any(kind.__module__.partition(".")[0] == "gym" for kind in type(env).__mro__)
-        mend = "; it is one of the older gym, which shimmy turns into one of Gymnasium's" if older else ""
+        mend = "; it is an environment of the older gym, which shimmy converts to Gymnasium" if older else ""
         raise ValueError(
             f"the constructor gave a {type(env).__name__}; allowed are PettingZoo's ParallelEnv and AECEnv, and "
             f"gymnasium.Env{mend}"
         )
     if n_copies != 1:
         raise ValueError(
-            f"n_copies is {n_copies}, but the environment has agents of its own; copies are made of single-agent "
-            "Gymnasium environments"
+            f"n_copies is {n_copies}, but the environment has agents of its own; only single-agent Gymnasium "
+            "environments are copied"
         )
     return parallel
 
 
 class ListStyle(ParallelEnv[str, Any, Any]):
-    """A Gymnasium environment whose spaces, observations and rewards are sequences over agents.
+    """Shows a Gymnasium environment whose spaces, observations and rewards are sequences over agents.
 
-    Endings and rewards may be one for all or a sequence; one reward is also the team's. An agent that ended alone is
-    gone; the environment, which goes on asking for its action, gets an idle one. `info` may be a sequence of one dict
-    an agent; a dict for all is shown to every agent, with sequences of length N under `action_mask` and `cost` dealt
-    out.
+    Endings and rewards may be sequences or one for all agents; one reward for all counts as the team's reward. For an
+    agent that has ended while others go on, the environment is sent an idle action. `info` may be a sequence with one
+    dict for each agent. A single dict is shown to every agent, and each agent gets its own element of sequences of
+    length N under `action_mask` and `cost`.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        done, seen = _spaces(env.action_space), _spaces(env.observation_space)
-        if len(seen) != len(done):
+        acted, observed = _spaces(env.action_space), _spaces(env.observation_space)
+        if len(observed) != len(acted):
             raise ValueError(
-                f"action_space holds {len(done)} spaces, observation_space is {env.observation_space}; a list-style "
-                "environment needs a Tuple, or a list, of one space an agent in both"
+                f"action_space has {len(acted)} spaces, observation_space is {env.observation_space}; in a list-style "
+                "environment both must be a Tuple, or a list, with one space for each agent"
             )
         self.env = env
         self.metadata = dict(env.metadata)
         self.render_mode = env.render_mode
         self.spec = env.spec
-        self.possible_agents = [f"agent_{i}" for i in range(len(done))]
+        self.possible_agents = [f"agent_{i}" for i in range(len(acted))]
         self.agents: list[str] = []
         self.notes: tuple[str, ...] = ()
-        """What a user should know, a line each."""
-        self._seen = dict(zip(self.possible_agents, seen, strict=True))
-        self._done = dict(zip(self.possible_agents, done, strict=True))
+        """Notes for the user, one line each."""
+        self._observation_spaces = dict(zip(self.possible_agents, observed, strict=True))
+        self._action_spaces = dict(zip(self.possible_agents, acted, strict=True))
 
     @property
     def unwrapped(self) -> Any:
@@ -104,12 +105,12 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         return self.env.unwrapped
 
     def observation_space(self, agent: str) -> Space[Any]:
-        """The identical object on every call."""
-        return self._seen[agent]
+        """Returns the same object on every call."""
+        return self._observation_spaces[agent]
 
     def action_space(self, agent: str) -> Space[Any]:
-        """The identical object on every call."""
-        return self._done[agent]
+        """Returns the same object on every call."""
+        return self._action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode."""
@@ -119,16 +120,17 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         return dict(zip(self.agents, observations, strict=True)), self._infos(info)
 
     def step(self, actions: dict[str, Any]) -> Any:
-        """Steps; only agents that acted are shown."""
+        """Advances the environment; only agents that acted are shown."""
         agents = self.possible_agents
-        chosen = tuple(actions[agent] if agent in actions else idle_action(self._done[agent]) for agent in agents)
+        spaces = self._action_spaces
+        chosen = tuple(actions[agent] if agent in actions else idle_action(spaces[agent]) for agent in agents)
         observations, rewards, terminated, truncated, info = self.env.step(chosen)
         _refuse_other_length("observations", observations, agents)
         died = dict(zip(agents, _each(terminated, len(agents)), strict=True))
         stopped = dict(zip(agents, _each(truncated, len(agents)), strict=True))
         infos = self._infos(info)
         acted = self.agents
-        paid: Any = rewards  # a sequence or one number for all
+        paid: Any = rewards  # a sequence, or one number for all agents
         if np.ndim(paid) == 0 and not isinstance(paid, Sequence):
             paid = list(shared_reward(paid, agents, infos).values())
             self.notes = (SHARED,)
@@ -144,7 +146,7 @@ class ListStyle(ParallelEnv[str, Any, Any]):
         )
 
     def render(self) -> Any:
-        """Whatever the environment draws."""
+        """Returns what the environment draws."""
         return draw(self.env)
 
     def close(self) -> None:
@@ -164,12 +166,12 @@ class ListStyle(ParallelEnv[str, Any, Any]):
 
 
 class Copies(ParallelEnv[str, Any, Any]):
-    """N independent copies of a single-agent Gymnasium environment, one for each of N learners.
+    """Shows N independent copies of a single-agent Gymnasium environment, one for each of N learners.
 
-    A copy's episode is its agent's life: it terminates or is truncated by itself, and its agent is gone until the
-    world's next episode, which begins when the last copy has ended. Waiting costs rows that are masked out of every
-    loss, not steps of the environment: a copy that ended is not stepped. The alternative, cutting the longest episodes
-    short, would make every mean return a wrong one. So copies need a time limit (`time_limit`).
+    Each copy terminates or is truncated by itself. Its agent is then not alive until the world's next episode, which
+    starts when the last copy has ended. A copy that has ended is not stepped, and its rows are masked out of every
+    loss. Cutting the longest episodes short instead would bias every mean return. So copies need a time limit
+    (`time_limit`).
 
     Copy i of a world is seeded from the world's seed and i.
     """
@@ -184,21 +186,21 @@ class Copies(ParallelEnv[str, Any, Any]):
 
     @property
     def unwrapped(self) -> Any:
-        """The first copy, behind all wrappers."""
+        """The environment behind all wrappers of the first copy."""
         return next(iter(self.envs.values())).unwrapped
 
     def observation_space(self, agent: str) -> Space[Any]:
-        """The identical object on every call."""
+        """Returns the same object on every call."""
         return self.envs[agent].observation_space
 
     def action_space(self, agent: str) -> Space[Any]:
-        """The identical object on every call."""
+        """Returns the same object on every call."""
         return self.envs[agent].action_space
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Starts an episode in every copy."""
         self.agents = self.possible_agents[:]
-        more = {} if options is None else {"options": options}  # not every reset() takes them
+        more = {} if options is None else {"options": options}  # not every reset() takes options
         observations, infos = {}, {}
         for i, (agent, env) in enumerate(self.envs.items()):
             own = None if seed is None else copy_seed(seed, i)
@@ -206,11 +208,11 @@ class Copies(ParallelEnv[str, Any, Any]):
         return observations, infos
 
     def step(self, actions: dict[str, Any]) -> Any:
-        """Steps the copies whose agents act."""
+        """Advances the copies whose agents act."""
         return self.tell([self.envs[agent].step(actions[agent]) for agent in self.agents])
 
     def tell(self, came: Sequence[tuple[Any, Any, Any, Any, Any]]) -> Any:
-        """Turns what copies returned, in the order of `agents`, into PettingZoo's five dictionaries."""
+        """Turns what the copies' `step` returned, in the order of `agents`, into PettingZoo's five dictionaries."""
         observations, rewards, terminations, truncations, infos = (
             dict(zip(self.agents, column, strict=True)) for column in zip(*came, strict=True)
         )
@@ -218,7 +220,7 @@ class Copies(ParallelEnv[str, Any, Any]):
         return observations, rewards, terminations, truncations, infos
 
     def render(self) -> Any:
-        """The copies beside each other."""
+        """Returns one picture with all copies side by side."""
         frames = [np.asarray(draw(env)) for env in self.envs.values()]
         if any(frame.ndim != 3 for frame in frames):
             return frames[0]
@@ -228,10 +230,10 @@ class Copies(ParallelEnv[str, Any, Any]):
         return np.concatenate(rows, axis=0)
 
     def close(self) -> None:
-        """Closes all copies, also where closing one of them fails.
+        """Closes all copies, also if closing one of them fails.
 
         Raises:
-            RuntimeError: Says what the first of those raised.
+            RuntimeError: Closing a copy failed; the message is that of the first one.
         """
         failed = [said for said in map(close, self.envs.values()) if said]
         if failed:
@@ -239,7 +241,7 @@ class Copies(ParallelEnv[str, Any, Any]):
 
 
 def _spaces(space: Any) -> tuple[Any, ...]:
-    """One an agent, of a `Tuple` or a sequence of spaces; none of anything else."""
+    """Returns the spaces in a `Tuple` or a sequence; () for anything else."""
     if isinstance(space, Tuple):
         return space.spaces
     return tuple(space) if isinstance(space, (list, tuple)) else ()
@@ -248,15 +250,15 @@ def _spaces(space: Any) -> tuple[Any, ...]:
 def _refuse_other_length(what: str, came: Any, agents: Sequence[str]) -> None:
     if len(came) != len(agents):
         known = f"{len(agents)}: {', '.join(agents)}"
-        raise RefusedError(f"there are {len(came)} {what}; each agent must get one, and they are {known}")
+        raise RefusedError(f"there are {len(came)} {what}; each agent must get one, and there are {known}")
 
 
 def _each(flags: Any, n: int) -> list[bool]:
-    """One flag an agent, from one for all or a sequence."""
+    """Returns one flag for each agent, from a sequence or one flag for all."""
     if isinstance(flags, (list, tuple, np.ndarray)) and np.ndim(flags) == 1:
         if len(flags) != n:
             raise RefusedError(
-                f"there are {len(flags)} flags of endings; one for all is expected, or one for each of {n} agents"
+                f"there are {len(flags)} flags of endings; give one for all agents, or one for each of {n}"
             )
         return [bool(flag) for flag in flags]
     return [bool(flags)] * n

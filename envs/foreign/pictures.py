@@ -1,4 +1,4 @@
-"""Pictures that agents see: fewer colours, smaller, from 0 to 1, stacked, channels first. SuperSuit does each of these.
+"""Pictures as observations: fewer colours, resized, scaled to [0, 1], stacked, channels first, all by SuperSuit.
 
 Axes: H height, W width, C channels (colours times frames).
 """
@@ -16,11 +16,11 @@ from .film import draw
 from .refusals import RefusedError
 
 SMALLEST = 16
-"""Pixels a side; what is smaller is a grid of numbers, not a picture."""
+"""Least width and height of a picture [pixels]; smaller arrays are read as grids of numbers."""
 
 
 def is_picture(what: Any) -> bool:
-    """Whether a space, or an array, is a picture: uint8, (H, W) or (H, W, 1 to 4 colours)."""
+    """Whether a space or an array is a picture: uint8, (H, W) or (H, W, 1 to 4 colours), at least 16 x 16."""
     if not isinstance(what, (Box, np.ndarray)) or what.dtype != np.uint8 or what.shape is None:
         return False
     shape = what.shape
@@ -28,23 +28,23 @@ def is_picture(what: Any) -> bool:
 
 
 class Pictures(BaseParallelWrapper[Any, Any, Any]):
-    """Shows each agent whose observation is a picture a (C, H, W) float32 one from 0 to 1; the others what they saw.
+    """Turns observations that are pictures into (C, H, W) float32 arrays from 0 to 1; other observations stay the same.
 
-    SuperSuit's public functions for single observations turn a `ParallelEnv` into an AEC environment and back, which
-    agents that are born late do not survive. Its own transforms and its own frame stack are therefore applied here
-    directly, agent by agent; the result is the same (a test compares).
+    SuperSuit's public wrappers turn a `ParallelEnv` into an AEC environment and back, which fails for agents that are
+    born late. Its transforms and its frame stack are therefore applied here directly, agent by agent; the result is the
+    same (a test compares).
 
     Args:
-        env: What to wrap.
-        size: Pixels a side afterwards; 0 leaves the size.
-        stack: Frames, the newest last; 1 for none. Before the first there are zeros.
+        env: The environment to wrap.
+        size: Width and height afterwards [pixels]; 0 keeps the original size.
+        stack: Number of frames, the newest last; 1 for no stack. Frames before the first are zeros.
         grayscale: Reduce three colours to one.
     """
 
     def __init__(self, env: ParallelEnv[Any, Any, Any], *, size: int, stack: int, grayscale: bool) -> None:
         super().__init__(env)
         self._size, self._depth, self._grayscale = size, stack, grayscale
-        self._chains = {}  # by agent: transforms and the space each is applied to; only of those who see pictures
+        self._chains = {}  # by agent, for agents that see pictures: transforms and the space of each
         self._framed: dict[Any, Any] = {}  # by agent: the space of one finished frame
         self._stacks: dict[Any, Any] = {}
         self._spaces: dict[Any, Any] = {}
@@ -53,24 +53,24 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
             self._spaces[agent] = self._prepare(agent, space) if is_picture(space) else space
 
     def observation_space(self, agent: Any) -> Any:
-        """The identical object on every call."""
+        """Returns the same object on every call."""
         return self._spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Starts an episode, with empty stacks."""
+        """Starts an episode with empty stacks."""
         observations, infos = super().reset(seed=seed, options=options)
         self._stacks.clear()
         return self._shown(observations), infos
 
     def step(self, actions: dict[Any, Any]) -> Any:
-        """Steps, and pushes the new frames."""
+        """Advances the environment and adds the new frames to the stacks."""
         observations, *rest = super().step(actions)
         return self._shown(observations), *rest
 
     def preparation(self, agent: Any) -> tuple[list[list[Any]], int] | None:
-        """Names and arguments of the transforms of an agent's pictures, and how many are stacked; None: it sees none.
+        """Returns the transforms of an agent's pictures and the number of stacked frames; None if it sees no pictures.
 
-        The names are modules of `supersuit.utils.basic_transforms`.
+        Each transform is the name of a module in `supersuit.utils.basic_transforms` and its argument.
         """
         space: Any = self.env.observation_space(agent)
         if not is_picture(space):
@@ -83,7 +83,7 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
         return [*wanted, ["dtype", "float32"], ["normalize_obs", [0.0, 1.0]]], self._depth
 
     def render(self) -> Any:
-        """Whatever the environment draws."""
+        """Returns what the environment draws."""
         return draw(self.env)
 
     def _prepare(self, agent: Any, space: Any) -> Box:
@@ -110,7 +110,7 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
             if agent not in self._chains:
                 continue
             declared = self._chains[agent][0][1].shape
-            if np.shape(frame) != declared:  # resizing would hide it
+            if np.shape(frame) != declared:  # resizing would hide the mistake
                 raise RefusedError(f"observation of {agent} has shape {np.shape(frame)}, its space says {declared}")
             for change, space, argument in self._chains[agent]:
                 frame = change(frame, space, argument)
@@ -119,10 +119,10 @@ class Pictures(BaseParallelWrapper[Any, Any, Any]):
                 if agent not in self._stacks:
                     self._stacks[agent] = stack_init(space, self._depth)
                 frame = stack_obs(self._stacks[agent], frame, space, self._depth)
-            shown[agent] = _channels_first(np.asarray(frame, np.float32)).copy()  # the stack moves on in place
+            shown[agent] = _channels_first(np.asarray(frame, np.float32)).copy()  # the stack is updated in place
         return shown
 
 
 def _channels_first(picture: Any) -> Any:
-    """(H, W) or (H, W, C) to (C, H, W)."""
+    """Turns (H, W) or (H, W, C) into (C, H, W)."""
     return picture[None] if picture.ndim == 2 else np.moveaxis(picture, -1, 0)

@@ -1,7 +1,7 @@
-"""Messages between a process that trains and a worker; rows go through the board.
+"""Messages between the training process and a worker. Rows are not among them: they are in the board.
 
-An empty message is "step" on the way to the worker, and "done, with nothing to tell" on the way back: the two that
-come thousands of times a second. All others are pickled: (command, argument), and (good, result, news).
+An empty message to the worker means "step", and an empty answer "done, no news": these two are sent thousands of times
+a second. All others are pickled: (command, argument) to the worker, and (good, result, news) as the answer.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-from .blame import told
+from .blame import explain
+from .news import News
 from .refusals import RefusedError
-from .tellings import News
 
 STEP = "step"
 
@@ -26,7 +26,7 @@ def send(connection: Connection, message: bytes) -> None:
     """Sends bytes.
 
     Raises:
-        GoneError: Nobody takes them.
+        GoneError: The other process is gone.
     """
     try:
         connection.send_bytes(message)
@@ -35,10 +35,10 @@ def send(connection: Connection, message: bytes) -> None:
 
 
 def receive(connection: Connection) -> bytes:
-    """Waits for bytes.
+    """Waits for bytes and returns them.
 
     Raises:
-        GoneError: Nobody sends them.
+        GoneError: The other process is gone.
     """
     try:
         return connection.recv_bytes()
@@ -47,27 +47,27 @@ def receive(connection: Connection) -> bytes:
 
 
 def order(command: str, argument: Any = None) -> bytes:
-    """A command as bytes."""
+    """Returns a command as bytes."""
     return b"" if command == STEP else pickle.dumps((command, argument))
 
 
 def ordered(message: bytes) -> tuple[str, Any]:
-    """The command and its argument."""
+    """Returns the command and its argument, from bytes."""
     return pickle.loads(message) if message else (STEP, None)
 
 
 def answer(good: bool, result: Any = None, news: News | None = None) -> bytes:
-    """An answer as bytes: (True, result), or (False, (place, reason, traceback))."""
+    """Returns an answer as bytes; `result` is (place, reason, traceback) if it is not `good`."""
     return b"" if good and result is None and news is None else pickle.dumps((good, result, news))
 
 
 def answered(message: bytes) -> tuple[bool, Any, News | None]:
-    """The answer."""
+    """Returns the answer, from bytes."""
     return pickle.loads(message) if message else (True, None, None)
 
 
-def told_of(error: Exception) -> tuple[str, str]:
-    """The reason in words, and the traceback where it helps: what was refused here needs none."""
+def reason_of(error: Exception) -> tuple[str, str]:
+    """Returns the reason as one line, and the traceback; "" for a value that was refused, which needs none."""
     if isinstance(error, RefusedError):
         return str(error), ""
-    return told(error), traceback.format_exc()
+    return explain(error), traceback.format_exc()

@@ -1,4 +1,4 @@
-"""Refusals of what an environment returned, each in one line that names it."""
+"""Errors for values that an environment returned and that cannot be used, each one line that names the value."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from ..core import Array
-from .tellings import is_number
+from .news import is_number
 
 
 class RefusedError(ValueError):
-    """What an environment returned cannot be used; the message is one line that says what it was."""
+    """An environment returned a value that cannot be used; the message is one line that names it."""
 
 
 def number_of(value: Any, what: str, whose: Any) -> float:
-    """The number that a reward or a cost is; arrays of one number are welcome.
+    """Returns a reward or a cost as a float; arrays of one number are allowed.
 
     Raises:
-        RefusedError: It is no number.
+        RefusedError: The value is not one number.
     """
     if is_number(value):
         return float(value)
@@ -32,26 +32,26 @@ def number_of(value: Any, what: str, whose: Any) -> float:
 
 
 def unpaid(key: Any, rewards: Iterable[Any]) -> RefusedError:
-    """An agent acted and has no reward."""
+    """Returns the error for an agent that acted and has no reward."""
     return RefusedError(
-        f"there is no reward of agent {key!r}, which acted; rewards are there of {list(rewards)}: an agent that "
-        "acted must get one, 0 where it earned nothing"
+        f"there is no reward of agent {key!r}, which acted; there are rewards of {list(rewards)}: an agent that acted "
+        "must get one, 0 where it earned nothing"
     )
 
 
 def unseen(key: Any) -> RefusedError:
-    """An agent goes on and sees nothing."""
+    """Returns the error for an agent that goes on and has no observation."""
     return RefusedError(f"there is no observation of agent {key!r}, which is among the environment's agents")
 
 
 def unknown_agent(key: Any, known: Iterable[Any], where: str = "agents") -> RefusedError:
-    """A name that no agent has."""
+    """Returns the error for a name that no agent has."""
     return RefusedError(f"{where} name {key!r}, which is not among possible_agents: {list(known)}")
 
 
 def all_finite(numbers: Array) -> bool:
     """Whether an array (K,) of floats holds no NaN and no infinity."""
-    # The sum of squares is one pass in BLAS; it may overflow where the numbers are fine, so it is asked for "yes" only.
+    # The sum of squares is one pass in BLAS. It may overflow with finite numbers, so only a finite sum is an answer.
     return math.isfinite(np.dot(numbers, numbers)) or bool(np.isfinite(numbers).all())
 
 
@@ -59,9 +59,9 @@ def refuse_infinite(numbers: Array, what: str, keys: Iterable[Any] = ()) -> None
     """Raises `RefusedError` for NaN and infinity.
 
     Args:
-        numbers: One for each of `keys`, or a row for each; of any shape where there are no keys.
-        what: They are.
-        keys: Agents, to be named.
+        numbers: One number or row for each of `keys`; of any shape if there are no keys.
+        what: Name of the numbers, for the message.
+        keys: Names of the agents, for the message.
     """
     wrong = np.argwhere(~np.isfinite(numbers))
     if len(wrong):
@@ -69,4 +69,4 @@ def refuse_infinite(numbers: Array, what: str, keys: Iterable[Any] = ()) -> None
         named = [f" of agent {key!r}" for key in keys]
         whose, inside = (named[first[0]], first[1:]) if named else ("", first)
         place = f" at index {inside[0]}" if inside else ""
-        raise RefusedError(f"{what}{whose} is {numbers[first]}{place}; what an environment returns must be finite")
+        raise RefusedError(f"{what}{whose} is {numbers[first]}{place}; an environment must return finite numbers")

@@ -1,4 +1,4 @@
-"""Environments of Gymnasium's registry, built."""
+"""Builds environments of Gymnasium's registry."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TAKEN = ("id", "disable_env_checker", "vectorization_mode")
 
 
 def make(name: str, /, **arguments: Any) -> gymnasium.Env[Any, Any]:
-    """`gymnasium.make`, but a time limit reaches the environment where its constructor takes one.
+    """Calls `gymnasium.make`, but passes a time limit to the environment's constructor if it takes one.
 
-    A constructor's key that is also one of `gymnasium.make`'s own goes to the constructor. `gymnasium.make` would keep
-    `max_episode_steps` for a wrapper that truncates; an environment that ends by a limit of its own, like lbforaging's,
-    would never hear of it, and end earlier.
+    `gymnasium.make` uses `max_episode_steps` only for a wrapper that truncates. An environment with a limit of its own,
+    such as lbforaging's, would not get it and would end earlier. Other keys that both `gymnasium.make` and the
+    constructor have are passed to the constructor.
 
     Args:
         name: The id.
-        **arguments: The constructor's, and `max_episode_steps`.
+        **arguments: Arguments of the constructor, and `max_episode_steps`.
     """
     spec = copy.deepcopy(gymnasium.spec(name))
     for key in TAKEN:
@@ -31,9 +31,9 @@ def make(name: str, /, **arguments: Any) -> gymnasium.Env[Any, Any]:
     limit = arguments.get(LIMIT)
     if limit is not None and _takes_limit(spec.entry_point):
         spec.kwargs[LIMIT] = limit
-        if spec.max_episode_steps is None:  # the environment ends by itself, and no wrapper is needed
+        if spec.max_episode_steps is None:  # the environment ends by itself and needs no wrapper
             del arguments[LIMIT]
-    # Its checker warns of rewards in lists, and slows stepping.
+    # Gymnasium's checker warns of rewards in lists and slows stepping.
     return gymnasium.make(spec, disable_env_checker=True, **arguments)
 
 
@@ -43,5 +43,5 @@ def _takes_limit(entry: Any) -> bool:
     made = load_env_creator(entry) if isinstance(entry, str) else entry
     try:
         return LIMIT in inspect.signature(made).parameters
-    except (TypeError, ValueError):  # it does not tell
+    except (TypeError, ValueError):  # it has no signature
         return False

@@ -1,6 +1,6 @@
-"""Checks of what `reset()` and `step()` return, while an environment is looked at: kinds, numbers, flags.
+"""Checks of what `reset()` and `step()` return in the first look at an environment: types, numbers, flags.
 
-Training reads the same without these checks, so each costs nothing there.
+Training reads the same values without these checks, so they do not slow it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ STEP = ("observations", "rewards", "terminations", "truncations", "infos")
 
 
 def of_reset(came: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
-    """(observations, infos).
+    """Returns (observations, infos).
 
     Raises:
-        ValueError: It is something else.
+        ValueError: `reset()` returned something else.
     """
     if not isinstance(came, (tuple, list)) or len(came) != 2 or not all(isinstance(part, Mapping) for part in came):
         raise ValueError(f"reset() gave {_kind(came)}; two dicts by agent are expected: observations and infos")
@@ -26,21 +26,21 @@ def of_reset(came: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
 
 
 def of_step(came: Any) -> tuple[Mapping[Any, Any], ...]:
-    """(observations, rewards, terminations, truncations, infos).
+    """Returns (observations, rewards, terminations, truncations, infos).
 
     Raises:
-        ValueError: It is something else, or a number or flag is not one.
+        ValueError: `step()` returned something else, or a reward or a flag has the wrong type.
     """
     if not isinstance(came, (tuple, list)) or len(came) != len(STEP):
         raise ValueError(f"step() gave {_kind(came)}; five dicts by agent are expected: {', '.join(STEP)}")
     for name, part in zip(STEP, came, strict=True):
         if not isinstance(part, Mapping):
             raise ValueError(
-                f"{name} of step() are {_kind(part)} for all agents; a dict of one entry an agent is expected"
+                f"{name} of step() are {_kind(part)} for all agents; a dict with one entry for each agent is expected"
             )
     _, rewards, terminations, truncations, infos = came
     for agent, reward in rewards.items():
-        _refuse_no_number(f"reward of {agent}", reward, "wrap the environment in one that weighs them")
+        _refuse_no_number(f"reward of {agent}", reward, "wrap the environment and weight them into one")
     for what, flags in (("termination", terminations), ("truncation", truncations)):
         for agent, flag in flags.items():
             if np.size(flag) != 1:
@@ -55,7 +55,7 @@ def _check_infos(infos: Mapping[Any, Any]) -> None:
             raise ValueError(f"info of {agent} is {_kind(info)}; a dict is expected")
         for name in ("cost", "team_reward"):
             if info.get(name) is not None:
-                _refuse_no_number(f"{name} in the info of {agent}", info[name], "name it otherwise or wrap")
+                _refuse_no_number(f"{name} in the info of {agent}", info[name], "rename it or wrap the environment")
 
 
 def _refuse_no_number(what: str, came: Any, mend: str) -> None:

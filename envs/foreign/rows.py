@@ -1,8 +1,8 @@
-"""Writing a value of a space into a row of numbers, with its shape checked every time.
+"""Writes a value of a space into a row of numbers, and checks its shape every time.
 
-The numbers are those of `gymnasium.spaces.flatten`, which flattens whatever comes: a (3, 2) value of a (2, 3) space
-would be scrambled in silence. Here it is refused, wherever it stands in a `Dict` or `Tuple`. Axes of length one alone
-may be missing or too many.
+The numbers are those of `gymnasium.spaces.flatten`. That function accepts any shape, so the numbers of a (3, 2) value
+of a (2, 3) space would silently be in a wrong order. Here such a value is refused, also inside a `Dict` or `Tuple`.
+Only axes of length one may be missing or added.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ..core import Array
 from .refusals import RefusedError
 
 Writer = Callable[[Any, Array], None]
-"""Writes a value into its place in a row."""
+"""A function that writes a value into its place in a row."""
 
 
 def writer(space: Space[Any], whose: str, start: int = 0) -> Writer:
-    """Makes a function that writes values of a space.
+    """Returns a function that writes values of a space.
 
     Args:
-        space: It must have a fixed length (`is_np_flattenable`).
-        whose: For messages: "observation of agent_0".
-        start: Where in the row its numbers begin.
+        space: A space with a fixed length (`is_np_flattenable`).
+        whose: Name of the value for messages, such as "observation of agent_0".
+        start: Index in the row of the first number.
 
     Returns:
         A function that raises `RefusedError` for a value that does not fit.
@@ -65,7 +65,7 @@ def _choice(space: Discrete, whose: str, start: int) -> Writer:
         if np.size(value) != 1:
             raise RefusedError(f"{whose} has shape {np.shape(value)}, its space is {space}")
         number = int(np.asarray(value).item()) - first
-        if not 0 <= number < count:  # an index below zero would count from the end
+        if not 0 <= number < count:  # a negative index would count from the end
             raise RefusedError(f"{whose} is {value}, its space is {space}")
         row[where] = 0.0
         row[start + number] = 1.0
@@ -76,7 +76,7 @@ def _choice(space: Discrete, whose: str, start: int) -> Writer:
 def _choices(space: MultiDiscrete, whose: str, start: int) -> Writer:
     shape, counts = space.nvec.shape, space.nvec.reshape(-1)
     starts = np.asarray(space.start).reshape(-1)
-    first = start + np.concatenate(([0], np.cumsum(counts)[:-1]))  # where each question's one-hot begins
+    first = start + np.concatenate(([0], np.cumsum(counts)[:-1]))  # start of each choice's one-hot
     where = slice(start, start + int(counts.sum()))
 
     def write(value: Any, row: Array) -> None:

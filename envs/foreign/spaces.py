@@ -1,4 +1,4 @@
-"""What different agents see and do, as rows of one shape: flattened, padded, masked.
+"""Observations and actions of different agents as rows of one shape: flattened, padded, masked.
 
 Axes: N agents, O numbers in the longest observation, A actions (choices of the largest `Discrete`, or entries of the
 widest `Box`).
@@ -15,41 +15,42 @@ from gymnasium.spaces.utils import flatten_space
 
 from ..core import Array
 from .rows import Writer, writer
-from .settled import settled
+from .sorted_text import with_sorted_text
 
 MASK = "action_mask"
 LARGEST_PRODUCT = 512
-"""Most combinations of a `MultiDiscrete` or `MultiBinary` that are numbered through as one `Discrete`."""
+"""Largest number of combinations of a `MultiDiscrete` or `MultiBinary` that are numbered as one `Discrete`."""
 
 
 class Observations:
-    """Writes each agent's observation as float32 into the beginning of a row of O numbers; the rest stays zero.
+    """Writes each agent's observation as float32 to the start of a row of O numbers; the rest stays zero.
 
-    A `Box` is flattened, everything else comes as `gymnasium.spaces.flatten` has it (`Discrete` becomes one-hot). An
-    entry `action_mask` of a `Dict` is no observation: `mask` returns it. Entries of a `Dict` that have no fixed length,
-    such as a mission in words, are left out, and `notes` say so.
+    A `Box` is flattened; all other spaces are flattened as by `gymnasium.spaces.flatten` (`Discrete` becomes one-hot).
+    An entry `action_mask` of a `Dict` is not part of the row: `mask` returns it. Entries of a `Dict` without a fixed
+    length, such as a mission in words, are left out, and `notes` says so.
 
     Args:
-        agents: (N,) names, for messages.
-        spaces: (N,) theirs.
-        pictures: All are `Box`es of one shape (C, H, W), which `space` then keeps; rows are flat all the same.
+        agents: (N,) names of the agents, for messages.
+        spaces: (N,) observation spaces of the agents.
+        pictures: All spaces are `Box`es of one shape (C, H, W); `space` then has this shape, while rows stay flat.
 
     Raises:
-        ValueError: A space has no fixed length, or is none of Gymnasium's.
+        ValueError: A space has no fixed length, or is not one of Gymnasium's.
     """
 
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]], *, pictures: bool = False) -> None:
         self._agents = tuple(agents)
         self.given = tuple(spaces)
-        """(N,) the agents' spaces as they came."""
+        """(N,) the agents' spaces as given."""
         self.sources: list[tuple[Space[Any], Any, Any]] = []
-        """(N,) what a row is made of: a space, and in a `Dict` the keys of the mask and of the only other entry."""
+        """(N,) the space that becomes a row and, for a `Dict`, the keys of the mask and of the only other entry."""
         self._write: list[Writer] = []  # (N,)
         self.pictures = pictures
-        self._masked: list[bool] = []  # (N,) whether a Dict holds the mask
+        self._masked: list[bool] = []  # (N,) whether the observation is a Dict with a mask
         self._shapes: list[tuple[int, ...] | None] = []  # (N,) see `shape_of`
-        self._key: list[Any] = []  # (N,) of the only other entry of that Dict; None where there are several
+        self._key: list[Any] = []  # (N,) key of the only other entry of that Dict; None for several
         self.notes: tuple[str, ...] = ()
+        """Notes for the user, one line each."""
         low, high, shapes = [], [], []
         left_out: dict[Any, list[str]] = {}  # agents by entry
         for agent, space in zip(agents, spaces, strict=True):
@@ -72,7 +73,7 @@ class Observations:
                     f"observation space of {agent} is {space}, which has no fixed length; allowed are Box, Discrete, "
                     "MultiDiscrete, MultiBinary, Text, and Tuple and Dict of them: wrap the environment"
                 )
-            space = settled(space)
+            space = with_sorted_text(space)
             flat = space if isinstance(space, Box) else flatten_space(space)
             assert isinstance(flat, Box)
             self.sources.append((space, MASK if masked else None, key))
@@ -96,38 +97,38 @@ class Observations:
         self.space = Box(lowest.reshape(shape), highest.reshape(shape), dtype=np.float32)
 
     def write(self, agent: int, observation: Any, row: Array) -> None:
-        """Writes what an agent sees into its (O,) row, whose padding is zero already.
+        """Writes an agent's observation into its (O,) row, whose padding is already zero.
 
         Raises:
-            ValueError: The observation has another shape than its space.
+            ValueError: The observation does not have the shape of its space.
         """
         if self._masked[agent] and (key := self._key[agent]) is not None:
             observation = observation[key]
         self._write[agent](observation, row)
 
     def shape_of(self, agent: int) -> tuple[int, ...] | None:
-        """The shape of an observation that is written as it is; None where it goes through a dict or `flatten`."""
+        """Returns the shape of an observation that is written without conversion; None where one is needed."""
         return self._shapes[agent]
 
     def mask(self, agent: int, observation: Any) -> Any:
-        """The action mask inside an observation, None where there is none."""
+        """Returns the action mask inside an observation; None if there is none."""
         return observation[MASK] if self._masked[agent] else None
 
 
 class Actions:
-    """One action space for all agents, and the way back to each agent's own.
+    """One action space for all agents, and the conversion back to each agent's own.
 
-    Choices are numbered from 0: a `Discrete` with another start is shifted, `MultiDiscrete` and `MultiBinary` are
-    numbered through. Agents with fewer choices than others have the rest forbidden (`own`). `Box`es are flattened and
-    padded to the widest, whose additional entries others ignore; where bounds differ between agents, the common space
-    is [-1, 1], stretched to each agent's own bounds.
+    Choices are numbered from 0: a `Discrete` with another start is shifted, and the combinations of a `MultiDiscrete`
+    or `MultiBinary` are numbered. For agents with fewer choices than others the rest is forbidden (`own`). `Box`es are
+    flattened and padded to the widest, and agents ignore the entries that they do not have. Where bounds differ between
+    agents, the common space is [-1, 1], scaled to each agent's own bounds.
 
     Args:
-        agents: (N,) names, for messages.
-        spaces: (N,) theirs.
+        agents: (N,) names of the agents, for messages.
+        spaces: (N,) action spaces of the agents.
 
     Raises:
-        ValueError: The spaces are of different kinds, of a kind that no policy here can serve, unbounded or too large.
+        ValueError: The spaces are of different kinds, of an unsupported kind, unbounded or too large.
     """
 
     def __init__(self, agents: Sequence[str], spaces: Sequence[Space[Any]]) -> None:
@@ -136,9 +137,9 @@ class Actions:
         for agent, space in zip(agents, spaces, strict=True):
             refuse_strange(f"action space of {agent}", space)
         self.idle = [idle_action(space) for space in spaces]
-        """(N,) some action of each agent's own space."""
+        """(N,) an action of each agent's own space, for agents that are not alive."""
         self.own: Array | None = None
-        """(N, A) bool: the choices an agent has; None where all have all, and for a `Box`."""
+        """(N, A) bool: the choices that an agent has; None where all agents have all choices, and for a `Box`."""
         boxes = [isinstance(space, Box) for space in spaces]
         if all(boxes):
             self._low, self._high = zip(*(self._bounds(i) for i in range(len(agents))), strict=True)  # (N,) of (A_i,)
@@ -147,8 +148,8 @@ class Actions:
         if any(boxes):
             one, other = boxes.index(True), boxes.index(False)
             raise ValueError(
-                f"{agents[one]} acts in {spaces[one]} and {agents[other]} in {spaces[other]}; all agents must choose "
-                "(Discrete) or all must steer (Box): wrap the environment"
+                f"{agents[one]} acts in {spaces[one]} and {agents[other]} in {spaces[other]}; either all agents must "
+                "have discrete actions or all a Box: wrap the environment"
             )
         self._stretched = False
         counts = [self._count(i) for i in range(len(agents))]  # (N,)
@@ -159,17 +160,17 @@ class Actions:
 
     @property
     def simple(self) -> list[tuple[int, int]] | None:
-        """(N,) first choice and number of choices, where all agents have a `Discrete`; otherwise None."""
+        """(N,) first choice and number of choices, if all agents have a `Discrete`; otherwise None."""
         if not all(isinstance(space, Discrete) for space in self._spaces):
             return None
         return [(int(space.start), int(space.n)) for space in self._spaces]  # pyright: ignore[reportAttributeAccessIssue]
 
     def decode(self, agent: int, action: Any) -> Any:
-        """The action in the agent's own space.
+        """Returns the action in the agent's own space.
 
         Args:
-            agent: Its index.
-            action: A number in the common `Discrete`, or (A,) in the common `Box`.
+            agent: Index of the agent.
+            action: A choice in the common `Discrete`, or (A,) numbers in the common `Box`.
 
         Raises:
             ValueError: The agent has no such choice.
@@ -187,7 +188,7 @@ class Actions:
         number = int(action)
         if not 0 <= number < self._counts[agent]:
             raise ValueError(
-                f"action of {self._agents[agent]} is {number}; it has {self._counts[agent]} choices: heed the mask"
+                f"action of {self._agents[agent]} is {number}; it has {self._counts[agent]} choices: obey the mask"
             )
         if isinstance(space, Discrete):
             return int(space.start) + number
@@ -199,22 +200,22 @@ class Actions:
         return bits.astype(space.dtype).reshape(space.shape)
 
     def source(self, agent: int) -> tuple[Space[Any], bool]:
-        """An agent's own space, and whether a row in [-1, 1] is stretched to its bounds."""
+        """Returns an agent's own space, and whether rows are in [-1, 1] and scaled to its bounds."""
         return self._spaces[agent], self._stretched
 
     def widen(self, agent: int, mask: Any) -> Array:
-        """An agent's own mask as (A,) bool; one that allows nothing says nothing, and allows all that it has.
+        """Returns an agent's own mask as (A,) bool. A mask that allows nothing is read as allowing all its choices.
 
         Raises:
-            ValueError: It has another length than the agent has choices.
+            ValueError: The length of the mask is not the agent's number of choices.
         """
         wide = np.zeros(int(self.space.n), bool)  # pyright: ignore[reportAttributeAccessIssue] - masks are for Discrete
         count = self._counts[agent]
         allowed = np.asarray(mask, bool)
         if allowed.shape != (count,):
             raise ValueError(
-                f"action mask of {self._agents[agent]} has shape {allowed.shape}; ({count},) is expected, an entry for "
-                "each of its choices"
+                f"action mask of {self._agents[agent]} has shape {allowed.shape}; ({count},) is expected, one entry "
+                "for each of its choices"
             )
         wide[:count] = allowed if allowed.any() else True
         return wide
@@ -245,7 +246,7 @@ class Actions:
         if isinstance(space, Discrete):
             return int(space.n)
         if isinstance(space, MultiDiscrete):
-            count = int(np.prod(space.nvec.astype(np.float64)))  # as floats: 2**64 of them must not wrap round
+            count = int(np.prod(space.nvec.astype(np.float64)))  # in floats, because integers would wrap at 2**64
         elif isinstance(space, MultiBinary):
             count = 2 ** int(np.prod(space.shape))
         else:
@@ -256,13 +257,13 @@ class Actions:
         if count > LARGEST_PRODUCT:
             raise ValueError(
                 f"action space of {self._agents[agent]} is {space}, {count} combinations; at most {LARGEST_PRODUCT} "
-                "are numbered through: wrap the environment so that an agent chooses fewer things at once"
+                "are allowed: wrap the environment so that an agent chooses fewer things at once"
             )
         return count
 
 
 def idle_action(space: Space[Any]) -> Any:
-    """Some action of a space, always the same: zeros where they are allowed. None in a space not known here."""
+    """Returns a fixed action of a space, zeros if they are allowed; None for an unknown kind of space."""
     if isinstance(space, Box):
         return np.clip(np.zeros(space.shape, space.dtype), space.low, space.high)
     if isinstance(space, Discrete):
@@ -275,19 +276,19 @@ def idle_action(space: Space[Any]) -> Any:
 
 
 def has_length(space: Space[Any]) -> bool:
-    """Whether values of a space are a fixed number of numbers."""
+    """Whether values of a space flatten to a fixed number of numbers."""
     try:
         return bool(space.is_np_flattenable)
-    except NotImplementedError:  # a space that somebody made, and that does not say
+    except NotImplementedError:  # a class of the user's own that does not define it
         return False
 
 
 def refuse_strange(what: str, space: Any) -> None:
-    """Raises `ValueError` for what is not a space of Gymnasium's."""
+    """Raises `ValueError` for an object that is not one of Gymnasium's spaces."""
     if isinstance(space, Space):
         return
     kind = type(space)
     mend = "build it from gymnasium.spaces"
     if kind.__module__.partition(".")[0] == "gym":
-        mend = "they come from the older gym: import gymnasium in its place, or wrap the environment with shimmy"
+        mend = "it is from the older gym: import gymnasium in its place, or wrap the environment with shimmy"
     raise ValueError(f"{what} is a {kind.__module__}.{kind.__qualname__}, not one of Gymnasium's spaces; {mend}")

@@ -1,9 +1,9 @@
-"""Worlds of somebody else's environment side by side with auto-reset: what training runs on.
+"""Worlds of a foreign environment side by side with auto-reset, for training.
 
 Axes: B worlds, N agents, O observation, S global state, A actions.
 
 Stepping does not overlap with acting. Acting took 3 to 9 % of training on MPE, SISL, RWARE and CartPole (two workers,
-two cores); with a worker on every core, as by default, it would take from stepping what it saves.
+two cores). With a worker on every core, as by default, overlapping would slow stepping by as much as it saves.
 """
 
 from __future__ import annotations
@@ -23,41 +23,42 @@ from ..core import Array, Step
 from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
-from .tellings import ABSENT, MetricNames, News
-from .workers import Here, PictureError, WorkerError, Workers, usable_cores
+from .news import ABSENT, MetricNames, News
+from .workers import InProcess, PictureError, WorkerError, Workers, usable_cores
 
-FORMAT = 1  # of state_dict
+FORMAT = 1
+"""Version of what `state_dict` returns."""
 
 
 def _to_stderr(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a screen that is gone, or knows no such letters, ends no run
+    with contextlib.suppress(OSError, ValueError):  # a closed terminal, or one without these characters, ends no run
         sys.stderr.write(text + "\n")
 
 
 class ForeignVector:
     """B worlds of one environment; a world that ends starts its next episode within the same `step`.
 
-    World w's e-th episode is reset with a seed from `SeedSequence([seed, w, e])`, whichever process steps it: with an
-    environment that draws all its chance from that seed, the number of workers changes nothing.
+    Episode e of world w is reset with a seed from `SeedSequence([seed, w, e])`, whichever process steps it. For an
+    environment that draws all its chance from that seed, results do not depend on the number of workers.
 
-    What is kept across `state_dict` is ours: seed, counters and what was shown last. The inner state of a foreign
-    environment cannot be saved without running code from the file, so after `load_state_dict` the episodes that were
-    running are truncated by the first `step`, whatever its actions, and new ones begin. That step pays no reward.
+    `state_dict` contains the seed, the counters and the last `Step`. The inner state of a foreign environment cannot be
+    saved without running code from the file. So after `load_state_dict` the first `step`, whatever its actions,
+    truncates the episodes that were running and starts new ones; all its rewards are 0.
 
     Args:
         build: Makes one environment as a `ParallelEnv`; called in the workers.
-        layout: What `layout.probe` found out about it.
-        name: For messages and checkpoints.
-        n_worlds: B.
-        n_workers: Processes that step the worlds, at most one a world; None for as many as there are usable cores; 0
-            steps them in this process.
-        stagger: Spreads the phases of the episodes where the time limit is known: the first episode of world w is
-            truncated after about (w + 1) / B of it, so that later not all worlds reset in the same step. These first
-            episodes are never counted in `full_episodes`.
-        notify: Told, once each, when a worker died and was started again, when a metric came late and how an end was
-            read; None writes to stderr.
-        said: What was told already; shared by all vectors of a run.
-        blank: Why the worlds are known not to draw, for messages.
+        layout: The layout that `layout.probe` returned for it.
+        name: Name for messages and checkpoints.
+        n_worlds: Number of worlds, B.
+        n_workers: Processes that step the worlds, at most one for each world; None for as many as there are usable
+            cores; 0 steps them in this process.
+        stagger: Truncates the first episode of world w after about (w + 1) / B of the time limit, if that is known, so
+            that later the worlds do not all reset in the same step. These first episodes never count as
+            `full_episodes`.
+        notify: Called with a line for the user, once for each topic: a worker died and was started again, a metric
+            appeared late, or an ending was read as the time limit. None writes to stderr.
+        said: Topics that were reported already; shared by all vectors of a run.
+        blank: The reason why the worlds are known not to draw, for messages.
 
     Raises:
         ValueError: A number is not allowed.
@@ -65,8 +66,8 @@ class ForeignVector:
     """
 
     headline_metrics: tuple[str, ...] = ()
-    resume_note = "worlds of a foreign environment cannot be saved: they begin new episodes"
-    """What a run that goes on from a checkpoint has to say."""
+    resume_note = "worlds of a foreign environment cannot be saved: they start new episodes"
+    """Note for the user when a run goes on from a checkpoint."""
 
     def __init__(
         self,
@@ -96,29 +97,29 @@ class ForeignVector:
         self.groups = layout.groups
         self.observation_space = layout.observations.space
         self.pixels = layout.observations.pictures
-        """Observations are pictures whose numbers are multiples of 1/255 from 0 to 1."""
+        """Whether observations are pictures whose numbers are multiples of 1/255 from 0 to 1."""
         self.action_space = layout.actions.space
-        # Numbers outside a Box are cut to each agent's own, and those beyond it are ignored; they must only be numbers.
+        # Any finite numbers fit: they are clipped to each agent's own Box, and entries beyond its length are ignored.
         large = np.finfo(np.float32).max
         boxed = isinstance(self.action_space, Box)
         self._takes = Box(-large, large, self.action_space.shape, np.float32) if boxed else self.action_space
         self.state_space = layout.state_space
         self.max_steps = layout.max_steps
-        """Steps to the time limit, as far as it is known; otherwise 0."""
+        """Time limit of an episode [steps]; 0 if it is unknown."""
         self.step_seconds = layout.step_seconds
         self.own_spaces = layout.own_spaces
-        """The agents' own spaces as plain data, see `foreign.own_spaces`: for policies that are to play without us."""
+        """The agents' own spaces as plain data, for saved policies; see `foreign.own_spaces`."""
         self.notes = layout.notes
-        """What a user should know about how the environment is read, a line each."""
+        """Notes for the user on how the environment is read, one line each."""
 
         self.full_episodes: Array = np.zeros(self.n_worlds, bool)
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger` or a restart."""
         self._layout = layout
-        self._others: Array = ~np.eye(len(layout.agents), dtype=bool)  # (N, N), where everybody hears everybody else
+        self._others: Array = ~np.eye(len(layout.agents), dtype=bool)  # (N, N), where all agents hear each other
         self._blank = blank
         self._seed = 0
         self._step: Step | None = None
-        self._loaded = False  # the next step truncates what was running when the state was saved
+        self._loaded = False  # whether the next step truncates the episodes of the saved state
 
         descriptor = nameless_file(size_of(layout, self.n_worlds))
         weakref.finalize(self, os.close, descriptor)
@@ -127,17 +128,18 @@ class ForeignVector:
         self._metrics = MetricNames(layout.metrics)
         self._said = set() if said is None else said
         self._notify = notify or _to_stderr
-        board, listener = self._board, weakref.WeakMethod(self._hear)  # the crew must not keep this object alive
+        board = self._board
+        listener = weakref.WeakMethod(self._take_news)  # weak, so that the crew does not keep this object alive
 
-        def hear(rows: Sequence[int], news: News | None) -> None:
+        def on_news(rows: Sequence[int], news: News | None) -> None:
             if (method := listener()) is not None:
                 method(rows, news)
 
-        self._crew: Here | Workers
+        self._crew: InProcess | Workers  # steps the worlds, in this process or in workers
         if self.n_workers:
-            self._crew = Workers(build, layout, board, descriptor, self.n_workers, self._notify, hear)
+            self._crew = Workers(build, layout, board, descriptor, self.n_workers, self._notify, on_news)
         else:
-            self._crew = Here(build, layout, board, hear)
+            self._crew = InProcess(build, layout, board, on_news)
         self._close = weakref.finalize(self, self._crew.close)  # also when the interpreter exits
 
     def reset(self, seed: int) -> Step:
@@ -160,11 +162,11 @@ class ForeignVector:
             action: (B, N) integers for `Discrete`, (B, N, A) floats for `Box`. Rows of dead agents are ignored.
 
         Returns:
-            (final, next): the moment the action led to, from which to bootstrap, and the one to act on. The rows of
-            worlds that go on are equal, but for agents that left: `final` still has their last observation.
+            (final, next). `final` is what the action led to, from which to bootstrap; `next` is what to act on. They
+            are equal in worlds that go on, except for agents that left: only `final` has their last observation.
 
         Raises:
-            ValueError: The action has the wrong shape or type, is no choice or is not finite.
+            ValueError: The action has the wrong shape or type, is not one of the choices or is not finite.
             WorkerError: A worker died twice; in this process, the environment raised.
         """
         last = self._running()
@@ -185,7 +187,7 @@ class ForeignVector:
         )
         ended = board.ended
         self.full_episodes = board.whole.copy()
-        if lost:  # all that is known of their last moment is the one before
+        if lost:  # their last step is unknown, so the one before takes its place
             rows = np.array(lost)
             ended[rows], self.full_episodes[rows] = True, False
             final = _put(final, rows, _cut_off(last))
@@ -199,10 +201,10 @@ class ForeignVector:
         return final, self._step
 
     def render(self, world: int = 0) -> Array:
-        """(height, width, 3) uint8 picture of one world.
+        """Returns a picture of one world, (height, width, 3) uint8.
 
         Raises:
-            PictureError: The environment draws none.
+            PictureError: The environment does not draw.
         """
         self._running()
         try:
@@ -215,11 +217,11 @@ class ForeignVector:
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """Ids of the worker processes; () where there are none."""
+        """Ids of the worker processes; () if there are none."""
         return self._crew.processes
 
     def state_dict(self) -> dict[str, Any]:
-        """Arrays and plain data: all that is ours. The environments' inner state is not in it."""
+        """Returns arrays and plain data, without the environments' inner state; see above."""
         step = self._running()
         return {
             "format": FORMAT,
@@ -231,10 +233,10 @@ class ForeignVector:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> Step:
-        """Shows what was shown last; the next `step` ends the episodes that were running then, and begins new ones.
+        """Returns the saved `Step`; the next `step` truncates the episodes of then and starts new ones.
 
         Raises:
-            ValueError: The state belongs to another environment, number of worlds or version.
+            ValueError: It was saved by another environment, another number of worlds or another version.
         """
         mine = {"format": FORMAT, "name": self.name, "n_worlds": self.n_worlds}
         for key, expected in mine.items():
@@ -242,7 +244,7 @@ class ForeignVector:
                 raise ValueError(f"saved {key} is {state.get(key)!r}, but that of this view is {expected!r}")
         like = Step(**self._moment(self._board.next), **self._nothing())
         saved = dict(state["step"])
-        told = saved.pop("metrics")  # a run may have met more of them than are known here, or fewer
+        told = saved.pop("metrics")  # the names that appeared in the run may differ from those known here
         self._metrics.remember(told)
         self._said |= {f"metric {name}" for name in told}
         fields = restored(saved, {k: v for k, v in like._asdict().items() if k != "metrics"}, "step")
@@ -255,15 +257,15 @@ class ForeignVector:
         return loaded
 
     def close(self) -> None:
-        """Ends the workers; also done when the object is forgotten and when the interpreter exits."""
+        """Ends the workers; also done when the object is deleted and when the interpreter exits."""
         self._close()
         self._step = None
 
-    def _hear(self, rows: Sequence[int], news: News | None) -> None:
-        """Takes in what the process that has these rows told; None: it began anew."""
+    def _take_news(self, rows: Sequence[int], news: News | None) -> None:
+        """Takes in the news of the process that has these rows; None: it was started again."""
         self._metrics.assign(rows, news.metrics if news else None)
         for what, line in news.lines.items() if news else ():
-            if what not in self._said:  # each process says it of its own worlds
+            if what not in self._said:  # each process reports it for its own worlds
                 self._said.add(what)
                 self._notify(f"{self.name}: {line}")
 
@@ -290,7 +292,7 @@ class ForeignVector:
         return _cut_off(last), self._step
 
     def _begun(self, final: Step, rows: Array) -> Step:
-        """`final`, but the worlds in `rows` are at the beginning of their next episodes, which brought nothing yet."""
+        """Returns `final` with the worlds in `rows` at the start of their next episodes, without rewards or endings."""
         board = self._board.next
 
         def put(value: Array, other: Any) -> Array:
@@ -299,7 +301,7 @@ class ForeignVector:
             return value
 
         alive = put(final.alive, board.alive[rows])
-        near = put(final.adjacency, board.near[rows]) if self._layout.neighbors else self._others
+        near = put(final.adjacency, board.hears[rows]) if self._layout.neighbors else self._others
         fresh = self._metrics.read(board.metrics)
         return Step(
             obs=put(final.obs, board.obs[rows]),
@@ -317,9 +319,9 @@ class ForeignVector:
         )
 
     def _moment(self, frame: Frame) -> dict[str, Any]:
-        """A frame as fields of a `Step`, copied: the workers write into it again."""
+        """Returns a frame as fields of a `Step`; they are copies, because the workers write into the frame again."""
         alive = frame.alive.copy()
-        hears = frame.near if self._layout.neighbors else self._others
+        hears = frame.hears if self._layout.neighbors else self._others
         return {
             "obs": frame.obs.copy(),
             "state": frame.state.copy(),
@@ -330,7 +332,7 @@ class ForeignVector:
         }
 
     def _nothing(self) -> dict[str, Any]:
-        """The fields of a `Step` that say what a step brought, when there was none."""
+        """Returns the fields of a `Step` for rewards, costs and endings after a reset: all zero."""
         b, n = self.n_worlds, len(self.agents)
         return {
             "reward": np.zeros((b, n), np.float32),
@@ -343,7 +345,7 @@ class ForeignVector:
 
 
 def _cut_off(last: Step) -> Step:
-    """The end of episodes of which nothing is known but the moment before: truncated there, and not paid."""
+    """Returns `last` as the end of all its episodes: truncated, without rewards."""
     zero = np.zeros_like
     return last._replace(
         reward=zero(last.reward),
@@ -355,12 +357,12 @@ def _cut_off(last: Step) -> Step:
 
 
 def _put(step: Step, rows: Array, new: Step) -> Step:
-    """A copy of `step` with the worlds in `rows` from `new`."""
+    """Returns a copy of `step` in which the worlds in `rows` are those of `new`."""
 
     def put(value: Any, other: Any) -> Any:
         if value is None:
             return None
-        if isinstance(value, dict):  # of metrics, of which `new` may not know all
+        if isinstance(value, dict):  # metrics, of which `new` may not have all
             return {key: put(part, other.get(key, np.full_like(part, ABSENT))) for key, part in value.items()}
         value = value.copy()
         value[rows] = other[rows]

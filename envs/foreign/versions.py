@@ -1,4 +1,4 @@
-"""Which version of an environment somebody has: that of the package it comes from."""
+"""The version of an environment, which is that of the package it comes from."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import pettingzoo
 
 
 def version_of(name: str) -> str | None:
-    """Name and version of the distribution that an environment comes from; None where that is not known.
+    """Returns name and version of the distribution that an environment comes from; None if that is unknown.
 
     Args:
-        name: What stands after `--env`, see `find`.
+        name: The environment's name, as after `--env`; see `find`.
     """
     top = name.partition(":")[0].partition(".")[0]
     if "/" in name:
         for kind in ("parallel", "aec"):
             try:
                 entry = pettingzoo.spec(kind, name).entry_point
-            except Exception:  # unknown in this registry
+            except Exception:  # not in this registry
                 continue
             top = entry.partition(".")[0] if isinstance(entry, str) else getattr(entry, "__module__", top)
             top = top.partition(".")[0]

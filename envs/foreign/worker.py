@@ -1,8 +1,8 @@
-"""The program of a worker process: some worlds, stepped in turn, on command.
+"""The program of a worker process, which steps some of the worlds on command.
 
-The process is started by `workers.Workers` as a plain Python interpreter that imports this module and nothing of
-whoever trains: no torch, no main script. It ends when told to, and when the process that started it is gone; before
-that it closes its worlds (`orphans`).
+`workers.Workers` starts the process as a plain Python interpreter that imports this module, but neither torch nor the
+main script. It ends on command, and when the process that started it is gone; before that it closes its worlds
+(`orphans`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from multiprocessing.connection import Connection
 
 import cloudpickle
 
-from .blame import told
+from .blame import explain
 from .block import Block
 from .board import board_in, mapped, size_of
-from .orphans import Told, end_as, end_with, stay_until_closed
+from .orphans import Terminated, end_as, end_with, stay_until_closed
 from .output import forgive
-from .protocol import GoneError, answer, ordered, receive, send, told_of
+from .protocol import GoneError, answer, ordered, reason_of, receive, send
 
 
 def main() -> None:
-    """Serves until told to end; the command line holds the descriptors of the connection and of the memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever trains, who then tells us
+    """Runs until it is told to end; the command line has the descriptors of the connection and of the memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the training process, which then ends this one
     forgive()
     faulthandler.enable(file=2)  # a crash in C leaves at least a Python traceback on stderr
     connection, memory, parent = Connection(int(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
@@ -39,38 +39,38 @@ def main() -> None:
             call(connection)
     except GoneError:
         orphan = True
-    except Told:
+    except Terminated:
         number = signal.SIGTERM
     end_as(orphan, number)
 
 
 def call(connection: Connection) -> None:
-    """Calls one function and answers (True, its result) or (False, (what it raised, whether that was a ValueError)).
+    """Calls one function and answers (True, its result) or (False, (the error, whether it was a ValueError)).
 
-    A generator answers with the first value that it yields. What it does after that, closing environments, may end the
-    process: the answer is out.
+    For a generator, the answer is the first value that it yields. Its rest, which closes environments, may end the
+    process, because the answer has been sent by then.
     """
     task = receive(connection)
     try:
         function, arguments = cloudpickle.loads(task)
         result = function(*arguments)
         answered = True, next(result) if isinstance(result, Generator) else result
-    except (KeyboardInterrupt, Told):
+    except (KeyboardInterrupt, Terminated):
         raise
     except ValueError as error:
         answered, result = (False, (str(error), True)), None
-    except BaseException as error:  # SystemExit too: what foreign code raises is told, whatever it is
-        answered, result = (False, (told(error), False)), None
+    except BaseException as error:  # foreign code may raise anything, SystemExit too
+        answered, result = (False, (explain(error), False)), None
     send(connection, cloudpickle.dumps(answered))
     if isinstance(result, Generator):
         result.close()
 
 
 def serve(connection: Connection, memory: int) -> None:
-    """Builds the worlds and does what comes over the connection; see `protocol`.
+    """Builds the worlds and obeys the commands of the connection; see `protocol`.
 
-    After an exception the worlds are no longer to be trusted, and the process ends. A picture that cannot be drawn is
-    no such case: it is answered with its error in place of it.
+    After an exception the worlds may be in any state, so the process ends. Only a failure to draw does not end it: the
+    answer is then the error in place of the picture.
     """
     block: Block | None = None
     try:
@@ -96,7 +96,7 @@ def serve(connection: Connection, memory: int) -> None:
             raise
         except Exception as error:
             place = "when it was built" if block is None else block.where()
-            send(connection, answer(False, (place, *told_of(error))))
+            send(connection, answer(False, (place, *reason_of(error))))
     finally:
         try:
             stay_until_closed()

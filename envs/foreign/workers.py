@@ -1,11 +1,12 @@
-"""The processes that step the worlds: started, told what to do, restarted once, ended.
+"""The processes that step the worlds: they are started, sent commands, restarted once, and ended.
 
-Why not `multiprocessing.Process`: `fork` copies the locks of torch's threads; `spawn` and `forkserver` import the main
-script again, which here means torch, 1.5 s and 200 MB a worker, and a script without `if __name__ == "__main__"` would
-start itself. A worker is a plain interpreter that imports this package only; what it is to build comes by cloudpickle
-(so classes defined in a script or a notebook work). Rows go through shared memory, the pipe carries commands alone.
+They are not `multiprocessing.Process`es. `fork` copies the locks of torch's threads; `spawn` and `forkserver` import
+the main script again, and with it torch, which takes 1.5 s and 200 MB for each worker, and a script without
+`if __name__ == "__main__"` would start itself. A worker is a plain interpreter that imports this package only. The
+function that builds its environments is sent by cloudpickle, so classes defined in a script or a notebook work. Rows
+are in shared memory; the pipe carries only commands.
 
-Worlds are dealt out in blocks. A step is one message each way for every worker, whatever the number of worlds.
+Each worker has a block of worlds. A step takes one message to each worker and one back, for any number of worlds.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ import numpy as np
 from .block import Block
 from .board import Board
 from .layout import Layout
+from .news import News
 from .orphans import PATIENCE, end_group
-from .protocol import STEP, GoneError, answered, order, receive, send, told_of
-from .tellings import News
+from .protocol import STEP, GoneError, answered, order, reason_of, receive, send
 
 _BOOT = (
     "import sys; count = int(sys.argv[4]); sys.path[:] = sys.argv[5:5 + count]; package = sys.argv[5 + count]; "
@@ -38,7 +39,7 @@ _BOOT = (
 
 
 class ForeignError(RuntimeError):
-    """An environment of others cannot go on; the message is one line."""
+    """A foreign environment cannot go on; the message is one line."""
 
 
 class PictureError(ForeignError, NotImplementedError):
@@ -49,7 +50,7 @@ class WorkerError(ForeignError):
     """An environment raised, or its process died.
 
     Attributes:
-        traceback: Of the environment, as text; empty where there is none.
+        traceback: The environment's traceback as text; empty if there is none.
     """
 
     def __init__(self, who: str, place: str, reason: str, traceback: str = "") -> None:
@@ -57,68 +58,68 @@ class WorkerError(ForeignError):
         self.traceback = traceback
 
 
-class Here:
-    """The worlds in this process: for tests, debugging and cheap cases. What an environment raises ends it.
+class InProcess:
+    """Steps the worlds in this process: for tests, debugging and fast environments. Any exception ends it.
 
     Args:
         build: Makes one environment.
-        layout: What they show.
-        board: Where their rows are.
-        hear: Told the rows and the news of a process in which there are any.
+        layout: The shapes of what the worlds show.
+        board: The rows of all worlds.
+        on_news: Called with the rows of all worlds and their news.
 
     Raises:
-        WorkerError: One of them could not be built.
+        WorkerError: An environment could not be built.
     """
 
     def __init__(
-        self, build: Callable[[], Any], layout: Layout, board: Board, hear: Callable[[Sequence[int], News], None]
+        self, build: Callable[[], Any], layout: Layout, board: Board, on_news: Callable[[Sequence[int], News], None]
     ) -> None:
-        self._rows, self._hear = range(len(board.episode)), hear
+        self._rows, self._on_news = range(len(board.episode)), on_news
         try:
             self._block = Block(build, layout, board, self._rows)
         except Exception as error:
-            raise WorkerError("the environment", "when it was built", *told_of(error)) from error
+            raise WorkerError("the environment", "when it was built", *reason_of(error)) from error
         self._worlds = self._block.worlds  # to look into when debugging
 
     def reset(self, seed: int) -> None:
-        """Begins the episodes that the board names."""
+        """Starts the episodes whose indices are in the board."""
         self._do(lambda: self._block.reset(seed))
 
     def step(self) -> list[int]:
-        """Steps all worlds; none is ever lost."""
+        """Steps all worlds; returns [], because no world is ever lost here."""
         self._do(self._block.step)
         return []
 
     def render(self, row: int) -> Any:
-        """The picture, or what went wrong as text."""
+        """Returns the picture of a world, or an error as text."""
         return self._block.render(row)
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """None but this one."""
+        """Ids of worker processes: there are none."""
         return ()
 
     def close(self) -> None:
-        """Closes the environments; again does nothing."""
+        """Closes the environments. A second call does nothing."""
         self._block.close()
 
     def _do(self, act: Callable[[], None]) -> None:
         try:
             act()
         except Exception as error:
-            raise WorkerError("the environment", self._block.where(), *told_of(error)) from error
+            raise WorkerError("the environment", self._block.where(), *reason_of(error)) from error
         if news := self._block.news():
-            self._hear(self._rows, news)
+            self._on_news(self._rows, news)
 
 
 class _Worker:
-    """One process.
+    """One worker process.
 
     Args:
-        number: Of it among the workers.
-        rows: Of its worlds.
-        task: What it is to do, see `worker`.
-        memory: Descriptor of the board's memory; None where there is none.
+        number: Index of the worker.
+        rows: Rows of its worlds.
+        task: The first message to it, see `worker`.
+        memory: Descriptor of the board's memory; None if there is none.
     """
 
     def __init__(self, number: int, rows: list[int], task: Any, memory: int | None) -> None:
@@ -144,7 +145,7 @@ class _Worker:
             raise self._died() from None
 
     def receive(self) -> bytes:
-        """Waits for a message, or for the end of the process: its children may hold its end of the pipe open."""
+        """Waits for a message or the end of the process, whose children may hold its end of the pipe open."""
         try:
             if not any(descriptor != self._life for descriptor, _ in self._poll.poll()):
                 raise GoneError
@@ -153,7 +154,7 @@ class _Worker:
             raise self._died() from None
 
     def end(self, patience: float = PATIENCE) -> None:
-        """Waits for the process to end, kills it if it does not, and leaves nothing of it and its children behind."""
+        """Waits for the process to end, kills it if it does not, and kills what is left of its process group."""
         if self._ended:
             return
         self._ended = True
@@ -178,16 +179,16 @@ class _Worker:
 
 
 class Workers:
-    """The worlds in processes of their own.
+    """Steps the worlds in worker processes.
 
     Args:
-        build: Makes one environment; sent to the workers by cloudpickle.
-        layout: What they show.
-        board: Where their rows are.
+        build: Makes one environment; it is sent to the workers by cloudpickle.
+        layout: The shapes of what the worlds show.
+        board: The rows of all worlds.
         memory: Descriptor of the memory behind the board.
-        n_workers: How many processes, at most one a world.
-        notify: Told in words when a worker died and was started again.
-        hear: Told the rows and the news of a process in which there are any; None as news where it began anew.
+        n_workers: Number of processes, at most one for each world.
+        notify: Called with a line when a worker died and was started again.
+        on_news: Called with the rows and the news of a worker; with None in place of news when it was started again.
 
     Raises:
         WorkerError: A worker could not be started.
@@ -201,9 +202,9 @@ class Workers:
         memory: int,
         n_workers: int,
         notify: Callable[[str], None],
-        hear: Callable[[Sequence[int], News | None], None],
+        on_news: Callable[[Sequence[int], News | None], None],
     ) -> None:
-        self._hear = hear
+        self._on_news = on_news
         self._task = build, layout, len(board.episode)
         self._board, self._memory, self._notify = board, memory, notify
         self._seed = 0
@@ -213,14 +214,14 @@ class Workers:
         try:
             for number, rows in enumerate(blocks):
                 self._workers.append(_Worker(number, rows, (*self._task, rows), memory))
-            for worker in self._workers:  # all are starting by now
+            for worker in self._workers:  # by now all of them are starting
                 self._receive(worker)
         except BaseException:
             self.close()
             raise
 
     def reset(self, seed: int) -> None:
-        """Begins the episodes that the board names."""
+        """Starts the episodes whose indices are in the board."""
         self._seed = seed
         self._all(order("reset", seed))
 
@@ -228,7 +229,7 @@ class Workers:
         """Steps all worlds.
 
         Returns:
-            Rows of worlds that were lost and have begun another episode: their `next` is right, their `final` is not.
+            Rows of worlds that were lost and have started another episode: their `next` is valid, their `final` is not.
 
         Raises:
             WorkerError: A worker died for the second time.
@@ -236,20 +237,20 @@ class Workers:
         return self._all(order(STEP))
 
     def render(self, row: int) -> Any:
-        """The picture of a world, or what went wrong as text."""
+        """Returns the picture of a world, or an error as text."""
         worker = next(worker for worker in self._workers if row in worker.rows)
         worker.send(order("render", row))
         return self._receive(worker)
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """Their ids."""
+        """Ids of the worker processes."""
         return tuple(worker.process.pid for worker in self._workers)
 
     def close(self) -> None:
-        """Ends all processes; again does nothing."""
+        """Ends all processes. A second call does nothing."""
         if os.getpid() != self._owner:
-            return  # a fork of the process that has them
+            return  # this is a fork of the process that started them
         workers, self._workers = self._workers, []
         for worker in workers:
             with contextlib.suppress(WorkerError):
@@ -258,7 +259,7 @@ class Workers:
             worker.end()
 
     def _all(self, message: bytes) -> list[int]:
-        """Lets all do it at the same time, and starts those again that died."""
+        """Sends a message to all workers, waits for all answers, and starts again the workers that died."""
         errors: dict[int, WorkerError] = {}
         for worker in self._workers:
             try:
@@ -279,13 +280,13 @@ class Workers:
         return lost
 
     def _revive(self, worker: _Worker, error: WorkerError) -> None:
-        """Starts a worker again; its worlds begin their next episodes."""
+        """Starts a worker again; its worlds start their next episodes."""
         worker.end()
         worker.deaths += 1
         if worker.deaths > 1:
             raise error
-        self._notify(f"{error}; it was started again, its worlds begin new episodes\n{error.traceback}".rstrip())
-        self._hear(worker.rows, None)
+        self._notify(f"{error}; it was started again, and its worlds start new episodes\n{error.traceback}".rstrip())
+        self._on_news(worker.rows, None)
         worker.start((*self._task, worker.rows), self._memory)
         self._receive(worker)
         self._board.episode[worker.rows] += 1
@@ -298,12 +299,12 @@ class Workers:
         if not good:
             raise WorkerError(str(worker), *result)
         if news is not None:
-            self._hear(worker.rows, news)
+            self._on_news(worker.rows, news)
         return result
 
 
 def elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function in a process of its own, where what foreign code prints, changes or breaks harms nobody.
+    """Calls a function in a process of its own, so that foreign code cannot print into or break this one.
 
     Raises:
         ValueError: The function raised it.
@@ -333,25 +334,25 @@ def _start(task: Any, memory: int | None) -> tuple[subprocess.Popen[bytes], Conn
             *(sys.executable, "-c", _BOOT, str(theirs.fileno()), str(-1 if memory is None else memory)),
             *(str(os.getpid()), str(len(sys.path)), *sys.path, package),
         ],
-        stdin=subprocess.PIPE,  # whose end tells the worker that we are gone
-        stdout=2,  # what environments print must not get into what we print
+        stdin=subprocess.PIPE,  # its end tells the worker that this process is gone
+        stdout=2,  # environments' output must not get into the standard output
         pass_fds=passed,
-        process_group=0,  # the terminal's Ctrl-C does not reach it
+        process_group=0,  # so that the terminal's Ctrl-C does not reach it
         env={
             "SDL_VIDEODRIVER": "dummy",  # no window
             "PYGAME_HIDE_SUPPORT_PROMPT": "1",
             **os.environ,
-            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),  # cores are taken
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),  # a core each
         },
     )
     theirs.close()
-    with contextlib.suppress(OSError):  # it died at once: receiving will say so
+    with contextlib.suppress(OSError):  # it died at once, which `receive` will report
         ours.send_bytes(packed)
     return process, ours
 
 
 def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
-    """Says how a process ended that ended without a word."""
+    """Returns how a process ended that sent no error."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(PATIENCE)
     code = process.returncode
@@ -364,7 +365,7 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
 
 
 def usable_cores() -> int:
-    """How many processes can run at once; 0 where worker processes are not possible (Windows)."""
+    """Returns how many processes can run at once; 0 where worker processes are not possible (Windows)."""
     if os.name != "posix":
         return 0
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

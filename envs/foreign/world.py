@@ -1,25 +1,13 @@
-"""One world: a `ParallelEnv` and its row of the `Board`.
+"""One world of a foreign environment: a `ParallelEnv`, and the rows of the `Board` that show it.
 
 Axes: N agents, O observation, A actions.
 
-Who ended how is told apart here, for PettingZoo says it agent by agent:
+What ends an agent and what ends the world is decided in `endings`. An agent without an observation in the step in which
+it leaves keeps the one before. An agent may appear late; its first reward is that of the step after. An agent that has
+ended must not come back in the same episode, as PettingZoo demands.
 
-    an agent terminated                            it died: `terminated`, once
-    an agent truncated, others go on               it left: no longer alive, not terminated; `final` has its last
-                                                   observation, to bootstrap from
-    an agent vanished without a word               the same
-    nobody goes on, somebody truncated just now    the world is `truncated`; those it stopped count as alive in `final`
-    nobody goes on, nobody truncated just now      the world ended: nobody is alive in `final`
-    the adapter's time limit                       the world is `truncated`, also where the environment calls that the
-                                                   death of all who were left
-    all who were left died together, in the very   the same, and the user is told once; not where the environment
-    step of the time limit that was found          was seen to truncate at that limit
-
-An agent that is terminated and truncated at once died. The last observation of an agent that is shown none when it
-leaves is the one before. An agent may appear late, and is then paid from its next step on. One that is gone must not
-come back; PettingZoo says so too.
-
-Most steps end nothing: agents that acted go on acting. Those take a short way (`_go_on`), which rewrites what changed.
+In most steps nothing ends, and the agents that acted act again. Those steps take a short path (`_go_on`), which writes
+only what changes.
 """
 
 from __future__ import annotations
@@ -34,43 +22,45 @@ from pettingzoo.utils.env import ParallelEnv
 from ..core import Array
 from .board import Board, Frame
 from .closing import close
+from .endings import EndingsReader
 from .film import picture
 from .layout import Layout
+from .news import ABSENT, Reporter, numbers
 from .refusals import RefusedError, number_of, refuse_infinite, unknown_agent, unpaid, unseen
 from .seeds import episode_seed
 from .spaces import MASK
-from .tellings import ABSENT, Tellings, numbers
 
 EVERYBODY = "__all__"
-"""A key beside the agents in which some environments say that the episode is over for all."""
+"""A key beside the agents' names by which some environments report that the episode is over for all."""
 
 
 class World:
-    """Steps one environment and begins it anew when it ended.
+    """Steps one environment, and starts its next episode when one has ended.
 
-    Rewards are left in `reward` and `team_reward` for `Block`, which writes those of all its worlds at once, and which
-    clears the flags of endings and the costs in the board before a step.
+    A step leaves its rewards in `reward` and `team_reward`; `Block` writes those of all its worlds to the board at
+    once. Before a step, `Block` clears the flags of endings and the costs in the board.
 
     Args:
         env: The environment.
-        layout: How to read it.
-        board: Where to write.
-        index: Its row.
-        tellings: Where metrics have their columns, and what the user is to be told.
+        layout: How to read what it returns.
+        board: The arrays to write to.
+        index: The world's row in them.
+        reporter: Gives metrics their columns, and collects the lines for the user.
     """
 
     def __init__(
-        self, env: ParallelEnv[Any, Any, Any], layout: Layout, board: Board, index: int, tellings: Tellings
+        self, env: ParallelEnv[Any, Any, Any], layout: Layout, board: Board, index: int, reporter: Reporter
     ) -> None:
         self.env, self.layout, self.index = env, layout, index
         n = len(layout.keys)
         self.reward = [0.0] * n
-        """(N,) of the last step."""
+        """(N,) rewards of the last step."""
         self.team_reward = 0.0
+        """The team's reward of the last step."""
         self._rows = {key: i for i, key in enumerate(layout.keys)}
-        self._board, self._tellings = board, tellings
+        self._board, self._reporter = board, reporter
         self._final, self._next = (Frame(*(array[index] for array in frame)) for frame in (board.final, board.next))
-        self._shown = self._next  # where the last moment is
+        self._shown = self._next  # the frame that shows the present
         self._shapes = [layout.observations.shape_of(i) for i in range(n)]  # (N,)
         self._targets = [  # (N,) views of `final.obs` in the shapes of the agents' own spaces
             None if shape is None else row[: math.prod(shape)].reshape(shape)
@@ -79,29 +69,29 @@ class World:
         self._simple = layout.actions.simple  # (N,) (first choice, number of choices), or None
         self._alive = [False] * n
         self._gone = [False] * n
-        self._called: list[Any] | None = None  # who was in `env.agents` when it was looked at last
-        self._acting: list[tuple[Any, int]] = []  # they, with their rows
-        self._settled = False  # whether it is they who are alive, and the rows of all others are clean in `final`
-        self._clean = False  # whether `final.alive` says so
-        self._limit_kills: bool | None = None  # whether it calls its time limit death, once that is known
+        self._called: list[Any] | None = None  # `env.agents` when it was last read
+        self._acting: list[tuple[Any, int]] = []  # these agents, with their rows
+        self._settled = False  # whether exactly these agents are alive, and all other rows of `final` are zero
+        self._clean = False  # whether `final.alive` is up to date
+        self._endings = EndingsReader(layout)
         self._seed = self._episode = self._elapsed = 0
-        self._ended = 0, 0  # episode and steps of the last one that ended
+        self._ended = 0, 0  # index and length of the last episode that ended
         self._cut = 0  # steps after which this episode is cut short; 0 for never
-        self._halt = math.inf  # steps after which it is over, whatever the environment says
+        self._halt = math.inf  # steps after which this episode ends, whatever the environment reports
 
     def reset(self, seed: int) -> None:
-        """Begins the episode that the board names."""
+        """Starts the episode whose index is in the board."""
         self._seed = seed
         self._begin(int(self._board.stagger[self.index]))
 
     def step(self, action: Any) -> None:
-        """Does it, and begins the next episode if this one ended; `action` is (N,) or (N, A)."""
+        """Steps with `action`, (N,) or (N, A), and starts the next episode if this one ends."""
         if not self._settled:
             self._call()
         self._take(*self.env.step({key: self._own(i, action[i]) for key, i in self._acting}))
 
     def _take(self, observations: Any, rewards: Any, terminations: Any, truncations: Any, infos: Any) -> None:
-        """Takes in what `step` returned."""
+        """Writes what the environment's `step` returned to the board."""
         self._elapsed += 1
         if (
             self._settled
@@ -112,28 +102,28 @@ class World:
         ):
             self._go_on(observations, rewards, infos)
         else:
-            self._tell_apart(observations, rewards, terminations, truncations, infos)
+            self._end_or_appear(observations, rewards, terminations, truncations, infos)
 
     def render(self) -> Array:
-        """(height, width, 3) uint8.
+        """Returns a picture, (height, width, 3) uint8.
 
         Raises:
-            ValueError: The environment gives no picture.
+            ValueError: The environment draws none.
         """
         return picture(self.env)
 
     def close(self) -> None:
-        """Closes the environment, whatever its `close()` does."""
+        """Closes the environment; errors in its `close()` are ignored."""
         close(self.env)
 
     def where(self, *, ended: bool = False) -> str:
-        """The moment, for messages: enough to come back to it; with `ended`, the last one of the episode before."""
+        """Returns the present as text that is enough to reproduce it; with `ended`, the end of the last episode."""
         episode, elapsed = self._ended if ended else (self._episode, self._elapsed)
         seed = self._episode_seed(episode)
         return f"world {self.index}, step {elapsed} of the episode that began with reset(seed={seed})"
 
     def _call(self) -> None:
-        """Looks up which agents are to act."""
+        """Reads from the environment which agents act next."""
         agents = list(self.env.agents)
         if agents != self._called:
             self._called = agents
@@ -141,7 +131,7 @@ class World:
             self._settled = False
 
     def _own(self, agent: int, action: Any) -> Any:
-        """An action in the agent's own space; an idle one for an agent that is there but no longer alive."""
+        """Returns an action in the agent's own space; an idle one for an agent that is present but no longer alive."""
         actions = self.layout.actions
         if not self._alive[agent]:
             return actions.idle[agent]
@@ -152,7 +142,7 @@ class World:
         return actions.decode(agent, action)
 
     def _go_on(self, observations: Any, rewards: Any, infos: Any) -> None:
-        """A step after which everybody who acted goes on."""
+        """Writes a step after which exactly the agents that acted go on."""
         frame, reward = self._final, [0.0] * len(self._alive)
         for key, i in self._acting:
             if key not in rewards:
@@ -167,19 +157,19 @@ class World:
             frame.alive[:], self._clean = self._alive, True
         self._shown = frame
         self.reward = reward
-        self.team_reward = self._told(infos, reward) if any(infos.values()) else sum(reward)
+        self.team_reward = self._team_reward_and_costs(infos, reward) if any(infos.values()) else sum(reward)
         self._surround(frame, observations, infos, self._alive)
 
     def _write(self, agent: int, observation: Any) -> None:
-        """Writes what an agent that goes on sees."""
+        """Writes the observation of an agent that goes on."""
         target = self._targets[agent]
         if target is not None and type(observation) is np.ndarray and observation.shape == target.shape:
             target[...] = observation
         else:
             self.layout.observations.write(agent, observation, self._final.obs[agent])
 
-    def _tell_apart(self, observations: Any, rewards: Any, terminations: Any, truncations: Any, infos: Any) -> None:
-        """A step in which somebody ended or appeared, or the world did."""
+    def _end_or_appear(self, observations: Any, rewards: Any, terminations: Any, truncations: Any, infos: Any) -> None:
+        """Writes a step in which an agent ended or appeared, or the world ended."""
         layout, before, n = self.layout, self._alive, len(self._alive)
         there = {self._row(key) for key in self.env.agents}
         self._refuse_strangers(terminations, truncations)
@@ -189,10 +179,10 @@ class World:
             if before[i]:
                 if key in rewards:
                     reward[i] = number_of(rewards[key], "reward of agent", key)
-                elif i in there or any(key in told for told in (observations, terminations, truncations)):
+                elif i in there or any(key in part for part in (observations, terminations, truncations)):
                     raise unpaid(key, rewards)
                 else:
-                    self._vanished(key, rewards)
+                    self._disappeared(key, rewards)
                 died[i] = dies
                 left[i] = not dies and (stops or i not in there)
                 alive[i] = not (died[i] or left[i])
@@ -202,65 +192,44 @@ class World:
                     raise RefusedError(f"agent {key!r} was gone and came back, which PettingZoo does not allow")
                 alive[i] = True
 
-        # Ends. `stopped` are those whom the end of the world stopped alive.
-        at_limit = bool(layout.time_limit) and self._elapsed >= layout.time_limit
-        cut = bool(self._cut) and self._elapsed >= self._cut
-        stopped = [False] * n
-        if any(left) and self._elapsed == layout.limit_found:
-            self._limit_kills = False
-        if any(alive):
-            if at_limit or cut:
-                stopped = [a or b for a, b in zip(alive, left, strict=True)]
-        elif any(left):
-            stopped = left
-        elif at_limit or self._limit_called_death(died, truncations):
-            stopped, died = died, stopped
-        truncated = any(stopped)
-        ended = truncated or not any(alive)
-
+        found = self._endings.read(
+            self._elapsed,
+            self._cut,
+            alive=alive,
+            died=died,
+            left=left,
+            gone=self._gone,
+            any_truncation=any(truncations.values()),
+        )
+        if found.limit_as_death:
+            self._reporter.say(
+                "limit",
+                f"all agents that were left died in step {self._elapsed}, the time limit of the environment: this is "
+                f"read as the limit, not as death (first in {self.where()})",
+            )
         board, w = self._board, self.index
-        board.terminated[w] = died
-        board.truncated[w] = truncated
-        board.ended[w] = ended
-        board.whole[w] = ended and not self._cut
+        board.terminated[w] = found.terminated
+        board.truncated[w] = found.truncated
+        board.ended[w] = found.ended
+        board.whole[w] = found.ended and not self._cut
         self.reward = reward
-        self.team_reward = self._told(infos, reward)
-        final_alive = stopped if truncated else alive
+        self.team_reward = self._team_reward_and_costs(infos, reward)
+        final_alive = found.stopped if found.truncated else alive
         shown = [a or b for a, b in zip(final_alive, left, strict=True)]
         self._show(self._final, observations, infos, final_alive, shown, there)
         self._settled = alive == before and sum(alive) == len(there) and list(self.env.agents) == self._called
         self._alive, self._clean = alive, True
-        if ended:
+        if found.ended:
             self._ended = self._episode, self._elapsed
             board.episode[w] += 1
             self._begin()
 
-    def _limit_called_death(self, died: list[bool], truncations: Mapping[Any, Any]) -> bool:
-        """Whether all who were left died because the limit that was found was reached; told once.
-
-        An environment that truncates at its limit tells the two apart, and is believed. One that does not is recognised
-        by several agents that die at once, or by all there were; afterwards a single one that is left is no exception.
-        """
-        layout = self.layout
-        if self._elapsed != layout.limit_found or (layout.tells_limit and any(truncations.values())):
-            return False
-        if self._limit_kills is None and (sum(died) > 1 or sum(died) == sum(self._gone)):
-            self._limit_kills = True
-        if not self._limit_kills:
-            return False
-        self._tellings.say(
-            "limit",
-            f"all agents that were left died in step {self._elapsed}, the time limit of the environment: this is taken "
-            f"for the limit, not for death (first in {self.where()})",
-        )
-        return True
-
     def _begin(self, cut: int = 0) -> None:
-        """Begins the episode that the board names; `cut`: after how many steps it is cut short."""
+        """Starts the episode whose index is in the board, to be cut short after `cut` steps (0: never)."""
         self._started(*self.env.reset(seed=self._number_episode(cut)))
 
     def _number_episode(self, cut: int) -> int:
-        """Counts from the beginning, and says by which seed it is reset."""
+        """Resets the counters, and returns the seed of the episode."""
         limit = self.layout.time_limit
         self._elapsed, self._episode, self._cut = 0, int(self._board.episode[self.index]), cut
         self._halt = min(limit or math.inf, cut or math.inf)
@@ -271,7 +240,7 @@ class World:
         return seed % self.layout.seeds if self.layout.seeds else seed
 
     def _started(self, observations: Any, infos: Any) -> None:
-        """Takes in what `reset` returned."""
+        """Writes what the environment's `reset` returned to the board."""
         self._call()
         if not self._acting:
             raise RefusedError("after reset() there is no agent; an episode needs at least one")
@@ -282,7 +251,7 @@ class World:
         self._show(self._next, observations, infos, self._alive, self._alive, there)
 
     def refuse_infinite(self, *, begun: bool) -> None:
-        """Raises `RefusedError` for NaN and infinity in what the last step brought, or the beginning after it."""
+        """Raises `RefusedError` for NaN and infinity in the last step or, with `begun`, in the start after it."""
         frame, board, w, keys = self._next if begun else self._final, self._board, self.index, self.layout.keys
         refuse_infinite(frame.obs, "observation", keys)
         refuse_infinite(frame.state, "state()")
@@ -292,7 +261,7 @@ class World:
             refuse_infinite(board.team_reward[w], "team_reward")
 
     def ended_just_now(self) -> bool:
-        """Whether the last step ended an episode and began another."""
+        """Whether the last step ended an episode and started another."""
         return self._elapsed == 0
 
     def _row(self, key: Any) -> int:
@@ -303,7 +272,16 @@ class World:
     def _show(
         self, frame: Frame, observations: Any, infos: Any, alive: list[bool], shown: list[bool], there: set[int]
     ) -> None:
-        """Writes a moment; `shown` are those who are seen, alive or leaving, `there` the rows that go on."""
+        """Writes a frame.
+
+        Args:
+            frame: The frame to write.
+            observations: By agent.
+            infos: By agent.
+            alive: (N,) agents that are alive in it.
+            shown: (N,) agents whose observations it shows: those that are alive, and those that leave.
+            there: Rows of the agents that act next.
+        """
         frame.alive[:] = alive
         last = self._shown.obs
         for i, key in enumerate(self.layout.keys):
@@ -313,25 +291,25 @@ class World:
                 self.layout.observations.write(i, observations[key], frame.obs[i])
             elif i in there:
                 raise unseen(key)
-            elif last is not frame.obs:  # it left without a last look: the one before is all there is
+            elif last is not frame.obs:  # it left without a last observation, so the one before is kept
                 frame.obs[i] = last[i]
         self._surround(frame, observations, infos, alive)
         self._shown = frame
 
     def _surround(self, frame: Frame, observations: Any, infos: Any, alive: list[bool]) -> None:
-        """Writes the rest of a moment: masks, state, who hears whom, metrics."""
+        """Writes the rest of a frame: masks, state, who hears whom, metrics."""
         layout = self.layout
         if layout.masks:
             self._show_masks(frame, observations, infos, alive)
         if layout.state_dim:
             self._show_state(frame, alive)
         if layout.neighbors:
-            frame.near[:] = False
+            frame.hears[:] = False
             for i, key in enumerate(layout.keys):
                 if alive[i]:
                     heard = [self._row(other) for other in infos.get(key, {}).get("neighbors", ())]
-                    frame.near[i, heard] = True
-        if self._tellings.columns or any(infos.values()):
+                    frame.hears[i, heard] = True
+        if self._reporter.columns or any(infos.values()):
             self._show_metrics(frame, infos)
 
     def _show_masks(self, frame: Frame, observations: Any, infos: Any, alive: list[bool]) -> None:
@@ -339,7 +317,7 @@ class World:
         for i, key in enumerate(self.layout.keys):
             mask = infos.get(key, {}).get(MASK) if alive[i] else None
             if mask is None and alive[i]:
-                if observations.get(key) is None:  # it left without a last look
+                if observations.get(key) is None:  # it left without a last observation
                     frame.mask[i] = last[i]
                     continue
                 mask = self.layout.observations.mask(i, observations[key])
@@ -349,21 +327,21 @@ class World:
                 frame.mask[i] = True if actions.own is None else actions.own[i]
 
     def _show_state(self, frame: Frame, alive: list[bool]) -> None:
-        if not any(alive):  # no value is asked for, and some environments have no state by then
+        if not any(alive):  # no value is needed, and some environments have no state then
             frame.state[:] = 0.0
             return
         try:
             state = np.asarray(self.env.state())
             if state.shape != self.layout.state_shape:
-                raise RefusedError(f"state() has shape {state.shape}, at first it had {self.layout.state_shape}")
+                raise RefusedError(f"state() has shape {state.shape}; before it had {self.layout.state_shape}")
             frame.state[:] = state.reshape(-1)
         except Exception:
             if self.env.agents:
                 raise
-            frame.state[:] = self._shown.state  # nobody is there any more: the state before is all there is
+            frame.state[:] = self._shown.state  # no agent is left, so the state before is kept
 
     def _show_metrics(self, frame: Frame, infos: Any) -> None:
-        """Every metric's number into its column; the first agent that tells one is believed."""
+        """Writes each metric into its column; the first agent's value counts where several report one."""
         found: dict[str, float] = {}
         for key in self.layout.keys:
             info = infos.get(key)
@@ -371,14 +349,14 @@ class World:
             if told and not (isinstance(told, Mapping) and told.keys() <= found.keys()):
                 for name, value in numbers(told).items():
                     found.setdefault(name, value)
-        columns = self._tellings.columns
+        columns = self._reporter.columns
         for name in found:
             if name not in columns:
-                self._tellings.give_column(name, self.where())
+                self._reporter.give_column(name, self.where())
         frame.metrics[: len(columns)] = [found.get(name, ABSENT) for name in columns]
 
-    def _told(self, infos: Any, reward: list[float]) -> float:
-        """The team's reward, and the costs beside it: what `infos` say, where they say it."""
+    def _team_reward_and_costs(self, infos: Any, reward: list[float]) -> float:
+        """Returns the team's reward, from `infos` if it is there, and writes the costs in `infos` to the board."""
         team = None
         for i, key in enumerate(self.layout.keys):
             info = infos.get(key)
@@ -386,21 +364,21 @@ class World:
                 continue
             if MASK in info and not self.layout.masks:
                 raise RefusedError(
-                    f"infos hold an {MASK!r} that was not there at first; an environment that masks must do "
-                    "so from reset() on"
+                    f"infos have an {MASK!r} that was not there before; an environment with masks must give them "
+                    "from reset() on"
                 )
-            if "cost" in info and self._alive[i]:  # `_alive` is still that before the step
+            if "cost" in info and self._alive[i]:  # `_alive` is still of before the step
                 self._board.cost[self.index, i] = number_of(info["cost"], "cost of agent", key)
             if team is None:
                 team = info.get("team_reward")
         return sum(reward) if team is None else number_of(team, "team_reward of", "infos")
 
-    def _vanished(self, key: Any, rewards: Any) -> None:
-        """An agent of which nothing is said any more, its last reward included."""
+    def _disappeared(self, key: Any, rewards: Any) -> None:
+        """Reports an agent that is in none of the dictionaries, not even with a last reward."""
         if any(name not in self._rows for name in rewards):
             raise unpaid(key, rewards)
-        self._tellings.say(
-            "vanished", f"agent {key!r} vanished without a reward, which counts as 0 (first in {self.where()})"
+        self._reporter.say(
+            "vanished", f"agent {key!r} disappeared without a reward, which counts as 0 (first in {self.where()})"
         )
 
     def _refuse_strangers(self, terminations: Any, truncations: Any) -> None:

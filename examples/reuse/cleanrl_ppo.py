@@ -37,7 +37,7 @@ def network(inputs: int, outputs: int, last_gain: float) -> nn.Sequential:
 
 
 def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
-    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    """Returns as text what a policy achieves in 64 unseen episodes: mean return of an agent, and the first metrics."""
     worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
@@ -49,7 +49,7 @@ def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -
 
 
 def main() -> None:
-    """Trains, and drives a few episodes before and after."""
+    """Trains, and plays a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
     parser.add_argument("--task", help="a ready-made task of it, or its default")
@@ -59,7 +59,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     agents = supersuit.pettingzoo_env_to_vec_env_v1(envs.parallel_env(args.env, args.task))
-    # SuperSuit's gymnasium-like worlds: rows are world 0's agents, then world 1's; they start anew by themselves.
+    # SuperSuit's gymnasium-like worlds: rows are world 0's agents, then world 1's; worlds reset by themselves.
     worlds: Any = supersuit.concat_vec_envs_v1(agents, args.worlds, base_class="gymnasium")
     n_envs, obs_dim = worlds.num_envs, worlds.observation_space.shape[0]
     actor, critic = network(obs_dim, worlds.action_space.n, 0.01), network(obs_dim, 1, 1.0)
@@ -87,7 +87,7 @@ def main() -> None:
             next_obs, pay, terminated, truncated, infos = worlds.step(action[t].numpy())
             reward[t], ended[t] = torch.from_numpy(pay), torch.from_numpy(terminated | truncated).float()
             obs[t + 1] = torch.from_numpy(next_obs)
-            # `next_obs` is of the next episode. Where only time ran out the old one had a future: add its value.
+            # `next_obs` is of the next episode. If the old one was only truncated, add its last observation's value.
             for agent in np.flatnonzero(truncated & ~terminated.astype(bool)):
                 with torch.no_grad():
                     reward[t, agent] += GAMMA * critic(torch.from_numpy(infos[agent]["terminal_observation"]))[0]

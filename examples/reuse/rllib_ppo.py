@@ -27,7 +27,7 @@ ROLLOUT = 128  # steps of every world between two updates
 
 
 def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
-    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    """Returns as text what a policy achieves in 64 unseen episodes: mean return of an agent, and the first metrics."""
     worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
@@ -39,7 +39,7 @@ def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -
 
 
 def main() -> None:
-    """Trains, and drives a few episodes before and after."""
+    """Trains, and plays a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
     parser.add_argument("--task", help="a ready-made task of it, or its default")
@@ -79,7 +79,7 @@ def main() -> None:
         .debugging(seed=args.seed, log_level="ERROR")
     )
     algorithm = config.build_algo()
-    module: Any = algorithm.get_module("shared")  # the one that acts while it trains: gets the weights of every update
+    module: Any = algorithm.get_module("shared")  # it acts in training, and gets the weights of every update
 
     def act(obs: np.ndarray) -> np.ndarray:
         with torch.no_grad():

@@ -21,10 +21,10 @@ ROLLOUT = 128  # steps of every world between two updates
 
 
 class TellTimeLimit(BaseParallelWrapper):
-    """Tells Stable-Baselines3 that only time ran out, in its own words; else it takes the time limit for death."""
+    """Adds the info by which Stable-Baselines3 recognises a time limit; without it, it treats the limit as death."""
 
     def step(self, actions: Any) -> Any:
-        """As PettingZoo's, with one more entry in each agent's info."""
+        """Steps, and adds an entry to each agent's info."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         for agent, info in infos.items():
             info["TimeLimit.truncated"] = truncations[agent] and not terminations[agent]
@@ -32,7 +32,7 @@ class TellTimeLimit(BaseParallelWrapper):
 
 
 def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
-    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    """Returns as text what a policy achieves in 64 unseen episodes: mean return of an agent, and the first metrics."""
     worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
@@ -44,7 +44,7 @@ def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -
 
 
 def main() -> None:
-    """Trains, and drives a few episodes before and after."""
+    """Trains, and plays a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
     parser.add_argument("--task", help="a ready-made task of it, or its default")

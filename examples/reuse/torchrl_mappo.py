@@ -30,15 +30,15 @@ LAYERS = {"depth": 2, "num_cells": 64, "activation_class": nn.Tanh}
 
 
 class NoInfos(BaseParallelWrapper):
-    """TorchRL makes a tensor of everything in `infos`, also of names and tables: this leaves nothing in there."""
+    """Empties `infos`, because TorchRL makes a tensor of every entry, and ours contain names and tables too."""
 
     def reset(self, seed: int | None = None, options: Any = None) -> Any:
-        """As PettingZoo's."""
+        """Resets as PettingZoo does."""
         observations, infos = self.env.reset(seed=seed, options=options)
         return observations, {agent: {} for agent in infos}
 
     def step(self, actions: Any) -> Any:
-        """As PettingZoo's."""
+        """Steps as PettingZoo does."""
         *rest, infos = self.env.step(actions)
         return *rest, {agent: {} for agent in infos}
 
@@ -57,7 +57,7 @@ class Critic(nn.Module):
 
 
 def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
-    """What a policy does in 64 unseen episodes side by side: the mean return of an agent, and the first metrics."""
+    """Returns as text what a policy achieves in 64 unseen episodes: mean return of an agent, and the first metrics."""
     worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
@@ -69,7 +69,7 @@ def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -
 
 
 def main() -> None:
-    """Trains, and drives a few episodes before and after."""
+    """Trains, and plays a few episodes before and after."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
     parser.add_argument("--task", help="a ready-made task of it, or its default")

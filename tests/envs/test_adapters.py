@@ -1,4 +1,4 @@
-"""Names and options: what is found, what is refused in which words; known environments beside stepping them by hand."""
+"""Names and options: what is found and what is refused; known environments compared with stepping them directly."""
 
 from __future__ import annotations
 
@@ -98,17 +98,13 @@ def test_a_package_that_a_gymnasium_environment_needs_is_named(monkeypatch: pyte
         adapters.texts("gymnasium:CartPole-v1")
 
 
-def swallows(**options: Any) -> Scripted:
-    return Scripted(n=options.get("count", 3))
-
-
-def test_keys_that_cannot_be_checked_are_handed_on_and_the_run_says_so() -> None:
-    foreign = adapters.prepare(swallows, n_workers=0, count=2)
+def test_keys_that_cannot_be_checked_are_passed_on_and_the_run_says_so() -> None:
+    foreign = adapters.prepare(foreign_toys.swallows, n_workers=0, count=2)
     assert len(foreign.layout.keys) == 2
-    assert foreign.layout.notes == ("count: handed on unchecked, for the constructor does not name its keys",)
-    texts, complete = adapters.texts("test_adapters:swallows")
+    assert foreign.layout.notes == ("count: passed on unchecked, because the constructor does not name its keys",)
+    texts, complete = adapters.texts("foreign_toys:swallows")
     assert not complete
-    assert texts["limit"] == "8"  # a hint, from what it built
+    assert texts["limit"] == "8"  # a hint, from the environment that it built
 
 
 def test_reserved_keys_are_the_adapters() -> None:
@@ -169,30 +165,14 @@ def test_worlds_for_evaluation_are_made_once() -> None:
 
 
 def test_looking_at_an_environment_can_break_nothing() -> None:
-    foreign = adapters.prepare("test_adapters:Dies")
+    foreign = adapters.prepare("foreign_toys:Dies")
     assert foreign.layout.max_steps == 8
-    with pytest.raises(ValueError, match=r"test_adapters:Dies cannot be played with .*: its process died: .* code 9"):
-        adapters.prepare("test_adapters:Dies", dies=True)
-
-
-class Dies(Scripted):
-    """Takes its process with it when it is reset."""
-
-    def __init__(self, dies: bool = False) -> None:
-        super().__init__()
-        self.dies = dies
-
-    def reset(self, seed: int | None = None, options: Any = None) -> Any:
-        if self.dies:
-            import os
-
-            os._exit(9)
-        print("hello")
-        return super().reset(seed, options)
+    with pytest.raises(ValueError, match=r"foreign_toys:Dies cannot be played with .*: its process died: .* code 9"):
+        adapters.prepare("foreign_toys:Dies", dies=True)
 
 
 def by_hand(env: Any, agents: tuple[str, ...], actions: np.ndarray, seed: int) -> list[tuple[Any, ...]]:
-    """Dictionaries of one episode, with one action an agent and step, as rows of `possible_agents`."""
+    """Returns the dictionaries of one episode with given actions, as rows of `possible_agents`."""
     assert tuple(env.possible_agents) == agents
     seen, _ = env.reset(seed=seed)
     made: list[tuple[Any, ...]] = [(seen,)]
@@ -246,7 +226,7 @@ def test_known_environments_show_what_they_show_by_hand(
             over = not left
             assert final.truncated[world] == (over and any(truncated.values()) and not all(terminated.values()))
         assert over
-    assert bool(died) == ("knights" in name)  # zombies come every step: somebody dies
+    assert bool(died) == ("knights" in name)  # zombies come in every step, so some agent dies
 
 
 def test_multiwalker_reports_its_limit_as_death_and_is_set_right() -> None:

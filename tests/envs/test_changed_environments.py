@@ -1,4 +1,4 @@
-"""An environment that is not what a run was trained in: agents in another order, other sizes, another version."""
+"""An environment that differs from the one a run was trained in: order of agents, sizes, version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _threads() -> Iterator[None]:
 
 
 class Named(ParallelEnv):
-    """Each agent is paid 1 a step for the action of its own: `left` 0, `right` 1. Nothing seen tells who one is."""
+    """Pays each agent 1 a step for its own action: 0 for `left`, 1 for `right`. Observations do not tell them apart."""
 
     metadata = {"name": "named_v0"}
     right = {"left": 0, "right": 1, "third": 2}
@@ -61,7 +61,7 @@ class Named(ParallelEnv):
 
 
 def taught(tmp_path: Path) -> Path:
-    """A run in which each agent learned its own action, by parameters of its own."""
+    """A run in which each agent learned its own action with its own parameters."""
     words = ["--env", "test_changed_environments:Named", "--env.n-workers", "0", "--env.order", "('left', 'right')"]
     words += ["--algo", "mappo", "--algo.share", "none", "--algo.hidden", "8", "--n-worlds", "2", "--total-steps", "8"]
     words += ["--eval-episodes", "0", "--no-videos", "--quiet"]
@@ -86,7 +86,7 @@ def test_agents_in_another_order_are_matched_by_name(tmp_path: Path, capsys: pyt
     assert evaluated(folder, capsys) == 5.0
     change(folder, "env", "options", "order", value="('right', 'left')")
     assert evaluated(folder, capsys) == 5.0, "by position it is 0"
-    # Going on, too: what is learned about `left` is learned by left's parameters.
+    # A resume too: the parameters of `left` learn from the experience of `left`.
     assert train.main(["--resume", str(folder), "--total-steps", "16", "--quiet"]) == 0
     assert runfolder.read_config(folder)["agents"] == ["left", "right"]
     assert evaluated(folder, capsys) == 5.0

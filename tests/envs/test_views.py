@@ -211,7 +211,7 @@ def test_the_window_opens_follows_and_closes() -> None:
     assert not pygame.display.get_init()
 
 
-def test_a_vector_view_is_what_algorithms_are_told_of() -> None:
+def test_a_vector_view_is_a_vector_env() -> None:
     view: VectorEnv = VectorView(Counting(), 2)  # pyright checks the protocol
     spec = spec_of(view)
     assert (spec.n_agents, spec.obs_dim, spec.state_dim, spec.groups) == (3, 3, 7, ((0, 1, 2),))

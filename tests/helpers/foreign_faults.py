@@ -1,8 +1,8 @@
-"""Environments with the faults and habits that strangers' code has; worker processes import this module.
+"""Environments with the faults and habits of foreign code; worker processes import this module.
 
-Telling     metrics that come late, go, come from one agent only, or are no numbers
-Unpaid      rewards that are missing, misspelt, no numbers or not finite, observations that are not finite
-Limited     calls its time limit the death of all
+Telling     metrics that appear late, disappear, come from one agent only, or are not numbers
+Unpaid      rewards that are missing, misspelt, not numbers or not finite, observations that are not finite
+Limited     reports its time limit as the death of all agents
 Registered  the same, list-style, as Gymnasium's registry builds it
 Helped      starts a process in its constructor and ends it in `close()`, which may raise
 """
@@ -24,9 +24,9 @@ from gymnasium.spaces import Box, Discrete, Tuple
 
 
 class Telling(Scripted):
-    """Tells `metrics` by `scenes`, from which clock to which: {name: (first, last, agents)}; each is worth the clock.
+    """Reports metrics by `scenes`, {name: (first clock, last clock, agents)}; the value of each is the clock.
 
-    Not with seed 0, with which it is looked at: then only `early` names are told.
+    With seed 0, which the first look uses, it reports only `early` names.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Telling(Scripted):
 
 
 class Unpaid(Scripted):
-    """From step `clock` of an episode on, but for seed 0, `how` says what is wrong with agent 1."""
+    """Is faulty for agent 1 from step `clock` of an episode on, in the way `how`, except with seed 0."""
 
     def __init__(self, how: str, clock: int = 3, **options: Any) -> None:
         super().__init__(**options)
@@ -110,7 +110,7 @@ class Lonely(gymnasium.Env):
 
 
 class Registered(gymnasium.Env):
-    """Three agents in lists, all `done` after `max_episode_steps`; of these the constructor has its own idea."""
+    """Three agents in lists, all `done` after `max_episode_steps`, which the constructor takes as an argument too."""
 
     def __init__(self, max_episode_steps: int = 6, other: int = 0) -> None:
         self.observation_space = Tuple([Box(0.0, 99.0, (1,), np.float32)] * 3)
@@ -134,7 +134,7 @@ gymnasium.register(id="CoterieRegistered-v0", entry_point="foreign_faults:Regist
 
 
 class Helped(Scripted):
-    """Has a helper, whose process id it writes into the file `where`; breaks at step 2 of an episode when told to."""
+    """Starts a process, whose id it writes into the file `where`; fails at step 2 of an episode on request."""
 
     def __init__(self, where: str, breaks: bool = False, close: str = "ends", forks: bool = False) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class Piped(Helped):
 
 
 class _Forked:
-    """A child by `fork`, which has all descriptors of its parent, the pipe to the trainer among them."""
+    """Makes a child by `fork`, which has all descriptors of its parent, among them the pipe to the trainer."""
 
     def __init__(self) -> None:
         self.pid = os.fork()

@@ -1,17 +1,18 @@
-"""Small environments as others write them: PettingZoo's dictionaries, Gymnasium's lists, and what can go wrong.
+"""Small environments as other people write them, with PettingZoo's dictionaries or Gymnasium's lists, and faulty ones.
 
 Worker processes import this module, so it needs nothing but PettingZoo.
 
-    Scripted    who is born, dies and leaves when stands in its arguments; what it returns can be said beforehand
+    Scripted    its arguments say which agents are born, die and leave when, so all that it returns is known
     Differ      agents whose spaces have nothing in common
     Masked      action masks, in infos or in Dict observations
-    Leaving     best return known: stay (0.2 a step); who bootstraps after death leaves; the dead speak nonsense
-    Endless     best value known: 1 a step cut by a time limit is worth 1 / (1 - gamma)
-    Breaks      raises, exits or is killed when told to
+    Leaving     its best return is known: stay (0.2 a step); learning that bootstraps after death leaves too early
+    Endless     its best value is known: 1 a step, cut by a time limit, is worth 1 / (1 - gamma)
+    Breaks      raises, exits or is killed on request
     Painted     pictures
     Single      a single-agent Gymnasium environment whose episodes have different lengths
     Listed      a list-style Gymnasium environment
-    Turns       a game of turns
+    Turns       a turn-based game
+    Dies        ends its process when it is reset
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from pettingzoo import AECEnv, ParallelEnv
 
 
 class Scripted(ParallelEnv):
-    """Agent i is there from step `born[i]`, and ends at step `ends[i]` by "die", "leave" or "vanish"; None for never.
+    """Agent i is present from step `born[i]`, and ends at step `ends[i]` by "die", "leave" or "vanish"; None: never.
 
-    Seen: (agent, clock, chance of the episode). Paid: 10 * agent + action. After `limit` steps all are truncated, or
-    terminated with `limit_kills`. With `state`, the state is (clock, who is there). With `keeps_dead`, those who ended
-    stay in `agents` and go on being told that they did.
+    Observations are (agent, clock, chance of the episode), rewards 10 * agent + action. After `limit` steps all agents
+    are truncated or, with `limit_kills`, terminated. With `state`, the state is (clock, agents present). With
+    `keeps_dead`, agents that ended stay in `agents` and are reported as ended again in every step.
     """
 
     metadata = {"name": "scripted_v0", "render_modes": ["rgb_array"], "render_fps": 20}
@@ -110,7 +111,7 @@ class Scripted(ParallelEnv):
 
 
 class Differ(ParallelEnv):
-    """A vector, a grid of three numbers and a number to see; to do: five choices, a switch board, two questions."""
+    """Agents observe a vector, a grid and a number, and act in a `Discrete`, a `MultiBinary` and a `MultiDiscrete`."""
 
     metadata = {"name": "differ_v0"}
     kinds = {
@@ -160,7 +161,7 @@ class Differ(ParallelEnv):
 
 
 class Masked(ParallelEnv):
-    """Only the action `clock % 3` is allowed, told `where`: "infos", "dict" or, but for seed 0, "late" in an episode.
+    """Allows only the action `clock % 3`; `where` it says so: "infos", "dict" or, except with seed 0, "late".
 
     Agent 1 is told that nothing is allowed.
     """
@@ -225,7 +226,7 @@ class Leaving(ParallelEnv):
         return Discrete(2)
 
     def pay(self, action: int) -> tuple[float, bool]:
-        """Reward, and whether it kills."""
+        """Returns the reward of an action, and whether it kills."""
         return (1.0, True) if action == 1 else (0.2, False)
 
     def reset(self, seed: int | None = None, options: Any = None) -> Any:
@@ -252,7 +253,7 @@ class Leaving(ParallelEnv):
 
 
 class Endless(Leaving):
-    """1 a step whatever is done, cut by a time limit of 5."""
+    """Pays 1 a step for any action; the time limit is 5."""
 
     limit = 5
 
@@ -261,7 +262,7 @@ class Endless(Leaving):
 
 
 class Breaks(Scripted):
-    """Breaks when agent 0 does action 3, from step 5 of an episode on: by `how`, "raise", "exit" or "kill".
+    """Fails by `how`, "raise", "exit" or "kill", when agent 0 takes action 3 from step 5 of an episode on.
 
     Not with seed 0, with which it is looked at.
     """
@@ -281,7 +282,7 @@ class Breaks(Scripted):
 
 
 class Painted(Scripted):
-    """Sees a picture of the clock and the agent: (32, 48, 3), or (32, 48) in gray."""
+    """Agents observe a picture of the clock and the agent: (32, 48, 3), or (32, 48) in gray."""
 
     def __init__(self, gray: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -301,7 +302,7 @@ class Painted(Scripted):
 
 
 class Single(gymnasium.Env):
-    """An episode of `least` to `most` steps, drawn from the seed; pays 1 a step, and ends in death."""
+    """Has episodes of `least` to `most` steps, drawn from the seed; pays 1 a step, and ends in death."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
 
@@ -325,7 +326,7 @@ class Single(gymnasium.Env):
 
 
 class Listed(gymnasium.Env):
-    """Lists of three: as RWARE has them, or with endings agent by agent; agent i then dies at step 2 + i."""
+    """Three agents in lists as in RWARE, or, with `apart`, with endings agent by agent: agent i dies at step 2 + i."""
 
     metadata = {"render_modes": []}
 
@@ -350,14 +351,33 @@ class Listed(gymnasium.Env):
 
 
 class Turns(AECEnv):
-    """A game of turns, which cannot be trained here."""
+    """A turn-based game, which cannot be trained on."""
 
     metadata = {"name": "turns_v0", "is_parallelizable": False}
     possible_agents = ["player_0"]
 
 
+class Dies(Scripted):
+    """Ends its process when it is reset."""
+
+    def __init__(self, dies: bool = False) -> None:
+        super().__init__()
+        self.dies = dies
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        if self.dies:
+            os._exit(9)
+        print("hello")
+        return super().reset(seed, options)
+
+
+def swallows(**options: Any) -> Scripted:
+    """Takes any key, so that its keys cannot be checked."""
+    return Scripted(n=options.get("count", 3))
+
+
 def parallel_env(**options: Any) -> Scripted:
-    """As a module of PettingZoo offers it: it takes any key and hands it on."""
+    """Takes any key and passes it on, as the constructors in PettingZoo's modules do."""
     return raw_env(**options)
 
 

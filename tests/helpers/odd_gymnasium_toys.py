@@ -1,4 +1,4 @@
-"""Gymnasium environments of others that are odd: dicts and lists by agent, old ways to return and to draw.
+"""Odd foreign Gymnasium environments: dicts and lists by agent, old ways to return values and to draw.
 
 Worker processes import this module, so it needs nothing but Gymnasium.
 """
@@ -13,10 +13,10 @@ from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 
 class Grid(gymnasium.Env):
-    """Dicts by agent in Gymnasium's clothes, as MultiGrid's: names are numbers, the dead are shown on and on.
+    """A Gymnasium environment with dicts by agent, as MultiGrid's: names are numbers, dead agents stay in the dicts.
 
-    Agent 0 dies at step 2, agent 1 is stopped at step 4. Infos are a dict of nothing. One that is dead must be sent an
-    action still, for the action is one of the whole space.
+    Agent 0 dies at step 2, agent 1 is truncated at step 4. Infos are an empty dict. A dead agent must still be sent an
+    action, because the action is one of the whole space.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
@@ -45,7 +45,7 @@ class Grid(gymnasium.Env):
 
 
 class Traffic(gymnasium.Env):
-    """As MetaDrive's: `reset()` takes no options, `__all__` ends it, and only those who are there may act.
+    """An environment like MetaDrive's: `reset()` takes no options, `__all__` ends it, only agents present may act.
 
     agent0 crashes at step 2, agent2 comes at step 1. With `respawn`, new names appear; with `turns`, agent1 is not
     observed in every step.
@@ -112,7 +112,7 @@ class Same(Grid):
 
 
 class Robot(gymnasium.Env):
-    """One agent who answers two questions at once: a `Dict` of actions that are no agents."""
+    """One agent with a `Dict` of two actions, whose keys are not agents."""
 
     def __init__(self) -> None:
         self.observation_space = Dict(eye=Box(0.0, 1.0, (2,), np.float32))
@@ -141,7 +141,7 @@ class Lists(gymnasium.Env):
 
 
 class PlainLists(Lists):
-    """List-style with spaces in lists, as ma-gym has them."""
+    """List-style with spaces in lists, as in ma-gym."""
 
     def __init__(self) -> None:
         super().__init__("each")
@@ -150,7 +150,7 @@ class PlainLists(Lists):
 
 
 class OldSingle(gymnasium.Env):
-    """Four things from `step()`, one from `reset()`: the older gym's way."""
+    """Returns four things from `step()` and one from `reset()`, as the older gym did."""
 
     def __init__(self) -> None:
         self.observation_space = Box(0.0, 9.0, (3,), np.float32)
@@ -164,7 +164,7 @@ class OldSingle(gymnasium.Env):
 
 
 class FilmedBehind(gymnasium.Env):
-    """A Gymnasium environment whose constructor takes any key, as MuJoCo's."""
+    """A Gymnasium environment whose constructor takes any key, as MuJoCo's do."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
 
@@ -187,7 +187,7 @@ class FilmedBehind(gymnasium.Env):
 
 
 class Keyed(FilmedBehind):
-    """Its keys are words that `gymnasium.make` uses too."""
+    """Takes keys with the names of arguments of `gymnasium.make`."""
 
     def __init__(self, id: str = "", name: str = "") -> None:  # noqa: A002
         super().__init__()
@@ -195,7 +195,7 @@ class Keyed(FilmedBehind):
 
 
 class Silent(FilmedBehind):
-    """Takes a `render_mode`, of which its metadata say nothing."""
+    """Takes a `render_mode` that its metadata do not list."""
 
     metadata = {}
 

@@ -1,4 +1,4 @@
-"""Environments of others that are odd: the kinds that strangers tried, each as small as it can be.
+"""Odd foreign environments: kinds that users have tried, each as small as it can be.
 
 Worker processes import this module, so it needs nothing but PettingZoo and Gymnasium.
 """
@@ -30,7 +30,7 @@ from pettingzoo import ParallelEnv
 
 
 class Team(ParallelEnv):
-    """Two agents for four steps; what subclasses change is odd."""
+    """Two agents for four steps; each subclass makes one thing odd."""
 
     metadata = {"name": "team_v0"}
     seen: Any = Box(0.0, 9.0, (2, 3), np.float32)
@@ -72,7 +72,7 @@ class Team(ParallelEnv):
 
 
 class Clashing(Team):
-    """Tells a metric by a name of ours."""
+    """Reports a metric with the name of one of our columns."""
 
     def step(self, actions: dict[str, Any]) -> Any:
         *rest, infos = super().step(actions)
@@ -94,14 +94,14 @@ class Flat(Team):
 
 
 class Column(Team):
-    """Shows (2, 3, 1) where (2, 3) is declared: nothing that could be mistaken."""
+    """Shows (2, 3, 1) where (2, 3) is declared, which is unambiguous."""
 
     def look(self) -> Any:
         return super().look()[:, :, None]
 
 
 class TurnedLater(Team):
-    """Turned, but not with the first seeds, with which it is looked at."""
+    """Transposes its observations, but not with the first seeds, which the first look uses."""
 
     def reset(self, seed: int | None = None, options: Any = None) -> Any:
         self.turned = bool(seed) and seed != 1_234_567_890
@@ -112,7 +112,7 @@ class TurnedLater(Team):
 
 
 class TurnedInside(Team):
-    """Turned in an entry of a `Dict` in a `Tuple`."""
+    """Transposes an entry of a `Dict` in a `Tuple`."""
 
     seen = Tuple((Discrete(2), Dict(map=Box(0.0, 9.0, (2, 3), np.float32))))
 
@@ -121,7 +121,7 @@ class TurnedInside(Team):
 
 
 class Beyond(Team):
-    """Shows -1 of a `Discrete(4)`, which would count from the end."""
+    """Shows -1 of a `Discrete(4)`, which as an index would count from the end."""
 
     seen = Discrete(4)
 
@@ -139,7 +139,7 @@ class Lacks(Team):
 
 
 class Words(Team):
-    """A mission beside numbers, as MultiGrid's and BabyAI's have it; `Space` itself has no fixed length."""
+    """Shows a mission in words beside numbers, as MultiGrid and BabyAI do; a `Space` itself has no fixed length."""
 
     seen = Dict(image=Box(0.0, 9.0, (2, 3), np.float32), mission=Space())
 
@@ -148,7 +148,7 @@ class Words(Team):
 
 
 class Sideways(Team):
-    """A picture of (20, 30), (30, 20) when it is shown: resizing would hide it."""
+    """Declares pictures of (20, 30) and shows (30, 20), which resizing would hide."""
 
     seen = Box(0, 255, (20, 30, 3), np.uint8)
 
@@ -164,7 +164,7 @@ class StateTurns(Team):
 
 
 class Vector(Team):
-    """Pays three things at once."""
+    """Pays a vector of three rewards."""
 
     def pay(self) -> Any:
         return np.ones(3)
@@ -201,7 +201,7 @@ class NoInfos(Team):
 
 
 class Told(Team):
-    """Tells something odd: by `what`, an info or an end."""
+    """Returns something odd, an info or an ending, as `what` says."""
 
     def __init__(self, what: str) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class FewSeeds(Team):
 
 
 def older(name: str) -> Any:
-    """An instance of a class that the older gym could have made."""
+    """Returns an instance of a class as in the older gym."""
     return type(name, (), {"__module__": f"gym.spaces.{name.lower()}"})()
 
 
@@ -289,7 +289,7 @@ class Fails(Team):
 
 
 class Panic(BaseException):
-    """As Rust's panics come: not an `Exception`."""
+    """Raises as Rust's panics do: not an `Exception`."""
 
 
 class Panics(Team):
@@ -298,7 +298,7 @@ class Panics(Team):
 
 
 class Named(Team):
-    """Its keys are words that our own functions use too."""
+    """Takes keys with the names of arguments of our own functions."""
 
     def __init__(self, name: str = "", n_worlds: int = 0, stagger: bool = False, id: str = "") -> None:  # noqa: A002
         super().__init__()
@@ -306,7 +306,7 @@ class Named(Team):
 
 
 class Loose:
-    """No subclass of anything, and its spaces are attributes, as in RLlib's multi-agent environments."""
+    """Subclasses nothing, and has spaces as attributes, as RLlib's multi-agent environments do."""
 
     possible_agents = ("a", "b")
     observation_spaces = dict.fromkeys("ab", Box(0.0, 9.0, (1,), np.float32))
@@ -324,7 +324,7 @@ class Loose:
 
 
 class OldGym(type("Env", (), {"__module__": "gym.core"})):
-    """As the older gym's environments come."""
+    """An environment of the older gym."""
 
     def step(self, action: Any) -> Any:
         return 0, 0.0, False, {}
@@ -343,7 +343,7 @@ class Crowd(Team):
 
 
 class OnceOnly(Team):
-    """A second one in the same process fails, as where there is one engine for all."""
+    """Fails when a second one is built in the same process, as with one engine for all."""
 
     count = 0
 
@@ -354,7 +354,7 @@ class OnceOnly(Team):
 
 
 class Filmed(Scripted):
-    """Says how it was built; with `render_mode` it breaks `how`: "raise" or "kill" at `reset()`."""
+    """Records how it was built; with `render_mode` it fails in `reset()` by `how`: "raise" or "kill"."""
 
     def __init__(self, how: str = "", render_mode: str | None = None) -> None:
         super().__init__(render_mode=render_mode)
@@ -378,7 +378,7 @@ class FilmedLater(Filmed):
 
 
 class Choosy(Team):
-    """Numbers in every kind of space, for comparison with Gymnasium's own flattening."""
+    """Has numbers in every kind of space, for comparison with Gymnasium's own flattening."""
 
     seen = Dict(
         a=Discrete(3, start=-1),
@@ -397,6 +397,6 @@ an_instance = Team()
 
 
 class Outer:
-    """Holds a class."""
+    """Has a class as its attribute."""
 
     Inner = Team

@@ -1,4 +1,4 @@
-"""The kit for environments of others finds the faults that it is there for."""
+"""The conformance checks of foreign environments find faults that were made on purpose."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_environment_without_fault_passes() -> None:
     [
         ("check_returns", Unpaid, {"how": "missing"}, "no reward of agent 'agent_1'"),
         ("check_returns", Unpaid, {"how": "see nan"}, "observation of agent 'agent_1' is nan"),
-        ("check_metrics", Telling, {"scenes": {"new": (2, 3, (0,))}}, "metric 'new' came late, in world 0, step 2"),
+        ("check_metrics", Telling, {"scenes": {"new": (2, 3, (0,))}}, "metric 'new' appeared late, in world 0, step 2"),
     ],
 )
 def test_a_fault_is_found(check: str, make: Any, options: dict[str, Any], line: str) -> None:

@@ -1,4 +1,4 @@
-"""Time limits that are called death, and agents that leave without a last look."""
+"""Time limits that are reported as death, and agents that leave without a last observation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_one_line_for_all_the_vectors_of_a_run(capsys: pytest.CaptureFixture[str
     make = adapters.prepare(Scripted, n_workers=0, limit=3, limit_kills=True).maker()
     for view in (make(2, stagger=True), make(2), make(3)):
         play(view, 3)
-    assert capsys.readouterr().err.count("taken for the limit") == 1
+    assert capsys.readouterr().err.count("read as the limit") == 1
 
 
 def test_all_dying_before_the_limit_is_death() -> None:
@@ -53,7 +53,7 @@ def test_a_last_survivor_that_dies_in_the_step_of_the_limit_is_believed_until_mo
 
 
 class Changing(Scripted):
-    """In its first episode the limit is told as `how`; in later ones all three die in that step, or only one lives."""
+    """Reports its limit as `how` in the first episode; later all three die in that step, or only one is left."""
 
     def __init__(self, how: str, lone: bool = False, **options: Any) -> None:
         super().__init__(limit=3, **options)
@@ -73,7 +73,7 @@ def test_an_environment_that_was_seen_to_truncate_at_its_limit_is_believed() -> 
     assert not second.truncated.any()
 
 
-def test_where_the_limit_kills_all_it_kills_the_last_one_too() -> None:
+def test_a_limit_reported_as_death_is_one_for_a_last_agent_too() -> None:
     view = adapters.vector(Changing, 1, 0, notify=lambda _: None, how="kills", lone=True)
     first, second = (play(view, 6)[k][0] for k in (2, 5))
     assert first.truncated.all()
@@ -89,7 +89,7 @@ def test_a_single_agent_that_is_told_to_be_dead_at_its_limit_is_not(copies: int)
     assert final.truncated.all()
     assert not final.terminated.any()
     assert final.obs[0, :, 0].tolist() == [4] * copies
-    # Gymnasium's own time limit says `truncated`, so whoever is `terminated` as well has died.
+    # Gymnasium's own time limit says `truncated`, so a copy that is `terminated` as well has died.
     final, _ = play(adapters.vector(Lonely, 1, 0, limit=4, flags=(True, True), n_copies=copies), 4)[-1]
     assert final.terminated.all()
     final, _ = play(adapters.vector(Lonely, 1, 0, flags=(True, False), n_copies=copies), 5)[-1]
@@ -121,8 +121,8 @@ def test_a_limit_that_the_environment_does_not_let_through_is_noted() -> None:
     view = adapters.vector(wrapped, 1, 0)
     assert view.max_steps == 6
     assert view.notes == (
-        "Gymnasium was told a limit of 50 steps, but the environment ends after 6 by itself; set its own option for "
-        "that",
+        "Gymnasium's limit is 50 steps, but the environment itself ends after 6; set the environment's own option to "
+        "change that",
     )
 
 
@@ -136,7 +136,7 @@ class Blind(Scripted):
 
 
 @pytest.mark.parametrize(("make", "how"), [(Scripted, "vanish"), (Blind, "leave")])
-def test_an_agent_that_leaves_without_a_last_look_has_the_one_before(make: Any, how: str) -> None:
+def test_an_agent_that_leaves_without_a_last_observation_has_the_one_before(make: Any, how: str) -> None:
     for when in (1, 3):  # right after the beginning, and later
         view = adapters.vector(make, 2, 0, ends=((when, how), None, None), limit=6)
         final, following = play(view, when)[-1]
@@ -151,8 +151,8 @@ def test_an_agent_that_leaves_without_a_last_look_has_the_one_before(make: Any, 
 
 
 @pytest.mark.parametrize(("make", "how"), [(Scripted, "vanish"), (Blind, "leave")])
-def test_the_last_agents_may_leave_without_a_last_look(make: Any, how: str) -> None:
-    """There was an error that they are among the environment's agents, which is untrue."""
+def test_the_last_agents_may_leave_without_a_last_observation(make: Any, how: str) -> None:
+    """There once was a false error that they are among the environment's agents."""
     view = adapters.vector(make, 1, 0, ends=((1, "die"), (2, how), (2, how)), limit=6, state=True)
     final, following = play(view, 2)[-1]
     assert final.truncated.tolist() == [True]
@@ -163,7 +163,7 @@ def test_the_last_agents_may_leave_without_a_last_look(make: Any, how: str) -> N
 
 
 class Shy(Scripted):
-    """Has no state any more when the last agent left."""
+    """Has no state after the last agent has left."""
 
     def state(self) -> Any:
         if not self.agents:
@@ -178,7 +178,7 @@ def test_the_last_state_stands_where_there_is_none_after_the_end() -> None:
 
 
 class Hidden(Masked):
-    """Vanishes as a whole in step 3, masks included."""
+    """All its agents disappear in step 3, with their masks."""
 
     def step(self, actions: dict[str, Any]) -> Any:
         came = super().step(actions)
@@ -188,7 +188,7 @@ class Hidden(Masked):
         return came
 
 
-def test_an_agent_that_leaves_without_a_last_look_keeps_its_last_mask() -> None:
+def test_an_agent_that_leaves_without_a_last_observation_keeps_its_last_mask() -> None:
     view = adapters.vector(Hidden, 1, 0, where="dict")
     step = view.reset(0)
     for _ in range(3):

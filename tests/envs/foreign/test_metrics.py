@@ -1,4 +1,4 @@
-"""Metrics of others: a union of names, NaN where one is absent, and a line where one came late."""
+"""Metrics of foreign environments: a union of names, NaN where one is absent, a line where one appears late."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_metric_that_comes_late_is_shown_and_one_that_goes_is_nan() -> None:
     assert [m.metrics["late"].tolist() for m in (two, three)] == [[3, 3], [4, 4]]
     assert np.isnan(two.metrics["goes"]).all()
     assert len(said) == 1
-    assert said[0].startswith("Telling: metric 'late' came late, in world 0, step 2 of the episode that began with")
+    assert said[0].startswith("Telling: metric 'late' appeared late, in world 0, step 2 of the episode that began with")
     final, following = view.step(np.zeros((2, 3), np.int64))
     assert np.isnan(final.metrics["late"]).all()
     assert np.isnan(following.metrics["late"]).all()
@@ -49,7 +49,7 @@ def test_a_metric_that_comes_late_is_shown_and_one_that_goes_is_nan() -> None:
 
 
 def test_a_metric_that_only_some_agents_or_steps_tell_is_known_from_the_look() -> None:
-    """A wrapper that adds one in `step` is the usual case."""
+    """The usual case is a wrapper that adds a metric in `step`."""
     view = adapters.vector(
         Telling, 2, 0, scenes={"added": (1, 9, (2,)), "first": (0, 0, (1,))}, early=("added", "first")
     )
@@ -61,7 +61,7 @@ def test_a_metric_that_only_some_agents_or_steps_tell_is_known_from_the_look() -
 
 
 @pytest.mark.parametrize("workers", [2])
-def test_late_metrics_do_not_depend_on_who_steps_the_worlds(workers: int) -> None:
+def test_late_metrics_do_not_depend_on_which_process_steps_the_worlds(workers: int) -> None:
     said: list[str] = []
     alone = adapters.vector(Telling, 3, 0, notify=said.append, **LATE)
     view = adapters.vector(Telling, 3, workers, notify=said.append, **LATE)
@@ -76,7 +76,7 @@ def test_more_late_metrics_than_there_is_room_for_are_left_out_with_a_line() -> 
     view = adapters.vector(Telling, 1, 0, notify=said.append, scenes=scenes)
     *_, step = rolled(view, 3)
     assert len(step.metrics) == 64
-    assert "no room for more" in said[-1]
+    assert "no column is left" in said[-1]
 
 
 def test_a_run_with_a_late_metric_goes_on_from_its_checkpoint() -> None:
@@ -122,7 +122,7 @@ def test_statistics_take_late_metrics_in_and_let_them_go() -> None:
         EpisodeStatistics(3, 3, ("end",)).load_state_dict(statistics.state_dict())
 
 
-def test_a_metric_with_a_name_of_ours_is_left_out_with_a_line(
+def test_a_metric_with_the_name_of_one_of_our_columns_is_left_out_with_a_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Names of environments of others: what is found where, and mistakes in one line that is safe to follow."""
+"""Names of foreign environments: where they are found, and mistakes in one line that is safe to follow."""
 
 from __future__ import annotations
 
@@ -104,13 +104,13 @@ def test_a_module_that_is_only_an_attribute_is_found() -> None:
     assert adapters.prepare("odd_toys.inner", n_workers=0).layout.agents == ("agent_0", "agent_1")
 
 
-def test_a_game_of_turns_is_not_told_to_install_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_based_game_gets_no_advice_to_install_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chess", None)
     for name in [name for name in sys.modules if name.startswith("pettingzoo.classic.chess")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("pettingzoo.classic.chess_v6", "classic/chess_v6"):
         with pytest.raises(
-            ValueError, match=r"is a game of turns; Coterie trains on environments in which all"
+            ValueError, match=r"is a turn-based game; Coterie trains on environments in which all"
         ) as raised:
             adapters.prepare(name, n_workers=0)
         assert "pip" not in str(raised.value)
@@ -121,7 +121,7 @@ HINTS = [
     ("cartpole-v1", r"did you mean gymnasium:CartPole-v1\?"),
     ("LunarLander", r"did you mean gymnasium:LunarLander-v3\?"),
     ("pursuit", r"did you mean sisl/pursuit_v5\?"),
-    ("lbforaging", r"lbforaging is a package with many; name one of them, such as lbforaging:Foraging-8x8-2p-3f-v3"),
+    ("lbforaging", r"lbforaging is a package with many environments; name one, such as lbforaging:Foraging-"),
     ("Foraging-8x8-2p-3f-v3", r"did you mean lbforaging:Foraging-8x8-2p-3f-v3\?"),
     ("rware-tiny-2ag-v2", r"did you mean rware:rware-tiny-2ag-v2\?"),
     ("simple_spread", r"did you mean mpe2.simple_spread_v3\?"),
@@ -141,7 +141,7 @@ def test_a_name_without_its_form_is_pointed_to_it(name: str, message: str, capsy
 
 @pytest.mark.usefixtures("_folder")
 def test_the_command_finds_the_current_folder_and_keys_called_like_ours(tmp_path: Path) -> None:
-    """In a process of its own, whose path has the folder of the command and not the current one."""
+    """Runs in a process of its own, whose path has the folder of the command and not the current one."""
     code = f"import sys\n\nsys.path.append({str(ROOT / 'tests' / 'helpers')!r})\nfrom odd_toys import Team\n\n\n"
     code += "class Maze(Team):\n    def __init__(self, name='x', help=1):\n        super().__init__()\n"
     (tmp_path / "ff_keys.py").write_text(code + "        assert name == 'maze', name\n")

@@ -1,4 +1,4 @@
-"""Odd environments of others: each kind is accepted, or refused in one line that says what came and what would do."""
+"""Odd foreign environments: each kind is accepted, or refused in one line that says what came and what is expected."""
 
 from __future__ import annotations
 
@@ -26,17 +26,21 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Flat", {}, r"observation of agent_0 has shape \(6,\), its space is Box\(0.0, 9.0, \(2, 3\), float32\)"),
     ("TurnedInside", {}, r"observation of agent_0, part 1, entry 'map' has shape \(3, 2\), its space is .*\(2, 3\)"),
     ("Sideways", {}, r"observation of agent_0 has shape \(30, 20, 3\), its space says \(20, 30, 3\)"),
-    ("StateTurns", {}, r"state\(\) has shape \(3, 2\), at first it had \(2, 3\)"),
+    ("StateTurns", {}, r"state\(\) has shape \(3, 2\); before it had \(2, 3\)"),
     ("Beyond", {}, r"observation of agent_0 is -1, its space is Discrete\(4\)"),
     ("Lacks", {}, r"observation of agent_0 has no entry 'there', its space is Dict"),
     # Rewards
     ("Vector", {}, r"reward of agent_0 has shape \(3,\); it must be one number: wrap"),
     ("Word", {}, r"reward of agent_0 is 'much'; it must be a number"),
-    ("OneForAll", {}, r"rewards of step\(\) are a float for all agents; a dict of one entry an agent is expected"),
+    (
+        "OneForAll",
+        {},
+        r"rewards of step\(\) are a float for all agents; a dict with one entry for each agent is",
+    ),
     (
         "Lists",
         {"pays": "two"},
-        r"there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2",
+        r"there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2",
     ),
     ("Lists", {"pays": "vector"}, r"reward of agent_0 has shape \(2,\); it must be one number"),
     # What is returned
@@ -57,7 +61,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("OlderActions", {}, r"action space of agent_0 is a gym.spaces.discrete.Discrete, not one of Gymnasium's spaces"),
     ("NoSpace", {}, r"observation space of agent_0 is a builtins.NoneType, not .* build it from gymnasium.spaces"),
     ("Robot", {}, r"action space of learner_0 is Dict.*allowed are Discrete, Box, MultiDiscrete and MultiBinary"),
-    ("OldGym", {}, r"the constructor gave a OldGym; .*gymnasium.Env; it is one of the older gym, which shimmy turns"),
+    (
+        "OldGym",
+        {},
+        r"the constructor gave a OldGym; .*gymnasium.Env; .* of the older gym, which shimmy converts",
+    ),
     # Exceptions
     ("Asserts", {}, rf"its defaults: AssertionError: \[\] {AT}"),
     ("Exits", {}, rf"its defaults: SystemExit: no licence {AT}"),
@@ -66,13 +74,13 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Shuts", {"how": "refused"}, r"reward of agent_0 has shape \(3,\)"),
     # Names that keep changing, and turns
     ("Traffic", {"respawn": True}, r"agent 'agent3' is not among those that the spaces name: .*allow_respawn=False"),
-    ("Traffic", {"turns": True}, r"agent 'agent1' was not observed in every step, .*does not train on games of turns"),
+    ("Traffic", {"turns": True}, r"agent 'agent1' has no observation in some steps, .*not train on turn-based games"),
 ]
 
 
 @pytest.mark.parametrize(("name", "options", "message"), REFUSED)
-def test_what_cannot_be_served_is_refused_in_one_line(name: str, options: dict[str, Any], message: str) -> None:
-    workers = int(name == "Shuts")  # that one would end this process
+def test_unsupported_environments_are_refused_in_one_line(name: str, options: dict[str, Any], message: str) -> None:
+    workers = int(name == "Shuts")  # in this process it would end the tests
     with pytest.raises(ValueError, match=message) as raised:
         adapters.prepare(f"odd_toys:{name}", n_workers=workers, **options)
     assert "\n" not in str(raised.value)
@@ -129,7 +137,7 @@ def test_a_shape_that_changes_after_the_probe_is_refused_when_it_comes() -> None
     assert not raised.value.traceback, "a line says it all; a traceback of our own files helps nobody"
 
 
-def test_a_list_that_has_a_reward_too_few_names_who_must_get_one() -> None:
+def test_a_list_with_a_reward_too_few_names_the_agents() -> None:
     def make() -> Any:
         env = odd_toys.Lists("each")
         made.append(env)
@@ -139,7 +147,7 @@ def test_a_list_that_has_a_reward_too_few_names_who_must_get_one() -> None:
     view = adapters.vector(make, 1, 0)
     view.reset(0)
     made[-1].pays = "two"
-    line = "there are 2 rewards; each agent must get one, and they are 3: agent_0, agent_1, agent_2"
+    line = "there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2"
     with pytest.raises(adapters.WorkerError, match=line) as raised:
         view.step(np.zeros((1, 3), np.int64))
     assert not raised.value.traceback
@@ -285,7 +293,7 @@ def test_environments_that_take_the_mode_where_they_draw_are_asked_so(toy: Any) 
     assert view.render().shape == (4, 6, 3)
 
 
-def test_colours_from_0_to_1_are_no_black_picture() -> None:
+def test_colours_from_0_to_1_do_not_make_a_black_picture() -> None:
     assert (here(odd_toys.Fractions).render() == 153).all()
 
 

@@ -1,4 +1,4 @@
-"""Processes that an environment started end with it, however that comes about."""
+"""Processes that an environment started end with it, however it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def step(view: Any) -> Any:
 
 @pytest.mark.parametrize("close", ["ends", "raises", "forgets"])
 def test_a_world_that_raises_leaves_nothing_of_its_worker_behind(tmp_path: Path, close: str) -> None:
-    """By `close()`, or, where that does nothing, by the process group."""
+    """Ends them by `close()` or, where that does nothing, by the process group."""
     where = tmp_path / "helpers"
     said: list[str] = []
     options = {"where": str(where), "breaks": True, "close": close}
@@ -58,7 +58,7 @@ def test_a_world_that_raises_leaves_nothing_of_its_worker_behind(tmp_path: Path,
 
 @pytest.mark.parametrize("forks", [False, True])
 def test_a_worker_that_is_killed_takes_its_helpers_along(tmp_path: Path, forks: bool) -> None:
-    """Also where a fork of the worker holds the pipe open: nobody waits for an answer that cannot come."""
+    """Also holds if a fork of the worker keeps the pipe open, so that no answer can ever come."""
     where = tmp_path / "helpers"
     view = adapters.vector(Helped, 1, 1, notify=lambda _: None, where=str(where), close="forgets", forks=forks)
     view.reset(0)
@@ -85,7 +85,7 @@ SCRIPT = """
 
 
 @pytest.mark.parametrize("close", ["ends", "forgets"])
-def test_whoever_trains_may_be_killed(tmp_path: Path, close: str) -> None:
+def test_killing_the_training_process_leaves_nothing(tmp_path: Path, close: str) -> None:
     where = tmp_path / "helpers"
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     script = "\n".join(line.strip() for line in SCRIPT.splitlines())
@@ -162,7 +162,7 @@ def test_a_world_that_cannot_be_closed_or_built_keeps_no_other_from_being_closed
 
 
 def test_a_broken_pipe_of_the_environment_is_named(tmp_path: Path) -> None:
-    """A simulator that went away is the environment's fault, not the trainer's end."""
+    """A simulator that has gone is an error of the environment and does not end the trainer."""
     said: list[str] = []
     view = adapters.vector(Piped, 1, 1, notify=said.append, where=str(tmp_path / "helpers"))
     view.reset(0)

@@ -1,4 +1,4 @@
-"""What environments of others must not return is refused where it is seen, in one line that names it."""
+"""Values that foreign environments must not return are refused at once, in one line that names them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def walk(view: Any, steps: int) -> None:
 
 
 def broken(make: Any, n_workers: int = 0, **options: Any) -> tuple[adapters.WorkerError, Any]:
-    """What is raised in the step in which only world 1 does wrong."""
+    """Returns the error of the step in which only world 1 is faulty."""
     view = adapters.vector(make, 2, n_workers, notify=lambda _: None, **options)
     view.reset(0)
     if not n_workers:
@@ -38,7 +38,7 @@ def broken(make: Any, n_workers: int = 0, **options: Any) -> tuple[adapters.Work
     [
         (
             "missing",
-            r"there is no reward of agent 'agent_1', which acted; rewards are there of \['agent_0', 'agent_2'\]",
+            r"there is no reward of agent 'agent_1', which acted; there are rewards of \['agent_0', 'agent_2'\]",
         ),
         ("misspelt", r"there is no reward of agent 'agent_1', which acted; .*'agent-1'\]"),
         ("flag", r"terminations name 'agent-1', which is not among possible_agents"),
@@ -46,10 +46,10 @@ def broken(make: Any, n_workers: int = 0, **options: Any) -> tuple[adapters.Work
         ("vector", r"reward of agent 'agent_1' is of shape \(3,\); it must be one number"),
         ("none", r"reward of agent 'agent_1' is None; it must be one number"),
         ("text", r"reward of agent 'agent_1' is 'text'; it must be one number"),
-        ("nan", r"reward of agent 'agent_1' is nan; what an environment returns must be finite"),
+        ("nan", r"reward of agent 'agent_1' is nan; an environment must return finite numbers"),
         ("-inf", r"reward of agent 'agent_1' is -inf; "),
         ("1e39", r"reward of agent 'agent_1' is inf; "),
-        ("see nan", r"observation of agent 'agent_1' is nan at index 2; what an environment returns must be finite"),
+        ("see nan", r"observation of agent 'agent_1' is nan at index 2; an environment must return finite numbers"),
         ("see inf", r"observation of agent 'agent_1' is inf at index 2; "),
         ("cost nan", r"cost of agent 'agent_1' is nan; "),
         ("team_reward inf", r"team_reward is inf; "),
@@ -84,10 +84,12 @@ def test_an_agent_that_vanishes_with_its_reward_is_said_once() -> None:
     assert finals[2].alive.tolist() == [[True, False, True]] * 2
     assert not finals[2].terminated.any()
     assert len(said) == 1
-    assert said[0].startswith("Unpaid: agent 'agent_1' vanished without a reward, which counts as 0 (first in world 0,")
+    assert said[0].startswith(
+        "Unpaid: agent 'agent_1' disappeared without a reward, which counts as 0 (first in world 0,"
+    )
 
 
-def test_what_the_dead_say_is_still_nothing() -> None:
+def test_entries_of_dead_agents_are_still_ignored() -> None:
     view = adapters.vector(Unpaid, 1, 0, how="see nan", clock=2, ends=(None, (2, "die"), None), keeps_dead=True)
     view.reset(0)
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Training on environments of others: values as they must be, and the command line from end to end."""
+"""Training on foreign environments: the values that are learned, and the command line from end to end."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def tail(history: list[dict[str, float]], name: str) -> float:
 
 
 @pytest.mark.parametrize("options", [{}, {"reward": "team"}])
-def test_a_time_limit_of_others_is_bootstrapped(options: dict[str, Any]) -> None:
-    """1 a step for ever is worth 10 with gamma = 0.9, and 20 to a team of two; taken for death, 2.7 or 5.4."""
+def test_a_time_limit_of_a_foreign_environment_is_bootstrapped(options: dict[str, Any]) -> None:
+    """1 a step for ever is worth 10 with gamma = 0.9, and 20 to a team of two; read as death, 2.7 or 5.4."""
     env = adapters.vector(Endless, 16, 0)
     config = MappoConfig(rollout_steps=16, lr=3e-3, minibatches=2, hidden=(32,), gamma=0.9, **options)
     history = learn(env, Mappo(spec_of(env), config, seed=0), 40)
     assert tail(history, "value_mean") == pytest.approx(20.0 if "reward" in options else 10.0, rel=0.07)
 
 
-def test_death_of_others_cuts_the_value_and_the_dead_say_nothing() -> None:
-    """Staying is worth 2, leaving 1 and not 1 + 0.9 V. The dead send a million a step, and no numbers to see."""
+def test_death_in_a_foreign_environment_cuts_the_value_and_dead_rows_are_ignored() -> None:
+    """Staying is worth 2, leaving 1 and not 1 + 0.9 V. Dead agents have rewards of a million and NaN observations."""
     env = adapters.vector(Leaving, 16, 0)
     config = MappoConfig(rollout_steps=16, lr=3e-3, minibatches=2, hidden=(32,), gamma=0.9)
     history = learn(env, Mappo(spec_of(env), config, seed=0), 40)
@@ -92,7 +92,7 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == ""
 
     assert train.main(["--resume", str(folder), "--total-steps", "300", "--quiet"]) == 0
-    said = "train.py: worlds of a foreign environment cannot be saved: they begin new episodes\n"
+    said = "train.py: worlds of a foreign environment cannot be saved: they start new episodes\n"
     assert capsys.readouterr().err == said
     path, content = checkpoint.load_latest(folder / "checkpoints")
     assert path.name == "step-000000000300.pt"
@@ -182,7 +182,7 @@ def test_a_worker_that_dies_twice_ends_the_run_with_a_checkpoint(
     assert train.main([*words, "--total-steps", "1e5"]) == 1
     folder = tmp_path / "run"
     said = capsys.readouterr().err.splitlines()
-    again = [line for line in said if "was started again, its worlds begin new episodes" in line]
+    again = [line for line in said if "was started again, and its worlds start new episodes" in line]
     assert 1 <= len(again) <= 2
     assert all("ArithmeticError: the sky is falling" in line for line in again)
     assert sum(line.startswith("Traceback") for line in said) == len(again) + 1

@@ -1,4 +1,4 @@
-"""Worker processes: the same bytes as without them, deaths and restarts, nothing left behind; going on from a file."""
+"""Worker processes: the same bytes as without them, deaths and restarts, nothing left behind, resuming from a file."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def processes(view: ForeignVector) -> list[int]:
 
 
 def memories() -> int:
-    """Shared blocks this process holds open."""
+    """Returns the shared memory that this process holds open."""
     links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
     return sum("coterie-worlds" in os.readlink(link) for link in links if link.is_symlink())  # noqa: PTH115
 
@@ -61,7 +61,7 @@ def test_workers_change_nothing(workers: int) -> None:
     alone.close()
 
 
-def test_a_vector_of_others_is_what_algorithms_are_told_of() -> None:
+def test_a_foreign_vector_is_a_vector_env() -> None:
     view: VectorEnv = adapters.vector(Masked, 2, 0)  # pyright checks the protocol
     spec = spec_of(view)
     assert (spec.n_agents, spec.obs_dim, spec.state_dim, spec.groups) == (2, 1, 0, ((0, 1),))
@@ -106,7 +106,7 @@ def test_a_worker_that_dies_is_named_and_started_again_once(how: str, reason: st
     assert processes(view)[0] == pids[0]
     assert processes(view)[1] != pids[1]
 
-    # What the others did counts; of the lost worlds the moment before is all there is.
+    # The other worlds' steps count; of the lost worlds only the step before is known.
     assert final.truncated.tolist() == [False, False, True, True]
     assert not final.terminated.any()
     assert final.alive.all()
@@ -136,7 +136,7 @@ def test_each_worker_is_started_again_once() -> None:
     view = adapters.vector(Scripted, 3, 3, notify=said.append)
     view.reset(0)
     for worker in range(3):
-        os.kill(processes(view)[worker], signal.SIGKILL)  # between steps, as a system short of memory does
+        os.kill(processes(view)[worker], signal.SIGKILL)  # between steps, as a system that is short of memory does
         final, _ = view.step(np.zeros((3, 3), np.int64))
         assert final.truncated.tolist() == [w == worker for w in range(3)]
         assert f"worker {worker} (world {worker}, " in said[-1]
@@ -197,7 +197,7 @@ def test_nothing_is_left_of_a_view_that_was_closed_or_forgotten() -> None:
 
 SCRIPT = """
     import os, sys, time
-    import wave  # whoever imports this script again has it too
+    import wave  # a process that imports this script again has it too
     import numpy as np
     from gymnasium.spaces import Box, Discrete
     from pettingzoo import ParallelEnv
@@ -232,7 +232,7 @@ def script(tmp_path: Path, end: str) -> list[str]:
 
 @pytest.mark.parametrize(("end", "code"), [("", 0), ("1 / 0", 1), ("sys.exit(3)", 3)])
 def test_a_script_without_a_guard_ends_with_its_workers(tmp_path: Path, end: str, code: int) -> None:
-    """Its class is defined in it, it is not imported again, what environments print stays out of stdout."""
+    """The script defines the class, is not imported again, and its stdout has no output of the environments."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(script(tmp_path, end), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
@@ -244,9 +244,9 @@ def test_a_script_without_a_guard_ends_with_its_workers(tmp_path: Path, end: str
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_whoever_started_them(tmp_path: Path, number: signal.Signals) -> None:
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    # who runs the tests in the background may have told all its children to ignore Ctrl-C
+    # a shell that runs the tests in the background may have made its children ignore Ctrl-C
     listen = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     command = script(tmp_path, listen + "time.sleep(300)")
     with subprocess.Popen(
@@ -255,7 +255,7 @@ def test_workers_end_with_whoever_started_them(tmp_path: Path, number: signal.Si
         assert started.stdout is not None
         first, _, second, _ = map(int, started.stdout.readline().split())
         assert is_there(first)
-        os.kill(first, signal.SIGINT)  # Ctrl-C reaches all processes of a terminal: workers do not listen
+        os.kill(first, signal.SIGINT)  # Ctrl-C reaches all processes of a terminal: workers ignore it
         time.sleep(0.1)
         assert is_there(first)
         started.send_signal(number)
@@ -269,7 +269,7 @@ def test_going_on_truncates_what_ran_and_begins_anew() -> None:
     other = adapters.vector(Scripted, 3, 2, **LIVES)
     loaded = other.load_state_dict(saved)
     assert not differences(loaded, last)
-    assert "begin new episodes" in other.resume_note
+    assert "start new episodes" in other.resume_note
     again = other.state_dict()
     assert again["seed"] == 4
     final, following = other.step(np.zeros((3, 3), np.int64))
@@ -282,7 +282,7 @@ def test_going_on_truncates_what_ran_and_begins_anew() -> None:
     assert following.obs[:, 0, 1].tolist() == [0, 0, 0]
     assert following.alive.tolist() == [[True, True, False]] * 3
 
-    # World w's next episode is the one that it would have had anyway.
+    # World w's next episode is the one that it would have had without the death.
     fresh = adapters.vector(Scripted, 3, 0, **LIVES)
     fresh.reset(4)
     episodes = saved["episode"] + 1

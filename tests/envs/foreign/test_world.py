@@ -1,4 +1,4 @@
-"""What an environment of others shows as rows: ends told apart, births, spaces that differ, masks, pictures."""
+"""Rows of foreign environments: endings, births, spaces that differ, masks, pictures."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from envs.parallel import ParallelView
 
 
 def here(env: Any, n_worlds: int = 1, **options: Any) -> ForeignVector:
-    """Stepped in this process."""
+    """Returns a vector that is stepped in this process."""
     view = adapters.vector(env, n_worlds, 0, **options)
     view.reset(0)
     return view
 
 
 def inside(view: ForeignVector, world: int = 0) -> Any:
-    """The environment itself."""
+    """Returns the environment of a world."""
     return view._crew._worlds[world].env  # pyright: ignore
 
 
 def play(view: ForeignVector, steps: int, action: Any = 0) -> list[tuple[Step, Step]]:
-    """The same action again and again."""
+    """Repeats the same action."""
     shape = (view.n_worlds, len(view.agents), *(view.action_space.shape or ()))
     kind = np.float32 if isinstance(view.action_space, Box) else np.int64
     return [view.step(np.full(shape, action, kind)) for _ in range(steps)]
 
 
-def test_an_agent_that_dies_is_cut_once_and_then_is_nothing() -> None:
+def test_an_agent_that_dies_terminates_once_and_then_shows_nothing() -> None:
     view = here(Scripted, ends=((2, "die"), None, None))
     (_, one), (final, two), (_, three) = play(view, 3, 1)
     assert one.alive.tolist() == [[True, True, True]]
@@ -62,7 +62,7 @@ def test_an_agent_truncated_alone_leaves_without_dying(how: str) -> None:
     assert following.obs[0, 0].tolist() == [0.0, 0.0, 0.0]
     assert following.obs[0, 1].tolist() == final.obs[0, 1].tolist()
     if how == "leave":
-        assert final.obs[0, 0, :2].tolist() == [1.0, 2.0]  # the last moment, to bootstrap from
+        assert final.obs[0, 0, :2].tolist() == [1.0, 2.0]  # the last observation, to bootstrap from
 
 
 def test_the_time_limit_truncates_the_world_and_terminates_nobody() -> None:
@@ -121,7 +121,7 @@ def test_a_late_agent_is_masked_until_it_comes_and_paid_from_then_on() -> None:
     assert play(view, 1)[0][0].reward.tolist() == [[0.0, 10.0, 20.0]]
 
 
-def test_who_is_gone_must_not_come_back() -> None:
+def test_an_agent_that_is_gone_must_not_come_back() -> None:
     view = here(Scripted, ends=((2, "die"), None, None), back=4)
     play(view, 3)
     with pytest.raises(adapters.WorkerError, match=r"world 0, step 4 .*'agent_0' was gone and came back"):
@@ -137,7 +137,7 @@ def test_dead_agents_that_stay_in_the_list_get_an_idle_action() -> None:
 
 
 class Secretive(Scripted):
-    """Nobody finds its limit."""
+    """Has a limit in no known attribute."""
 
     @property
     def max_cycles(self) -> None:
@@ -195,7 +195,7 @@ class Gallery(Scripted):
 
 
 class FailsLater(Scripted):
-    """As multiwalker, which asks the fallen where they are."""
+    """Fails in `state()` after a death, as multiwalker does, which reads the positions of fallen walkers."""
 
     def state(self) -> Any:
         if len(self.agents) < len(self.possible_agents):
@@ -262,7 +262,7 @@ def test_observations_that_differ_are_flattened_and_padded() -> None:
     assert view.observation_space.high.tolist() == [9, 9, 9, 1]
 
 
-def test_choices_that_differ_are_numbered_through_and_masked() -> None:
+def test_choices_that_differ_are_numbered_and_masked() -> None:
     view = here(Differ)
     assert view.action_space == Discrete(8)
     step = view.reset(0)
@@ -273,7 +273,7 @@ def test_choices_that_differ_are_numbered_through_and_masked() -> None:
     assert last["scout_0"] == 2
     assert last["tank_0"].tolist() == [1, 1, 0]
     assert last["tank_1"].tolist() == [1, 2]
-    with pytest.raises(adapters.WorkerError, match="action of scout_0 is 5; it has 5 choices: heed the mask"):
+    with pytest.raises(adapters.WorkerError, match="action of scout_0 is 5; it has 5 choices: obey the mask"):
         view.step(np.array([[5, 0, 0]]))
 
 
@@ -319,7 +319,7 @@ def test_equal_boxes_stay_as_they_are() -> None:
         ("endless", "its bounds must be finite"),
     ],
 )
-def test_actions_that_nobody_can_serve_are_refused_in_words(kind: str, message: str) -> None:
+def test_unsupported_actions_are_refused_in_one_line(kind: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         adapters.prepare(Differ, n_workers=0, kind=kind)
 
@@ -328,7 +328,7 @@ class Sees(Differ):
     seen = {**Differ.seen, "tank_1": Graph(Discrete(2), None)}
 
 
-def test_observations_that_nobody_can_serve_are_refused_in_words() -> None:
+def test_unsupported_observations_are_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match=r"observation space of tank_1 is Graph.*no fixed length"):
         adapters.prepare(Sees, n_workers=0)
     with pytest.raises(ValueError, match=r"observation of scout_0 has shape \(3,\), its space is Box"):
@@ -337,7 +337,7 @@ def test_observations_that_nobody_can_serve_are_refused_in_words() -> None:
         adapters.prepare(Differ, n_workers=0, shape=1)
     with pytest.raises(ValueError, match="has no possible_agents"):
         adapters.prepare(Scripted, n_workers=0, names=(), n=0)
-    with pytest.raises(ValueError, match="game of turns"):
+    with pytest.raises(ValueError, match="turn-based game"):
         adapters.prepare(Turns, n_workers=0)
     with pytest.raises(ValueError, match="the constructor gave a dict"):
         adapters.prepare(dict, n_workers=0)
@@ -351,21 +351,21 @@ def test_masks_are_read_wherever_they_are(where: str) -> None:
     for clock in range(16):
         assert step.action_mask is not None
         assert step.action_mask[0, 0].tolist() == [clock % 7 % 3 == action for action in range(3)]
-        assert step.action_mask[0, 1].all()  # a mask that allows nothing says nothing
+        assert step.action_mask[0, 1].all()  # a mask that allows nothing is read as allowing all
         assert step.obs[0, 0, 0] == clock % 7
-        _, step = view.step(step.action_mask.argmax(-1))  # the toy refuses any other
+        _, step = view.step(step.action_mask.argmax(-1))  # the toy refuses all other actions
 
 
 def test_masks_that_come_too_late_or_too_long_are_named() -> None:
     view = here(Masked, where="late")
-    with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there at first"):
+    with pytest.raises(adapters.WorkerError, match="'action_mask' that was not there before"):
         play(view, 6)
     with pytest.raises(ValueError, match=r"action mask of agent_0 has shape \(4,\); \(3,\) is expected"):
         adapters.prepare(Masked, n_workers=0, length=4)
 
 
-def test_an_environment_of_ours_shows_through_pettingzoo_what_it_shows_itself() -> None:
-    """Infos hold all there is: masks, neighbours, costs, the team's reward, metrics; births and deaths come along."""
+def test_our_own_environment_shows_the_same_through_pettingzoo() -> None:
+    """Infos have everything: masks, neighbours, costs, the team's reward, metrics; there are births and deaths."""
 
     def made() -> ParallelView:
         return ParallelView(Counting(late=True, max_steps=30))
@@ -383,7 +383,7 @@ def test_an_environment_of_ours_shows_through_pettingzoo_what_it_shows_itself() 
         final, step = view.step(action)
         for name in ("obs", "reward", "team_reward", "cost", "terminated", "alive", "metrics", "adjacency"):
             assert repr(getattr(final, name)) == repr(getattr(shown, name)), name
-        # Through PettingZoo a limit that stops nobody alive is no limit.
+        # Through PettingZoo a limit that truncates no live agent does not show.
         assert np.array_equal(final.truncated, shown.truncated & shown.alive.any(1))
         deaths += int(final.terminated.sum())
         over = final.truncated | ~final.alive.any(1)
@@ -402,7 +402,7 @@ def test_an_environment_of_ours_shows_through_pettingzoo_what_it_shows_itself() 
     assert ends > 5
 
 
-def test_copies_live_each_by_itself_and_the_world_waits_for_the_last() -> None:
+def test_each_copy_ends_by_itself_and_the_world_waits_for_the_last() -> None:
     view = here(Single, 2, n_copies=3)
     assert view.agents == ("learner_0", "learner_1", "learner_2")
     assert view.groups == ((0, 1, 2),)
@@ -435,7 +435,7 @@ def test_copies_are_shown_beside_each_other() -> None:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_lists_are_dealt_out(apart: bool) -> None:
+def test_lists_are_distributed_to_the_agents(apart: bool) -> None:
     view = here(Listed, apart=apart)
     assert view.agents == ("agent_0", "agent_1", "agent_2")
     finals = [view.step(np.array([[0, 1, 2]]))[0] for _ in range(4)]

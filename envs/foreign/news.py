@@ -1,8 +1,8 @@
-"""News of the worlds of one process beside their rows: names of metrics that came late, and lines for the user.
+"""News of the worlds of one process: names of metrics that appear late, and lines for the user.
 
-Names of metrics are collected while the environment is looked at (`layout.probe`) and have a column each in
-`Frame.metrics`. A name that comes later gets one of `SPARE` columns behind them, numbered by the process that met it;
-whoever reads the board learns the name in that process's answer. So a step needs no agreement between processes.
+The names of metrics are collected in the first look (`layout.probe`), and each has a column in `Frame.metrics`. A name
+that appears later gets one of `SPARE` columns after them, numbered by the process that found it. The process reports
+the name with its next answer, so processes need not agree on columns within a step.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ import numpy as np
 from ..core import Array
 
 ABSENT = math.nan
-"""A metric that was not told at a moment."""
+"""Value of a metric that the environment did not report in a step."""
 SPARE = 64
-"""Columns for metrics that come late; further names are left out, and said so."""
+"""Number of columns for metrics that appear late; further names are left out, and a line says so."""
 
 
 @dataclass
 class News:
-    """News that is told once."""
+    """Things that a process reports once."""
 
     metrics: list[str] = field(default_factory=list)
     """Names that got the next spare columns, in this order."""
-    lines: dict[str, str] = field(default_factory=dict)  # by what they are about
+    lines: dict[str, str] = field(default_factory=dict)
+    """Lines for the user, by topic."""
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether there are any news."""
         return bool(self.metrics or self.lines)
 
 
-class Tellings:
-    """Columns of metrics by name, and the news that nobody has fetched yet.
+class Reporter:
+    """Gives columns to metrics, and collects the news of one process.
 
     Args:
-        metrics: (M,) the names that were there when the environment was looked at.
+        metrics: (M,) the names that were found in the first look.
         sheets: `Frame.metrics` of this process's worlds, (W, M + SPARE) each.
     """
 
@@ -52,25 +53,25 @@ class Tellings:
         self._news = News()
 
     def say(self, what: str, line: str) -> None:
-        """Tells the user a line, once for every `what`."""
+        """Adds a line for the user, once for every topic `what`."""
         if what not in self._said:
             self._said.add(what)
             self._news.lines[what] = line
 
     def give_column(self, name: str, moment: str) -> None:
-        """Gives a metric that came late a column, and says so."""
+        """Gives a column to a metric that appears late, and reports it."""
         column = len(self.columns)
         if column - self._first >= SPARE:
-            self.say("room", f"metric {name!r} came late, as did {SPARE} others before: there is no room for more")
+            self.say("room", f"metric {name!r} appeared late, after {SPARE} others: no column is left, it is left out")
             return
         self.columns[name] = column
         for sheet in self._sheets:
             sheet[:, column] = ABSENT
         self._news.metrics.append(name)
-        self.say(f"metric {name}", f"metric {name!r} came late, in {moment}; where a metric is absent it is NaN")
+        self.say(f"metric {name}", f"metric {name!r} appeared late, in {moment}; it is NaN where it is absent")
 
     def news(self) -> News | None:
-        """Returns what is new since the last call; None for nothing."""
+        """Returns the news since the last call; None for none."""
         if not self._news:
             return None
         news, self._news = self._news, News()
@@ -78,21 +79,21 @@ class Tellings:
 
 
 def numbers(told: Any) -> dict[str, float]:
-    """The numbers in a dict of metrics, by name; {} for what is no dict. What is no number is left out."""
+    """Returns the numbers in a dict of metrics, by name; leaves out other values, and all if `told` is not a dict."""
     if not isinstance(told, Mapping):
         return {}
     return {str(name): float(value) for name, value in told.items() if is_number(value)}
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, or numpy's idea of one."""
+    """Whether a value is a number, one of numpy's included."""
     if isinstance(value, (Real, np.bool_)):
         return True
     return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
 
 
 class MetricNames:
-    """Which metric of which world is in which column, for whoever reads the board; see above.
+    """Knows which metric of which world is in which column of the board; see above.
 
     Args:
         first: (M,) names that have the same column in all worlds.
@@ -104,7 +105,7 @@ class MetricNames:
         self._places: dict[int, tuple[list[int], list[str]]] = {}  # by a block's first row: its rows, its late names
 
     def assign(self, rows: Sequence[int], names: Sequence[str] | None) -> None:
-        """The block of these rows gave its next spare columns to these names; None: it forgot all it gave."""
+        """Notes that the block of these rows gave its next spare columns to `names`; None: its process began anew."""
         if names is None:
             self._places.pop(rows[0], None)
             return
@@ -112,11 +113,11 @@ class MetricNames:
         self._late |= dict.fromkeys(names)
 
     def remember(self, names: Iterable[str]) -> None:
-        """Names that were met before are there from now on, NaN until they come again."""
+        """Adds names that are known from before; they are NaN until they appear again."""
         self._late |= dict.fromkeys(name for name in names if name not in self._first)
 
     def read(self, sheet: Array) -> dict[str, Array]:
-        """(B,) numbers by name, out of `Frame.metrics` (B, M + SPARE); copies."""
+        """Returns copies of the metrics, (B,) by name, from `Frame.metrics` (B, M + SPARE)."""
         found = {name: sheet[:, column].copy() for column, name in enumerate(self._first)}
         for name in self._late:
             found[name] = np.full(len(sheet), ABSENT)
@@ -126,6 +127,6 @@ class MetricNames:
         return found
 
     def complete(self, told: Mapping[str, Array], n_worlds: int) -> dict[str, Array]:
-        """(B,) numbers of all names, NaN for those that are not told."""
+        """Returns (B,) numbers for all names, NaN for those that are not in `told`."""
         absent = np.full(n_worlds, ABSENT)
         return {n: np.array(told.get(n, absent), np.float64) for n in (*self._first, *self._late)}
