@@ -44,6 +44,8 @@ from .nets.vision import is_image
 from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
 
 CriticInput = Literal["central", "state", "local"]
+_POSITIVE_SHARE = Range(0.0, 1.0, above=True)
+_NOISE = Range(0.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class MaddpgConfig(NetConfig):
     gamma: Annotated[float, SHARE] = 0.99
     """Discount per environment step."""
     n_step: Annotated[int, Range(1, 1000)] = 3
-    """Rewards that a target sums before it bootstraps; more of them propagate late rewards faster."""
+    """Rewards summed before a target bootstraps; more of them propagate late rewards faster, but further off-policy."""
     tau: Annotated[float, _POSITIVE_SHARE] = 0.03
     """Share by which target networks move to the learned ones in a gradient step; 1: they are the same."""
     update_every: Annotated[int, Range(1, 10**6)] = 1
@@ -123,12 +125,10 @@ class MaddpgConfig(NetConfig):
             ValueError: Says what came and what is allowed.
         """
         if isinstance(self.gru, int) and self.gru:
-            raise ValueError(f"gru is {self.gru}; allowed is 0: MADDPG has no recurrent policy (MAPPO has)")
+            raise ValueError(f"gru is {self.gru}; it must be 0: MADDPG has no recurrent policy (MAPPO has)")
         super().__post_init__()
-
-
-_POSITIVE_SHARE = Range(0.0, 1.0, above=True)
-_NOISE = Range(0.0, 100.0)
+        if self.warm_up > self.replay_size:
+            raise ValueError(f"warm_up is {self.warm_up}; allowed are 0 to replay_size, which is {self.replay_size}")
 
 
 @dataclass(frozen=True)
@@ -224,16 +224,7 @@ class Maddpg:
         return self.policy.to_space(action).cpu().numpy()
 
     def _explored(self, head: Tensor, action_mask: Tensor | None, started: Tensor) -> Tensor:
-        """Returns actions to explore with: uniform ones during `warm_up`, then those of the policy with noise.
-
-        Args:
-            head: (B, N, A) logits or means before tanh.
-            action_mask: (B, N, A) bool, or None.
-            started: (B,) bool; the noise begins anew in these worlds.
-
-        Returns:
-            (B, N) int64, or (B, N, A) float32 in [-1, 1].
-        """
+        """Returns actions to explore with, (B, N) or (B, N, A): uniform during `warm_up`, then with noise."""
         config, generator = self.config, self._generators["exploring"]
         random = self.steps < config.warm_up
         if self.policy.discrete:
@@ -331,11 +322,6 @@ class Maddpg:
         self, batch: dict[str, Tensor], joint: Tensor, weight: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Makes one gradient step of the critics to n-step targets (Lowe et al. 2017, equation 6).
-
-        Args:
-            batch: From `Replay.sample`, normalised.
-            joint: (R, N, A) the joint actions.
-            weight: (R,) importance-sampling weights, or None.
 
         Returns:
             Statistics by name, () each, and absolute temporal-difference errors, (R,), in normalised units.

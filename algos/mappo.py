@@ -260,11 +260,6 @@ class Mappo:
     def _policy_step(self, minibatches: Minibatches, units: Tensor, ent_coef: float) -> dict[str, Tensor]:
         """Makes one gradient step of the actor: clipped surrogate (Schulman et al. 2017, equation 7) and entropy.
 
-        Args:
-            minibatches: The rollout.
-            units: Those to learn from.
-            ent_coef: Weight of the entropy.
-
         Returns:
             Statistics by name, () each.
         """
@@ -298,12 +293,8 @@ class Mappo:
     def _critic_step(self, minibatches: Minibatches, units: Tensor, first_hidden: Tensor | None) -> dict[str, Tensor]:
         """Makes one gradient step of the critic, on the larger of two losses (Yu et al. 2022, appendix).
 
-        The two losses are those of the prediction, and of the prediction clipped to near the one before the update.
-
-        Args:
-            minibatches: The rollout.
-            units: Those to learn from.
-            first_hidden: (B, V, H) the hidden states of a recurrent critic before the rollout.
+        The losses are those of the prediction, and of the prediction clipped to near the one before the update.
+        `first_hidden` (B, V, H) is the state of a recurrent critic before the rollout.
 
         Returns:
             Statistics by name, () each.

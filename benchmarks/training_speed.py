@@ -90,12 +90,12 @@ class Setup:
             clock.wrap(self.algo, name, name)
         clock.wrap(self.algo, "_policy_step", "actor")
         clock.wrap(self.algo, "_critic_step", "critic")
-        for network, descent in (
+        for network, optimiser in (
             (self.algo.policy, self.algo.policy_adam),
             (self.algo.critic, self.algo.critic_adam),
         ):
             clock.wrap(network, "forward", "forward")
-            clock.wrap(descent, "step", "descent")
+            clock.wrap(optimiser, "step", "descent")
         clock.wrap(torch.Tensor, "backward", "backward")
         begin: Parts = {}
         unclocked = self.algo.update

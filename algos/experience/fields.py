@@ -1,4 +1,4 @@
-"""The fields of a store of experience: what is always kept, and what is kept only when it is asked for.
+"""Optional fields of experience, which rollouts and replays keep only when asked to.
 
 Axes: N agents, O observation, S global state, A actions.
 """

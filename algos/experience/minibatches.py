@@ -42,7 +42,7 @@ class Minibatches:
         Where agents come and go most samples are of absent agents, and most of the work is saved.
 
         Args:
-            names: The fields to take; those that there are not are left out.
+            names: The fields to take; missing ones are left out.
             units: (R,) indices into the units.
             agent_blind: Whether the network may get the samples of single agents.
 

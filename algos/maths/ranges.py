@@ -101,7 +101,7 @@ def _check_number(name: str, value: Any, kind: type, allowed: Range, came: str =
 def _sense(allowed: Range) -> str:
     """Says what is allowed, in the usual words for a range of its kind."""
     if allowed.low == allowed.high:
-        return f"allowed is {_short(allowed.low)}"
+        return f"it must be {_short(allowed.low)}"
     if allowed.above and allowed.low == 0:
         return f"it must be a positive number, at most {_short(allowed.high)}"
     return f"allowed are {allowed}"

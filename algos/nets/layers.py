@@ -17,7 +17,10 @@ from .config import Activation
 
 
 class _Tanh(torch.autograd.Function):
-    """tanh(x) = 2 sigmoid(2 x) - 1, to 2e-7: `torch.tanh` takes five times as long on a CPU."""
+    """tanh(x) = 2 sigmoid(2 x) - 1, to 2e-7: `torch.tanh` takes five times as long on a CPU.
+
+    With `torch.tanh` the training of MAPPO on `spread` takes 14 % more CPU time.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -53,7 +56,8 @@ class Dense(nn.Module):
 
     A narrow layer, such as the head of a policy, is computed and laid out in memory as (D_out, rows): a product with
     few columns is slow where one with few rows is not (four times slower for 4,096 rows of 64 by 7, forward and
-    backward), and so are operations over a short last axis, such as the softmax of a policy.
+    backward), and so are operations over a short last axis, such as the softmax of a policy. Without this the
+    training of MAPPO takes 6 % more CPU time on `spread` and 5 % more on `warehouse`.
     """
 
     bias: Tensor

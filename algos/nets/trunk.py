@@ -33,7 +33,7 @@ class Trunk(nn.Module):
             inputs: D of each input, see `Dense`. The agent's one-hot index is added where `net.agent_id` asks for it.
             outputs: D of the head.
             sets: (N,) the parameter set of each agent, see `parameter_sets`.
-            net: Hidden layers, activation, recurrence, agent ids; who shares parameters is settled by `sets`.
+            net: Hidden layers, activation, recurrence and agent ids; `sets` has settled how parameters are shared.
             generator: Source of the initial weights.
         """
         super().__init__()

@@ -1,7 +1,7 @@
-"""Whose a checkpoint is: the algorithm, the network and the spaces that its parameters belong to.
+"""The identity of a checkpoint: the algorithm, the network and the spaces that its parameters belong to.
 
 Parameters of one run often have the shapes of another's. Loaded there, they make a policy that acts, and acts wrongly.
-So each checkpoint says, under `whose`, what `config.json` said when it was written:
+So each checkpoint repeats, under `whose`, what `config.json` said when it was written:
 
     algorithm    its name
     network      the options that decide what is computed from the parameters, by name
@@ -11,23 +11,28 @@ So each checkpoint says, under `whose`, what `config.json` said when it was writ
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..nets.config import NetConfig
 from .checkpoint import MisfitError
 from .finite import first_not_finite
 
 WHOSE = "whose"
-"""The entry of a checkpoint's content."""
-NETWORK = ("hidden", "activation", "gru", "share", "agent_id", "obs_norm", "critic", "twin", "reward", "value_norm")
-"""Options of algorithms that decide what is computed from parameters; an algorithm may lack some."""
+"""Name of the identity in a checkpoint's content."""
+NETWORK = (
+    *(field.name for field in dataclasses.fields(NetConfig)),
+    *("obs_norm", "critic", "twin", "reward", "value_norm"),
+)
+"""Options that decide what is computed from parameters: those of networks, and of algorithms, which may lack some."""
 
 
 def identity_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `config.json` says, see the module."""
+    """Returns the identity that a `config.json` describes, see the module."""
     options = config["algo"]["options"]
     spaces = {"spec": config["spec"], "own_spaces": config.get("own_spaces")}
     return {
@@ -39,12 +44,12 @@ def identity_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Refuses a checkpoint of another run than the one that a config describes; older ones do not say whose they are.
+    """Refuses a checkpoint of another run than the one that a config describes, and one with NaN or infinity.
 
-    One that holds NaN or infinity, which older versions saved, is nobody's.
+    A checkpoint without an identity is accepted; its shapes must fit.
 
     Raises:
-        MisfitError: It says what differs.
+        MisfitError: Says what differs.
     """
     if not isinstance(content, Mapping):
         raise MisfitError(f"{path} holds a {type(content).__name__}, not the content of a run")
@@ -55,26 +60,28 @@ def refuse_other(path: Path, content: Mapping[str, Any], config: Mapping[str, An
         return
     if not isinstance(found, Mapping) or set(found) != set(expected) or not isinstance(found["network"], Mapping):
         raise MisfitError(f"{path} does not say whose it is in a way known here; it is of another version")
-    told = []
+    differences = []
     if found["algorithm"] != expected["algorithm"]:
-        told.append(f"algorithm {found['algorithm']}, not {expected['algorithm']}")
-    else:  # another algorithm has other options
+        differences.append(f"algorithm {found['algorithm']}, not {expected['algorithm']}")
+    else:  # another algorithm has different options
         theirs, ours = found["network"], expected["network"]
         names = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
-        told += [f"{name} {_shown(theirs, name)}, not {_shown(ours, name)}" for name in names]
+        differences += [f"{name} {_shown(theirs, name)}, not {_shown(ours, name)}" for name in names]
     if found["spaces"] != expected["spaces"]:
-        told.append("other observations or actions")
+        differences.append("other observations or actions")
     if found["agents"] != expected["agents"]:
-        told.append("other agents, or agents in another order")
-    if told:
-        raise MisfitError(f"{path} does not belong to the config.json of its run: it was made with {'; '.join(told)}")
+        differences.append("other agents, or agents in another order")
+    if differences:
+        raise MisfitError(
+            f"{path} does not belong to the config.json of its run: it was made with {'; '.join(differences)}"
+        )
 
 
 def progress_of(path: Path, content: Mapping[str, Any]) -> tuple[int, int]:
-    """Steps made and number of worlds of the run that a checkpoint was written by.
+    """Returns the steps made and the number of worlds of the run that wrote a checkpoint.
 
     Raises:
-        MisfitError: It does not say.
+        MisfitError: The checkpoint lacks them.
     """
     try:
         return int(content["run"]["steps"]), int(content["env"]["n_worlds"])
@@ -87,10 +94,10 @@ def _shown(network: Mapping[str, Any], name: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON gives it back: lists for tuples."""
+    """Returns a value as JSON reads it back: lists for tuples."""
     return json.loads(json.dumps(value))
 
 
 def _digest(value: Any) -> str:
-    """64 hexadecimal digits that differ where plain data differ."""
+    """Returns 64 hexadecimal digits that differ where plain data differ."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""An agent's own observation to a row that the networks read, and a row that they give to the agent's own action.
+"""Conversion between agents' own spaces and the rows that networks read and write.
 
-Training sees rows of one shape, whatever the agents of somebody else's environment see and do. A saved policy plays in
-that environment: it takes what an agent sees as the environment shows it, and answers in the agent's own action space.
-What stands between the two comes as plain data from `config.json`, written by the environment's side, whose module of
-the same name says what is in it.
+In training all observations and actions are rows of one shape, whatever spaces the agents of somebody else's
+environment have. A saved policy plays in that environment: it takes observations as the environment gives them, and
+returns actions of the agent's own action space. The conversion is described by plain data in `config.json`, written by
+the adapter of that environment (`foreign/own_spaces.py`), whose documentation lists the entries.
 
 Axes: N agents, O observation, A actions.
 """
@@ -22,18 +22,18 @@ from gymnasium.spaces.utils import flatdim, flatten
 from ..core import Array, Spec
 
 LARGEST = 2**26
-"""Most numbers in one observation: 256 MiB."""
+"""Largest number of entries of an observation: 256 MiB."""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What the agents of one kind see and do."""
+    """The spaces of the agents of one kind."""
 
     observation: Space[Any]
     mask: Any
-    """The key of the mask in a `Dict` observation, or None."""
+    """Key of the mask in a `Dict` observation, or None."""
     entry: Any
-    """The key of the only other entry, or None."""
+    """Key of the only other entry, or None."""
     transforms: tuple[tuple[str, Any], ...]
     stack: int
     action: Space[Any]
@@ -41,12 +41,12 @@ class _Kind:
 
 
 class OwnSpaces:
-    """All agents' own spaces. It remembers the last frames of agents that see pictures, as long as an episode lasts.
+    """The own spaces of all agents. It keeps the last frames of agents that see pictures, for as long as an episode.
 
     Args:
-        plain: See the module.
+        plain: The plain data, see the module.
         agents: (N,) names, for messages.
-        spec: What the policy was built for.
+        spec: Shapes that the policy was built for.
 
     Raises:
         ValueError: The data is damaged, or does not fit `spec`.
@@ -58,12 +58,12 @@ class OwnSpaces:
             kinds = [_kind(kind) for kind in plain["kinds"]]
             self._kinds = [kinds[_index(i, len(kinds))] for i in plain["agents"]]  # (N,)
             fits = len(self._kinds) == len(self._agents) and all(self._fits(kind) for kind in self._kinds)
-        except Exception as error:  # spaces refuse what does not fit by assertions and errors of many kinds
+        except Exception as error:  # spaces refuse by assertions and errors of many types
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"own_spaces is damaged: {type(error).__name__}: {reason}") from error
         if not fits:
             raise ValueError("own_spaces does not fit spec and agents")
-        self._pictures = {}  # by agent: what prepares its frames
+        self._pictures = {}  # by agent, the stack of its frames
         self.reset()
 
     def reset(self) -> None:
@@ -71,7 +71,11 @@ class OwnSpaces:
         self._pictures.clear()
 
     def row(self, agent: int, observation: Any) -> Array:
-        """What an agent sees, as the first of the O numbers that the networks read: float32, one axis.
+        """Returns an observation as the first of the O numbers that the networks read, (at most O,) float32.
+
+        Args:
+            agent: Its index.
+            observation: As the environment gives it.
 
         Raises:
             ValueError: The observation does not fit the agent's space.
@@ -89,7 +93,7 @@ class OwnSpaces:
             if isinstance(kind.observation, Box):
                 return np.asarray(observation).reshape(-1).astype(np.float32)
             flat = np.asarray(flatten(kind.observation, observation)).astype(np.float32)
-        except Exception as error:  # whatever came, and whatever a space says of it
+        except Exception as error:  # spaces refuse by errors of many types
             came = _shown(observation)
             reason = f" ({' '.join(str(error).split())})" if str(error) else ""
             raise ValueError(
@@ -102,13 +106,13 @@ class OwnSpaces:
             )
         return flat
 
-    def mask(self, agent: int, observation: Any, told: Any) -> Array | None:
-        """What an agent may do, (A,) bool; None where it acts in a `Box`.
+    def mask(self, agent: int, observation: Any, given: Any) -> Array | None:
+        """Returns the mask of an agent's actions, (A,) bool; None if it acts in a `Box`.
 
         Args:
             agent: Its index.
-            observation: What it sees, which may hold its mask.
-            told: Its mask from elsewhere, an entry for each of its own choices; None: none.
+            observation: Its observation, which may hold a mask.
+            given: A mask from elsewhere, with an entry for each of its own choices; None: none.
 
         Raises:
             ValueError: The mask has another length than the agent has choices.
@@ -117,21 +121,21 @@ class OwnSpaces:
         if isinstance(kind.action, Box):
             return None
         count = _count(kind.action)
-        if told is None and kind.mask is not None and isinstance(observation, Mapping):
-            told = observation.get(kind.mask)
+        if given is None and kind.mask is not None and isinstance(observation, Mapping):
+            given = observation.get(kind.mask)
         wide = np.arange(n_actions) < count
-        if told is not None:
-            allowed = np.asarray(told, bool)
+        if given is not None:
+            allowed = np.asarray(given, bool)
             if allowed.shape != (count,):
                 raise ValueError(
                     f"action mask of {self._agents[agent]} has shape {allowed.shape}; ({count},) is expected"
                 )
-            if allowed.any():  # one that allows nothing says nothing, as in training
+            if allowed.any():  # a mask that allows nothing is ignored, as in training
                 wide[:count] = allowed
         return wide
 
     def action(self, agent: int, action: Any) -> Any:
-        """A row's action in the agent's own space.
+        """Returns an action in the agent's own space.
 
         Args:
             agent: Its index.
@@ -158,7 +162,7 @@ class OwnSpaces:
         return value.astype(space.dtype).reshape(space.shape)
 
     def _fits(self, kind: _Kind) -> bool:
-        """Whether it can be what the policy was built for."""
+        """Whether the spaces of a kind fit what the policy was built for."""
         space = self._spec.action_space
         if isinstance(kind.action, Box) != isinstance(space, Box):
             return False
@@ -170,17 +174,17 @@ class OwnSpaces:
 
     def _picture(self, agent: int, kind: _Kind) -> Any:
         if agent not in self._pictures:
-            from ..report.frames import Frames  # here: it loads SuperSuit, which only pictures need
+            from ..report.frames import Frames  # imported here: it loads SuperSuit, which only pictures need
 
             self._pictures[agent] = Frames(kind.observation, kind.transforms, kind.stack)
         return self._pictures[agent]
 
 
 def space_from_plain(plain: Mapping[str, Any]) -> Space[Any]:
-    """A space from plain data.
+    """Returns a space from plain data.
 
     Raises:
-        Exception: The data is damaged; of any kind.
+        Exception: The data is damaged; the error may be of any type.
     """
     kind = plain["kind"]
     if kind == "box":
@@ -246,13 +250,13 @@ def _shape(plain: Any) -> tuple[int, ...]:
 
 
 def _bound(plain: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """One bound of a `Box`, from one number for all or one for each."""
+    """Returns one bound of a `Box` from one number for all entries, or from one for each."""
     bound = np.asarray(plain, dtype)
     return np.full(shape, bound) if bound.ndim == 0 else bound.reshape(shape)
 
 
 def _count(space: Space[Any]) -> int:
-    """How many choices an agent has; 0 in a space that is numbered through nowhere."""
+    """Returns the number of choices in a space, 0 if it is not a space of choices."""
     if isinstance(space, Discrete):
         return int(space.n)
     if isinstance(space, MultiDiscrete):
@@ -263,9 +267,9 @@ def _count(space: Space[Any]) -> int:
 
 
 def _check(space: Space[Any], value: Any) -> None:
-    """Raises where a part of an observation has another shape than its space: flattened, it would be scrambled."""
+    """Raises if a part of an observation has another shape than its space: flattened, it would be scrambled."""
     if isinstance(space, Dict):
-        if missing := [str(key) for key in space.spaces if key not in value]:  # others may have been left out of rows
+        if missing := [str(key) for key in space.spaces if key not in value]:  # rows may leave others out
             raise ValueError(f"it lacks {', '.join(missing)}")
         for key, part in space.spaces.items():
             _check(part, value[key])
@@ -284,7 +288,7 @@ def _check(space: Space[Any], value: Any) -> None:
 
 
 def _shown(observation: Any) -> str:
-    """What came, in a few words."""
+    """Describes an observation in a few words."""
     if isinstance(observation, Mapping):
         return f"a dictionary of {', '.join(map(str, observation)) or 'nothing'}"
     if isinstance(observation, (int, float, str, bool)) or observation is None:

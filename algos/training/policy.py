@@ -84,8 +84,8 @@ class Policy:
         Raises:
             ValueError: An agent is unknown, or an observation or mask does not fit its spaces.
         """
-        told = infos or {}
-        masks = {agent: told[agent]["action_mask"] for agent in observations if "action_mask" in told.get(agent, ())}
+        infos = infos or {}
+        masks = {agent: infos[agent]["action_mask"] for agent in observations if "action_mask" in infos.get(agent, ())}
         return self._act(observations, masks, greedy)
 
     def act_one(self, agent: Any, obs: Any, action_mask: Any = None, *, greedy: bool = True) -> Any:
@@ -124,22 +124,22 @@ class Policy:
 
     def _act(self, observations: Mapping[Any, Any], masks: Mapping[Any, Any], greedy: bool) -> dict[Any, Any]:
         n_agents = len(self.agents)
-        obs = np.zeros((1, n_agents, self.spec.obs_dim), dtype=np.float32)
+        rows = np.zeros((1, n_agents, self.spec.obs_dim), dtype=np.float32)
         alive = np.zeros((1, n_agents), dtype=bool)
         for agent, seen in observations.items():
             index = self._index_of(agent)
             row = self._row(index, seen)
-            obs[0, index, : row.size] = row
+            rows[0, index, : row.size] = row
             alive[0, index] = True
-        moment = Obs(
-            obs=obs,
+        batch = Obs(  # of one world
+            obs=rows,
             state=np.zeros((1, 0), dtype=np.float32),  # no policy reads it
             adjacency=np.zeros((1, n_agents, n_agents), dtype=bool),  # dictionaries do not say who hears whom
             alive=alive,
             action_mask=self._masks(observations, masks),
             started=np.zeros(1, dtype=bool),
         )
-        action, memory = self._acting.act(moment, self._memory, None if greedy else self._generator)
+        action, memory = self._acting.act(batch, self._memory, None if greedy else self._generator)
         present = torch.from_numpy(alive).to(self._acting.device)  # (1, N)
         self._memory = {  # agents that were not asked keep their memory
             name: torch.where(present.view(1, -1, *(1,) * (new.dim() - 2)), new, self._memory[name])
@@ -171,11 +171,11 @@ class Policy:
             return None
         mask = np.ones((1, len(self.agents), n_actions), dtype=bool)
         for agent, seen in observations.items():
-            index, told = self._index_of(agent), masks.get(agent)
+            index, given = self._index_of(agent), masks.get(agent)
             if self._own is not None:
-                mask[0, index] = self._own.mask(index, seen, told)
-            elif told is not None:
-                allowed = np.asarray(told, dtype=bool)
+                mask[0, index] = self._own.mask(index, seen, given)
+            elif given is not None:
+                allowed = np.asarray(given, dtype=bool)
                 if allowed.shape != (n_actions,):
                     raise ValueError(f"action mask of {agent} has shape {allowed.shape}; ({n_actions},) is expected")
                 mask[0, index] = allowed
@@ -189,7 +189,7 @@ class Policy:
 
 
 class Buildable(Protocol):
-    """What loading needs to know of an algorithm, see `algos.Entry`."""
+    """An algorithm as loading needs it, see `algos.Entry`."""
 
     @property
     def config(self) -> type[Any]:

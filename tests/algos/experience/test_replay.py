@@ -186,3 +186,33 @@ def test_the_tree_holds_sums_whatever_is_written(size: int) -> None:
 def test_a_box_is_not_masked() -> None:
     spec = Spec(2, 1, 0, Box(-1, 1, (2,), np.float32), ())
     assert "action_mask" not in Replay(spec, 10, 2).fields
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_more_is_kept_when_asked_for(n_steps: int) -> None:
+    """Adjacency before and after, cost and counterfactual of every step that is summed; zeros for absent agents."""
+    replay, transitions, _ = filled(SPECS[0], 100, 20, dead=1, keep=("adjacency", "cost", "counterfactual"))
+    found = replay.sample(torch.arange(100), n_steps)
+    for index in range(100):
+        t, b = divmod(index, 5)
+        one, alive = transitions[t], transitions[t].obs.alive[b]
+        heard = one.obs.adjacency[b] & alive[:, None] & alive[None]
+        np.testing.assert_array_equal(found["adjacency"][index], heard)
+        last = t + int(found["stop"][index].to(torch.uint8).argmax())
+        for k in range(last - t + 1):
+            now = transitions[t + k]
+            for name in ("cost", "counterfactual"):
+                value = getattr(now, name)[b]
+                np.testing.assert_array_equal(found[name][index, k], np.where(now.obs.alive[b], value, 0))
+        present = found["next_present"][index].numpy()
+        heard = transitions[last].final.adjacency[b] & present[:, None] & present[None]
+        np.testing.assert_array_equal(found["next_adjacency"][index], heard)
+    assert not all(one.obs.alive.all() for one in transitions)
+
+
+def test_what_is_not_asked_for_costs_nothing() -> None:
+    plain, _, _ = filled(SPECS[1], 50, 3)
+    more, _, _ = filled(SPECS[1], 50, 3, keep=("adjacency", "cost", "counterfactual"))
+    assert more.nbytes - plain.nbytes == 50 * (2 * 3 * 3 + 4 * 3 + 4 * 3)
+    found = plain.sample(torch.arange(4), 1)
+    assert not {"adjacency", "next_adjacency", "cost", "counterfactual"} & (plain.fields.keys() | found.keys())

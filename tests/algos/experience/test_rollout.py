@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 
 from algos.core import Obs, Spec, Transition
-from algos.experience.rollout import Rollout
+from algos.experience.fields import bytes_of
+from algos.experience.rollout import Rollout, rollout_fields
 from algos.maths.arrays import tensor_of
 
 T, B, N, S, A = 4, 3, 2, 6, 4
@@ -208,3 +210,43 @@ def test_read_only_arrays_are_taken_without_a_warning():
     assert np.shares_memory(tensor_of(array).numpy(), array)
     array.flags.writeable = False
     assert tensor_of(array).tolist() == [0.0, 1.0, 2.0]
+
+
+def test_more_is_kept_when_asked_for_and_zeros_of_agents_that_are_absent():
+    alive = np.array([[True, False], [True, True], [False, True]])
+    one = transition(np.random.default_rng(0), alive=alive)
+    assert one.counterfactual is not None
+    for array in (one.cost, one.counterfactual):
+        array[~alive] = np.nan
+    keep = ("adjacency", "cost", "counterfactual")
+    rollout = Rollout(SPEC, 1, B, keep=keep)
+    rollout.add(one, torch.zeros(B, N, dtype=torch.int64), torch.zeros(B, N))
+    fields, finals = rollout.to("cpu")
+    np.testing.assert_array_equal(fields["cost"][0].numpy(), np.where(alive, one.cost, 0))
+    np.testing.assert_array_equal(fields["counterfactual"][0].numpy(), np.where(alive, one.counterfactual, 0))
+    between = alive[:, :, None] & alive[:, None, :]  # all hear all
+    np.testing.assert_array_equal(fields["adjacency"][0].numpy(), between)
+    np.testing.assert_array_equal(finals["adjacency"].numpy(), between)
+    again = Rollout(SPEC, 1, B, keep=keep)
+    again.load_state_dict(rollout.state_dict())
+    assert all(torch.equal(again.fields[name], rollout.fields[name]) for name in keep)
+
+
+def test_what_is_not_asked_for_costs_nothing():
+    plain, more = rollout_fields(SPEC), rollout_fields(SPEC, ["adjacency", "cost", "counterfactual"])
+    assert not {"adjacency", "cost", "counterfactual", "state", "action_mask"} & plain.keys()
+    assert bytes_of(more) - bytes_of(plain) == N * N + 4 * N + 4 * N
+    rollout = Rollout(SPEC, 1, B)
+    assert rollout.fields.keys() == plain.keys()
+    rollout.add(transition(np.random.default_rng(0)), torch.zeros(B, N, dtype=torch.int64), torch.zeros(B, N))
+    assert "adjacency" not in rollout.finals[0]
+
+
+def test_what_cannot_be_kept_is_refused():
+    with pytest.raises(ValueError, match="cannot keep returns; what can be kept: state, action_mask, adjacency, cost"):
+        Rollout(SPEC, 1, B, keep=["returns"])
+    with pytest.raises(ValueError, match=r"actions of Box.* have no masks"):
+        Rollout(Spec(N, OBS, S, Box(-1, 1, (2,)), ()), 1, B, keep=["action_mask"])
+    one = transition(np.random.default_rng(0))._replace(counterfactual=None)
+    with pytest.raises(ValueError, match="counterfactual is to be kept, but this environment gives none"):
+        Rollout(SPEC, 1, B, keep=["counterfactual"]).add(one, torch.zeros(B, N, dtype=torch.int64), torch.zeros(B, N))

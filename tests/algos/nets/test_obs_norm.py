@@ -13,7 +13,7 @@ from streams import SPECS, Stream, drive, same
 from toys import Array, Match, train
 
 from algos import load_policy
-from algos.core import Algorithm, Player, spec_of
+from algos.core import Player, spec_of
 from algos.maddpg import Maddpg, MaddpgConfig
 from algos.mappo import Mappo, MappoConfig
 from algos.nets.obs_norm import CLIP, RunningNorm
@@ -25,7 +25,7 @@ MAPPO = {"rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "hidden": (32,)}
 MADDPG = {"warm_up": 256, "batch": 128, "replay_size": 8192, "hidden": (32,), "gamma": 0.9}
 
 
-def made(name: str, spec: Any, seed: int = 0, **options: Any) -> Algorithm:
+def made(name: str, spec: Any, seed: int = 0, **options: Any) -> Mappo | Maddpg:
     if name == "mappo":
         return Mappo(spec, MappoConfig(**{**MAPPO, **options}), seed=seed)
     return Maddpg(spec, MaddpgConfig(**{**MADDPG, **options}), seed=seed)

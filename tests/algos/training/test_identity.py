@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
 from run_folders import change, spread
+from streams import SPECS
 
 import train
-from algos import load_policy
-from algos.training import checkpoint, runfolder
+from algos import ALGOS, load_policy
+from algos.training import checkpoint, identity, runfolder
 
 
 def refused_everywhere(folder: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +84,34 @@ def test_a_checkpoint_that_does_not_say_whose_it_is_is_taken_by_its_shapes(tmp_p
     checkpoint.save(path, {"whose": {"algorithm": "mappo"}, **content})
     with pytest.raises(ValueError, match="does not say whose it is in a way known here"):
         load_policy(folder)
+
+
+def shapes(value: Any, path: str = "") -> dict[str, Any]:
+    """The shapes of all tensors in a state, by their path."""
+    if isinstance(value, torch.Tensor):
+        return {path: tuple(value.shape)}
+    parts = value.items() if isinstance(value, dict) else ()
+    return {name: shape for key, part in parts for name, shape in shapes(part, f"{path}.{key}").items()}
+
+
+@pytest.mark.parametrize("algo", list(ALGOS))
+def test_every_option_that_shapes_a_network_is_part_of_the_identity(algo: str) -> None:
+    """Switches and choices are tried one by one."""
+    spec, entry = SPECS[0], ALGOS[algo]
+    plain, found = entry.config(hidden=(4,)), set()
+
+    def built(**options: Any) -> dict[str, Any]:
+        learner = entry.algorithm(spec, dataclasses.replace(plain, **options), seed=0, device="cpu")
+        return shapes({name: part for name, part in learner.state_dict().items() if "adam" not in name})
+
+    hints = get_type_hints(entry.config)
+    for field in dataclasses.fields(plain):
+        choices = get_args(hints[field.name]) if get_origin(hints[field.name]) is Literal else ()
+        others = {True, False} if hints[field.name] is bool else set(choices)
+        if any(built(**{field.name: other}) != built() for other in others - {getattr(plain, field.name)}):
+            found.add(field.name)
+    assert {"share", "agent_id", "critic"} <= found
+    assert found <= set(identity.NETWORK)
 
 
 def make_odd(path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from counting import Counting
+from streams import same
 from toys import Quadrant, Reach, Recall
 
-from algos import load_policy
+from algos import ALGOS, load_policy
 from algos.core import Obs, Player, spec_of
 from algos.mappo import Mappo, MappoConfig
+from algos.nets.actor import Actor
 from algos.training import checkpoint, runfolder
 from algos.training.policy import Policy
 from envs.parallel import ParallelView
@@ -25,12 +28,12 @@ from envs.vector import VectorView
 ROOT = Path(__file__).parents[3]
 
 
-def run_folder(tmp_path: Path, env: Any, config: MappoConfig, seed: int = 0) -> tuple[Path, Mappo]:
+def run_folder(tmp_path: Path, env: Any, config: Any, seed: int = 0, name: str = "mappo") -> tuple[Path, Any]:
     """A run folder as `run` leaves it, of an algorithm that was never trained."""
-    algo = Mappo(spec_of(env), config, seed=seed)
+    algo = ALGOS[name].algorithm(spec_of(env), config, seed=seed)
     plain = {
         "env": {"name": "none", "task": "none", "options": {}},
-        "algo": {"name": "mappo", "options": dataclasses.asdict(config)},
+        "algo": {"name": name, "options": dataclasses.asdict(config)},
         "run": {"seed": seed, "n_worlds": 1, "total_steps": 1, "device": "cpu", "threads": 1},
         "spec": runfolder.spec_to_plain(spec_of(env)),
         "agents": list(env.agents),
@@ -40,7 +43,7 @@ def run_folder(tmp_path: Path, env: Any, config: MappoConfig, seed: int = 0) -> 
     return folder, algo
 
 
-def sharp(algo: Mappo) -> None:
+def sharp(algo: Any) -> None:
     """Makes an untrained policy decided, so that greedy actions differ between observations."""
     for name, parameter in algo.policy.named_parameters():
         if "head" in name:
@@ -82,6 +85,56 @@ def test_dictionaries_give_the_actions_of_training(tmp_path: Path, gru: int, sha
         assert len(seen) > 1
 
 
+@pytest.mark.parametrize("greedy", [True, False])
+@pytest.mark.parametrize(
+    ("name", "options"), [("mappo", {"gru": 8}), ("mappo", {}), ("maddpg", {"warm_up": 0})], ids=str
+)
+def test_training_evaluation_and_a_loaded_policy_act_by_the_same_method(
+    tmp_path: Path, name: str, options: dict[str, Any], greedy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In episodes in which one agent is born late and others die: the same actions, memory and reading of an `Obs`."""
+    env = VectorView(Counting(late=True, max_steps=9), 1)
+    folder, algo = run_folder(tmp_path, env, ALGOS[name].config(hidden=(16,), **options), name=name)
+    sharp(algo)
+    checkpoint.save_latest(folder / runfolder.CHECKPOINTS, 1, {"algo": algo.state_dict()})
+    policy = load_policy(folder)
+    chance = algo._generators["sampling" if name == "mappo" else "exploring"]
+    other = torch.Generator()
+    other.set_state(chance.get_state())
+    policy._generator.set_state(chance.get_state())
+    player = Player(algo.policy, generator=None if greedy else other)
+    heads, read = Actor.heads, []
+
+    def recorded(actor: Actor, obs: Obs, memory: Any) -> Any:
+        found = heads(actor, obs, memory)
+        present = torch.from_numpy(obs.alive)
+        read.append((found[0][present], {name: part[present] for name, part in found[2].items()}))
+        return found
+
+    monkeypatch.setattr(Actor, "heads", recorded)
+    step, started, seen = env.reset(0), np.ones(1, bool), set()
+    for _ in range(40):
+        obs, alive = Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, started), step.alive[0]
+        if started[0]:
+            policy.reset()
+        present = {agent: index for index, agent in enumerate(env.agents) if alive[index]}
+        seen.add((bool(started[0]), len(present)))
+        actions = algo.act(obs, greedy=greedy)
+        np.testing.assert_array_equal(player(obs)[0][alive], actions[0][alive])
+        assert step.action_mask is not None
+        infos = {agent: {"action_mask": step.action_mask[0, index]} for agent, index in present.items()}
+        told = policy.act({agent: step.obs[0, index] for agent, index in present.items()}, infos, greedy=greedy)
+        assert told == {agent: actions[0, index] for agent, index in present.items()}
+        assert len(read) == 3, "every one of them reads it once"
+        assert same(read[0], read[1])
+        assert same(read[1], read[2])
+        read.clear()
+        final, step = env.step(actions)
+        started = final.truncated | ~final.alive.any(1)
+    assert len({number for _, number in seen}) > 1, "agents were born or died"
+    assert {at_start for at_start, _ in seen} == {True, False}
+
+
 def test_memory_is_kept_within_and_forgotten_between_episodes(tmp_path: Path) -> None:
     folder, _ = run_folder(tmp_path, Recall(), MappoConfig(gru=8, hidden=(8,)))
     policy = load_policy(folder)
@@ -101,6 +154,36 @@ def test_memory_is_kept_within_and_forgotten_between_episodes(tmp_path: Path) ->
     policy.reset()
     assert (hidden() == 0).all()
     assert player is not policy.player()
+
+
+class Counter:
+    """An `Acting` that counts each agent's steps in two entries of its memory, whatever it is asked."""
+
+    device = torch.device("cpu")
+
+    def first_memory(self, n_worlds: int) -> dict[str, torch.Tensor]:
+        return {"steps": torch.zeros(n_worlds, 2), "messages": torch.zeros(n_worlds, 2, 3, 4)}
+
+    def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:
+        return memory["steps"].long().numpy(), {name: part + 1 for name, part in memory.items()}
+
+
+def test_a_memory_may_hold_anything_and_stays_with_its_agent() -> None:
+    policy = Policy(Counter(), spec_of(Recall()), ("toy_0", "toy_1"))
+    for _ in range(3):
+        policy.act_one("toy_1", np.zeros(2))
+    assert policy.act(dict.fromkeys(policy.agents, np.zeros(2))) == {"toy_0": 0, "toy_1": 3}
+    assert policy._memory["messages"][0, :, 0, 0].tolist() == [1.0, 4.0]
+    policy.reset()
+    assert policy.act_one("toy_1", np.zeros(2)) == 0
+
+
+def test_a_player_begins_anew_with_another_number_of_worlds() -> None:
+    player, env = Player(Counter()), Recall()
+    step = env.reset(0)
+    all_worlds = Obs(step.obs, step.state, step.adjacency, step.alive, None, np.zeros(env.n_worlds, bool))
+    one_world = Obs(*(part if part is None else part[:1] for part in all_worlds))
+    assert [player(obs).max() for obs in (all_worlds, all_worlds, one_world, one_world)] == [0, 1, 0, 1]
 
 
 def test_a_late_agent_begins_with_nothing_remembered() -> None:
