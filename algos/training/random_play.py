@@ -17,7 +17,7 @@ from ..core import Action, Algorithm, Array, Obs, Spec, Transition
 
 
 class Stream:
-    """Worlds whose observations and rewards are noise: actions change nothing but what is written down.
+    """Worlds of pure noise: what agents observe and earn does not depend on what they do.
 
     Attributes:
         now: The observations to act on next.
