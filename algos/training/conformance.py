@@ -1,4 +1,4 @@
-"""The checks that an algorithm must pass, importable by whoever writes one.
+"""The checks that an algorithm must pass, importable by anyone who writes one.
 
     from algos.training.conformance import CHECKS, SPECS, builder
 

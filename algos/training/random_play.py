@@ -17,7 +17,7 @@ from ..core import Action, Algorithm, Array, Obs, Spec, Transition
 
 
 class Stream:
-    """Worlds whose observations and rewards are noise: actions change nothing but what is written down.
+    """Worlds of pure noise: what agents observe and earn does not depend on what they do.
 
     Attributes:
         now: The observations to act on next.
@@ -38,7 +38,7 @@ class Stream:
         self.started = np.ones(n_worlds, bool)
         self.born = self.alive  # at any time in the episode: nobody comes back
         self.dead_rng = None if noise_for_the_dead is None else np.random.default_rng(noise_for_the_dead)
-        self._shown = 0
+        self.shown = 0  # how often the worlds were looked at
         self.now = self._seen(self.alive, self.started)
 
     def step(self, action: Action) -> Transition:
@@ -75,12 +75,6 @@ class Stream:
             ended=ended,
         )
 
-    def _adjacency(self) -> Array:
-        """Returns (B, N, N) pairs that change with every row, without a draw: the other fields stay as they are."""
-        ends = np.arange(self.b)[:, None, None] + np.arange(self.spec.n_agents)[:, None]  # (B, N, 1)
-        self._shown += 1
-        return (ends * 3 + np.arange(self.spec.n_agents) * 5 + self._shown) % 4 > 0
-
     def _seen(self, alive: Array, started: Array) -> Obs:
         b, n, spec = self.b, self.spec.n_agents, self.spec
         obs = self.rng.standard_normal((b, n, spec.obs_dim), dtype=np.float32)
@@ -96,6 +90,13 @@ class Stream:
                 mask[~alive] = self.dead_rng.random(((~alive).sum(), mask.shape[-1])) < 0.5
         state = self.rng.standard_normal((b, spec.state_dim), dtype=np.float32)
         return Obs(obs, state, self._adjacency(), alive, mask, started)
+
+    def _adjacency(self) -> Array:
+        """Returns (B, N, N) pairs that change every time, without a draw, so that the other fields stay as they are."""
+        agents = np.arange(self.spec.n_agents)
+        ends = np.arange(self.b)[:, None, None] + agents[:, None]  # (B, N, 1)
+        self.shown += 1
+        return (ends * 3 + agents * 5 + self.shown) % 4 > 0
 
 
 def drive(algo: Algorithm, stream: Stream, steps: int) -> list[Any]:

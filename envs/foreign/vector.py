@@ -24,7 +24,7 @@ from ..vector import restored
 from .board import Frame, board_in, mapped, nameless_file, size_of
 from .layout import Layout
 from .news import ABSENT, MetricNames, News
-from .workers import Here, PictureError, WorkerError, Workers, usable_cores
+from .workers import InProcess, PictureError, WorkerError, Workers, usable_cores
 
 FORMAT = 1
 """Version of what `state_dict` returns."""
@@ -128,20 +128,18 @@ class ForeignVector:
         self._metrics = MetricNames(layout.metrics)
         self._said = set() if said is None else said
         self._notify = notify or _to_stderr
-        board, listener = (
-            self._board,
-            weakref.WeakMethod(self._hear),
-        )  # weak, so that the crew does not keep this object alive
+        board = self._board
+        listener = weakref.WeakMethod(self._take_news)  # weak, so that the crew does not keep this object alive
 
-        def hear(rows: Sequence[int], news: News | None) -> None:
+        def on_news(rows: Sequence[int], news: News | None) -> None:
             if (method := listener()) is not None:
                 method(rows, news)
 
-        self._crew: Here | Workers
+        self._crew: InProcess | Workers  # steps the worlds, in this process or in workers
         if self.n_workers:
-            self._crew = Workers(build, layout, board, descriptor, self.n_workers, self._notify, hear)
+            self._crew = Workers(build, layout, board, descriptor, self.n_workers, self._notify, on_news)
         else:
-            self._crew = Here(build, layout, board, hear)
+            self._crew = InProcess(build, layout, board, on_news)
         self._close = weakref.finalize(self, self._crew.close)  # also when the interpreter exits
 
     def reset(self, seed: int) -> Step:
@@ -263,7 +261,7 @@ class ForeignVector:
         self._close()
         self._step = None
 
-    def _hear(self, rows: Sequence[int], news: News | None) -> None:
+    def _take_news(self, rows: Sequence[int], news: News | None) -> None:
         """Takes in the news of the process that has these rows; None: it was started again."""
         self._metrics.assign(rows, news.metrics if news else None)
         for what, line in news.lines.items() if news else ():

@@ -58,23 +58,23 @@ class WorkerError(ForeignError):
         self.traceback = traceback
 
 
-class Here:
+class InProcess:
     """Steps the worlds in this process: for tests, debugging and fast environments. Any exception ends it.
 
     Args:
         build: Makes one environment.
         layout: The shapes of what the worlds show.
         board: The rows of all worlds.
-        hear: Called with the rows of all worlds and their news.
+        on_news: Called with the rows of all worlds and their news.
 
     Raises:
         WorkerError: An environment could not be built.
     """
 
     def __init__(
-        self, build: Callable[[], Any], layout: Layout, board: Board, hear: Callable[[Sequence[int], News], None]
+        self, build: Callable[[], Any], layout: Layout, board: Board, on_news: Callable[[Sequence[int], News], None]
     ) -> None:
-        self._rows, self._hear = range(len(board.episode)), hear
+        self._rows, self._on_news = range(len(board.episode)), on_news
         try:
             self._block = Block(build, layout, board, self._rows)
         except Exception as error:
@@ -109,7 +109,7 @@ class Here:
         except Exception as error:
             raise WorkerError("the environment", self._block.where(), *reason_of(error)) from error
         if news := self._block.news():
-            self._hear(self._rows, news)
+            self._on_news(self._rows, news)
 
 
 class _Worker:
@@ -188,7 +188,7 @@ class Workers:
         memory: Descriptor of the memory behind the board.
         n_workers: Number of processes, at most one for each world.
         notify: Called with a line when a worker died and was started again.
-        hear: Called with the rows and the news of a worker; with None in place of news when it was started again.
+        on_news: Called with the rows and the news of a worker; with None in place of news when it was started again.
 
     Raises:
         WorkerError: A worker could not be started.
@@ -202,9 +202,9 @@ class Workers:
         memory: int,
         n_workers: int,
         notify: Callable[[str], None],
-        hear: Callable[[Sequence[int], News | None], None],
+        on_news: Callable[[Sequence[int], News | None], None],
     ) -> None:
-        self._hear = hear
+        self._on_news = on_news
         self._task = build, layout, len(board.episode)
         self._board, self._memory, self._notify = board, memory, notify
         self._seed = 0
@@ -286,7 +286,7 @@ class Workers:
         if worker.deaths > 1:
             raise error
         self._notify(f"{error}; it was started again, and its worlds start new episodes\n{error.traceback}".rstrip())
-        self._hear(worker.rows, None)
+        self._on_news(worker.rows, None)
         worker.start((*self._task, worker.rows), self._memory)
         self._receive(worker)
         self._board.episode[worker.rows] += 1
@@ -299,7 +299,7 @@ class Workers:
         if not good:
             raise WorkerError(str(worker), *result)
         if news is not None:
-            self._hear(worker.rows, news)
+            self._on_news(worker.rows, news)
         return result
 
 

@@ -25,8 +25,12 @@ def compile_once(folder: str) -> None:
 
     @functools.wraps(compiles)
     def locked(self: Any, sig: Any) -> Any:
-        # numba's own lock comes first, so that no thread waits for it while it holds one of ours.
-        with global_compiler_lock, _lock(Path(folder) / self.py_func.__qualname__):
+        name: str = self.py_func.__qualname__
+        if not name.startswith("envs."):  # numba's own functions are not kept on disk, and their names are not unique
+            return compiles(self, sig)
+        # numba's own lock comes first, so that no thread waits for it while it holds one of ours. Kernels do not call
+        # each other in circles, so no two processes wait for each other either.
+        with global_compiler_lock, _lock(Path(folder) / name):
             return compiles(self, sig)
 
     dispatcher.Dispatcher.compile = locked
@@ -34,7 +38,7 @@ def compile_once(folder: str) -> None:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Holds a lock file; a function whose compilation comes back to itself finds the lock held."""
+    """Holds a lock file, unless this process holds it already."""
     if path in _held:
         yield
         return

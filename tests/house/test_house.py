@@ -15,6 +15,7 @@ import pettingzoo
 import pytest
 
 import envs
+from algos import ALGOS
 
 ROOT = Path(__file__).parents[2]
 HOUSE = {
@@ -54,10 +55,15 @@ def test_a_change_of_any_module_compiles_kernels_anew(tmp_path: Path) -> None:
     assert len(names) == 2
 
 
-def test_the_folder_equals_the_table() -> None:
+def test_every_environment_is_in_the_table() -> None:
     found = {path.stem for path in (ROOT / "envs").glob("*.py")}
     found |= {path.parent.name for path in (ROOT / "envs").glob("*/__init__.py")}
     assert found == HOUSE | set(envs.ENVS)
+
+
+def test_every_algorithm_is_in_the_table() -> None:
+    files = {path.stem for path in (ROOT / "algos").glob("*.py")} - {"__init__", "core"}
+    assert files == {entry.algorithm.__module__.removeprefix("algos.") for entry in ALGOS.values()}
 
 
 def test_the_wheel_holds_every_package() -> None:
