@@ -174,13 +174,13 @@ TARGETS = {
     # To agent 0, which leaves, the world is worth 5 + 1100 + 2000, to agent 1, which stays, 6 + 600 + 1000.
     ("leaves", "individual", 1): [[1 + 2703 / 2, 2 + 2704 / 2], [1 + 3105 / 2, 2 + 1606 / 2], [GONE, 2 + 1808 / 2]],
     ("leaves", "individual", 2): [[1.5 + 3105 / 4, 3 + 1606 / 4], [1 + 3105 / 2, 2 + 1606 / 2], [GONE, 2 + 1808 / 2]],
-    # The dead have no value; the sum of who lives goes on past their death.
+    # The dead have no value; the sums of the agents that live go on past their deaths.
     ("dies", "individual", 1): [[1 + 2703 / 2, 2 + 2704 / 2], [1, 2 + 1606 / 2], [GONE, 2 + 1808 / 2]],
     ("dies", "individual", 2): [[1.5, 3 + 1606 / 4], [1, 3 + 1808 / 4], [GONE, 2 + 1808 / 2]],
     # The time limit: both bootstrap from (5, 6), never from 7, where another episode begins.
     ("time", "individual", 1): [[1 + 2703 / 2, 2 + 2704 / 2], [1 + 3105 / 2, 2 + 3106 / 2], [GONE, 2 + 1808 / 2]],
     ("time", "individual", 2): [[1.5 + 3105 / 4, 3 + 3106 / 4], [1 + 3105 / 2, 2 + 3106 / 2], [GONE, 2 + 1808 / 2]],
-    # A team is paid 3 and goes on without who left.
+    # A team is paid 3 and goes on without the agent that left.
     ("leaves", "team", 1): [[3 + 2700 / 2], [3 + 1600 / 2], [3 + 1800 / 2]],
     ("leaves", "team", 2): [[4.5 + 1600 / 4], [3 + 1600 / 2], [3 + 1800 / 2]],
     ("dies", "team", 2): [[4.5 + 1600 / 4], [4.5 + 1800 / 4], [3 + 1800 / 2]],
@@ -239,19 +239,19 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
         algo.critics[0], "forward", lambda obs, state, joint, own: (3 * own - 7 * joint.flip(1))[..., 0]
     )
     monkeypatch.setattr(algo.policy_adam, "step", lambda loss: (loss.backward(), loss.detach())[1])
-    moments = {"obs": torch.zeros(1, 2, 1), "alive": torch.ones(1, 2, dtype=torch.bool)}
-    algo._policy_step(moments, torch.ones(1, 2, 1))
+    batch = {"obs": torch.zeros(1, 2, 1), "alive": torch.ones(1, 2, dtype=torch.bool)}
+    algo._policy_step(batch, torch.ones(1, 2, 1))
     assert head.grad is not None
     assert head.grad.flatten().tolist() == [-1.5, -1.5]
     head.grad = None
-    moments["alive"][0, 0] = False
-    algo._policy_step(moments, torch.ones(1, 2, 1))
+    batch["alive"][0, 0] = False
+    algo._policy_step(batch, torch.ones(1, 2, 1))
     assert head.grad is not None
     assert head.grad.flatten().tolist() == [0.0, -3.0]
     algo.progress, head.grad = 0.25, None
     with torch.no_grad():
         head.fill_(0.5)
-    algo._policy_step(moments, torch.ones(1, 2, 1))
+    algo._policy_step(batch, torch.ones(1, 2, 1))
     assert head.grad is not None  # 1.5 h^2 for the one there is, and tanh' = 1 - tanh^2
     assert head.grad.flatten().tolist() == pytest.approx([0.0, 1.5 - 3.0 * (1.0 - math.tanh(0.5) ** 2)])
 
@@ -274,18 +274,18 @@ def test_target_actions_are_smoothed_within_bounds(monkeypatch):
 
 
 def test_what_is_drawn_more_often_counts_less(monkeypatch):
-    """The gradient of 1/2 w (Q - y)^2 for two moments of weights 1 and 1/4, over their number."""
+    """The gradient of 1/2 w (Q - y)^2 for two transitions of weights 1 and 1/4, over their number."""
     spec = Spec(1, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
     algo = Maddpg(spec, MaddpgConfig(value_norm=False, hidden=(4,)), seed=0)
     value = torch.zeros(2, 1, requires_grad=True)
     monkeypatch.setattr(algo.critics[0], "forward", lambda obs, state, joint: value)
-    monkeypatch.setattr(algo, "_targets", lambda moments: torch.tensor([[1.0], [2.0]]))
+    monkeypatch.setattr(algo, "_targets", lambda batch: torch.tensor([[1.0], [2.0]]))
     monkeypatch.setattr(algo.critic_adam, "step", lambda loss: (loss.backward(), loss.detach())[1])
-    moments = {"obs": torch.zeros(2, 1, 1), "alive": torch.ones(2, 1, dtype=torch.bool)}
-    _, surprise = algo._critic_step(moments, torch.zeros(2, 1, 1), torch.tensor([1.0, 0.25]))
+    batch = {"obs": torch.zeros(2, 1, 1), "alive": torch.ones(2, 1, dtype=torch.bool)}
+    _, td_error = algo._critic_step(batch, torch.zeros(2, 1, 1), torch.tensor([1.0, 0.25]))
     assert value.grad is not None
     assert value.grad.flatten().tolist() == [-0.5, -0.25]
-    assert surprise.tolist() == [1.0, 2.0]
+    assert td_error.tolist() == [1.0, 2.0]
 
 
 # --- acting ----------------------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ def test_noise_follows_its_schedule_and_greedy_play_has_none():
     assert np.array_equal(algo.act(stream.now, greedy=True), plain)
 
 
-def test_wandering_noise_begins_anew_with_an_episode():
+def test_correlated_noise_begins_anew_with_an_episode():
     spec, options = SPECS[1], {"noise": "ou", "ou_theta": 0.01, "noise_std": 0.5}
     algo = Maddpg(spec, MaddpgConfig(**options, warm_up=0, hidden=(4,)), seed=0)
     obs = Stream(spec, n_worlds=400).now
@@ -356,7 +356,7 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Maddpg:
 
 @pytest.mark.parametrize("reward", ["individual", "team"])
 def test_the_dead_are_not_counted(reward):
-    """A third agent that is never alive leaves every mean as it was: nobody divides by the dead."""
+    """A third agent that is never alive leaves every mean as it was: no mean is divided by the dead."""
     options = {"critic": "local", "reward": reward, "updates": 1}
     two, three = (tiny(Spec(n, 4, 0, Box(-1.0, 2.0, (2,), np.float32), ()), **options) for n in (2, 3))
     stream = Stream(two.spec)

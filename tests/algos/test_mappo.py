@@ -119,7 +119,7 @@ def linear(algo: Mappo, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tens
     return seen
 
 
-NOBODY = np.nan  # of an agent that is gone
+NOBODY = np.nan  # of an absent agent
 ADVANTAGES = {
     # Agent 0 leaves in step 1, seeing 5 beside agent 1 seeing 6: it is bootstrapped from 5 + 1100, and cut there.
     # Agent 1 goes on alone: its next values are 7 + 700 and, beyond the rollout, 8 + 800.
@@ -142,7 +142,7 @@ ADVANTAGES = {
 
 @pytest.mark.parametrize("gru", [0, 4])
 @pytest.mark.parametrize(("reward", "steps"), ADVANTAGES)
-def test_advantages_of_who_leaves_and_who_stays(reward, steps, gru, monkeypatch):
+def test_advantages_of_agents_that_leave_and_stay(reward, steps, gru, monkeypatch):
     """One world, gamma = lambda = 0.5, a critic that adds: numbers by hand."""
     options = {"reward": reward, "gru": gru, "rollout_steps": steps, "minibatches": 1, "value_norm": False}
     algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), MappoConfig(gamma=0.5, gae_lambda=0.5, **options), seed=0)
@@ -253,7 +253,7 @@ class TestSequences:
 @pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
 @pytest.mark.parametrize("options", [{}, {"critic": "local"}, {"minibatches": 30}], ids=str)
 def test_the_dead_are_left_out_and_not_multiplied_by_zero(spec, options, monkeypatch):
-    """Which would give the same, but for rounding; some of thirty minibatches hold nobody alive."""
+    """A product with zero would give the same, but for rounding; in some of thirty minibatches no agent is alive."""
 
     def learned(leave_out: bool) -> list[torch.Tensor]:
         algo, seen = tiny(spec, share="all", **options), []
@@ -268,7 +268,7 @@ def test_the_dead_are_left_out_and_not_multiplied_by_zero(spec, options, monkeyp
 
 @pytest.mark.parametrize("reward", ["individual", "team"])
 def test_the_dead_are_not_counted(reward):
-    """A third agent that is never alive leaves every mean as it was: nobody divides by the dead."""
+    """A third agent that is never alive leaves every mean as it was: no mean is divided by the dead."""
     options = {"critic": "local", "reward": reward, "epochs": 2, "minibatches": 1}
     two, three = (tiny(Spec(n, 4, 0, Discrete(3), ()), **options) for n in (2, 3))
     stream = Stream(two.spec)
@@ -311,7 +311,7 @@ def test_the_critic_remembers_from_rollout_to_rollout(reward):
 
     algo.critic.forward = recorded  # type: ignore[method-assign]
     drive(algo, stream, 12)
-    first, _, _, second, _, trained = calls  # each rollout: a pass, the moments to bootstrap from, a gradient step
+    first, _, _, second, _, trained = calls  # each rollout: a pass, the observations to bootstrap from, a gradient step
     assert torch.equal(second[2], first[1][-1])
     assert second[2].abs().sum() > 0
     for before, after in zip(second, trained, strict=True):  # the worlds are shuffled
@@ -319,7 +319,7 @@ def test_the_critic_remembers_from_rollout_to_rollout(reward):
 
 
 @pytest.mark.parametrize("reward", ["individual", "team"])
-def test_who_is_not_alive_remembers_nothing(reward):
+def test_agents_that_are_not_alive_remember_nothing(reward):
     """Before birth, after death, after leaving: the actor's memory is zero, and so is the critic's."""
     spec, births = SPECS[0], 0
     algo, stream = tiny(spec, gru=4, reward=reward), Stream(spec)

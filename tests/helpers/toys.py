@@ -90,11 +90,11 @@ class Toy:
         return None
 
     def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
-        """Reward (B, N), who dies (B, N), team reward (B,) or None for the sum."""
+        """Returns reward (B, N), the agents that die (B, N), team reward (B,) or None for the sum."""
         raise NotImplementedError
 
     def leavers(self) -> Array:
-        """(B, N) bool: who is out of time after this step, though the world may go on. The clock has advanced."""
+        """(B, N) bool: agents that are out of time after this step; the world may go on. The clock has advanced."""
         return np.zeros_like(self.alive)
 
     def draw(self, key: int, clock: Array | int = 0) -> Array:
@@ -279,8 +279,8 @@ class Departing(Endless):
 class Leaving(Toy):
     """Action 0: 0.2, and stay. Action 1: 1, and die. Time limit 10.
 
-    With gamma = 0.9 staying is worth 0.2 / (1 - 0.9) = 2 and leaving 1: the best return is 2 an agent. Who bootstraps
-    after death believes that leaving is worth 1 + 0.9 V > 2, and leaves.
+    With gamma = 0.9 staying is worth 0.2 / (1 - 0.9) = 2 and leaving 1: the best return is 2 an agent. An algorithm
+    that bootstraps after death believes that leaving is worth 1 + 0.9 V > 2.
     """
 
     max_steps = 10

@@ -40,7 +40,7 @@ def filled(
 @pytest.mark.parametrize("steps", [4, 11, 29])
 @pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
 def test_a_sample_is_what_a_search_finds(spec: Spec, steps: int, n_steps: int) -> None:
-    """Every moment there is, before the ring is full and after it has gone round: 11 rows of 5 worlds."""
+    """For every stored transition, before the ring is full and after it has gone round: 11 rows of 5 worlds."""
     replay, transitions, actions = filled(spec, 51, steps)
     rows, worlds = min(steps, 11), 5
     assert (replay.steps, len(replay)) == (11, rows * worlds)
@@ -80,21 +80,21 @@ def test_a_sample_is_what_a_search_finds(spec: Spec, steps: int, n_steps: int) -
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=["discrete", "box", "image"])
-def test_what_is_said_about_the_dead_is_not_kept(spec: Spec) -> None:
+def test_data_of_the_dead_are_not_kept(spec: Spec) -> None:
     one, two = (filled(spec, 100, 20, dead=dead)[0] for dead in (1, 2))
     assert one.departures
     assert all(torch.equal(one.fields[name], two.fields[name]) for name in one.fields)
 
 
-def test_somebody_may_always_do_something() -> None:
-    """In masks of the next moment too, where who leaves is said to be allowed nothing."""
+def test_every_mask_allows_something() -> None:
+    """In masks of the next observation too, where the environment allows nothing to an agent that leaves."""
     replay, transitions, _ = filled(SPECS[0], 100, 20)
     assert any(not one.final.action_mask.any(-1).all() for one in transitions if one.final.action_mask is not None)
     for name in ("action_mask", "next_action_mask"):
         assert replay.fields[name].any(-1).all()
 
 
-def test_its_bytes_are_said_and_stay() -> None:
+def test_its_bytes_are_counted_and_stay() -> None:
     """By hand: 10 rows of 5 worlds of 3 agents seeing 4 numbers, state 2, and 3 discrete actions."""
     spec = SPECS[0]
     replay, _, _ = filled(spec, 50, 3)
@@ -108,7 +108,7 @@ def test_its_bytes_are_said_and_stay() -> None:
     assert all(field.dtype in (torch.float32, torch.bool, torch.int64) for field in replay.fields.values())
 
 
-def test_draws_are_of_all_there_is_alike() -> None:
+def test_draws_are_uniform_over_what_is_stored() -> None:
     replay, _, _ = filled(SPECS[1], 100, 6)
     drawn = replay.draw(60_000, torch.Generator().manual_seed(0))
     counts = torch.bincount(drawn, minlength=30)
@@ -148,7 +148,7 @@ def test_the_dead_do_nothing_even_if_it_is_nan() -> None:
 
 
 def test_priorities_by_hand() -> None:
-    """Two of five moments surprised by 1 and 3: drawn as 1 : 3 with alpha = 1, weights as 3 : 1 with beta = 1."""
+    """Two of five transitions have errors of 1 and 3: drawn as 1 : 3 with alpha = 1, weights as 3 : 1 with beta = 1."""
     priorities, generator = Priorities(5, alpha=1.0), torch.Generator().manual_seed(0)
     index = torch.tensor([1, 4])
     priorities.update(index, torch.tensor([1.0, 3.0]) - Priorities.EPS)
@@ -156,7 +156,7 @@ def test_priorities_by_hand() -> None:
     assert counts.tolist() == pytest.approx([0, 1000, 0, 0, 3000], abs=1)  # by strata: nearly exact
     np.testing.assert_allclose(priorities.weights(index, 2, 1.0), [1.0, 1 / 3], rtol=1e-6)
     np.testing.assert_allclose(priorities.weights(index, 2, 0.5), [1.0, 3**-0.5], rtol=1e-6)
-    priorities.add(torch.tensor([0]))  # as surprising as the most surprising so far
+    priorities.add(torch.tensor([0]))  # gets the highest priority so far
     counts = torch.bincount(priorities.draw(7000, generator), minlength=5)
     assert counts.tolist() == pytest.approx([3000, 1000, 0, 0, 3000], abs=1)
 
@@ -173,11 +173,11 @@ def test_the_tree_holds_sums_whatever_is_written(size: int) -> None:
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     priorities, want = Priorities(size, alpha=1.0), np.zeros(size)
     for _ in range(20):
-        index = np.unique(rng.integers(0, size, 7))  # a moment may be drawn twice: the greater surprise counts
-        surprise = rng.random(len(index)) * 10.0 ** rng.integers(-6, 6)
-        want[index] = surprise + Priorities.EPS
+        index = np.unique(rng.integers(0, size, 7))  # one may be drawn twice: the larger error counts
+        error = rng.random(len(index)) * 10.0 ** rng.integers(-6, 6)
+        want[index] = error + Priorities.EPS
         twice = np.concatenate([index, index])
-        priorities.update(torch.from_numpy(twice), torch.from_numpy(np.concatenate([surprise, surprise / 2])))
+        priorities.update(torch.from_numpy(twice), torch.from_numpy(np.concatenate([error, error / 2])))
         np.testing.assert_allclose(priorities.tree[1], want.sum(), rtol=1e-12)
         drawn = priorities.draw(100, generator).numpy()
         assert (want[drawn] > 0).all()

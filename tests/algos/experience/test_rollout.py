@@ -1,4 +1,4 @@
-"""The rollout: what goes in comes out, the dead leave nothing, and the moments to bootstrap from are the right ones."""
+"""The rollout: it returns what was added, the dead leave nothing, and values bootstrap from the right observations."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fill(rollout, steps):
     return given
 
 
-def test_what_goes_in_comes_out():
+def test_it_returns_what_was_added():
     rollout = Rollout(SPEC, T, B, keep=["state", "action_mask"])
     given = fill(rollout, T)
     assert rollout.full
@@ -100,8 +100,8 @@ def test_the_dead_leave_nothing():
     assert (finals["obs"][dead] == 0).all()
 
 
-def test_final_keeps_who_is_only_out_of_time():
-    """Some environments report nobody alive at a time limit; what they saw last is still to be bootstrapped from."""
+def test_final_keeps_agents_that_met_a_time_limit():
+    """Some environments report no agent alive at a time limit; values still bootstrap from their last observations."""
     rollout = Rollout(SPEC, 2, B)
     dies = np.zeros((B, N), bool)
     dies[0, 1] = True
@@ -113,22 +113,22 @@ def test_final_keeps_who_is_only_out_of_time():
     assert (got[dies] == 0).all()
 
 
-def leaving(rng, *who, over=()):
+def leaving(rng, *leavers, over=()):
     """A transition in which agents (world, agent) leave; worlds `over` end with it, without a time limit."""
     step = transition(rng)
     left = np.zeros((B, N), bool)
-    left[tuple(np.transpose(who))] = True
+    left[tuple(np.transpose(leavers))] = True
     return step._replace(final=step.final._replace(alive=~left), ended=np.isin(np.arange(B), over))
 
 
 def added(rollout, *steps):
-    """The moments kept of these steps."""
+    """Adds steps; returns the observations to bootstrap from."""
     for step in steps:
         rollout.add(step, torch.zeros(B, N, dtype=torch.int64), torch.zeros(B, N))
     return [{name: value.tolist() for name, value in row.items() if name != "state"} for row in rollout.finals]
 
 
-def test_who_leaves_a_world_that_goes_on_is_bootstrapped_alone():
+def test_an_agent_that_leaves_a_world_that_goes_on_is_bootstrapped_alone():
     rng = np.random.default_rng(0)
     step, quiet = leaving(rng, (0, 1), (2, 0)), transition(rng)
     rows = added(Rollout(SPEC, 3, B, keep=["state"]), step, quiet)
@@ -139,12 +139,12 @@ def test_who_leaves_a_world_that_goes_on_is_bootstrapped_alone():
             "whose": [[False, True], [True, False]],
             "of_world": [False, False],
             "present": [[True, True], [True, True]],
-            "obs": [saw[0], saw[2]],  # with those who stay, who were seen together with the leaver
+            "obs": [saw[0], saw[2]],  # with the agents that stay, which were present beside the leaver
         }
     ]
 
 
-def test_at_the_last_step_who_stays_is_bootstrapped_without_who_left():
+def test_at_the_last_step_agents_that_stay_are_bootstrapped_without_those_that_left():
     rng = np.random.default_rng(0)
     step = leaving(rng, (1, 0))
     rollout = Rollout(SPEC, 1, B, keep=["state"])
@@ -175,7 +175,7 @@ def test_a_world_whose_last_agents_leave_is_bootstrapped_whole():
     ]
 
 
-def test_nobody_leaves_by_dying_or_by_not_being_there():
+def test_an_agent_does_not_leave_by_dying_or_by_being_absent():
     alive, dies = np.ones((B, N), bool), np.zeros((B, N), bool)
     alive[0, 1], dies[1, 0] = False, True
     steps = [transition(np.random.default_rng(0), alive=alive, terminated=dies)]

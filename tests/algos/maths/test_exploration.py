@@ -1,4 +1,4 @@
-"""Noise that wanders, straight-through choices, target networks: against numbers by hand."""
+"""Correlated noise, straight-through choices, target networks: against numbers by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Critics of joint actions: who sees what, and from where."""
+"""Critics of joint actions: what each kind reads, and in which order."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_one_agent_changes_is_judged_with_the_others_as_they_were(
 @pytest.mark.parametrize("state", [False, True])
 @pytest.mark.parametrize("share", ["all", "none"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_critic_sees_what_its_kind_may_see(kind: CriticKind, share: Share, state: bool) -> None:
+def test_a_critic_reads_the_inputs_of_its_kind(kind: CriticKind, share: Share, state: bool) -> None:
     """Which inputs move Q_0: state, others' observation, own action, another's action."""
     judge, (obs, states, action, _) = critic(kind, share, state=state), batch()
     for x in (obs, states, action):
@@ -84,8 +84,8 @@ def test_one_agent_alone_is_judged_too(kind: CriticKind, state: bool) -> None:
 
 
 @pytest.mark.parametrize("groups", [((0, 1, 2),), ()])
-def test_who_shares_parameters_shares_a_view(groups: Any) -> None:
-    """Three alike in a ring: turn the ring, and the values turn with it."""
+def test_agents_that_share_parameters_share_a_view(groups: Any) -> None:
+    """Three agents of one group in a ring: if the ring turns, the values turn with it."""
     judge, (obs, _, action, own) = critic("central", "all", state=False, groups=groups), batch()
     values = judge(obs, None, action, own)
     turned = judge(*(None if x is None else x.roll(1, 1) for x in (obs, None, action, own)))

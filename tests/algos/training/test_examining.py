@@ -1,4 +1,4 @@
-"""Evaluations: whose episodes they are, which count, when they end, what they say; and films that cannot be made."""
+"""Evaluations: which episodes they play and count, when they end, what they report; and films that cannot be made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add(obs: Obs) -> Action:
 
 
 def test_training_choosing_and_judging_never_share_an_episode() -> None:
-    """Three ranges of one 32-bit word: padded with zeros by `SeedSequence`, no two (seed, w, e) are alike."""
+    """Three ranges of one 32-bit word: padded with zeros by `SeedSequence`, no two (seed, w, e) are equal."""
     assert 0 < FIRST_SEED < CHOOSING_SEED < 2**32
     edges = [0, FIRST_SEED - 1, FIRST_SEED, CHOOSING_SEED - 1, CHOOSING_SEED, 2**32 - 1]
     starts = {
@@ -162,7 +162,7 @@ def test_episodes_that_were_cut_choose_no_best(tmp_path: Path) -> None:
 
 
 class Forever:
-    """No time limit that anybody knows, and nobody ever dies."""
+    """Episodes without a known time limit and without deaths: they never end."""
 
     def __init__(self, n_worlds: int) -> None:
         self.inner = Endless(n_worlds)

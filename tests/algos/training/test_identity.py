@@ -1,4 +1,4 @@
-"""Whose a checkpoint is; and other things than a checkpoint in its place."""
+"""The identity of a checkpoint, and other things than a checkpoint in its place."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_checkpoint_of_another_algorithm_is_refused(
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Activation and who shares show in no shape of a network whose agents all share."""
+    """Activation and sharing show in no shape of a network that all agents share."""
     for key, value, line in (
         ("activation", "relu", "it was made with activation 'silu', not 'relu'"),
         ("hidden", [8, 8], r"hidden \[8\], not \[8, 8\]"),

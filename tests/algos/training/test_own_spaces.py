@@ -1,4 +1,4 @@
-"""A saved policy plays somebody else's environment in that environment's own words, as it played in training."""
+"""A saved policy plays somebody else's environment in the agents' own spaces, as it played in training."""
 
 from __future__ import annotations
 

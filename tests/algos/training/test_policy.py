@@ -184,9 +184,11 @@ def test_a_memory_may_hold_anything_and_stays_with_its_agent() -> None:
 def test_a_player_begins_anew_with_another_number_of_worlds() -> None:
     player, env = Player(Counter()), Recall()
     step = env.reset(0)
-    all_worlds = Obs(step.obs, step.state, step.adjacency, step.alive, None, np.zeros(env.n_worlds, bool))
-    one_world = Obs(*(part if part is None else part[:1] for part in all_worlds))
-    assert [player(obs).max() for obs in (all_worlds, all_worlds, one_world, one_world)] == [0, 1, 0, 1]
+
+    def seen(n: int) -> Obs:
+        return Obs(step.obs[:n], step.state[:n], step.adjacency[:n], step.alive[:n], None, np.zeros(n, bool))
+
+    assert [player(seen(n)).max() for n in (4, 4, 1, 1)] == [0, 1, 0, 1]
 
 
 def test_a_late_agent_begins_with_nothing_remembered() -> None:
@@ -220,7 +222,7 @@ def test_sampled_actions_follow_the_seed(tmp_path: Path) -> None:
     assert greedy.dtype == np.float32
 
 
-def test_masks_are_heeded(tmp_path: Path) -> None:
+def test_masks_are_obeyed(tmp_path: Path) -> None:
     folder, _ = run_folder(tmp_path, VectorView(Counting(), 1), MappoConfig())
     policy = load_policy(folder)
     obs = np.zeros(3, np.float32)
