@@ -162,7 +162,7 @@ def test_what_is_opened_never_becomes_a_standard_stream(tmp_path: Path) -> None:
         "    child = subprocess.run([sys.executable, '-c', 'import os; print(*map(os.fstat, range(3)))'])\n"
         "    open(sys.argv[2], 'w').write(f'{opened.fileno()} {child.returncode}')"
     )
-    words = [sys.executable, "-c", code, str(ROOT / "algos" / "screen.py"), str(tmp_path / "found")]
+    words = [sys.executable, "-c", code, str(ROOT / "algos" / "report" / "screen.py"), str(tmp_path / "found")]
     subprocess.run(["bash", "-c", f"exec {shlex.join(words)} 0<&- 1>&- 2>&-"], check=True, timeout=60)
     descriptor, child = (tmp_path / "found").read_text().split()
     assert int(descriptor) > 2
@@ -202,7 +202,7 @@ def test_a_worker_whose_environment_prints_outlives_its_reader() -> None:
     """Workers print to standard error, here a pipe that nobody reads any more."""
     read, write = os.pipe()
     os.close(read)
-    words = [sys.executable, "-c", CHATTY, str(ROOT), str(ROOT / "tests")]
+    words = [sys.executable, "-c", CHATTY, str(ROOT), str(ROOT / "tests" / "helpers")]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=write, check=False, timeout=120, text=True)
     os.close(write)
     assert done.stdout == "[]\n"
@@ -233,7 +233,7 @@ def test_a_video_that_cannot_be_drawn_is_a_line(
     def odd(*_: Any, **__: Any) -> Any:
         raise ValueError("all the input array dimensions must match")
 
-    monkeypatch.setattr("algos.report.film.frames", odd)
+    monkeypatch.setattr("algos.training.film.frames", odd)
     film = str(tmp_path / "out.gif")
     assert train.main(["--evaluate", str(tmp_path / "run"), "--episodes", "2", "--video", film]) == 1
     said = capsys.readouterr()
