@@ -3,8 +3,8 @@
     environment = build("warehouse", "small-4", {"battery": True})
     worlds = environment.vector(64, stagger=True)
 
-The name is that of one of Coterie's environments, or anybody's (`envs.adapters`). What a run is made with needs nothing
-else of `envs`.
+The name is that of one of Coterie's environments, or anybody's (`envs.adapters`). Building a run needs nothing else
+of `envs`.
 """
 
 from __future__ import annotations

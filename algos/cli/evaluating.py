@@ -42,7 +42,7 @@ class EvaluateOptions:
     checkpoint: Literal["latest", "best"] = "latest"
     """Checkpoint to evaluate: the latest, or the best by the evaluations during training."""
     eval_steps: int = 0
-    """Longest episode in steps: it is cut there, and a note says so; 0: as in the run."""
+    """Longest episode [steps]; it is cut there, and a note says so; 0: as in the run."""
     sampled: bool = False
     """Evaluate the same policy with actions drawn as in training, too."""
     seed: int = 0
@@ -50,8 +50,7 @@ class EvaluateOptions:
     video: str = ""
     """File for a film of an episode of the learned policy: .gif, .mp4, or .png for a series."""
     video_speed: float = 0.0
-    """Speed of the film as a multiple of the world's own clock; 0: as fast as shows an episode in half a minute, and
-    no slower than that clock."""
+    """Speed of the film as a multiple of the world's clock; 0: real time, or faster to show an episode in 30 s."""
     json: bool = False
     """Print JSON instead of the table."""
     device: str = "cpu"

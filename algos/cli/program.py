@@ -33,10 +33,10 @@ class Program:
         return shlex.join([*self.call, "--resume", str(folder)])
 
     def usage_error(self, error: ConfigError, env: str, algo: str) -> UsageError:
-        """What is wrong with a config, in the words of the command line.
+        """Turns the mistake in a config into one on the command line, which names the option.
 
         Args:
-            error: What is wrong.
+            error: The mistake.
             env: Name of the environment.
             algo: Name of the algorithm.
         """

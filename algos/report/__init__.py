@@ -1,1 +1,1 @@
-"""What a run reports: rows of scalars, TensorBoard events, progress on the screen, and video files."""
+"""Reports of a run: rows of scalars, TensorBoard events, progress on the screen, and video files."""

@@ -1,7 +1,7 @@
 """The rows of a run in metrics.jsonl and TensorBoard.
 
 Each row is written once to both. After a resume neither holds a step twice: rows of metrics.jsonl after the checkpoint
-are removed, and TensorBoard is told from which step on to forget. A full disk costs rows, but never the run.
+are removed, and TensorBoard forgets its events after that step. A full disk costs rows, but never the run.
 """
 
 from __future__ import annotations

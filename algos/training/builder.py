@@ -66,7 +66,7 @@ def run_config(
     algo_options: Mapping[str, Any] | None = None,
     **run: Any,
 ) -> RunConfig:
-    """A config with the presets of environment and algorithm, as the command line has them.
+    """Makes a config with the presets of environment and algorithm, as the command line has them.
 
     Args:
         env: Name of the environment.
@@ -146,7 +146,7 @@ def algorithm(config: RunConfig, spec: Spec, algos: Mapping[str, AlgorithmEntry]
 
 @dataclass(frozen=True)
 class Setup:
-    """All that a session is made of."""
+    """All that a session is built from."""
 
     config: RunConfig
     """The config with nothing left to choose: number of worlds, threads, and whether observations are normalised."""
@@ -157,7 +157,7 @@ class Setup:
     """The worlds to train on."""
     algo: Algorithm
     notes: tuple[str, ...] = ()
-    """Remarks for whoever runs it, a line each."""
+    """Remarks for the user, a line each."""
 
     def session(
         self,
@@ -168,7 +168,7 @@ class Setup:
         stop: Callable[[], bool] = lambda: False,
         quiet: bool = False,
     ) -> Session:
-        """The session; see `Session` for the arguments and for what it raises."""
+        """Makes the session; see `Session` for the arguments and the errors."""
         return Session(
             self.env,
             self.algo,
@@ -190,7 +190,7 @@ class Setup:
 def set_up(
     config: RunConfig, envs: Environments, algos: Mapping[str, AlgorithmEntry], *, say: Say | None = None
 ) -> Setup:
-    """Makes what a new run needs, and chooses what its config leaves open.
+    """Builds environment and algorithm of a new run, and chooses what its config leaves open.
 
     Args:
         config: The config.
@@ -226,7 +226,7 @@ def session(
     stop: Callable[[], bool] = lambda: False,
     say: Say | None = None,
 ) -> Session:
-    """A session of a new run.
+    """Makes a session of a new run.
 
     Args:
         config: The config; its `log_dir` and `run_name` are not used.
@@ -249,13 +249,13 @@ def session(
 
 
 def warm_up(made: Environment, name: str, *, n_worlds: int, say: Say | None = None) -> None:
-    """Compiles what an environment needs before any clock runs, and looks whether its worlds fit into the memory.
+    """Compiles the kernels of an environment before training, and checks that its worlds fit into the memory.
 
     Args:
         made: The environment.
         name: Its name.
         n_worlds: B.
-        say: Called with a line if it takes longer than loading what was compiled before; None: nothing is shown.
+        say: Called with a line if compiling takes a while; None: nothing is shown.
 
     Raises:
         ConfigError: So many worlds do not fit into the memory.
@@ -293,7 +293,7 @@ def _entry(algos: Mapping[str, AlgorithmEntry], name: str) -> AlgorithmEntry:
 
 @contextlib.contextmanager
 def _blaming(part: str) -> Iterator[None]:
-    """Turns what is wrong with a value into a `ConfigError` that names the part of the config."""
+    """Turns a `ValueError` or `TypeError` of the block into a `ConfigError` that names the part of the config."""
     try:
         yield
     except ConfigError:

@@ -11,9 +11,9 @@ from .run_config import ConfigError
 
 def best_threads() -> int:
     """Threads of torch: `OMP_NUM_THREADS` if set, else two of the cores; docs/training.md has the measurement."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdigit() and int(told):
-        return int(told)
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and int(given):
+        return int(given)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 2)
 
@@ -40,7 +40,7 @@ def check_device(name: str) -> str:
         torch.ones(1, device=name).add(1.0).item()
         torch.Generator(name)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0].split(". ", 1)[0]  # what follows is for people who build torch
+        reason = str(error).splitlines()[0].split(". ", 1)[0]  # the rest is for people who build torch
         words = " ".join(name.split())
         raise ConfigError("run", f"device {words}: {reason}; allowed are cpu and, with a GPU, cuda") from None
     return name

@@ -1,4 +1,4 @@
-"""What a run needs of whoever builds environments, which `algos` never imports: they are handed in.
+"""Protocols for the environments of a run, which `algos` never imports: the caller hands them in.
 
 `envs.builder`, a module, fulfils `Environments`.
 """
@@ -33,7 +33,7 @@ class Environment(Protocol):
         ...
 
     def warm_up(self) -> int:
-        """Compiles what it needs; returns the bytes that a world takes at most, 0 where that is not known."""
+        """Compiles its kernels; returns the most bytes that a world takes, 0 if that is not known."""
         ...
 
 
@@ -55,7 +55,7 @@ class Environments(Protocol):
         ...
 
     def hint(self, name: str) -> str:
-        """What may have been meant by a name that is unknown; "" where nothing is near."""
+        """A suggestion for an unknown name; "" if no name is similar."""
         ...
 
     def tasks(self, name: str) -> tuple[str, ...]:

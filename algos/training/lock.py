@@ -46,10 +46,10 @@ class RunLock:
         except OSError as error:
             if error.errno in _TAKEN:
                 self._file.seek(0)
-                who = "".join(filter(str.isdigit, self._file.read(20).decode("ascii", "ignore")))
+                process = "".join(filter(str.isdigit, self._file.read(20).decode("ascii", "ignore")))
                 self._file.close()
                 raise RunFolderError(
-                    f"{folder} is being trained by another process{f' ({who})' if who else ''}; "
+                    f"{folder} is being trained by another process{f' ({process})' if process else ''}; "
                     "wait for it, or end it first (--evaluate works meanwhile)"
                 ) from None
             # A file system without locks: the run goes on unprotected.

@@ -1,4 +1,4 @@
-"""Runs that go on: what their folders hold, checked, and the session that continues them bit for bit."""
+"""Resuming runs: reads and checks a run folder, and builds the session that continues it bit for bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .session import Session
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A run that can be gone on with, as its folder has it."""
+    """A run that can be resumed, as its folder describes it."""
 
     folder: Path
     record: RunRecord
@@ -29,7 +29,7 @@ class Interrupted:
     path: Path
     """The checkpoint to go on from."""
     content: dict[str, Any]
-    """What that holds."""
+    """The content of that checkpoint."""
     steps: int
     """Environment steps made."""
 
@@ -39,7 +39,7 @@ class Interrupted:
         return self.steps >= self.config.run.total_steps
 
     def set_up(self, envs: Environments, algos: Mapping[str, AlgorithmEntry], *, say: Say | None = None) -> Setup:
-        """Makes what the run needs to go on, and writes into its config.json that it does.
+        """Builds environment and algorithm, and records the resume in config.json.
 
         Args:
             envs: The environments.
@@ -47,7 +47,7 @@ class Interrupted:
             say: See `set_up`.
 
         Raises:
-            ConfigError: It cannot be built, or the environment is another one by now; the message is one line.
+            ConfigError: The config cannot be built, or the environment has changed; the message is one line.
         """
         config = self.config
         made = environment(config.env, envs, agents=self.record.agents)
@@ -63,7 +63,7 @@ class Interrupted:
 
 
 def interrupted(folder: Path, *, total_steps: int = 0, device: str = "", warn: Say) -> Interrupted:
-    """Reads a run to go on with. Hold the lock of its folder.
+    """Reads a run that is to be resumed; the caller holds the lock of its folder.
 
     Args:
         folder: The run folder.
@@ -129,7 +129,7 @@ def resume(
     say: Say | None = None,
     quiet: bool = False,
 ) -> Session:
-    """A session that goes on with a run, bit for bit.
+    """Makes a session that continues a run bit for bit.
 
     Args:
         folder: The run folder.
@@ -142,7 +142,7 @@ def resume(
         quiet: Show no progress.
 
     Raises:
-        ValueError: The folder is not a run that can be gone on with; the message is one line.
+        ValueError: The folder is not a run that can be resumed; the message is one line.
     """
     warn = say or _nothing
     with contextlib.ExitStack() as held:

@@ -49,7 +49,7 @@ _TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run, apart from what it has learned."""
+    """A run as config.json describes it."""
 
     env: EnvironmentConfig
     algo: AlgorithmConfig

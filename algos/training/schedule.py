@@ -16,25 +16,23 @@ class Schedule:
     """How long to train and how often to do what. A step is one step of one world, all its agents at once."""
 
     total_steps: int = 2_000_000
-    """Length of the run in environment steps; one step of one world moves all its agents at once."""
+    """Length of the run [environment steps]; one step of one world moves all its agents at once."""
     log_every: int = 0
-    """Fewest steps between two rows of scalars; 0: a row after every update."""
+    """Least distance between two rows of scalars [steps]; 0: a row after every update."""
     save_every: int = 200_000
-    """Steps between checkpoints; 0: only at the start, at the end and when interrupted."""
+    """Distance between checkpoints [steps]; 0: only at the start, at the end and when interrupted."""
     eval_every: int = 0
-    """Steps between evaluations of the greedy policy, which also keep `best.pt`; 0: only at the end."""
+    """Distance between evaluations of the greedy policy, which also keep `best.pt` [steps]; 0: only at the end."""
     eval_episodes: int = 20
     """Episodes of an evaluation, and of each policy in the table at the end; 0: no evaluations."""
     eval_steps: int = 0
-    """Longest episode of an evaluation in steps: it is cut there, and a note says so; 0: 10,000, or the environment's
-    own limit where that is longer."""
+    """Longest episode of an evaluation [steps], which is cut there; 0: 10,000, or the environment's limit if longer."""
     video_every: int = 0
-    """Steps between films of the greedy policy in TensorBoard; 0: only one at the end."""
+    """Distance between films of the greedy policy in TensorBoard [steps]; 0: only one at the end."""
     videos: bool = True
     """Film the greedy policy at the end, if the environment draws pictures; switched off, there are no films at all."""
     save_replay: bool = False
-    """Save an off-policy algorithm's replay in checkpoints, so that a resumed run is the same bit for bit; checkpoints
-    grow by its bytes."""
+    """Save an off-policy algorithm's replay too, so that it resumes bit for bit; checkpoints grow by its bytes."""
 
     ranges: ClassVar[dict[str, Range]] = {
         "total_steps": Range(1, STEPS.high),

@@ -6,8 +6,8 @@
         session.advance(50_000)
         outcome = session.finish()   # last checkpoint and, if all steps are made, evaluation and film
 
-`run(session)` does all of it at once. What is due is decided by the number of steps alone, so that a session that is
-left off in the middle, here or by an interruption, does the same things at the same steps as one that is not.
+`run(session)` does all of it at once. The number of steps alone decides what is due, so that a session that pauses, or
+is interrupted and resumed, evaluates, films and saves at the same steps as one that trains in one go.
 
 Axes: B worlds, N agents. `steps` counts environment steps: one step of one world moves all its agents at once, and an
 iteration of the loop makes B of them.
@@ -37,7 +37,6 @@ from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, ended_worlds, to_obs
 from .examiner import Examiner
 from .finite import check_learning, check_start, check_step
-from .heap import keep_freed_memory
 from .lock import RunLock
 from .run_checkpoints import RunCheckpoints
 from .runfolder import CHECKPOINTS
@@ -116,7 +115,6 @@ class Session:
         self._never = np.zeros(env.n_worlds, dtype=bool)
         with contextlib.ExitStack() as held:
             held.enter_context(lock or RunLock(folder))
-            keep_freed_memory()
             step = self._begin(seed) if resume is None else self._restore(resume)
             metrics = tuple(step.metrics)
             groups, window = returns_of_groups(env.agents, env.groups), max(100, env.n_worlds)
@@ -124,7 +122,7 @@ class Session:
             if resume is not None:
                 self._episodes.load_state_dict(resume["episodes"])
             steps = self._counters.steps
-            self._counted = steps  # where the row in the making began
+            self._counted = steps  # steps at which the current row began
 
             self._progress = Progress(schedule.total_steps, steps=steps, quiet=quiet)
             held.callback(lambda: self._progress.close(self._counters.steps))
@@ -251,7 +249,7 @@ class Session:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Saves what is not saved yet, unless something was raised, and closes."""
+        """Saves a checkpoint if there are unsaved steps and nothing was raised, and closes the session."""
         if error is None and self._open is not None and self._saved_at != self.steps:
             with self._closed_by_errors():
                 self._save()

@@ -43,7 +43,7 @@ def run_config(
     algo_options: Mapping[str, Any] | None = None,
     **run: Any,
 ) -> RunConfig:
-    """The config of a run, with the presets of environment and algorithm, as the command line has them.
+    """Makes the config of a run, with the presets of environment and algorithm, as the command line has them.
 
     Args:
         env: Name of an environment, such as "warehouse", or anybody's, such as "mpe2.simple_spread_v3".
@@ -70,7 +70,7 @@ def session(
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] | None = None,
 ) -> Session:
-    """A session of a new run, which trains in portions.
+    """Makes a session of a new run, which trains in portions.
 
     Args:
         config: The config of the run.
@@ -94,7 +94,7 @@ def resume(
     say: Callable[[str], None] | None = None,
     quiet: bool = False,
 ) -> Session:
-    """A session that goes on with a run, bit for bit.
+    """Makes a session that continues a run bit for bit.
 
     Args:
         folder: The run folder.
@@ -105,7 +105,7 @@ def resume(
         quiet: Show no progress.
 
     Raises:
-        ValueError: The folder is not a run that can be gone on with; the message is one line.
+        ValueError: The folder is not a run that can be resumed; the message is one line.
     """
     how: dict[str, Any] = {"total_steps": total_steps, "device": device, "stop": stop, "say": say, "quiet": quiet}
     return _training("resuming").resume(_path(folder), **_tables(), **how)

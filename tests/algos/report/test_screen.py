@@ -233,7 +233,7 @@ def test_a_video_that_cannot_be_drawn_is_a_line(
     def odd(*_: Any, **__: Any) -> Any:
         raise ValueError("all the input array dimensions must match")
 
-    monkeypatch.setattr("algos.report.film.frames", odd)
+    monkeypatch.setattr("algos.training.film.frames", odd)
     film = str(tmp_path / "out.gif")
     assert train.main(["--evaluate", str(tmp_path / "run"), "--episodes", "2", "--video", film]) == 1
     said = capsys.readouterr()
