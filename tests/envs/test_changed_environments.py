@@ -62,7 +62,7 @@ class Named(ParallelEnv):
 
 def taught(tmp_path: Path) -> Path:
     """A run in which each agent learned its own action with its own parameters."""
-    words = ["--env", "test_changed_environments:Named", "--env.n-workers", "0", "--env.order", "('left', 'right')"]
+    words = ["--env", f"{__name__}:Named", "--env.n-workers", "0", "--env.order", "('left', 'right')"]
     words += ["--algo", "mappo", "--algo.share", "none", "--algo.hidden", "8", "--n-worlds", "2", "--total-steps", "8"]
     words += ["--eval-episodes", "0", "--no-videos", "--quiet"]
     assert train.main([*words, "--log-dir", str(tmp_path), "--run-name", "run"]) == 0
@@ -185,11 +185,11 @@ def test_another_version_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     folder = spread(tmp_path)
     change(folder, "env", "version", value="spread_v0")
     assert train.main(["--evaluate", str(folder), "--episodes", "2"]) == 0
-    assert "version" not in capsys.readouterr().err
+    assert "the environment's version" not in capsys.readouterr().err
     change(folder, "env", "version", value="spread_v9")
     assert train.main(["--evaluate", str(folder), "--episodes", "2"]) == 0
     line = "the environment's version is not that of the run (now spread_v0, then spread_v9): results may differ"
     assert capsys.readouterr().err.count(line) == 1
     assert adapters.version_of("sisl/pursuit_v5").startswith("pettingzoo ")  # pyright: ignore[reportOptionalMemberAccess]
     assert adapters.version_of("gymnasium:CartPole-v1").startswith("gymnasium ")  # pyright: ignore[reportOptionalMemberAccess]
-    assert adapters.version_of("test_changed_environments:Named") is None
+    assert adapters.version_of(f"{__name__}:Named") is None
