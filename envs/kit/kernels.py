@@ -36,9 +36,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Python's check for a zero divisor at every division would keep LLVM from optimising the code around it.
 
-    numba names its cache files after `__qualname__`. The module's name is added there: a cache entry refers to the types
-    of arguments, our named tuples among them, by module, and a clone that is also installed (`pip install -e .`) is
-    imported as `envs` and as `coterie.envs` from the same files, so each would find entries that only the other can
+    numba names its cache files after `__qualname__`. The module's name is added there: a cache entry refers to the
+    types of arguments, our named tuples among them, by module, and a clone that is also installed (`pip install -e .`)
+    is imported as `envs` and as `coterie.envs` from the same files, so each would find entries that only the other can
     read. A digest of all sources is added, too: numba notices changes in a kernel's own file only, not in those of the
     kernels that it calls.
     """

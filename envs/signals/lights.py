@@ -31,9 +31,9 @@ def is_dark(dark, b, c, now):
 @kernel
 def order_phases(driving, min_green, state, action, b, now):
     """Carries out the actions (B, N) in world b: a new phase begins with the yellow light of the present one."""
-    signal = state.signal
+    signal, dark = state.signal, state.dark
     for c in range(signal.shape[1]):
-        if is_dark(state.dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
+        if is_dark(dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
             continue
         if action[b, c] != signal[b, c, PHASE]:
             signal[b, c, PREVIOUS], signal[b, c, PHASE] = signal[b, c, PHASE], action[b, c]
