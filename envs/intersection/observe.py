@@ -61,7 +61,7 @@ class Sensors(NamedTuple):
     n_conflicts: int
     sensing_range: float
     comm_range: float
-    silent: bool  # nobody hears anybody: scripted cars cannot be heard, so one that is not would be known for scripted
+    silent: bool  # no agent hears another: scripted cars cannot be heard, and would be known by that
     intent: int
     speed_limit: float
     max_steps: int
