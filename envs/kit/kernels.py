@@ -63,8 +63,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def own_folder() -> Path | None:
     """Returns a folder in the temporary directory that only this user can write to; None where there is none.
 
-    Code in a cache is run by the processes that read it, and all users can write to the temporary directory, so a folder
-    of this name that other users have made or may change is not used.
+    Code in a cache is run by the processes that read it, and all users can write to the temporary directory. So a
+    folder of this name that other users have made or may change is not used.
     """
     try:
         user = str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
