@@ -5,8 +5,8 @@ arrays of a named tuple to names before the loop; where a profile showed it, tha
 them once for all worlds, not once for each: a kernel that is called world by world counts its arguments every time,
 which was half of the time of the edge market's slot.
 
-numba can compile without counting references at all (its undocumented `_nrt=False`). That makes a step of signals 5 %
-faster, but training only 0.5 % (median of 8 alternating pairs), so kernels do without it.
+numba can compile without counting references at all (its undocumented `_nrt=False`). That makes a step of signals 5
+to 7 % faster, but training only 0.5 % (median of 8 alternating pairs), so kernels do without it.
 
 Compiled code is kept where numba keeps it: in `NUMBA_CACHE_DIR` if that is set, else beside the sources, else in the
 user's cache folder. Where none of these can be written, it is kept in a folder of the user's own in the temporary
