@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core import Array
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .config import CONTROL_STEP, SUBSTEP, Config
 from .following import CAR, DECELERATION, HEADWAY, JAM_GAP, SLOW, count_stops, follow
 from .lanes import change_place, choose_lanes, join, leave
@@ -135,7 +135,7 @@ def begin(driving, net, state):
         state.n_vehicles[b] = i - len(net.line)
 
 
-@kernel
+@inlined
 def _prepare(net, end, old, b, trip, chain, scratch):
     """Copies the vehicles, at the places up to `end`, from the state before. Returns how many lanes are `boxed`."""
     old_position, old_speed, old_trip, old_chain = old.position, old.speed, old.trip, old.chain
@@ -156,7 +156,7 @@ def _prepare(net, end, old, b, trip, chain, scratch):
     return n_boxed
 
 
-@kernel
+@inlined
 def _prepare_entries(state, b, scratch):
     """Finds the next vehicle to come to every entry, and the next one to enter."""
     due, route, entered = state.due, state.route, state.entered
@@ -167,7 +167,7 @@ def _prepare_entries(state, b, scratch):
         next_turns[e] = route[b, e, let_in[e]] if let_in[e] < route.shape[2] else 0
 
 
-@kernel
+@inlined
 def _pass_lines(net, limit, scratch, trip, chain, signal, b, n_passing, n_boxed, lost_to):
     """Moves vehicles that have passed the line to the lanes they go to. Returns how many lanes are `boxed`."""
     links, line, road, turning = net.link, net.line, net.road, net.turn
@@ -201,7 +201,7 @@ def _pass_lines(net, limit, scratch, trip, chain, signal, b, n_passing, n_boxed,
     return n_boxed
 
 
-@kernel
+@inlined
 def _leave_network(net, limit, scratch, trip, chain, totals, now, end):
     """Removes vehicles at the end of roads out of the network. Returns the place after the last vehicle."""
     position, speed, lost, leaving = scratch.position, scratch.speed, scratch.lost, scratch.passing
@@ -227,7 +227,7 @@ def _leave_network(net, limit, scratch, trip, chain, totals, now, end):
     return end
 
 
-@kernel
+@inlined
 def _enter_network(net, limit, scratch, trip, chain, state, b, now, end, lost_to):
     """Lets vehicles that have come enter where there is room. Returns the place after the last vehicle."""
     signal, due, route = state.signal, state.due, state.route
@@ -265,7 +265,7 @@ def _enter_network(net, limit, scratch, trip, chain, state, b, now, end, lost_to
     return end
 
 
-@kernel
+@inlined
 def _sum_up(net, lanes, scratch, end, new, b, chain, totals, lost_to, full):
     """Writes into the new state where vehicles are, how many have come, and sums of the step; counts full lanes."""
     position, speed, come, let_in = scratch.position, scratch.speed, scratch.come, scratch.entered
