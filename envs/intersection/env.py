@@ -93,7 +93,7 @@ class Intersection:
         return draw(self.config, state, self.adjacency(state)[0])
 
     def between(self, before: State, after: State, share: float) -> State:
-        """What to draw of a moment between two successive states: cars on their way, all else as before."""
+        """Returns a state to draw between two successive states: cars are on their way, all else is as before."""
         car = before.car.copy()
         on_road = before.status == DRIVING
         for column in (POSITION, SPEED):
@@ -112,11 +112,11 @@ class Intersection:
         return choice, passing
 
     def adjacency(self, state: State) -> NDArray[np.bool_]:
-        """(B, N, N): who can hear whom."""
+        """(B, N, N) bool; [b, i, j]: agent i can hear agent j."""
         return self._shown(state).adjacency
 
     def _decode(self, state: State, action: Array) -> Orders:
-        """What actions mean; scripted cars get their orders, too."""
+        """Returns what actions mean, and the orders of scripted cars."""
         accel, later, bid = (np.zeros(state.status.shape) for _ in range(3))
         n = self.n_agents
         action = checked(self.action_space, action, state.status[:, :n] == DRIVING)
@@ -139,7 +139,7 @@ class Intersection:
         return Orders(accel, later, bid)
 
     def _advance(self, state: State, orders: Orders) -> tuple[State, Array]:
-        """The next state and the team's reward, (B,)."""
+        """Returns the next state and the team's reward (B,)."""
         after, outcome = copied(state), self._no_outcome(state)
         steps.advance(self._traffic, self._weights, self.network, state, after, orders, outcome)
         return after, outcome.team_reward
@@ -149,7 +149,7 @@ class Intersection:
         return Outcome(np.zeros(shape), np.zeros(shape), np.zeros(len(state.step)))
 
     def _shown(self, state: State) -> Shown:
-        """What a state shows as it is."""
+        """Returns what a state shows as it is."""
         shown = self._blank(len(state.step))
         steps.show(self._sensors, self.network, state, shown)
         return shown

@@ -61,7 +61,7 @@ class Sensors(NamedTuple):
     n_conflicts: int
     sensing_range: float
     comm_range: float
-    silent: bool  # nobody hears anybody: scripted cars cannot be heard, so one that is not would be known for scripted
+    silent: bool  # no agent hears another: scripted cars cannot be heard, and would be known by that
     intent: int
     speed_limit: float
     max_steps: int
@@ -100,7 +100,7 @@ class Scene(NamedTuple):
 class Ranking(NamedTuple):
     """Cars that conflict with each agent of one world, the first to arrive first."""
 
-    count: Array  # (N,) int64 how many they are
+    n_cars: Array  # (N,) int64 how many they are
     arrival: Array  # (N, V) time until the car is at the shared zone [s]
     car: Array  # (N, V) int64 index
     movement: Array  # (N, V) int64 movement that it is taken to make
@@ -222,7 +222,7 @@ def _observe_own(sensors, net, state, scene, b, obs):
 @kernel
 def _rank_conflicts(sensors, zone, car, scene, b, ranking, adjacency):
     """Ranks the cars that conflict with each agent of world b and that it senses; fills adjacency, too."""
-    spot, pose, there, arrival, count = scene.spot, scene.pose, scene.there, ranking.arrival, ranking.count
+    spot, pose, there, arrival, count = scene.spot, scene.pose, scene.there, ranking.arrival, ranking.n_cars
     chosen, movement, intent_known = ranking.car, ranking.movement, ranking.known
     hearing, sensing = sensors.comm_range**2, sensors.sensing_range**2
     for i in there:
@@ -257,7 +257,7 @@ def _observe_conflicts(sensors, net, state, scene, ranking, b, obs):
     """Writes what all agents of world b sense of others, and know of their intents, into obs, (B N O,)."""
     zone, profile, ways = net.zone, net.profile, net.movement
     car, route, emergency, now = state.car, state.route, state.emergency, state.step[b] * CONTROL_STEP
-    spot, count, chosen, movement, known = scene.spot, ranking.count, ranking.car, ranking.movement, ranking.known
+    spot, count, chosen, movement, known = scene.spot, ranking.n_cars, ranking.car, ranking.movement, ranking.known
     for i in scene.there:
         if i >= sensors.n_agents:
             break

@@ -1,13 +1,13 @@
-"""The picture of one world: still roads, cars and their intents on them, counters above and a legend below.
+"""The picture of one world: roads, cars and their intents, counters above and a legend below.
 
 Nothing here needs a display. Everything on the ground is drawn at `SUPERSAMPLE` times the size and scaled down, which
-smooths all edges; what never moves is drawn once per network. Pixels count from the upper left corner, so y turns over.
+smooths all edges; what never moves is drawn once per network. Pixel rows count downwards, so y is flipped.
 
     car              in its own colour, numbered; red rear lights while it brakes; emergency vehicles have a blue bar
-    ribbon           the path it takes next, as far as it tells others: pale, and full where it will be within 3 s
+    ribbon           the path that a car takes next, where others may know it; full where it will be within 3 s
     amber square     a conflict zone ahead of two cars that are both about to use it; red if within 1.5 s of each other
     thin grey line   two cars that hear each other and whose paths conflict
-    white ring       announces to come late
+    white ring       a car that announces to come late
     star             a crash in this control step
 """
 
@@ -62,9 +62,9 @@ SUPERSAMPLE = 2
 SHOWN = 32.0
 """How much of the roads around the outermost crossings' boxes is shown at most [m]."""
 LOOK_AHEAD = 3.0
-"""Of the full part of a ribbon [s]."""
+"""How long a car takes for the full part of its ribbon [s]."""
 TIGHT = 1.5
-"""Arrivals nearer than this in time make a zone red [s]."""
+"""A zone is red if two arrivals are nearer in time than this [s]."""
 WIDTH = 720
 """Width of a picture [pixels]."""
 
@@ -120,13 +120,13 @@ def _colour(config: Config, i: int) -> Colour:
 
 
 def _path(network: Network, p: int, begin: float, end: float) -> list[Point]:
-    """Points of a route, every half metre."""
+    """Returns points of a route, every half metre."""
     marks = [*np.arange(begin, end, 0.5).tolist(), end]
     return [pose_at(network.segment, p, s)[:2] for s in marks]
 
 
 def _draw_ribbon(canvas: Canvas, config: Config, state: State, i: int) -> None:
-    """The path to the end of the box ahead, and how much of it will be driven soon."""
+    """Draws the path to the end of the box ahead, and the part of it that will be driven soon."""
     network, colour = network_of(config), _colour(config, i)
     p, q = int(state.route[0, i]), int(state.leg[0, i])
     s, v = state.car[0, i, POSITION], state.car[0, i, SPEED]
@@ -140,7 +140,7 @@ def _draw_ribbon(canvas: Canvas, config: Config, state: State, i: int) -> None:
 
 
 def _draw_zones(canvas: Canvas, network: Network, state: State, driving: list[int]) -> None:
-    """Conflict zones that two cars are both about to use, where the first one's path runs through them."""
+    """Draws conflict zones that two cars are both about to use, on the path of the first one."""
     spot = np.zeros((state.status.shape[1], N_SPOT))
     there = np.zeros(len(spot), dtype=np.int64)
     locate(network.leg, network.stretch, state.car, state.status, state.leg, state.route, 0, spot, there)
@@ -234,7 +234,7 @@ def _counters(config: Config, state: State) -> tuple[tuple[str, str], ...]:
 
 @functools.lru_cache(maxsize=8)
 def _ground(config: Config) -> pygame.Surface:
-    """Grass, roads, markings and boxes, `SUPERSAMPLE` times as large as in the picture."""
+    """Returns grass, roads, markings and boxes, `SUPERSAMPLE` times as large as in the picture."""
     view, centre = _view(config), network_of(config).centre.tolist()
     finer = 2 * SUPERSAMPLE
     *_, width, height = view.ground
@@ -257,13 +257,13 @@ def _ground(config: Config) -> pygame.Surface:
 
 
 def _draw_box(canvas: Canvas, colour: Colour, cx: float, cy: float, h: float, half: float) -> None:
-    """A crossing's box with its rounded corners."""
+    """Draws a crossing's box with its rounded corners."""
     radius = h - half
     outline: list[Point] = []
     for k in range(4):
         turn = 0.5 * math.pi * k
         for step in range(9):
-            a = math.pi + 0.5 * math.pi * step / 8  # the kerb bends around the corner's own middle
+            a = math.pi + 0.5 * math.pi * step / 8  # the kerb is a quarter circle around the corner of the square
             x, y = h + radius * math.cos(a), h + radius * math.sin(a)
             c, s = math.cos(turn - 0.5 * math.pi), math.sin(turn - 0.5 * math.pi)
             outline.append((cx + c * x - s * y, cy + s * x + c * y))
@@ -271,7 +271,7 @@ def _draw_box(canvas: Canvas, colour: Colour, cx: float, cy: float, h: float, ha
 
 
 def _mark_approach(canvas: Canvas, config: Config, cx: float, cy: float, angle: float) -> None:
-    """Stop line and lane markings of the approach with this heading."""
+    """Draws stop line and lane markings of the approach with this heading."""
     h = half_side(config.lanes)
     at = functools.partial(paint.ahead_of, cx, cy, angle)
     long = max(config.approach, config.block, config.exit_length) + 5.0
@@ -286,7 +286,7 @@ def _mark_approach(canvas: Canvas, config: Config, cx: float, cy: float, angle: 
 
 @functools.lru_cache(maxsize=16)
 def _frame(config: Config) -> pygame.Surface:
-    """What surrounds the ground: the header, still empty, and the footer with its legend."""
+    """Returns what surrounds the ground: the header, still empty, and the footer with its legend."""
     *_, width, height = _view(config).ground
     picture = pygame.Surface((width, HEADER + height + FOOTER), 0, 32)
     picture.fill(paint.INK)

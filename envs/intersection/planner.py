@@ -228,14 +228,14 @@ def _place(rule, profile, zone, spot, p, line, i, plans):
     Returns:
         Index of the plan's first acceleration in `PRIMITIVES`.
     """
-    room, v = -plans.way[i, 0] - 0.5 * CAR_LENGTH - LINE_GAP, plans.pace[i, 0]
+    placed, room, v = plans.placed, -plans.way[i, 0] - 0.5 * CAR_LENGTH - LINE_GAP, plans.pace[i, 0]
     committed = room + LINE_GAP < v * v / (2.0 * DECELERATION)
     for k in range(4, -1, -1):
         if not _roll_out(profile, p, line, i, PRIMITIVES[k], True, plans):
             continue
         fits = True
-        for j in range(len(plans.placed)):
-            if plans.placed[j] and fits:
+        for j in range(len(placed)):
+            if placed[j] and fits:
                 fits = _fits(rule, zone, spot, i, j, plans)
         if fits:
             return k
@@ -254,13 +254,13 @@ def _place(rule, profile, zone, spot, p, line, i, plans):
 @kernel
 def _begin(rule, net, state, spot, b, first, plans):
     """Prepares the plans of the cars of world b. Returns how many cars plan."""
-    way, pace, rank, key = plans.way, plans.pace, plans.rank, plans.key
-    count = 0
+    way, pace, rank, key, placed, leader = plans.way, plans.pace, plans.rank, plans.key, plans.placed, plans.leader
+    car, count = state.car, 0
     for i in range(len(key)):
-        plans.placed[i], plans.leader[i], key[i] = False, -1, math.inf
+        placed[i], leader[i], key[i] = False, -1, math.inf
         if spot[i, AT_CROSSING] < 0.0:
             continue
-        way[i, 0], pace[i, 0] = spot[i, PAST_LINE], state.car[b, i, SPEED]
+        way[i, 0], pace[i, 0] = spot[i, PAST_LINE], car[b, i, SPEED]
         for t in range(HORIZON):  # until it has planned, cars behind it take it to keep its speed
             way[i, t + 1], pace[i, t + 1] = way[i, t] + PLAN_STEP * pace[i, t], pace[i, t]
         rank[i] = _rank_of(rule, net, state, spot, b, i)
@@ -280,13 +280,13 @@ def _next(spot, plans):
     Leaders at the same crossing plan before their followers; should two cars follow each other, the rule alone decides.
     A car that waited for a leader further on would lose its turn at its own crossing.
     """
-    key, placed = plans.key, plans.placed
+    key, placed, leader = plans.key, plans.placed, plans.leader
     best = -1
     for cycle in range(2):
         for i in range(len(key)):
             if placed[i] or key[i] == math.inf:
                 continue
-            j = plans.leader[i]
+            j = leader[i]
             waits = j >= 0 and not placed[j] and key[j] < math.inf and spot[j, AT_CROSSING] == spot[i, AT_CROSSING]
             if (not waits or cycle == 1) and (best < 0 or key[i] < key[best]):
                 best = i
@@ -315,18 +315,19 @@ def plan(rule, net, state, first, choice, passing):
         np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1)), np.empty(n), np.empty(n), np.empty(n, np.bool_),
         np.empty(n, np.int64), np.empty(n),
     )  # fmt: skip
+    way, key, placed, leader, offset = plans.way, plans.key, plans.placed, plans.leader, plans.offset
     for b in range(status.shape[0]):
         there = locate(leg, stretch, car, status, legs, route, b, spot, room)
         count = _begin(rule, net, state, spot, b, first, plans)
         for i in range(n):
-            if plans.key[i] < math.inf:
+            if key[i] < math.inf:
                 j, far = leader_of(section_start, zone, spot, there, route[b, i], car[b, i, POSITION], i)
-                plans.leader[i] = j
+                leader[i] = j
                 if j >= 0:
-                    plans.offset[i] = far + plans.way[i, 0] - plans.way[j, 0]
+                    offset[i] = far + way[i, 0] - way[j, 0]
         for _ in range(count):
             i = _next(spot, plans)
             p, line = route[b, i], leg[route[b, i], legs[b, i], LINE]
             choice[b, i] = _place(rule, profile, zone, spot, p, line, i, plans)
-            plans.placed[i] = True
-            passing[b, i] = PLAN_STEP * _steps_to_mark(plans.way, i, -0.5 * CAR_LENGTH)
+            placed[i] = True
+            passing[b, i] = PLAN_STEP * _steps_to_mark(way, i, -0.5 * CAR_LENGTH)

@@ -34,7 +34,7 @@ from .state import (
 
 
 def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
-    """Draws the schedules of `len(seeds)` worlds. The first agent is due at time 0; nobody is on the road yet."""
+    """Draws the schedules of `len(seeds)` worlds. The first agent is due at time 0; no car is on the road yet."""
     n_worlds, n_agents = len(seeds), config.n_vehicles
     n = n_agents + config.n_liars
     chance = uniform(seeds, 4 * n)

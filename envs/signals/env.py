@@ -76,13 +76,13 @@ class Signals:
         return draw(self.config, core.take_worlds(state, np.array([world])))
 
     def between(self, before: State, after: State, share: float) -> State:
-        """What to draw of a moment between two successive states of one world; see `envs.signals.frames`."""
+        """Returns a state to draw between two successive states of one world; see `envs.signals.frames`."""
         from .frames import between  # for pictures only
 
         return between(self.config, before, after, share)
 
     def counts(self, state: State) -> Array:
-        """(B, N, 4, 12) vehicles by plane and movement; see `survey`."""
+        """Returns (B, N, 4, 12) vehicles by plane and movement; see `survey`."""
         counts = np.empty((len(state.step), len(self.agents), 4, N_MOVEMENTS))
         steps.survey_all(self.config.lanes, self.network, state, counts)
         return counts
@@ -101,7 +101,7 @@ class Signals:
         return after, self._made(after, reward, cost, shown)
 
     def _shown(self, state: State) -> Shown:
-        """What a state shows as it is."""
+        """Returns what a state shows as it is."""
         shown = self._blank(len(state.step))
         steps.show(self._driving, self._sensors, self.network, state, shown)
         return shown

@@ -9,7 +9,7 @@ Axes: B worlds, N crossings, V places, Z lanes. Movements are bits of integers.
 
 from __future__ import annotations
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .config import SUBSTEP
 from .following import SLOW
 from .state import BEFORE_LINE, FOLLOWER, GRANTED, NONE, PHASE, PREVIOUS, SERVED, SINCE
@@ -28,12 +28,12 @@ def is_dark(dark, b, c, now):
     return dark[b, c, 0] <= now < dark[b, c, 1]
 
 
-@kernel
+@inlined
 def order_phases(driving, min_green, state, action, b, now):
     """Carries out the actions (B, N) in world b: a new phase begins with the yellow light of the present one."""
-    signal = state.signal
+    signal, dark = state.signal, state.dark
     for c in range(signal.shape[1]):
-        if is_dark(state.dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
+        if is_dark(dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
             continue
         if action[b, c] != signal[b, c, PHASE]:
             signal[b, c, PREVIOUS], signal[b, c, PHASE] = signal[b, c, PHASE], action[b, c]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ..core import Array
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined
 from .config import CONTROL_STEP
 from .state import COME, FULL, GONE, LOST, SHARE, SHARE2, STANDING, STOPS, State
 
@@ -27,7 +27,7 @@ def metrics_of(state: State) -> dict[str, Array]:
     return dict(zip(METRICS, values, strict=True))
 
 
-@kernel
+@inlined
 def measure(state, b, out):
     """Fills column b of out (M, B), in the order of `METRICS`."""
     step, entered, totals, n = state.step, state.entered, state.totals, state.signal.shape[1]

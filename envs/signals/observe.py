@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core import Array
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from ..roads.crossing import STRAIGHT
 from .config import CONTROL_STEP, Config
 from .following import CAR, JAM_GAP
@@ -57,7 +57,7 @@ def _squash(seconds):
     return seconds / (seconds + TIME_SCALE)
 
 
-@kernel
+@inlined
 def observe(sensors, net, counts, state, b, shown):
     """Fills everything that is observed and heard in world b.
 

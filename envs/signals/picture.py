@@ -1,11 +1,10 @@
 """The picture of one world: the town from above, its vehicles and lights, counters above and a legend below.
 
-Nothing here needs a display. Roads and boxes are drawn as the intersection draws its own. A vehicle that has just left
-a box moves over to the lane it needs within `BLEND` metres.
+Nothing here needs a display. A vehicle that has just left a box moves over to its lane within `BLEND` metres.
 
     vehicle     yellow where it is fast, purple where it stands; red rear lights at a standstill
     bar         a movement's light at its stop line: green, amber, red; grey at a dark signal
-    arrow       the way a green movement takes through the box
+    arrow       the path of a green movement through the box
 """
 
 from __future__ import annotations
@@ -151,7 +150,7 @@ def _draw_vehicles(canvas: Canvas, config: Config, state: State) -> None:
 
 
 def _draw_lights(canvas: Canvas, config: Config, state: State) -> None:
-    """Bars at the stop lines, and the paths of green movements."""
+    """Draws bars at the stop lines, and the paths of green movements."""
     net, now = network_of(config), float(state.step[0] * CONTROL_STEP)
     change = config.yellow + config.all_red
     h = half_side(config.lanes)
@@ -200,7 +199,7 @@ def _counters(state: State) -> tuple[tuple[str, str], ...]:
 
 @functools.lru_cache(maxsize=8)
 def _ground(config: Config) -> pygame.Surface:
-    """Grass, roads, markings and boxes, `SUPERSAMPLE` times as large as in the picture."""
+    """Returns grass, roads, markings and boxes, `SUPERSAMPLE` times as large as in the picture."""
     view, centre = _view(config), network_of(config).centre.tolist()
     *_, width, height = view.ground
     surface = pygame.Surface((width * SUPERSAMPLE, height * SUPERSAMPLE), 0, 32)
@@ -224,7 +223,7 @@ def _ground(config: Config) -> pygame.Surface:
 
 
 def _box(cx: float, cy: float, h: float, half: float) -> list[Point]:
-    """The outline of a crossing's box, between the kerbs' quarter circles."""
+    """Returns the outline of a crossing's box, between the quarter circles of the kerbs."""
     outline: list[Point] = []
     for k in range(4):
         corner = Segment(-h, -half, 0.0, -1.0 / (h - half), 0.5 * math.pi * (h - half))
@@ -236,7 +235,7 @@ def _box(cx: float, cy: float, h: float, half: float) -> list[Point]:
 
 @functools.lru_cache(maxsize=16)
 def _frame(config: Config) -> pygame.Surface:
-    """What surrounds the ground: the header, still empty, and the footer with its legend."""
+    """Returns what surrounds the ground: the header, still empty, and the footer with its legend."""
     *_, width, height = _view(config).ground
     picture = pygame.Surface((width, HEADER + height + FOOTER), 0, 32)
     picture.fill(paint.INK)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from ..roads.crossing import EASE
 from .following import CAR, JAM_GAP
 from .lights import ANY_LANE, STOPPABLE
@@ -28,7 +28,7 @@ def keep_limit(n, limit, slowness, free):
         slowness[i], free[i] = least, least
 
 
-@kernel
+@inlined
 def look_into_boxes(net, scratch, chain, n_boxed):
     """Fills `scratch.inside` with the movements of vehicles in the boxes, as bits, and sets their speed in curves.
 
@@ -57,7 +57,7 @@ def look_into_boxes(net, scratch, chain, n_boxed):
     return kept
 
 
-@kernel
+@inlined
 def look_at_lines(net, lanes, scratch, chain):
     """Sets what the first vehicles of lanes whose light is not red have ahead: the line, or the road beyond the box.
 

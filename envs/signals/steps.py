@@ -38,23 +38,25 @@ def advance(driving, sensors, net, pressure, old, new, action, reward, cost, sho
     """
     n = len(net.target)
     counts, scratch = counts_for(net), scratch_for(net, new.position.shape[1])
-    for b in range(len(new.step)):
-        since = new.step[b] * CONTROL_STEP
-        new.step[b] += 1
+    step, n_vehicles, speed, chain, totals = new.step, new.n_vehicles, new.speed, new.chain, new.totals
+    lost, metrics = scratch.lost, shown.metrics
+    for b in range(len(step)):
+        since = step[b] * CONTROL_STEP
+        step[b] += 1
         order_phases(driving, sensors.min_green, new, action, b, since)
         reward[b, :] = 0.0
         drive(driving, net, old, new, scratch, b, since, reward[b], cost[b])
         counts[:] = 0.0
-        survey(driving.lanes, net, new.n_vehicles, new.speed, new.chain, scratch.lost, b, counts)
+        survey(driving.lanes, net, n_vehicles, speed, chain, lost, b, counts)
         for c in range(len(counts)):
             loss = SUBSTEP * loss_of(counts, c)
-            new.totals[b, LOST] += loss
+            totals[b, LOST] += loss
             if c < n:
                 loss += reward[b, c]
                 delay = -loss / (REWARD_SCALE * CONTROL_STEP)
                 reward[b, c] = -abs(pressure_of(counts, c)) / REWARD_SCALE if pressure else delay
         observe(sensors, net, counts, new, b, shown)
-        measure(new, b, shown.metrics)
+        measure(new, b, metrics)
 
 
 @kernel

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core import Array
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .config import CONTROL_STEP, SUBSTEP, Config
 from .following import CAR, DECELERATION, HEADWAY, JAM_GAP, SLOW, count_stops, follow
 from .lanes import change_place, choose_lanes, join, leave
@@ -135,17 +135,12 @@ def begin(driving, net, state):
         state.n_vehicles[b] = i - len(net.line)
 
 
-@kernel
+@inlined
 def _prepare(net, end, old, b, trip, chain, scratch):
     """Copies the vehicles, at the places up to `end`, from the state before. Returns how many lanes are `boxed`."""
     old_position, old_speed, old_trip, old_chain = old.position, old.speed, old.trip, old.chain
-    position, speed, lost, boxed, is_boxed = (
-        scratch.position,
-        scratch.speed,
-        scratch.lost,
-        scratch.boxed,
-        scratch.is_boxed,
-    )
+    position, speed, lost = scratch.position, scratch.speed, scratch.lost
+    boxed, is_boxed, source, n_crossings = scratch.boxed, scratch.is_boxed, net.source, len(net.target)
     for i in range(end):
         position[i], speed[i], lost[i] = old_position[b, i], old_speed[b, i], 0.0
     for i in range(end):
@@ -154,14 +149,14 @@ def _prepare(net, end, old, b, trip, chain, scratch):
         for k in range(4):
             chain[i, k] = old_chain[b, i, k]
     n_boxed = 0
-    for z in range(len(net.line)):
-        is_boxed[z] = (position[chain[z, LEADER]] < CAR) & (net.source[z] < len(net.target))
+    for z in range(len(source)):
+        is_boxed[z] = (position[chain[z, LEADER]] < CAR) & (source[z] < n_crossings)
         boxed[n_boxed] = z
         n_boxed += is_boxed[z]
     return n_boxed
 
 
-@kernel
+@inlined
 def _prepare_entries(state, b, scratch):
     """Finds the next vehicle to come to every entry, and the next one to enter."""
     due, route, entered = state.due, state.route, state.entered
@@ -172,7 +167,7 @@ def _prepare_entries(state, b, scratch):
         next_turns[e] = route[b, e, let_in[e]] if let_in[e] < route.shape[2] else 0
 
 
-@kernel
+@inlined
 def _pass_lines(net, limit, scratch, trip, chain, signal, b, n_passing, n_boxed, lost_to):
     """Moves vehicles that have passed the line to the lanes they go to. Returns how many lanes are `boxed`."""
     links, line, road, turning = net.link, net.line, net.road, net.turn
@@ -206,7 +201,7 @@ def _pass_lines(net, limit, scratch, trip, chain, signal, b, n_passing, n_boxed,
     return n_boxed
 
 
-@kernel
+@inlined
 def _leave_network(net, limit, scratch, trip, chain, totals, now, end):
     """Removes vehicles at the end of roads out of the network. Returns the place after the last vehicle."""
     position, speed, lost, leaving = scratch.position, scratch.speed, scratch.lost, scratch.passing
@@ -232,20 +227,20 @@ def _leave_network(net, limit, scratch, trip, chain, totals, now, end):
     return end
 
 
-@kernel
+@inlined
 def _enter_network(net, limit, scratch, trip, chain, state, b, now, end, lost_to):
     """Lets vehicles that have come enter where there is room. Returns the place after the last vehicle."""
     signal, due, route = state.signal, state.due, state.route
     position, speed, lost, lane_for = scratch.position, scratch.speed, scratch.lost, scratch.lane_for
-    waiting = scratch.passing
+    waiting, entry = scratch.passing, net.entry
     come, entered, next_due, next_turns = scratch.come, scratch.entered, scratch.next_due, scratch.next_turns
     n_waiting = 0
-    for e in range(len(net.entry)):
+    for e in range(len(entry)):
         waiting[n_waiting] = e
         n_waiting += (next_due[e] <= now + SUBSTEP) | (entered[e] < come[e])
     for m in range(n_waiting):
         e = waiting[m]
-        link = net.entry[e]
+        link = entry[e]
         c = np.uint32(link >> 2)
         while next_due[e] <= now + SUBSTEP:
             come[e] += 1
@@ -270,7 +265,7 @@ def _enter_network(net, limit, scratch, trip, chain, state, b, now, end, lost_to
     return end
 
 
-@kernel
+@inlined
 def _sum_up(net, lanes, scratch, end, new, b, chain, totals, lost_to, full):
     """Writes into the new state where vehicles are, how many have come, and sums of the step; counts full lanes."""
     position, speed, come, let_in = scratch.position, scratch.speed, scratch.come, scratch.entered
@@ -306,29 +301,26 @@ def drive(driving, net, old, new, scratch, b, since, lost_to, full):
     """
     lanes, limit = driving.lanes, driving.speed_limit
     trip, chain, totals, signal, dark = new.trip[b], new.chain[b], new.totals[b], new.signal, new.dark
-    go, amber, only_lane = scratch.go, scratch.amber, scratch.only_lane
+    go, amber, only_lane, lane_for = scratch.go, scratch.amber, scratch.only_lane, scratch.lane_for
+    position, speed, green = scratch.position, scratch.speed, net.green
     begin = len(net.line)
     end = begin + int(new.n_vehicles[b])  # vehicles are at the places from `begin` to `end`
-    where, fast, links, lost = scratch.position[begin:], scratch.speed[begin:], chain[begin:], scratch.lost[begin:]
-    rear, ahead, slow, free = (
-        scratch.rear[begin:],
-        scratch.ahead[begin:],
-        scratch.slowness[begin:],
-        scratch.free[begin:],
-    )
+    where, fast, links, lost = position[begin:], speed[begin:], chain[begin:], scratch.lost[begin:]
+    rear, ahead = scratch.rear[begin:], scratch.ahead[begin:]
+    slow, free = scratch.slowness[begin:], scratch.free[begin:]
     n_boxed = _prepare(net, end, old, b, trip, chain, scratch)
     _prepare_entries(new, b, scratch)
     only_lane[:], signal[b, :, ARRIVED] = ANY_LANE, 0.0
     for sub in range(N_SUBSTEPS):
         n, now = end - begin, since + sub * SUBSTEP
         if lanes > 2:
-            choose_lanes(chain, lanes, scratch.lane_for)
+            choose_lanes(chain, lanes, lane_for)
         keep_limit(n, limit, slow, free)
         n_boxed = look_into_boxes(net, scratch, chain, n_boxed)
-        if show_lights(driving, net.green, signal, dark, b, now, go, amber):
+        if show_lights(driving, green, signal, dark, b, now, go, amber):
             all_way_stops(driving, net, scratch, chain, new, b, now)
         n_passing = look_at_lines(net, lanes, scratch, chain)
-        look_ahead(n, links, scratch.position, scratch.speed, rear, ahead)
+        look_ahead(n, links, position, speed, rear, ahead)
         follow(n, where, fast, rear, ahead, slow, free, lost)
         standing, stops = count_stops(n, fast, ahead)
         totals[STANDING] += SUBSTEP * standing

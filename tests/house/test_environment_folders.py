@@ -44,10 +44,10 @@ def own_imports(path: Path) -> set[str]:
 
 def kernels(path: Path) -> Iterator[ast.FunctionDef]:
     for node in tree(path).body:
-        if isinstance(node, ast.FunctionDef) and any(
-            isinstance(decorator, ast.Name) and decorator.id == "kernel" for decorator in node.decorator_list
-        ):
-            yield node
+        if isinstance(node, ast.FunctionDef):
+            names = {decorator.id for decorator in node.decorator_list if isinstance(decorator, ast.Name)}
+            if names & {"kernel", "inlined"}:
+                yield node
 
 
 def levels(body: list[ast.stmt]) -> int:

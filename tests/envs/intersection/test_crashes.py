@@ -32,7 +32,7 @@ def test_boxes_overlap_where_shapely_says_so():
         a, b = ((rng.uniform(-3.5, 3.5), rng.uniform(-3.5, 3.5), rng.uniform(-math.pi, math.pi)) for _ in range(2))
         area = polygon(*a).intersection(polygon(*b)).area
         if 0.0 < area < 1e-9:
-            continue  # too near to call
+            continue  # too close to decide
         (ax, ay, aa), (bx, by, ba) = a, b
         expected = area > 0.0
         overlapping += expected
@@ -69,7 +69,7 @@ def test_nobody_is_inside_another_without_having_crashed(options: dict[str, Any]
     state, step = env.reset(range(6))
     crashes = 0
     for _ in range(60):
-        bold = rng.random(step.alive.shape) < 0.7  # mostly full throttle: crashes, and queues behind who brakes
+        bold = rng.random(step.alive.shape) < 0.7  # mostly full throttle: crashes, and queues behind cars that brake
         action = np.where(bold, 4, rng.integers(0, 5, step.alive.shape))
         before = state
         state, step = env.step(state, action)

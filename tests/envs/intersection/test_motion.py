@@ -97,7 +97,7 @@ def test_a_crash_ends_only_those_in_it():
 
 
 def test_nobody_passes_through_another_unnoticed():
-    """Against boxes slid every 10 ms: who overlaps for longer than a substep has crashed."""
+    """Against boxes moved every 10 ms: cars that overlap for longer than a substep have crashed."""
     env, ways, rng = crossing(2), movements(1), np.random.default_rng(0)
     crashes, spared = 0, 0
     for _ in range(150):
@@ -108,7 +108,7 @@ def test_nobody_passes_through_another_unnoticed():
         cars = [(way.heading, way.turn, rng.uniform(0.5, 12.0), rng.uniform(2.0, 4.3)) for way in (a, b)]
         state = scene(env, *cars)
         t = np.arange(0.0, 6.0, 0.01)
-        # Slower than any curve's limit, so nobody changes speed.
+        # Slower than the limit in any curve, so no car changes its speed.
         poses = [way.path.at(-2.4 - to_line + v * t) for way, (_, _, to_line, v) in zip((a, b), cars, strict=True)]
         longest = max(
             (len(list(run)) for hit, run in itertools.groupby(overlap(*poses[0], *poses[1])) if hit), default=0

@@ -47,7 +47,7 @@ def test_what_an_agent_sees_and_hears_does_not_tell_who_is_scripted() -> None:
 
 
 def test_among_liars_nobody_is_listed() -> None:
-    """Nobody is heard at all; without liars the same agents hear each other."""
+    """No agent hears another; without scripted cars the same agents do."""
     heard = {}
     for n_liars in (0, 2):
         env: Any = envs.make("intersection", "liar-8", n_liars=n_liars)
@@ -60,7 +60,7 @@ def test_among_liars_nobody_is_listed() -> None:
     assert heard[0] > 0
 
 
-def test_scripted_cars_are_written_into_nobodys_row() -> None:
+def test_scripted_cars_are_written_into_no_row() -> None:
     """They have no column in `adjacency`: what lies behind it in memory stays as it is."""
     env = crossing(2, n_liars=3, intent="declared")
     state = placed(env, {1: (EAST, 30.0, 8.0), 2: (NORTH, 35.0, 8.0), 3: (NORTH, 20.0, 8.0), 4: (NORTH, 5.0, 8.0)})
@@ -80,7 +80,7 @@ def test_only_a_car_in_the_way_of_an_entrant_turns_off() -> None:
     state.route[0, 1] = route_of(env, EAST, STRAIGHT)
     state.car[0, 1, DUE] = 100.0
     after, step = env.step(state, np.zeros((1, 2), np.int64))
-    assert after.status[0, 1] == DRIVING, "nobody else is left, so it comes at once"
+    assert after.status[0, 1] == DRIVING, "no other agent is left, so it comes at once"
     assert step.alive[0].tolist() == [False, True]
     assert after.status[0, 2:].tolist() == [DRIVING, DRIVING, ARRIVED, DRIVING]
     assert after.car[0, 4, FINISHED] == 0.5
@@ -92,7 +92,7 @@ def test_scripted_cars_leave_by_the_exit_or_from_an_entrants_lane() -> None:
     rng, turned_off = np.random.default_rng(0), 0
     state, step = env.reset(range(256))
     n, end = env.n_agents, env.network.length
-    reach = 9.0**2 / 9.0 + 0.5 * 9.0 + 4.8 + 1.0  # of one that enters and one that stands
+    distance = 9.0**2 / 9.0 + 0.5 * 9.0 + 4.8 + 1.0  # of one that enters and one that stands
     while not ended(step).all():
         over = ended(step)
         before, (state, step) = state, env.step(state, rng.integers(0, 30, (256, n)))
@@ -105,6 +105,6 @@ def test_scripted_cars_leave_by_the_exit_or_from_an_entrants_lane() -> None:
             ways = state.route[b, np.flatnonzero(entered[b])]
             first = env.network.stretch[state.route[b, j], 0, 0]
             assert (env.network.stretch[ways, 0, 0] == first).any(), "it was on another lane"
-            assert state.car[b, j, POSITION] < reach
+            assert state.car[b, j, POSITION] < distance
             turned_off += 1
     assert turned_off > 0

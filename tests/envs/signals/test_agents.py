@@ -115,7 +115,7 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
         before = state
         state, step = env.step(state, np.full((1, 1), EW))
         fresh = [i for i in range(4) if came(env, state, i) >= 0 and i not in order]
-        assert all(seen(env, before, i)[1] < 6.0 for i in fresh), "who goes has stopped, or was about to"
+        assert all(seen(env, before, i)[1] < 6.0 for i in fresh), "a vehicle that goes has stopped, or was about to"
         order += fresh
         assert allowed(step)[0, 0].tolist() == [True, False, False, False]
     assert sorted(order) == [0, 1, 2, 3]

@@ -210,7 +210,7 @@ def test_nobody_enters_an_occupied_box():
     entered = []
     for _ in range(3):
         state, _ = go(env, state, NS, 1)
-        places = {i: s for i, _, s, _ in vehicles(env, state)}  # who is not there has left
+        places = {i: s for i, _, s, _ in vehicles(env, state)}  # vehicles that are not there have left
         entered.append((places.get(0, math.inf), came(env, state, 1)))
     assert entered[-1][1] >= 0
     assert all(cleared > 0.0 for cleared, movement in entered if movement >= 0)
@@ -330,7 +330,7 @@ def test_time_lost_is_counted_for_who_stands_and_who_waits_outside():
     after, step = go(env, state, NS, 1)
     assert step.reward[0, 0] == pytest.approx(-5.0 / 50.0, abs=0.01)
     assert step.team_reward[0] == pytest.approx(step.reward[0].sum())
-    # A queue up to the entry, and one who is due and finds no room.
+    # A queue up to the entry, and a vehicle that is due and finds no room.
     cars = [(EAST, STRAIGHT, 2.0 + 6.8 * k, 0.0) for k in range(22)]
     state = scene(env, *cars)
     entry = env.network.entry.tolist().index(EAST)
