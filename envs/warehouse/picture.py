@@ -1,4 +1,4 @@
-"""The picture of one warehouse: a still floor, what happens on it, counters above and a legend below.
+"""The picture of one warehouse: floor, racks and robots, with counters above and a legend below.
 
 Nothing here needs a display. Everything on the floor is drawn at `SUPERSAMPLE` times the size and scaled down, which
 smooths all edges; what never moves is drawn once per layout. Pixels count from the upper left corner, so y turns over.
@@ -8,7 +8,7 @@ smooths all edges; what never moves is drawn once per layout. Pixels count from 
     grey, crossed    dead: its battery is flat
     coloured line    route of that robot, by way of its next waypoint to the ring on its goal
     thin grey line   two robots of which at least one hears the other
-    diamond          a waiting order: full among the oldest, which a dispatcher chooses from; else hollow; red when late
+    diamond          a waiting order: full among the oldest, which a dispatcher chooses from, else hollow; red when late
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from .work import LOW_BATTERY
 
 SUPERSAMPLE = 2
 RIM = 0.35
-"""How much of the outer walls is shown [m]."""
+"""Width of the outer walls that is shown [m]."""
 _STILL = 2 * SUPERSAMPLE  # what is drawn only once can be finer still
 _MIN_WIDTH, _MAX_WIDTH, _MAX_HEIGHT, _MAX_SCALE = 480, 860, 720, 76  # of the floor [pixels]; pixels per metre
 _HEADER, _FOOTER, _CHIP = 58, 38, 24  # [pixels]
 
 
 class View(NamedTuple):
-    """Where a layout lies in its picture."""
+    """The place and scale of a layout in its picture."""
 
     scale: int  # pixels per metre
     width: int  # of the picture [pixels], even as video codecs want it
@@ -51,13 +51,13 @@ class View(NamedTuple):
     floor: tuple[int, int, int, int]  # left, top, width, height of the floor in the picture [pixels]
 
     def canvas(self, surface: pygame.Surface, finer: int) -> Canvas:
-        """A canvas for the floor alone, on a surface so many times larger than the floor is shown."""
+        """Returns a canvas for the floor alone, on a surface `finer` times as large as the floor in the picture."""
         rim = round(RIM * self.scale)
         left, top = rim - self.scale, self.floor[3] - rim + self.scale
         return Canvas(surface, self.scale * finer, left * finer, top * finer, finer)
 
     def project(self, x: float, y: float) -> Point:
-        """Pixel (right, down) in the picture of a point in the world [m]."""
+        """Returns the pixel (right, down) in the picture of a point in the world [m]."""
         rim = round(RIM * self.scale)
         left, top, _, height = self.floor
         return left + rim + (x - 1.0) * self.scale, top + height - rim - (y - 1.0) * self.scale
