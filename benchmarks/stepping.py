@@ -1,11 +1,11 @@
-"""How fast worlds are stepped on one core, beside installed peers measured in the same run.
+"""How fast worlds are stepped on one core, beside peers that are installed and measured in the same run.
 
-    python benchmarks/stepping.py                 # makes a venv a peer in .benchvenvs/ on the first run
+    python benchmarks/stepping.py                 # the first run makes a venv for each peer in .benchvenvs/
     python benchmarks/stepping.py --no-peers
 
-Every case is a process of its own, on the same core, with one thread; only one steps at a time. Repetitions go round
-all cases, so that a machine that slows down slows all of them. Given are medians and quartiles by the wall clock, and
-by the processor time of the case's process, which other programs on the core disturb less.
+Every case is a process of its own, on the same core, with one thread; only one steps at a time. Every repetition runs
+all cases, so that a machine that slows down slows all of them. The table gives medians and quartiles by the wall clock,
+and by the processor time of the case's process, which other programs on the core disturb less.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from stepping_cases import CASES
 from venvs import make_venv
 
 OURS = "vector medium-8"
-"""What the peers are compared with."""
+"""The case that peers are compared with."""
 PEERS: dict[str, tuple[str, ...]] = {
     "RWARE": ("rware==2.0.0",),
     "VMAS": ("vmas==1.5.2", "torch==2.13.0"),
     "mpe2": ("mpe2==1.1.1",),
     "highway-env": ("highway-env==1.10.1",),
 }
-"""What to install for a peer, in a venv of its own; its cases in `stepping_cases` begin with its name."""
+"""Packages of each peer, which has a venv of its own; names of its cases in `stepping_cases` begin with its name."""
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TORCH_NUM_THREADS"), "1"
 )
@@ -46,10 +46,10 @@ class Worker(NamedTuple):
     complaints: Any
 
     def ask(self, seconds: float) -> dict[str, Any]:
-        """What it measured.
+        """Returns what it measured.
 
         Raises:
-            RuntimeError: It died; the message is the last line of its complaint.
+            RuntimeError: It died; the message is the last line of its error output.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -1,10 +1,10 @@
-"""One case of `stepping.py` in a process of its own: who is stepped, and how fast, when asked.
+"""One case of `stepping.py`, in a process of its own, which measures when it is asked.
 
     python benchmarks/stepping_cases.py NAME CORE
 
-Runs under this clone's Python for Coterie and under a peer's own for a peer, so that it needs nothing but the standard
-library and what it steps. Reads a number of seconds a line, steps for so long, and answers with a line of JSON.
-Actions are random and drawn beforehand; episodes that end are reset, and that is part of the time.
+It runs under this clone's Python for Coterie and under a peer's own Python for a peer, so it imports only the standard
+library and the environment. It reads a number of seconds per line, steps for that long, and answers with a line of
+JSON. Actions are random and drawn beforehand; episodes that end are reset, and the time for that counts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PREPARED = 100
-"""Joint actions drawn beforehand; they are used over and over."""
+"""Joint actions drawn beforehand, used in turn again and again."""
 
 
 class Case(NamedTuple):
-    """Something to step."""
+    """Worlds to step."""
 
     advance: Callable[[], object]
     """One step of all worlds."""
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def vector(task: str, worlds: int = 64, *, name: str = "warehouse", parts: bool = False) -> Case:
-    """Coterie's `VectorView`: what training steps."""
+    """Coterie's `VectorView`, which training steps."""
     import numpy as np
 
     clock = _parts() if parts else None
@@ -156,7 +156,7 @@ def measure(case: Case, seconds: float) -> dict[str, Any]:
 
 
 def main(name: str, core: int) -> None:
-    """Answers until nobody asks any more."""
+    """Answers until its input ends."""
     answers = os.fdopen(os.dup(1), "w")  # what a package prints on being imported goes to stderr instead
     os.dup2(2, 1)
     if hasattr(os, "sched_setaffinity"):

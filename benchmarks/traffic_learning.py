@@ -1,12 +1,12 @@
-"""Does MAPPO beat the rules on intersection and signals, and what is a shared intent worth? Real commands and seeds.
+"""Does MAPPO beat the hand-written policies of intersection and signals, and what is a shared intent worth?
 
     python benchmarks/traffic_learning.py --cases "intersection shared" "intersection none" --seeds 3
     python benchmarks/traffic_learning.py --cases "signals" --minutes 10
     python benchmarks/traffic_learning.py --table        # only prints what results/traffic_learning.json holds
 
-What follows `--` goes to `train.py`, after the case's own options. The learned policy is greedy, on unseen episodes;
-the environment's default rule and random play the same ones. Finished runs in `runs/bench/` are not repeated. Only
-means by seed are kept, without curves.
+Runs the command as a user does, once for each seed. Arguments after `--` are passed to `train.py`, after the case's own
+options. The learned policy acts greedily on unseen episodes; the environment's default rule and random actions play the
+same ones. Finished runs in `runs/bench/` are not repeated. Only means by seed are kept, without curves.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ POLICIES = ("learned", "heuristic", "random")
 
 
 class Case(NamedTuple):
-    """What is learned, and what of it is told."""
+    """A training, and the metrics that are reported of it."""
 
-    options: tuple[str, ...]
-    columns: tuple[str, ...]
+    options: tuple[str, ...]  # of train.py
+    columns: tuple[str, ...]  # metrics
 
 
 _CROSSING = ("success", "crash_rate", "delay", "throughput", "min_ttc")
@@ -43,7 +43,7 @@ CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout
 
 
 def summary(columns: tuple[str, ...], runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """By column and policy: the mean over seeds, its bootstrap interval, and every seed's."""
+    """Returns by column and policy the mean over seeds, its bootstrap interval, and the value of every seed."""
     found: dict[str, Any] = {}
     for column in (*columns, "return"):
         found[column] = {}
@@ -55,7 +55,7 @@ def summary(columns: tuple[str, ...], runs: list[dict[str, Any]]) -> dict[str, A
 
 
 def table(results: dict[str, Any]) -> str:
-    """A line for each case and column."""
+    """Returns a table with a line for each case and column."""
     rows = []
     for key, row in results.items():
         steps = f"{np.mean([run['steps'] for run in row['runs']]) / 1e6:.2f}"
@@ -67,19 +67,19 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Runs, prints, writes."""
+    """Runs the trainings, writes the results and prints them."""
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     extra = tuple(words[cut + 1 :])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), metavar="CASE")
-    parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, ...")
-    parser.add_argument("--minutes", type=float, default=0.0, help="longest time of a command; 0: none")
-    parser.add_argument("--episodes", type=int, default=200, help="of each policy, for each seed")
-    parser.add_argument("--jobs", type=int, default=1, help="commands at a time")
-    parser.add_argument("--fresh", action="store_true", help="run again what is finished")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 0, 1, ...")
+    parser.add_argument("--minutes", type=float, default=0.0, help="time limit of a command; 0: none")
+    parser.add_argument("--episodes", type=int, default=200, help="evaluation episodes of each policy, for each seed")
+    parser.add_argument("--jobs", type=int, default=1, help="commands that run at the same time")
+    parser.add_argument("--fresh", action="store_true", help="repeat runs that are finished")
     parser.add_argument("--table", action="store_true", help="only print the results so far")
-    parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="where the runs go")
+    parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=report.RESULTS / "traffic_learning.json")
     given = parser.parse_args(words[:cut])
     results = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.exists() else {}
@@ -112,7 +112,7 @@ def main() -> int:
             "summary": summary(columns, runs),
             "runs": [{name: each[name] for name in kept} for each in runs],
         }
-        report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
+        report.write(given.out, {"rows": results}, quiet=True)  # after every run, in case the next one is interrupted
     print(table(results))
     return int(sum(map(len, found.values())) < len(jobs))
 

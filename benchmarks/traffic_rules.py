@@ -1,4 +1,4 @@
-"""What the hand-written rules and random actions do on the tasks of intersection and signals, all on the same episodes.
+"""Results of the hand-written policies and of random actions on intersection and signals, on the same episodes.
 
 python benchmarks/traffic_rules.py
 python benchmarks/traffic_rules.py --env signals --tasks single grid-4x4 --episodes 64
@@ -31,18 +31,18 @@ COLUMNS = {
 
 
 def rules(env: str) -> tuple[str, ...]:
-    """What `Config.rule` may be."""
+    """Returns the values of `Config.rule`."""
     return typing.get_args(typing.get_type_hints(type(envs.config(env)))["rule"])
 
 
 def follow(env: str, task: str, rule: str, worlds: Any) -> Callable[[Any], Any]:
-    """A rule as a policy, which reads the worlds' state."""
+    """Returns a rule as a policy, which reads the state of the worlds."""
     policy = envs.heuristic(env, task, rule=rule)
     return lambda _: policy(worlds.batch_state)
 
 
 def play(env: str, task: str, episodes: int) -> dict[str, Any]:
-    """Means and intervals by policy and column."""
+    """Returns means and intervals by policy and column."""
     policies: dict[str, Any] = {"random": evaluation.random_policy}
     policies |= {rule: partial(follow, env, task, rule) for rule in rules(env)}
     found = evaluation.compare(lambda n_worlds: envs.vector(env, n_worlds, task), policies, episodes)
@@ -51,7 +51,7 @@ def play(env: str, task: str, episodes: int) -> dict[str, Any]:
 
 
 def table(env: str, rows: dict[str, Any]) -> str:
-    """A line for each task and policy, means only."""
+    """Returns a table with a line for each task and policy, means only."""
     lines = []
     for task, row in rows.items():
         for policy, values in row["policies"].items():
@@ -60,11 +60,11 @@ def table(env: str, rows: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Plays, prints, writes."""
+    """Plays the episodes, writes the results and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", nargs="+", default=list(COLUMNS), choices=list(COLUMNS), metavar="ENV")
-    parser.add_argument("--tasks", nargs="+", default=None, help="of one environment; all")
-    parser.add_argument("--episodes", type=int, default=256, help="of each policy on each task")
+    parser.add_argument("--tasks", nargs="+", default=None, help="tasks of one environment (default: all)")
+    parser.add_argument("--episodes", type=int, default=256, help="episodes of each policy on each task")
     parser.add_argument("--table", action="store_true", help="only print the results so far")
     parser.add_argument("--out", type=Path, default=report.RESULTS / "traffic_rules.json")
     given = parser.parse_args()

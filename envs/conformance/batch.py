@@ -1,6 +1,6 @@
-"""What makes an environment a pure function of a batch of worlds, as checks that say what is wrong.
+"""Checks that an environment is a pure function of a batch of worlds, as `envs.core` demands.
 
-`envs.conformance` runs them together with those of the views. All take a function that makes the environment.
+Each takes a function that makes the environment, and raises `AssertionError` with a line that says what is wrong.
 
 Axes: B worlds, N agents, O observation, A actions.
 """
@@ -24,7 +24,7 @@ from .play import SEEDED_STEPS, MakeEnv, random_actions, roll
 
 
 def check_spaces(make_env: MakeEnv) -> None:
-    """The attributes of `BatchEnv` are there, and bounded where they must be."""
+    """Checks that the attributes of `BatchEnv` are there, and bounded where they must be."""
     env = make_env()
     assert isinstance(env, BatchEnv), f"{type(env).__name__} lacks attributes or methods of envs.core.BatchEnv"
     assert re.fullmatch(r".+_v\d+", env.name), f"name is {env.name!r}, it must end in a version like _v0"
@@ -43,19 +43,21 @@ def check_spaces(make_env: MakeEnv) -> None:
 
 
 def check_episodes(make_env: MakeEnv, worlds: int = 3) -> None:
-    """Shapes, types, containment and the rules of life and death, over whole random episodes."""
+    """Checks shapes, types, ranges, and the rules of birth and death, over whole random episodes."""
     env = make_env()
     state, step = env.reset(range(worlds))
     _check_step(env, state, step, worlds)
     for field in ("reward", "cost", "terminated", "truncated"):
         assert not np.any(getattr(step, field)), f"{field} after reset must be zero"
-    born = step.alive.copy()  # (B, N) who has ever been alive
+    born = step.alive.copy()  # (B, N) agents that have ever been alive
     rolled = roll(env, range(worlds), env.max_steps)
     for length, (_, before, _, state, step) in enumerate(rolled, start=1):
         _check_step(env, state, step, worlds)
         assert not (step.alive & ~before.alive & born).any(), "an agent came back to life"
         died = before.alive & ~step.alive
-        assert np.array_equal(step.terminated, died), "terminated must be True exactly in the step in which one dies"
+        assert np.array_equal(step.terminated, died), (
+            "terminated must be True exactly in the step in which an agent dies"
+        )
         absent = ~before.alive
         assert not step.reward[absent].any(), "an agent that was not alive before the step was paid"
         born |= step.alive
@@ -103,7 +105,7 @@ def _check_step(env: BatchEnv, state: Any, step: Step, worlds: int) -> None:
 
 
 def check_metrics_documented(make_env: MakeEnv) -> None:
-    """Every metric stands in the docstring of the environment's module or one of its packages."""
+    """Checks that every metric is in the docstring of the environment's module or of one of its packages."""
     env = make_env()
     _, step = env.reset([0])
     parts = type(env).__module__.split(".")
@@ -116,7 +118,7 @@ def check_metrics_documented(make_env: MakeEnv) -> None:
 
 
 def check_purity(make_env: MakeEnv, steps: int = 60) -> None:
-    """Arguments and past results stay as they were, and a snapshot replays to the same bytes whatever ran between."""
+    """Checks that steps change neither arguments nor past results, and that snapshots replay to the same bytes."""
     env = make_env()
     kept = []
     for state, _, action, following, shown in roll(env, [0, 1], steps):
@@ -135,7 +137,7 @@ def check_purity(make_env: MakeEnv, steps: int = 60) -> None:
 
 
 def check_rows(make_env: MakeEnv, steps: int = 60) -> None:
-    """Row k of a batch is the same world alone, and the order of worlds does not matter."""
+    """Checks that row k of a batch equals the same world alone, and that the order of worlds does not matter."""
     env = make_env()
     seeds = [11, 7, 5, 3]
     alone = [env.reset([seed])[0] for seed in seeds]
@@ -153,7 +155,7 @@ def check_rows(make_env: MakeEnv, steps: int = 60) -> None:
 
 
 def check_seeds(make_env: MakeEnv) -> None:
-    """The same seed gives the same episode in two objects, different seeds different ones, for 500 steps."""
+    """Checks for 500 steps that two objects give the same episode for one seed, and others for other seeds."""
     one, other = make_env(), make_env()
     passed, seed, differed = 0, 0, False
     while passed < SEEDED_STEPS:
@@ -178,7 +180,7 @@ def check_seeds(make_env: MakeEnv) -> None:
 
 
 def check_seed_kinds(make_env: MakeEnv) -> None:
-    """Any integer of at least 0 is a seed, and nothing touches the global random state."""
+    """Checks that any integer of at least 0 is a seed, and that the global random state is not touched."""
     env = make_env()
     before = pickle.dumps(np.random.get_state())  # noqa: NPY002 - it is what must not change
     for seed in (0, 1, 2**31, 2**63, 2**64 - 1, np.int64(5), np.uint64(2**63)):
@@ -189,7 +191,7 @@ def check_seed_kinds(make_env: MakeEnv) -> None:
 
 
 def check_dead(make_env: MakeEnv, worlds: int = 4) -> None:
-    """What agents that are not alive are told to do makes no difference."""
+    """Checks that the actions of agents that are not alive make no difference."""
     env = make_env()
     rng = np.random.default_rng(5)
     for state, step, action, following, shown in roll(env, range(worlds), env.max_steps):
@@ -203,7 +205,7 @@ def check_dead(make_env: MakeEnv, worlds: int = 4) -> None:
 
 
 def check_counterfactual(make_env: MakeEnv, steps: int = 8) -> None:
-    """G without agent i does not depend on what i does, so D_i changes exactly as G does. Skipped where not offered."""
+    """Checks that G without agent i does not depend on what i does; skipped where there are no counterfactuals."""
     env = make_env()
     counterfactual = getattr(env, "counterfactual", None)
     if not callable(counterfactual):
@@ -226,7 +228,7 @@ def check_counterfactual(make_env: MakeEnv, steps: int = 8) -> None:
 
 
 def check_bad_actions(make_env: MakeEnv) -> None:
-    """Actions of wrong shape, outside the space or not finite raise ValueError."""
+    """Checks that actions of wrong shape, outside the space or not finite raise `ValueError`."""
     env = make_env()
     state, step = env.reset([0, 1])
     good = random_actions(env, step, np.random.default_rng(0))
@@ -270,7 +272,7 @@ def _with(action: Array, agent: int, value: Any) -> Array:
 
 
 def check_pickle(make_env: MakeEnv, steps: int = 5) -> None:
-    """The environment and its states survive pickle and cloudpickle, and go on to the same bytes."""
+    """Checks that pickled and cloudpickled environments and states go on to the same bytes."""
     env = make_env()
     for state, _, action, following, shown in roll(env, [4], steps):
         for module in (pickle, cloudpickle):
@@ -284,7 +286,7 @@ def check_pickle(make_env: MakeEnv, steps: int = 5) -> None:
 
 
 def check_render(make_env: MakeEnv) -> None:
-    """Pictures are RGB, headless, not blank, of the world asked for, and looking changes nothing."""
+    """Checks that pictures are RGB, not blank, of the world asked for, and that drawing changes nothing."""
     env = make_env()
     states = [following for _, _, _, following, _ in roll(env, [0, 1], 10)]
     state = states[-1]

@@ -11,7 +11,7 @@ from ..core import Step
 
 
 def fingerprint(values: Any) -> Any:
-    """Nested bytes of arrays, with their types and shapes, to compare by `==`."""
+    """Returns arrays as nested lists of their types, shapes and bytes, to compare by `==`."""
     if values is None:
         return None
     if isinstance(values, dict):
@@ -23,18 +23,18 @@ def fingerprint(values: Any) -> Any:
 
 
 def differences(one: Any, other: Any) -> list[str]:
-    """Names of the fields of two states or steps that are not the same bytes."""
+    """Returns the names of the fields in which two states or steps differ by a byte."""
     return [field for field, a, b in zip(one._fields, one, other, strict=True) if fingerprint(a) != fingerprint(b)]
 
 
 def assert_same(one: Any, other: Any, what: str) -> None:
-    """Fails, naming the fields, unless two states or steps are the same bytes."""
+    """Raises `AssertionError`, which names the fields, unless two states or steps are equal to the byte."""
     fields = differences(one, other)
     assert not fields, f"{what}: {type(one).__name__}.{', '.join(fields)} differ"
 
 
 def world_of(step: Step, rows: Any) -> Step:
-    """The given worlds of a step."""
+    """Returns the given worlds of a step."""
 
     def take(value: Any) -> Any:
         if isinstance(value, dict):
@@ -45,7 +45,7 @@ def world_of(step: Step, rows: Any) -> Step:
 
 
 def frozen(value: Any) -> Any:
-    """Dictionaries of dictionaries as something to compare, arrays by their bytes."""
+    """Returns nested dictionaries in a form to compare by `==`, arrays by their bytes."""
     if isinstance(value, dict):
         return {key: frozen(part) for key, part in value.items()}
     if isinstance(value, tuple):

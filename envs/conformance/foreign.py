@@ -1,9 +1,9 @@
-"""Checks of anybody's environment before it is trained on through `envs.adapters`.
+"""Checks of environments of others before they are trained on through `envs.adapters`.
 
     check_foreign("my_project.worlds:Maze", size=9)      or    python -m coterie.envs.conformance my_project.worlds:Maze
 
-All take what `adapters.prepare` returns, and raise `AssertionError` with a line that says what is wrong. They play
-random actions. `envs.conformance` has the checks of this suite's own contract.
+Each takes what `adapters.prepare` returns, plays random actions, and raises `AssertionError` with a line that says what
+is wrong.
 
 Axes: B worlds, N agents.
 """
@@ -27,9 +27,9 @@ from .compare import assert_same
 from .play import random_actions
 
 STEPS = 300
-"""Of every world, in each check."""
+"""Steps of every world in each check."""
 PATIENCE = 10.0
-"""Time that processes have to end [s]."""
+"""Time that processes are given to end [s]."""
 
 
 def check_foreign(name: str | Callable[..., Any], **options: Any) -> None:
@@ -40,7 +40,7 @@ def check_foreign(name: str | Callable[..., Any], **options: Any) -> None:
 
 
 def check_returns(foreign: Foreign) -> None:
-    """Rewards of all who acted, observations of all who go on, known names, and no NaN or infinity in any of it."""
+    """Checks rewards of all agents that acted and observations of all that go on: known names, and finite values."""
     view: Any = _view(foreign, 0)
     try:
         for _ in _play(view):
@@ -52,7 +52,7 @@ def check_returns(foreign: Foreign) -> None:
 
 
 def check_metrics(foreign: Foreign) -> None:
-    """Metrics have their names from the first steps on; one that comes late is NaN in all episodes before."""
+    """Checks that metrics have their names from the first steps on, because a late one is NaN in episodes before."""
     said: list[str] = []
     view = _view(foreign, 0, said)
     for _ in _play(view):
@@ -62,7 +62,7 @@ def check_metrics(foreign: Foreign) -> None:
 
 
 def check_workers(foreign: Foreign) -> None:
-    """Worlds in processes show the same bytes as worlds in this one: all chance comes from the seed of `reset`."""
+    """Checks that worlds in other processes show the same bytes as here: all chance comes from the seed of `reset`."""
     alone, view = _view(foreign, 0), _view(foreign, 2)
     for (one, two), (same, other) in zip(_play(alone), _play(view), strict=True):
         assert_same(one, same, "worlds stepped by two workers, and in this process")
@@ -72,7 +72,7 @@ def check_workers(foreign: Foreign) -> None:
 
 
 def check_leaves_nothing(foreign: Foreign) -> None:
-    """What the environment starts ends with it: when it is closed, and when its process is killed (Linux only)."""
+    """Checks that processes which the environment starts end with it, closed or killed (Linux only)."""
     if not Path("/proc/self/stat").exists():
         return
     for killed in (False, True):
@@ -114,7 +114,7 @@ def _play(view: Any) -> Iterator[tuple[Step, Step]]:
 
 
 def descendants(pid: int) -> dict[int, str]:
-    """Processes that this one started, and theirs, with their names."""
+    """Returns the processes that a process started, and those that these started, by number, with their names."""
     children: dict[int, list[tuple[int, str]]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -133,7 +133,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 def _is_there(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -30,33 +30,33 @@ TOLERATED = (
     "observation space value is -infinity",
     "observation space value is infinity",
 )
-"""Warnings of PettingZoo's tests that are no fault."""
+"""Warnings of PettingZoo's tests that do not fail a check."""
 MAX_CYCLES = 4
-"""That the time limit is set to by `check_max_cycles`; PettingZoo's test sets the same."""
+"""Time limit that `check_max_cycles` sets, as PettingZoo's own test does."""
 
 
 def check_api(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """PettingZoo's parallel_api_test and api_test."""
+    """Runs PettingZoo's parallel_api_test and api_test."""
     with _strict() as tests:
         tests.parallel_api_test(_sampling(make_parallel()), num_cycles=200)
         tests.api_test(_sampling(make_aec()), num_cycles=50)
 
 
 def check_pettingzoo_seeds(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """PettingZoo's parallel_seed_test and seed_test."""
+    """Runs PettingZoo's parallel_seed_test and seed_test."""
     with _strict() as tests:
         tests.parallel_seed_test(make_parallel, num_cycles=20)
         tests.seed_test(lambda: _sampling(make_aec()), num_cycles=20)  # it seeds no spaces of agents born later
 
 
 def check_state(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """PettingZoo's state_test."""
+    """Runs PettingZoo's state_test."""
     with _strict() as tests:
         tests.state_test(_sampling(make_aec()), _sampling(make_parallel()))
 
 
 def check_pettingzoo_render(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """PettingZoo's render_test, in every mode."""
+    """Runs PettingZoo's render_test in every mode."""
     with _strict() as tests, mock.patch.dict(os.environ, SDL_VIDEODRIVER="dummy"):  # `human` without a screen
         tests.render_test(make_aec)
         env = make_parallel(render_mode="rgb_array")
@@ -68,7 +68,7 @@ def check_pettingzoo_render(make_parallel: MakeParallel, make_aec: MakeParallel)
 
 
 def check_max_cycles(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """PettingZoo's max_cycles_test: the time limit can be set.
+    """Runs PettingZoo's max_cycles_test: the time limit can be set.
 
     That test wants half of all agents to act in every step, so where some are born later the cycles are counted here.
     """
@@ -94,7 +94,7 @@ def check_max_cycles(make_parallel: MakeParallel, make_aec: MakeParallel) -> Non
 
 
 def check_long_seeds(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
-    """The same seed and actions give equal dictionaries for 500 steps; without a seed the episodes follow the last."""
+    """Checks that one seed and the same actions give equal dictionaries for 500 steps, later episodes included."""
     one, other = make_parallel(), make_parallel()
     rng = np.random.default_rng(0)
     seed: int | None = 42  # later episodes come from the generators that it set
@@ -111,7 +111,7 @@ def check_long_seeds(make_parallel: MakeParallel, make_aec: MakeParallel) -> Non
 
 
 def check_misuse(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """Misuse raises an error that says what is wrong."""
+    """Checks that misuse raises an error that says what is wrong."""
     env = make_parallel()
     agent = env.possible_agents[0]
     _refused(RuntimeError, "step before reset", env.step, {agent: env.action_space(agent).sample()})
@@ -135,14 +135,14 @@ def check_misuse(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
 
 
 def _play_round(aec: Any, wrong: Any, good: dict[str, Any]) -> None:
-    """A round in which the first agent does something wrong."""
+    """Plays a round in which the first agent does something wrong."""
     aec.step(wrong)
     for agent in aec.agents[1:]:
         aec.step(good[agent])
 
 
 def _no_actions(space: Any) -> dict[str, Any]:
-    """What is not in an action space, by what it is."""
+    """Returns values that are not in an action space, by what they are."""
     wrong: dict[str, Any] = {
         "None": None,
         "NaN": np.full(space.shape, np.nan),
@@ -165,12 +165,12 @@ def _no_actions(space: Any) -> dict[str, Any]:
 
 
 def check_supersuit(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
-    """SuperSuit vectorises it, in this process and in two others. Dying agents need its black_death_v3."""
+    """Checks that SuperSuit vectorises it, in this process and in two others. Dying agents need its black_death_v3."""
     import supersuit
 
     first, _ = make_parallel().reset(seed=3)
     if len(first) < len(make_parallel().possible_agents):
-        return  # it knows no agents that are born later
+        return  # SuperSuit does not support agents that are born later
     for processes in (1, 2):
         env = supersuit.black_death_v3(make_parallel())
         single = supersuit.pettingzoo_env_to_vec_env_v1(env)
@@ -204,7 +204,7 @@ PARALLEL_CHECKS: tuple[Callable[[MakeParallel, MakeParallel], None], ...] = (
 
 @contextlib.contextmanager
 def _strict() -> Iterator[Any]:
-    """PettingZoo's tests, silenced, their warnings turned into failures, save the tolerated."""
+    """Gives PettingZoo's tests, silenced; warnings other than `TOLERATED` become failures."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they import an environment by its deprecated name
         from pettingzoo import test as tests
@@ -217,7 +217,7 @@ def _strict() -> Iterator[Any]:
 
 
 def _sampling(env: Any) -> Any:
-    """Seeds the spaces that PettingZoo's tests draw their actions from."""
+    """Seeds the spaces from which PettingZoo's tests draw actions, and returns the environment."""
     for i, agent in enumerate(env.possible_agents):
         env.action_space(agent).seed(i)
     return env

@@ -22,7 +22,7 @@ SEEDED_STEPS = 500
 
 
 def random_actions(env: BatchEnv, step: Step, rng: np.random.Generator) -> Array:
-    """Uniform among what is allowed: (B, N) integers or (B, N, A) floats."""
+    """Returns actions drawn uniformly among those allowed: (B, N) integers or (B, N, A) floats."""
     worlds, agents = step.alive.shape
     space = env.action_space
     if isinstance(space, Discrete):
@@ -34,7 +34,7 @@ def random_actions(env: BatchEnv, step: Step, rng: np.random.Generator) -> Array
 
 
 def chosen_actions(env: Any, infos: dict[str, dict[str, Any]], rng: np.random.Generator) -> dict[str, Any]:
-    """Random actions that the masks in infos allow, by agent."""
+    """Returns random actions that the masks in `infos` allow, by agent."""
     actions = {}
     for agent in env.agents:
         space = env.action_space(agent)
@@ -47,7 +47,7 @@ def chosen_actions(env: Any, infos: dict[str, dict[str, Any]], rng: np.random.Ge
 def roll(
     env: BatchEnv, seeds: Sequence[int], steps: int, seed: int = 0
 ) -> Iterator[tuple[Any, Step, Array, Any, Step]]:
-    """(state, step, action, next state, next step) under random actions, at most to the end of all the worlds."""
+    """Yields (state, step, action, next state, next step) under random actions, until all worlds have ended."""
     rng = np.random.default_rng(seed)
     state, step = env.reset(seeds)
     for _ in range(steps):

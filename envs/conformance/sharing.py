@@ -1,6 +1,6 @@
-"""What users of an environment must not notice of each other, as checks: threads beside each other, and copies.
+"""Checks that users of an environment do not affect each other: in threads, and with copies.
 
-`envs.conformance` runs them with all others. They take functions that make the environment or its PettingZoo views.
+They take functions that make the environment or its PettingZoo views.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from .compare import assert_same, fingerprint, frozen
 from .play import MakeEnv, MakeParallel, chosen_actions, random_actions
 
 THREADS = 4
-HASTE = 1e-5
-"""How often threads take turns in these checks [s]; Python's default is 5 ms."""
+"""Threads that run at the same time."""
+SWITCH_INTERVAL = 1e-5
+"""Time after which Python switches between threads in these checks [s]; its default is 5 ms."""
 
 
 # The pieces the checks are made of
 
 
 def assert_alike(tasks: Sequence[Callable[[], Any]], what: str) -> None:
-    """Fails unless tasks give the same at once, in a thread each, as one after the other."""
+    """Raises `AssertionError` unless tasks return the same at once, in a thread each, as one after the other."""
     alone = [task() for task in tasks]
     together: list[Any] = []
     start = threading.Barrier(len(tasks))
@@ -40,7 +41,7 @@ def assert_alike(tasks: Sequence[Callable[[], Any]], what: str) -> None:
         return task()
 
     before = sys.getswitchinterval()
-    sys.setswitchinterval(HASTE)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     try:
         with ThreadPoolExecutor(len(tasks)) as pool:
             together = [future.result() for future in [pool.submit(begin, task) for task in tasks]]
@@ -52,7 +53,7 @@ def assert_alike(tasks: Sequence[Callable[[], Any]], what: str) -> None:
 
 
 def copies_of(thing: Any) -> dict[str, Any]:
-    """What each way of copying makes of it, by the way's name."""
+    """Returns a copy of a thing by each way of copying, by the way's name."""
     ways: dict[str, Callable[[Any], Any]] = {
         "deepcopy": copy.deepcopy,
         "pickle": lambda it: pickle.loads(pickle.dumps(it)),
@@ -71,7 +72,7 @@ def copies_of(thing: Any) -> dict[str, Any]:
 
 
 def check_threads(make_env: MakeEnv, worlds: int = 3, steps: int = 25) -> None:
-    """Worlds stepped and drawn in threads give their own bytes, over an environment each and over one for all."""
+    """Checks that worlds stepped and drawn in threads do not mix, over an environment each and over one for all."""
     together = make_env()
 
     def play(make: MakeEnv, seed: int) -> Any:
@@ -88,7 +89,7 @@ def check_threads(make_env: MakeEnv, worlds: int = 3, steps: int = 25) -> None:
 
 
 def check_vector_copies(make_env: MakeEnv, worlds: int = 3, before: int = 35, after: int = 40) -> None:
-    """Copies of a view in the middle of its episodes go on to the same bytes, and nobody sees another's steps."""
+    """Checks that copies of a view in the middle of its episodes go on to the same bytes, each on its own."""
     view = VectorView(make_env(), worlds, stagger=True)
     step, rng = view.reset(5), np.random.default_rng(5)
     for _ in range(before):
@@ -113,7 +114,7 @@ def check_vector_copies(make_env: MakeEnv, worlds: int = 3, before: int = 35, af
 
 
 def check_parallel_threads(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:  # noqa: ARG001 - one signature
-    """Views stepped and drawn in threads show what they show one after the other."""
+    """Checks that views stepped and drawn in threads show what they show one after the other."""
 
     def play(seed: int) -> Any:
         env = make_parallel(render_mode="rgb_array")
@@ -128,19 +129,19 @@ def check_parallel_threads(make_parallel: MakeParallel, make_aec: MakeParallel) 
 
 
 def check_copies(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
-    """Copies go on alike, spaces and episodes without a seed too; what is handed out is the caller's."""
+    """Checks that copies go on alike, random spaces and unseeded episodes included, and share no array with callers."""
     env = make_parallel()
     rng = np.random.default_rng(0)
     shown = env.reset(seed=1)
     for _ in range(3):
         shown = env.step(chosen_actions(env, shown[-1], rng))
     for agent in env.possible_agents:
-        env.action_space(agent).seed(3)  # of those born later too, which would else draw from the operating system
+        env.action_space(agent).seed(3)  # of agents born later, too; unseeded spaces draw from the operating system
     copies = copies_of(env)
     before = env.state().copy()
     infos = copy.deepcopy(shown[-1])
     for array in (*shown[0].values(), env.state(), env.adjacency()):
-        array[...] = 1  # must reach nobody
+        array[...] = 1  # this must not reach the environment
     assert np.array_equal(env.state(), before), "state() hands out the environment's own array"
     drawn = [frozen({a: one.action_space(a).sample() for a in env.agents}) for one in (env, *copies.values())]
     assert all(one == drawn[0] for one in drawn), "the spaces of a copy draw other actions"
@@ -156,7 +157,7 @@ def check_copies(make_parallel: MakeParallel, make_aec: MakeParallel) -> None:
 
 
 def _check_aec_copies(make_aec: MakeParallel) -> None:
-    """In the middle of a round, when some have chosen and others have not."""
+    """Copies an AEC view in the middle of a round, when some agents have acted and others have not."""
     env = make_aec()
     rng = np.random.default_rng(0)
     env.reset(seed=1)

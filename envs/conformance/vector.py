@@ -19,7 +19,7 @@ from .sharing import check_threads, check_vector_copies
 
 
 def check_auto_reset(make_env: MakeEnv, worlds: int = 3, steps: int = 150) -> None:
-    """Every world plays the episodes of its seeds, one after the other, as if it were alone."""
+    """Checks that every world plays the episodes of its seeds, one after the other, as if it were alone."""
     env = make_env()
     view = VectorView(make_env(), worlds)
     step = view.reset(9)
@@ -48,7 +48,7 @@ def check_auto_reset(make_env: MakeEnv, worlds: int = 3, steps: int = 150) -> No
 
 
 def check_continuation(make_env: MakeEnv, worlds: int = 3, steps: int = 40) -> None:
-    """`state_dict`, pickled and loaded into a new view, goes on to the same bytes; a foreign one is refused."""
+    """Checks that a view loaded from a pickled `state_dict` goes on to the same bytes, and refuses a wrong one."""
     view = VectorView(make_env(), worlds, stagger=True)
     step = view.reset(2)
     rng = np.random.default_rng(0)

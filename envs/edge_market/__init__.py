@@ -180,7 +180,7 @@ __all__ = [
 
 
 def build(config: Config) -> EdgeMarket:
-    """The environment of a configuration."""
+    """Builds the environment of a configuration."""
     return EdgeMarket(config)
 
 

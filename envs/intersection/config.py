@@ -1,4 +1,4 @@
-"""What can be set on an intersection, and the named tasks."""
+"""The configuration of an intersection environment, and the named tasks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..kit.fields import check_fields
+from ..roads.cars import CAR_LENGTH
 
 DECELERATION = 4.5
 """Hardest braking of a car [m/s^2]; SUMO's default for passenger cars, as is the acceleration."""
 ACCELERATION = 2.6
 """Strongest acceleration of a car [m/s^2]."""
-LENGTH, WIDTH = 4.8, 1.9
-"""Of a car [m]."""
 
 
 @dataclass(frozen=True)
@@ -24,62 +23,62 @@ class Config:
     columns: int = 1
     """Columns of four-way crossings."""
     lanes: int = 1
-    """Lanes an approach; left turns from the innermost, right turns from the outermost, nobody changes lanes."""
+    """Lanes per approach. Left turns leave the innermost, right turns the outermost; vehicles do not change lanes."""
     n_vehicles: int = 8
-    """Vehicles that enter in an episode: the agents."""
+    """Number of agents: vehicles that enter in an episode."""
     n_liars: int = 0
-    """Scripted vehicles beside the agents, which announce to come late and come at once."""
+    """Number of scripted vehicles, which announce to come late and come at once; needs intent=declared."""
     n_emergency: int = 0
-    """How many of the agents are emergency vehicles."""
+    """Number of agents that are emergency vehicles."""
     flow: float = 1800.0
-    """Mean rate at which vehicles arrive, all entries together, Poisson [veh/h]; sooner where the road is empty."""
+    """Mean rate of Poisson arrivals at all entries together [vehicles/h]; on an empty road the next comes at once."""
     left_share: float = 0.25
     """Share of vehicles that turn left at a crossing."""
     right_share: float = 0.25
     """Share of vehicles that turn right at a crossing."""
     approach: float = 50.0
-    """From an entry to the first stop line [m]."""
+    """Length of the road from an entry to the first stop line [m]."""
     block: float = 60.0
-    """From a crossing's box to the stop line of the next [m]."""
+    """Length of the road from a crossing's box to the next stop line [m]."""
     exit_length: float = 25.0
-    """From the last crossing's box to the exit [m]."""
+    """Length of the road from the last crossing's box to the exit [m]."""
     speed_limit: float = 13.9
-    """On straights [m/s]; in curves what 3 m/s^2 sideways allow."""
+    """Speed limit on straight roads [m/s]; in curves lateral acceleration is limited to 3 m/s^2."""
     entry_speed: float = 9.0
-    """Of a vehicle that enters [m/s]."""
+    """Speed of a vehicle that enters [m/s]."""
     intent: Literal["none", "shared", "declared"] = "shared"
-    """What is known of others' plans: nothing, their true path and arrival window, or what they announce."""
+    """What agents know of others' plans: nothing, their true path and arrival times, or what they announce."""
     intent_period: int = 2
-    """Control steps between two messages of a vehicle."""
+    """Interval between two messages of a vehicle [control steps]."""
     comm_range: float = 60.0
-    """How far a vehicle can be heard [m]."""
+    """Communication range [m]."""
     sensing_range: float = 60.0
-    """How far a vehicle senses others [m]."""
+    """Sensing range [m]."""
     n_conflicts: int = 4
-    """How many vehicles with a conflicting path each vehicle observes."""
+    """Number of vehicles with a conflicting path that each vehicle observes."""
     continuous: bool = False
-    """Box shares of acceleration (and of window and bid) instead of Discrete primitives."""
+    """Use a Box action space (acceleration, and window and bid with intent=declared) instead of a Discrete one."""
     max_steps: int = 120
     """Time limit [control steps of 0.5 s]."""
     progress_reward: float = 1.0
-    """For the whole route; paid as it is driven."""
+    """Reward for driving the whole route, paid in proportion to the progress made."""
     time_charge: float = 0.1
-    """Reward lost per second on the road [1/s]."""
+    """Charge for time on the road [1/s]."""
     comfort_charge: float = 0.02
-    """Per control step of braking as hard as possible, with the square of the acceleration."""
+    """Charge for a control step of hardest braking; grows with the square of the acceleration."""
     exit_reward: float = 1.0
-    """For leaving by the right exit."""
+    """Reward for leaving by the exit."""
     crash_charge: float = 4.0
-    """For each vehicle in a crash."""
+    """Charge for a crash, to each vehicle in it."""
     emergency_weight: float = 5.0
-    """How many times as much an emergency vehicle's time and its crash cost."""
+    """Factor on the time charge and the crash charge of an emergency vehicle."""
     rule: Literal["priority", "first-come", "reservation", "auction"] = "priority"
-    """Right-of-way rule of the hand-written policy (`envs.heuristic`)."""
+    """Right-of-way rule of the hand-written policy."""
     counterfactual: Literal["none", "stop", "absent"] = "none"
-    """Fill `Step.counterfactual`: the team's reward had the vehicle braked, or not been there."""
+    """Fill `Step.counterfactual`: the team's reward had the vehicle braked hard, or not been there."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for values that make no traffic."""
+        """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
         if self.rows * self.columns > 16:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 16 in all")
@@ -96,8 +95,8 @@ class Config:
             raise ValueError(
                 f"entry_speed={self.entry_speed} is above speed_limit={self.speed_limit}: lower it or raise the limit"
             )
-        # One control step of reaction, then braking, nose to the line.
-        room = self.entry_speed**2 / (2 * DECELERATION) + 0.5 * self.entry_speed + LENGTH
+        # A car that enters must be able to stop before the line: one control step of reaction, then braking.
+        room = self.entry_speed**2 / (2 * DECELERATION) + 0.5 * self.entry_speed + CAR_LENGTH
         if room > self.approach:
             raise ValueError(
                 f"entry_speed={self.entry_speed} m/s needs {room:.1f} m to stop before the line, approach is "
@@ -105,7 +104,7 @@ class Config:
             )
         if self.n_liars and self.intent != "declared":
             raise ValueError(
-                f"n_liars={self.n_liars} needs intent='declared', came {self.intent!r}: only there are lies"
+                f"n_liars={self.n_liars} needs intent='declared', not {self.intent!r}: only announcements can be lies"
             )
 
 

@@ -1,28 +1,33 @@
-"""The intersection as a `BatchEnv`: announcements, motion, judgement, entries, senses."""
+"""The intersection as a `BatchEnv`: announcements, motion, judgement, entries, observations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from .. import core
+from ..core import Array
 from ..kit.actions import checked
-from . import judge, motion, rules
-from . import senses as sensing
-from .config import ACCELERATION, DECELERATION, LENGTH, Config
-from .metrics import metrics_of
-from .roads import LINE, roads_of
-from .rules import PRIMITIVES
-from .state import ARRIVED, CONTROL_STEP, DRIVING, DUE, POSITION, SPEED, Array, State, copied, start
+from ..kit.counterfactual import without_each
+from . import judge, motion, planner, steps
+from .config import ACCELERATION, DECELERATION, Config
+from .judge import Outcome
+from .metrics import METRICS
+from .motion import Orders
+from .network import network_of
+from .observe import Shown, obs_size, sensors_of, state_size
+from .planner import LIAR_RULE, PRIMITIVES, Rule
+from .start import start
+from .state import ARRIVED, CONTROL_STEP, DRIVING, POSITION, SPEED, State, copied
 
 VERSION = 1
-LATER = 3.0
-"""Between two windows that can be announced [s]."""
+WINDOW_STEP = 3.0
+"""Time between two windows that can be announced [s]."""
 N_WINDOWS, N_BIDS = 3, 2
-"""That a discrete action chooses from."""
+"""Windows and bids that a discrete action chooses from."""
 
 
 class Intersection:
@@ -35,72 +40,60 @@ class Intersection:
     def __init__(self, config: Config) -> None:
         """Lays out the roads and fixes the spaces."""
         self.config = config
-        self.roads = roads_of(config)
+        self.network = network_of(config)
         self.n_agents = config.n_vehicles
         self.n_cars = config.n_vehicles + config.n_liars
         self.agents = tuple(f"vehicle_{i}" for i in range(self.n_agents))
         self.max_steps = config.max_steps
         self.declared = config.intent == "declared"
-        self._senses = sensing.senses_of(config, self.roads)
-        self._prices = judge.Prices(
-            progress=float(config.progress_reward),
-            time=float(config.time_charge),
-            comfort=float(config.comfort_charge),
-            leaving=float(config.exit_reward),
-            crash=float(config.crash_charge),
-            emergency=float(config.emergency_weight),
-            declared=self.declared,
-            n_agents=self.n_agents,
-        )
-        self._traffic = motion.Traffic(
-            n_agents=self.n_agents,
-            entry_speed=float(config.entry_speed),
-            intent_period=int(config.intent_period),
-            declared=self.declared,
-        )
-        self.observation_space = Box(-1.0, 1.0, (sensing.obs_size(self._senses),), np.float32)
-        self.state_space = Box(-1.0, 1.0, (sensing.state_size(self.n_cars),), np.float32)
+        self._sensors = sensors_of(config, self.network)
+        self._weights = judge.weights_of(config)
+        self._traffic = motion.traffic_of(config)
+        self.observation_space = Box(-1.0, 1.0, (obs_size(self._sensors),), np.float32)
+        self.state_space = Box(-1.0, 1.0, (state_size(self.n_cars),), np.float32)
         n_choices = len(PRIMITIVES) * (N_WINDOWS * N_BIDS if self.declared else 1)
         self.action_space: Box | Discrete = (
             Box(-1.0, 1.0, (3 if self.declared else 1,), np.float32) if config.continuous else Discrete(n_choices)
         )
 
     def __reduce__(self) -> tuple[type[Intersection], tuple[Config]]:
-        """Copies are built anew: kernels would be compiled again for tables that can be written, as copied ones can."""
+        """Builds copies anew: copied tables would be writable, and numba compiles kernels again for writable arrays."""
         return type(self), (self.config,)
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
-        state = start(self.config, self.roads, seeds)
-        motion.admit(self._traffic, self.roads, state.car, state.status, state.leg, state.route, state.step)
-        agents = (len(seeds), self.n_agents)
-        nothing = np.zeros(agents)
-        step = self._show(state, nothing, np.zeros(len(seeds)), nothing, np.zeros(agents, dtype=bool))
+        state = start(self.config, self.network, seeds)
+        motion.admit(self._traffic, self.network, state)
+        step = self._made(state, state, self._no_outcome(state), self._shown(state))
         if self.config.counterfactual != "none":
-            step = step._replace(counterfactual=np.zeros(agents, dtype=np.float32))
+            step = step._replace(counterfactual=np.zeros((len(seeds), self.n_agents), dtype=np.float32))
         return state, step
 
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by 0.5 s; see `envs.core.BatchEnv.step`."""
-        accel, later, bid = self._decode(state, action)
-        after, *outcome = self._advance(state, accel, later, bid)
-        step = self._show(after, *outcome)
+        orders = self._decode(state, action)
+        after, outcome, shown = copied(state), self._no_outcome(state), self._blank(len(state.step))
+        steps.advance_and_show(
+            self._traffic, self._weights, self._sensors, self.network, state, after, orders, outcome, shown
+        )
+        step = self._made(state, after, outcome, shown)
         if self.config.counterfactual != "none":
-            step = step._replace(counterfactual=self._counterfactual(state, accel, later, bid))
+            step = step._replace(counterfactual=self._counterfactual(state, orders))
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
         """G had vehicle i braked as hard as it can or, with `counterfactual="absent"`, not been there: (B, N)."""
-        return self._counterfactual(state, *self._decode(state, action))
+        return self._counterfactual(state, self._decode(state, action))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.intersection.picture`."""
         from .picture import draw  # pygame is needed for pictures only
 
-        return draw(self, state, world)
+        state = core.take_worlds(state, np.array([world]))
+        return draw(self.config, state, self.adjacency(state)[0])
 
     def between(self, before: State, after: State, share: float) -> State:
-        """What to draw of a moment between two successive states: cars on their way, all else as before."""
+        """Returns a state to draw between two successive states: cars are on their way, all else is as before."""
         car = before.car.copy()
         on_road = before.status == DRIVING
         for column in (POSITION, SPEED):
@@ -108,134 +101,92 @@ class Intersection:
             car[:, :, column] += share * np.where(on_road, way, 0.0)
         return before._replace(car=car)
 
-    def plan(self, state: State, rule: int, begin: int = 0) -> tuple[Array, Array]:
-        """What a rule lets all cars do: (B, V) primitives, and (B, V) how long until they pass their lines [s]."""
+    def plan(self, state: State, rule: Rule, first: int = 0) -> tuple[Array, Array]:
+        """Plans for all cars by a right-of-way rule, or for those from index `first` on.
+
+        Returns:
+            (B, V) indices into `planner.PRIMITIVES`, and (B, V) time until the cars pass their lines [s].
+        """
         choice, passing = np.zeros(state.status.shape, dtype=np.int64), np.zeros(state.status.shape)
-        rules.plan(
-            rules.MANNERS[rule], self.roads, state.car, state.status, state.leg, state.route, state.emergency,
-            state.step, begin, choice, passing,
-        )  # fmt: skip
+        planner.plan(rule, self.network, state, first, choice, passing)
         return choice, passing
 
     def adjacency(self, state: State) -> NDArray[np.bool_]:
-        """(B, N, N): who can hear whom."""
-        return self._sensed(state)[1]
+        """(B, N, N) bool; [b, i, j]: agent i can hear agent j."""
+        return self._shown(state).adjacency
 
-    def _decode(self, state: State, action: Array) -> tuple[Array, Array, Array]:
-        """(B, V) acceleration [m/s^2], announced lateness [s] and bid; rows of those not on the road mean nothing."""
+    def _decode(self, state: State, action: Array) -> Orders:
+        """Returns what actions mean, and the orders of scripted cars."""
         accel, later, bid = (np.zeros(state.status.shape) for _ in range(3))
         n = self.n_agents
         action = checked(self.action_space, action, state.status[:, :n] == DRIVING)
         if isinstance(self.action_space, Discrete):
             accel[:, :n] = PRIMITIVES[action % len(PRIMITIVES)]
             if self.declared:
-                later[:, :n] = LATER * (action // len(PRIMITIVES) % N_WINDOWS)
+                later[:, :n] = WINDOW_STEP * (action // len(PRIMITIVES) % N_WINDOWS)
                 bid[:, :n] = action // (len(PRIMITIVES) * N_WINDOWS)
         else:
             share = action[:, :, 0].astype(np.float64)
             accel[:, :n] = share * np.where(share > 0.0, ACCELERATION, DECELERATION)
             if self.declared:
-                later[:, :n] = 0.5 * (1.0 + action[:, :, 1]) * LATER * (N_WINDOWS - 1)
+                later[:, :n] = 0.5 * (1.0 + action[:, :, 1]) * WINDOW_STEP * (N_WINDOWS - 1)
                 bid[:, :n] = 0.5 * (1.0 + action[:, :, 2])
         if self.n_cars > n:
-            # They announce to come last, bid nothing and come at once.
-            choice, _ = self.plan(state, rules.LIAR, n)
+            # Scripted cars announce to come last, bid nothing, and come at once.
+            choice, _ = self.plan(state, LIAR_RULE, n)
             accel[:, n:] = PRIMITIVES[choice[:, n:]]
-            later[:, n:] = LATER * (N_WINDOWS - 1)
-        return accel, later, bid
+            later[:, n:] = WINDOW_STEP * (N_WINDOWS - 1)
+        return Orders(accel, later, bid)
 
-    def _advance(
-        self, state: State, accel: Array, later: Array, bid: Array
-    ) -> tuple[State, Array, Array, Array, Array]:
-        """The next state, (B, N) reward, (B,) team reward, and (B, N) cost and terminated."""
-        after = copied(state)
-        reward, cost = np.zeros(state.status.shape), np.zeros(state.status.shape)
-        world = (after.car, after.status, after.leg)
-        motion.advance(self._traffic, self.roads, *world, state.route, after.step, accel, later, bid)
-        team_reward = np.empty(len(after.step))
-        judge.judge(
-            self._prices, self._traffic, self.roads, state.car, state.status, state.leg, *world, after.left,
-            after.totals, after.step, state.route, state.emergency, reward, cost, team_reward,
-        )  # fmt: skip
+    def _advance(self, state: State, orders: Orders) -> tuple[State, Array]:
+        """Returns the next state and the team's reward (B,)."""
+        after, outcome = copied(state), self._no_outcome(state)
+        steps.advance(self._traffic, self._weights, self.network, state, after, orders, outcome)
+        return after, outcome.team_reward
+
+    def _no_outcome(self, state: State) -> Outcome:
+        shape = state.status.shape
+        return Outcome(np.zeros(shape), np.zeros(shape), np.zeros(len(state.step)))
+
+    def _shown(self, state: State) -> Shown:
+        """Returns what a state shows as it is."""
+        shown = self._blank(len(state.step))
+        steps.show(self._sensors, self.network, state, shown)
+        return shown
+
+    def _blank(self, n_worlds: int) -> Shown:
         n = self.n_agents
-        terminated = (state.status[:, :n] == DRIVING) & (after.status[:, :n] != DRIVING)
-        return after, reward[:, :n], team_reward, cost[:, :n], terminated
+        return Shown(
+            np.zeros((n_worlds, n, *self.observation_space.shape), dtype=np.float32),
+            np.zeros((n_worlds, n, n), dtype=bool),
+            np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32),
+            np.empty((len(METRICS), n_worlds)),
+        )
 
-    def _sensed(self, state: State) -> tuple[Array, Array, Array]:
-        """Observations (B, N, O), adjacency (B, N, N) and global state (B, S)."""
-        n_worlds, n = len(state.step), self.n_agents
-        obs = np.zeros((n_worlds, n, *self.observation_space.shape), dtype=np.float32)
-        adjacency = np.zeros((n_worlds, n, n), dtype=bool)
-        overview = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)
-        sensing.sense(
-            self._senses, self.roads, state.car, state.status, state.leg, state.route, state.emergency, state.step,
-            obs, adjacency, overview,
-        )  # fmt: skip
-        return obs, adjacency, overview
-
-    def _show(self, state: State, reward: Array, team_reward: Array, cost: Array, terminated: Array) -> core.Step:
+    def _made(self, before: State, after: State, outcome: Outcome, shown: Shown) -> core.Step:
         n = self.n_agents
-        obs, adjacency, overview = self._sensed(state)
+        alive = after.status[:, :n] == DRIVING
         return core.Step(
-            obs=obs,
-            state=overview,
-            adjacency=adjacency,
-            alive=state.status[:, :n] == DRIVING,
+            obs=shown.obs,
+            state=shown.overview,
+            adjacency=shown.adjacency,
+            alive=alive,
             action_mask=None,
-            reward=reward.astype(np.float32),
-            team_reward=team_reward.astype(np.float32),
+            reward=outcome.reward[:, :n].astype(np.float32),
+            team_reward=outcome.team_reward.astype(np.float32),
             counterfactual=None,
-            cost=cost.astype(np.float32),
-            terminated=terminated,
-            truncated=state.step >= self.max_steps,
-            metrics=metrics_of(self.roads, n, state),
+            cost=outcome.cost[:, :n].astype(np.float32),
+            terminated=(before.status[:, :n] == DRIVING) & ~alive,
+            truncated=after.step >= self.max_steps,
+            metrics=dict(zip(METRICS, shown.metrics, strict=True)),
         )
 
-    def _counterfactual(self, state: State, accel: Array, later: Array, bid: Array) -> NDArray[np.float32]:
-        n_worlds, n = len(state.step), self.n_agents
-        rows = np.repeat(np.arange(n_worlds), n)  # world of each counterfactual, (B * N,)
-        agents = np.tile(np.arange(n), n_worlds)  # and who is replaced in it
-        each = np.arange(len(rows))
-        other = core.take_worlds(state, rows)
-        other_accel, other_later, other_bid = accel[rows], later[rows], bid[rows]
-        other_accel[each, agents], other_later[each, agents], other_bid[each, agents] = -DECELERATION, 0.0, 0.0
+    def _counterfactual(self, state: State, orders: Orders) -> NDArray[np.float32]:
+        return without_each(self._advance, self._replace, state, orders, self.n_agents)
+
+    def _replace(self, state: State, orders: Orders, copy: Array, agent: Array) -> None:
+        """Lets an agent of each world do its default action; see `without_each`."""
+        orders.accel[copy, agent], orders.later[copy, agent], orders.bid[copy, agent] = -DECELERATION, 0.0, 0.0
         if self.config.counterfactual == "absent":
-            there = other.status[each, agents] == DRIVING
-            other.status[each[there], agents[there]] = ARRIVED  # without having been paid for it
-        _, _, team_reward, _, _ = self._advance(other, other_accel, other_later, other_bid)
-        return team_reward.reshape(n_worlds, n).astype(np.float32)  # (B * N,) -> (B, N)
-
-
-def heuristic(env: Intersection) -> Callable[[State], Array]:
-    """The policy of `Config.rule`; see `envs.intersection.rules`. It announces what it plans, and bids its hurry.
-
-    Returns:
-        A function from the state of B worlds to actions: (B, N) int64, or (B, N, 1 or 3) float32 if continuous.
-    """
-    rule, n = rules.RULES[env.config.rule], env.n_agents
-    shares = np.where(PRIMITIVES > 0.0, PRIMITIVES / ACCELERATION, PRIMITIVES / DECELERATION)  # (5,)
-
-    def act(state: State) -> Array:
-        choice, passing = env.plan(state, rule)
-        choice = choice[:, :n]
-        if not env.declared:
-            return choice if isinstance(env.action_space, Discrete) else shares[choice][:, :, None].astype(np.float32)
-        line = np.take_along_axis(env.roads.leg[state.route, :, LINE], state.leg[:, :, None], axis=2)[:, :, 0]
-        room = np.maximum(line - 0.5 * LENGTH - state.car[:, :, POSITION], 0.0)[:, :n]
-        speed, top = state.car[:, :n, SPEED], env.config.speed_limit
-        until = (top - speed) / ACCELERATION
-        gone = 0.5 * (speed + top) * until
-        soonest = np.where(
-            gone >= room,
-            (np.sqrt(speed**2 + 2.0 * ACCELERATION * room) - speed) / ACCELERATION,
-            until + (room - gone) / top,
-        )
-        window = np.clip((passing[:, :n] - soonest + judge.LENIENCE) // LATER, 0, N_WINDOWS - 1).astype(np.int64)
-        late = state.step[:, None] * CONTROL_STEP - state.car[:, :n, DUE] > 10.0
-        bid = (late | state.emergency[:, :n]).astype(np.int64)
-        if isinstance(env.action_space, Discrete):
-            return choice + len(PRIMITIVES) * (window + N_WINDOWS * bid)
-        parts = (shares[choice], 2.0 * window / (N_WINDOWS - 1) - 1.0, 2.0 * bid - 1.0)
-        return np.stack(parts, axis=2).astype(np.float32)
-
-    return act
+            there = state.status[copy, agent] == DRIVING
+            state.status[copy[there], agent[there]] = ARRIVED  # without having been paid for it

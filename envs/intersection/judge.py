@@ -1,11 +1,12 @@
-"""Kernels for what a control step is worth: rewards, costs, and the sums behind the metrics.
+"""Kernels that judge a control step: rewards, costs, and the sums behind the metrics.
 
-*Time to collision* [s] is what is left until two boxes touch if both go on along their paths at their present speeds,
-looked for every 0.1 s up to `TTC_HORIZON`; behind another car on the same lane it is the gap over the closing speed.
-*Post-encroachment time* [s] is from one car's leaving the zone that two crossing paths share to the other's entering
-it (Allen, Shin and Cooper 1978); 0 when one enters before the other has left. A crash is 0 of both.
+*Time to collision* (TTC) [s] is the time until two boxes touch if both cars go on along their paths at their present
+speeds; it is looked for every 0.1 s up to `TTC_HORIZON`. Behind another car on the same lane it is the gap over the
+closing speed. *Post-encroachment time* (PET) [s] is the time from one car's leaving the zone that two crossing paths
+share to the other's entering it (Allen, Shin and Cooper 1978); it is 0 when one enters before the other has left. A
+crash counts as 0 of both.
 
-Axes: B worlds, V vehicles, X crossings, M movements. Arrays are those of `State` and `Roads`.
+Axes: B worlds, V vehicles, X crossings, M movements. `before` and `after` are the `State`s around the step.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core import Array
 from ..kit.kernels import kernel
-from .config import DECELERATION, LENGTH
-from .motion import DT, admit, touch
-from .roads import CROSS, CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT
-from .spots import N_SPOT, REST, WAY, leader_of, locate, pose_at, shares_zone
+from ..roads.cars import CAR_LENGTH
+from ..roads.crossing import CROSS
+from .config import DECELERATION, Config
+from .motion import DT, touch
+from .network import CROSSING, ENTER, KIND, LEAVE, LINE, MOVEMENT
+from .spots import N_SPOT, ON_MOVEMENT, PAST_LINE, leader_of, locate, pose_at, shares_zone
 from .state import (
     ACCELERATED,
     ARRIVED,
@@ -33,7 +37,7 @@ from .state import (
     LEAST_PET,
     LEAST_TTC,
     LONGEST_WAIT,
-    NOTHING,
+    NEVER,
     OPENS,
     PENDING,
     POSITION,
@@ -43,13 +47,13 @@ from .state import (
 )
 
 RISKY = 1.5
-"""A time to collision below this is cost [s]."""
+"""A time to collision below this adds cost [s]."""
 LENIENCE = 0.5
-"""Outside the announced window by more than this is a breach [s]."""
+"""An announced window may be missed by this much [s]."""
 
 
-class Prices(NamedTuple):
-    """The rewards of a `Config`, as plain numbers."""
+class Weights(NamedTuple):
+    """The weights of the rewards, from a `Config`, and what else judging depends on."""
 
     progress: float
     time: float
@@ -61,68 +65,97 @@ class Prices(NamedTuple):
     n_agents: int
 
 
+class Outcome(NamedTuple):
+    """What a control step is worth."""
+
+    reward: Array  # (B, V), zeros before
+    cost: Array  # (B, V), zeros before
+    team_reward: Array  # (B,)
+
+
+def weights_of(config: Config) -> Weights:
+    """Returns the weights of a configuration."""
+    return Weights(
+        progress=float(config.progress_reward),
+        time=float(config.time_charge),
+        comfort=float(config.comfort_charge),
+        leaving=float(config.exit_reward),
+        crash=float(config.crash_charge),
+        emergency=float(config.emergency_weight),
+        declared=config.intent == "declared",
+        n_agents=config.n_vehicles,
+    )
+
+
 @kernel
-def pay(prices, length, old, car, status_before, status, route, emergency, reward):
+def reward_vehicles(weights, length, before, after, reward):
     """Fills reward (B, V), zeros before."""
+    car, old, status, status_before = after.car, before.car, after.status, before.status
+    route, emergency = after.route, after.emergency
     for b in range(status.shape[0]):
         for i in range(status.shape[1]):
             if status_before[b, i] != DRIVING:
                 continue
             whole = length[route[b, i]]
             gone = (min(car[b, i, POSITION], whole) - old[b, i, POSITION]) / whole
-            hurry = prices.emergency if emergency[b, i] else 1.0
+            urgency = weights.emergency if emergency[b, i] else 1.0
             effort = car[b, i, ACCELERATED] / DECELERATION
-            earned = prices.progress * gone - prices.time * CONTROL_STEP * hurry - prices.comfort * effort * effort
+            earned = weights.progress * gone - weights.time * CONTROL_STEP * urgency - weights.comfort * effort * effort
             if status[b, i] == ARRIVED:
-                earned += prices.leaving
+                earned += weights.leaving
             elif status[b, i] == CRASHED:
-                earned -= prices.crash * hurry
+                earned -= weights.crash * urgency
             reward[b, i] = earned
 
 
 @kernel
-def pay_team(prices, car, status, step, emergency, reward, team_reward):
-    """Fills team_reward (B,): the agents' rewards less what the time of those who wait outside costs.
+def reward_team(weights, after, reward, team_reward):
+    """Fills team_reward (B,): the agents' rewards less the time charge of those that wait outside.
 
-    An agent that is due and has found no room as the step ends will lose the next one.
+    An agent that is due and has found no room when the step ends will lose the next step.
     """
+    car, status, emergency, step = after.car, after.status, after.emergency, after.step
     for b in range(status.shape[0]):
         clock, whole = step[b] * CONTROL_STEP, 0.0
-        for i in range(prices.n_agents):
+        for i in range(weights.n_agents):
             whole += reward[b, i]
             if status[b, i] == PENDING and car[b, i, DUE] <= clock:
-                whole -= prices.time * CONTROL_STEP * (prices.emergency if emergency[b, i] else 1.0)
+                whole -= weights.time * CONTROL_STEP * (weights.emergency if emergency[b, i] else 1.0)
         team_reward[b] = whole
 
 
 @kernel
-def _passes(mark, before, after):
-    """When within a control step a mark is passed [s]; negative if not in this one."""
+def _time_of_passing(mark, before, after):
+    """Returns when within a control step a car passes a mark [s]; negative if not in this step."""
     if before < mark <= after:
         return CONTROL_STEP * (mark - before) / (after - before)
     return -1.0
 
 
 @kernel
-def keep_words(prices, leg, old, car, status_before, legs_before, route, clock, b, cost, totals):
-    """Adds to cost (B, V) the breaches of announced windows, by those who passed their stop line."""
-    for i in range(status_before.shape[1]):
-        if status_before[b, i] != DRIVING or car[b, i, OPENS] == NOTHING:
-            continue
-        front = 0.5 * LENGTH - leg[route[b, i], legs_before[b, i], LINE]
-        after = _passes(0.0, old[b, i, POSITION] + front, car[b, i, POSITION] + front)
-        if after < 0.0:
-            continue
-        broken = clock + after < car[b, i, OPENS] - LENIENCE or clock + after > car[b, i, CLOSES] + LENIENCE
-        if broken:
-            cost[b, i] += 1.0
-        if i < prices.n_agents:
-            totals[b, BROKEN if broken else KEPT] += 1.0
+def check_announcements(n_agents, leg, before, after, cost):
+    """Adds 1 to cost (B, V) of cars that passed their stop line outside their announced windows, and counts both."""
+    car, old, status_before, legs_before = after.car, before.car, before.status, before.leg
+    route, totals, step = after.route, after.totals, before.step
+    for b in range(status_before.shape[0]):
+        clock = step[b] * CONTROL_STEP
+        for i in range(status_before.shape[1]):
+            if status_before[b, i] != DRIVING or car[b, i, OPENS] == NEVER:
+                continue
+            front = 0.5 * CAR_LENGTH - leg[route[b, i], legs_before[b, i], LINE]
+            passed = _time_of_passing(0.0, old[b, i, POSITION] + front, car[b, i, POSITION] + front)
+            if passed < 0.0:
+                continue
+            broken = clock + passed < car[b, i, OPENS] - LENIENCE or clock + passed > car[b, i, CLOSES] + LENIENCE
+            if broken:
+                cost[b, i] += 1.0
+            if i < n_agents:
+                totals[b, BROKEN if broken else KEPT] += 1.0
 
 
 @kernel
-def _within(enter, leave, r, v):
-    """When a car at constant speed is in a zone: from, to [s]; both infinity if it never is."""
+def _time_in_zone(enter, leave, r, v):
+    """Returns from when to when a car at r, of constant speed v, is in a zone [s]; infinity twice if it never is."""
     if r > leave:
         return math.inf, math.inf
     if r >= enter:
@@ -134,7 +167,7 @@ def _within(enter, leave, r, v):
 
 @kernel
 def _time_to_touch(segment, p, s, v, other_p, other_s, other_v, begin, end):
-    """When two cars at constant speeds touch, from begin to end [s]; infinity if they do not."""
+    """Returns when two cars of constant speeds touch, between begin and end [s]; infinity if they do not."""
     t = begin
     while t <= end:
         ax, ay, ac, an = pose_at(segment, p, s + t * v)
@@ -146,144 +179,153 @@ def _time_to_touch(segment, p, s, v, other_p, other_s, other_v, begin, end):
 
 
 @kernel
-def watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals):
-    """Adds 1 to cost (B, V) of those whose time to collision is below `RISKY`; `urgent` (V,) is room for the times."""
-    for i in there:
-        urgent[i] = math.inf
-    for m, i in enumerate(there):
-        p, s, v = route[b, i], car[b, i, POSITION], car[b, i, SPEED]
-        j, far = leader_of(where, zone, spot, there, p, s, i)
-        if j >= 0 and v > car[b, j, SPEED]:
-            t = max(far - LENGTH, 0.0) / (v - car[b, j, SPEED])
-            urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
-        for j in there[:m]:
-            if not shares_zone(zone, spot, i, j):
+def _crossing_ttc(segment, zone, car, route, spot, b, i, j):
+    """Returns the time to collision of two cars whose movements share a zone [s]; infinity beyond the horizon."""
+    own, other = int(spot[i, ON_MOVEMENT]), int(spot[j, ON_MOVEMENT])
+    v, w = car[b, i, SPEED], car[b, j, SPEED]
+    begin, end = _time_in_zone(zone[own, other, ENTER], zone[own, other, LEAVE], spot[i, PAST_LINE], v)
+    others_begin, others_end = _time_in_zone(zone[other, own, ENTER], zone[other, own, LEAVE], spot[j, PAST_LINE], w)
+    begin, end = max(begin, others_begin), min(end, others_end)
+    if begin > end or begin >= TTC_HORIZON:
+        return math.inf
+    end = min(end, TTC_HORIZON)
+    return _time_to_touch(segment, route[b, i], car[b, i, POSITION], v, route[b, j], car[b, j, POSITION], w, begin, end)
+
+
+@kernel
+def measure_ttc(n_agents, net, after, cost):
+    """Adds 1 to cost (B, V) of cars whose time to collision is below `RISKY`, and keeps the agents' least ones."""
+    leg, stretch, zone, section_start, segment = net.leg, net.stretch, net.zone, net.section_start, net.segment
+    car, status, legs, route, totals = after.car, after.status, after.leg, after.route, after.totals
+    n = status.shape[1]
+    spot, ttc, room = np.empty((n, N_SPOT)), np.empty(n), np.empty(n, np.int64)
+    for b in range(status.shape[0]):
+        there = locate(leg, stretch, car, status, legs, route, b, spot, room)
+        for i in there:
+            ttc[i] = math.inf
+        for m, i in enumerate(there):
+            j, far = leader_of(section_start, zone, spot, there, route[b, i], car[b, i, POSITION], i)
+            if j >= 0 and car[b, i, SPEED] > car[b, j, SPEED]:
+                t = max(far - CAR_LENGTH, 0.0) / (car[b, i, SPEED] - car[b, j, SPEED])
+                ttc[i], ttc[j] = min(ttc[i], t), min(ttc[j], t)
+            for j in there[:m]:
+                if shares_zone(zone, spot, i, j):
+                    t = _crossing_ttc(segment, zone, car, route, spot, b, i, j)
+                    ttc[i], ttc[j] = min(ttc[i], t), min(ttc[j], t)
+        for i in there:
+            if ttc[i] < RISKY:
+                cost[b, i] += 1.0
+            if i < n_agents:
+                totals[b, LEAST_TTC] = min(totals[b, LEAST_TTC], ttc[i])
+
+
+@kernel
+def count_crashes(n_agents, net, before, after, cost):
+    """Adds 1 to cost (B, V) of cars that crashed in the step, whose time to collision is 0."""
+    segment, leg, zone, car, route, totals = net.segment, net.leg, net.zone, after.car, after.route, after.totals
+    status, status_before, legs_before = after.status, before.status, before.leg
+    for b in range(status.shape[0]):
+        for i in range(status.shape[1]):
+            if status_before[b, i] != DRIVING or status[b, i] != CRASHED:
                 continue
-            mine, its = int(spot[i, WAY]), int(spot[j, WAY])
-            w = car[b, j, SPEED]
-            begin, end = _within(zone[mine, its, ENTER], zone[mine, its, LEAVE], spot[i, REST], v)
-            its_begin, its_end = _within(zone[its, mine, ENTER], zone[its, mine, LEAVE], spot[j, REST], w)
-            begin, end = max(begin, its_begin), min(end, its_end)
-            if begin <= end and begin < TTC_HORIZON:
-                end = min(end, TTC_HORIZON)
-                t = _time_to_touch(segment, p, s, v, route[b, j], car[b, j, POSITION], w, begin, end)
-                urgent[i], urgent[j] = min(urgent[i], t), min(urgent[j], t)
-    for i in there:
-        if urgent[i] < RISKY:
             cost[b, i] += 1.0
-        if i < prices.n_agents:
-            totals[b, LEAST_TTC] = min(totals[b, LEAST_TTC], urgent[i])
-
-
-@kernel
-def count_crashes(n_agents, segment, leg, zone, car, status_before, status, legs_before, route, b, cost, totals):
-    """Adds 1 to cost (B, V) of those who crashed: no time was left to them."""
-    for i in range(status.shape[1]):
-        if status_before[b, i] != DRIVING or status[b, i] != CRASHED:
-            continue
-        cost[b, i] += 1.0
-        if i < n_agents:
-            totals[b, LEAST_TTC] = 0.0
-        p, q = route[b, i], legs_before[b, i]
-        x, y, c, s = pose_at(segment, p, car[b, i, POSITION])
-        for j in range(min(i, n_agents)):
-            o, k = route[b, j], legs_before[b, j]
-            if status_before[b, j] != DRIVING or status[b, j] != CRASHED or leg[p, q, CROSSING] != leg[o, k, CROSSING]:
-                continue
-            kind = zone[int(leg[p, q, MOVEMENT]), int(leg[o, k, MOVEMENT]), KIND]
-            its_x, its_y, its_c, its_s = pose_at(segment, o, car[b, j, POSITION])
-            if kind == CROSS and touch(x, y, c, s, its_x, its_y, its_c, its_s):
-                totals[b, LEAST_PET] = 0.0
-
-
-@kernel
-def encroach(n_agents, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals):
-    """Keeps when shared zones were left, and the least time until another came in."""
-    n, n_ways = status.shape[1], len(zone)
-    for i in range(n):
-        p, q = route[b, i], legs_before[b, i]
-        r_after = car[b, i, POSITION] - leg[p, q, LINE]
-        # All zones lie beyond where fronts pass the line.
-        if status_before[b, i] != DRIVING or status[b, i] == CRASHED or r_after <= -0.5 * LENGTH:
-            continue
-        r, mine, crossing = old[b, i, POSITION] - leg[p, q, LINE], int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING])
-        for its in range(n_ways):
-            if zone[mine, its, KIND] == CROSS:
-                after = _passes(zone[mine, its, LEAVE], r, r_after)
-                if after >= 0.0:
-                    left[b, 0 if i < n_agents else 1, crossing, mine, its] = clock + after
-    for j in range(n):
-        op, oq = route[b, j], legs_before[b, j]
-        o_after = car[b, j, POSITION] - leg[op, oq, LINE]
-        if status_before[b, j] != DRIVING or status[b, j] == CRASHED or o_after <= -0.5 * LENGTH:
-            continue
-        o, its, crossing = (
-            old[b, j, POSITION] - leg[op, oq, LINE],
-            int(leg[op, oq, MOVEMENT]),
-            int(leg[op, oq, CROSSING]),
-        )
-        for mine in range(n_ways):
-            if zone[mine, its, KIND] != CROSS:
-                continue
-            coming = _passes(zone[its, mine, ENTER], o, o_after)
-            if coming < 0.0:
-                continue
-            for who in range(left.shape[1] if j < n_agents else 1):  # of two scripted cars none is told
-                since = clock + coming - left[b, who, crossing, mine, its]
-                totals[b, LEAST_PET] = min(totals[b, LEAST_PET], max(since, 0.0))
-            for i in range(n if j < n_agents else n_agents):
-                p, q = route[b, i], legs_before[b, i]
-                if status_before[b, i] != DRIVING or status[b, i] == CRASHED:
+            if i < n_agents:
+                totals[b, LEAST_TTC] = 0.0
+            p, q = route[b, i], legs_before[b, i]
+            x, y, c, s = pose_at(segment, p, car[b, i, POSITION])
+            for j in range(min(i, n_agents)):
+                o, k = route[b, j], legs_before[b, j]
+                crashed = status_before[b, j] == DRIVING and status[b, j] == CRASHED
+                if not crashed or leg[p, q, CROSSING] != leg[o, k, CROSSING]:
                     continue
-                if leg[p, q, CROSSING] == crossing and leg[p, q, MOVEMENT] == mine:
-                    r = old[b, i, POSITION] - leg[p, q, LINE]
-                    if zone[mine, its, ENTER] <= r < zone[mine, its, LEAVE]:
-                        totals[b, LEAST_PET] = 0.0
+                kind = zone[int(leg[p, q, MOVEMENT]), int(leg[o, k, MOVEMENT]), KIND]
+                others_x, others_y, others_c, others_s = pose_at(segment, o, car[b, j, POSITION])
+                if kind == CROSS and touch(x, y, c, s, others_x, others_y, others_c, others_s):
+                    totals[b, LEAST_PET] = 0.0
 
 
 @kernel
-def judge(
-    prices, traffic, roads, old, status_before, legs_before, car, status, legs, left, totals, step, route, emergency,
-    reward, cost, team_reward,
-):  # fmt: skip
-    """All of it, and the entries between a step and the next, in one call, for each call has its price.
+def measure_pet(n_agents, net, before, after):
+    """Keeps when cars left the zones of crossing paths, and the least time until another car entered one."""
+    leg, zone, totals, n_cars = net.leg, net.zone, after.totals, after.status.shape[1]
+    car, old, status, status_before = after.car, before.car, after.status, before.status
+    legs, route, left, step = before.leg, after.route, after.left, before.step
+    for b in range(status.shape[0]):
+        clock = step[b] * CONTROL_STEP
+        for i in range(n_cars):
+            p, q = route[b, i], legs[b, i]
+            r, r_after = old[b, i, POSITION] - leg[p, q, LINE], car[b, i, POSITION] - leg[p, q, LINE]
+            # All zones lie beyond where fronts pass the line.
+            if status_before[b, i] != DRIVING or status[b, i] == CRASHED or r_after <= -0.5 * CAR_LENGTH:
+                continue
+            own, crossing, kind = int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING]), 0 if i < n_agents else 1
+            for other in range(len(zone)):
+                if zone[own, other, KIND] != CROSS:
+                    continue
+                passed = _time_of_passing(zone[own, other, LEAVE], r, r_after)
+                if passed >= 0.0:
+                    left[b, kind, crossing, own, other] = clock + passed
+        for j in range(n_cars):
+            p, q = route[b, j], legs[b, j]
+            r, r_after = old[b, j, POSITION] - leg[p, q, LINE], car[b, j, POSITION] - leg[p, q, LINE]
+            if status_before[b, j] != DRIVING or status[b, j] == CRASHED or r_after <= -0.5 * CAR_LENGTH:
+                continue
+            own, crossing = int(leg[p, q, MOVEMENT]), int(leg[p, q, CROSSING])
+            # Encounters between two scripted cars do not count.
+            n_kinds, n_others = (left.shape[1], n_cars) if j < n_agents else (1, n_agents)
+            for other in range(len(zone)):
+                if zone[other, own, KIND] != CROSS:
+                    continue
+                entered = _time_of_passing(zone[own, other, ENTER], r, r_after)
+                if entered >= 0.0:
+                    occupied = _is_occupied(net, before, after, b, n_others, crossing, other, own)
+                    since = _time_since(left, b, n_kinds, crossing, other, own, clock + entered)
+                    totals[b, LEAST_PET] = min(totals[b, LEAST_PET], 0.0 if occupied else since)
+
+
+@kernel
+def _time_since(left, b, n_kinds, crossing, other, own, now):
+    """Returns the time since a car on the other movement left the zone that it shares with one's own [s]."""
+    least = math.inf
+    for kind in range(n_kinds):
+        least = min(least, max(now - left[b, kind, crossing, other, own], 0.0))
+    return least
+
+
+@kernel
+def _is_occupied(net, before, after, b, n_others, crossing, other, own):
+    """Whether one of the first n_others cars was in the zone, on the other movement, as the step began."""
+    leg, zone, old, route, legs = net.leg, net.zone, before.car, after.route, before.leg
+    for i in range(n_others):
+        p, q = route[b, i], legs[b, i]
+        if before.status[b, i] != DRIVING or after.status[b, i] == CRASHED:
+            continue
+        if leg[p, q, CROSSING] == crossing and leg[p, q, MOVEMENT] == other:
+            r = old[b, i, POSITION] - leg[p, q, LINE]
+            if zone[other, own, ENTER] <= r < zone[other, own, LEAVE]:
+                return True
+    return False
+
+
+@kernel
+def judge(weights, net, before, after, outcome):
+    """Judges a control step; the team's reward comes after the entries that follow it, from `reward_team`.
 
     Args:
-        prices: The `Prices`.
-        traffic: The `motion.Traffic`.
-        roads: The `Roads`.
-        old: (B, V, N_CAR) before the step, as are the next two.
-        status_before: (B, V).
-        legs_before: (B, V).
-        car: (B, V, N_CAR) after it, as are the next two; those who enter are written.
-        status: (B, V).
-        legs: (B, V).
-        left: (B, 1 or 2, X, M, M), written.
-        totals: (B, N_TOTALS), written.
-        step: (B,) after it.
-        route: (B, V).
-        emergency: (B, V).
-        reward: (B, V) zeros, written.
-        cost: (B, V) zeros, written.
-        team_reward: (B,), written.
+        weights: The `Weights`.
+        net: The `Network`.
+        before: The `State` before the step.
+        after: The `State` after it; `totals` and `left` are written.
+        outcome: The `Outcome`, of which reward and cost are written.
     """
-    leg, stretch, zone, where, segment = roads.leg, roads.stretch, roads.zone, roads.where, roads.segment
-    n = status.shape[1]
-    spot, urgent, road = np.empty((n, N_SPOT)), np.empty(n), np.empty(n, np.int64)
-    pay(prices, roads.length, old, car, status_before, status, route, emergency, reward)
-    for b in range(status.shape[0]):
-        clock = (step[b] - 1) * CONTROL_STEP
-        if prices.declared:
-            keep_words(prices, leg, old, car, status_before, legs_before, route, clock, b, cost, totals)
-        encroach(
-            prices.n_agents, leg, zone, old, car, status_before, status, legs_before, route, clock, b, left, totals
-        )  # fmt: skip
-        count_crashes(
-            prices.n_agents, segment, leg, zone, car, status_before, status, legs_before, route, b, cost, totals
-        )
-        there = locate(leg, stretch, car, status, legs, route, b, spot, road)
-        watch(prices, segment, where, zone, car, route, b, spot, there, urgent, cost, totals)
-        for i in range(prices.n_agents):
+    n_agents, cost = weights.n_agents, outcome.cost
+    reward_vehicles(weights, net.length, before, after, outcome.reward)
+    if weights.declared:
+        check_announcements(n_agents, net.leg, before, after, cost)
+    measure_pet(n_agents, net, before, after)
+    count_crashes(n_agents, net, before, after, cost)
+    measure_ttc(n_agents, net, after, cost)
+    car, totals = after.car, after.totals
+    for b in range(len(totals)):
+        for i in range(n_agents):
             totals[b, LONGEST_WAIT] = max(totals[b, LONGEST_WAIT], car[b, i, STOOD])
-    admit(traffic, roads, car, status, legs, route, step)
-    pay_team(prices, car, status, step, emergency, reward, team_reward)

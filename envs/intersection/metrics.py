@@ -1,4 +1,4 @@
-"""What an episode is judged by, from a state. Units are in the package's docstring.
+"""The metrics of an episode so far, computed from a state. The package's docstring says what they mean.
 
 A mean, share or rate of nothing is NaN.
 
@@ -11,8 +11,9 @@ import math
 
 import numpy as np
 
+from ..core import Array
 from ..kit.kernels import kernel
-from .roads import FREE_TIME, Roads
+from .network import FREE_TIME, Network
 from .spots import profile_at
 from .state import (
     ARRIVED,
@@ -28,7 +29,6 @@ from .state import (
     LONGEST_WAIT,
     PENDING,
     POSITION,
-    Array,
     State,
 )
 
@@ -46,19 +46,19 @@ METRICS = (
 )
 
 
-def metrics_of(roads: Roads, n_agents: int, state: State) -> dict[str, Array]:
-    """Each (B,) float64, over the episode so far."""
+def metrics_of(network: Network, n_agents: int, state: State) -> dict[str, Array]:
+    """Returns the metrics by name, (B,) float64 each."""
     values = np.empty((len(METRICS), len(state.step)))
-    _measure(
-        roads.profile, roads.length, n_agents, state.step, state.car, state.status, state.route, state.emergency,
-        state.totals, values,
-    )  # fmt: skip
+    measure(network, n_agents, state, values)
     return dict(zip(METRICS, values, strict=True))
 
 
 @kernel
-def delay_of(profile, length, clock, car, status, route, b, i):
-    """How much later a vehicle is than if it had been alone [s]; negative if it has not come yet, or has crashed."""
+def _delay(profile, length, car, status, route, b, i, clock):
+    """Returns how much later a vehicle is than an undisturbed one [s].
+
+    It is negative if the vehicle is not due yet, or has crashed.
+    """
     due, p = car[b, i, DUE], route[b, i]
     if status[b, i] == ARRIVED:
         return max(car[b, i, FINISHED] - due - profile_at(profile, p, length[p], FREE_TIME), 0.0)
@@ -70,22 +70,24 @@ def delay_of(profile, length, clock, car, status, route, b, i):
 
 
 @kernel
-def _measure(profile, length, n_agents, step, car, status, route, emergency, totals, out):
-    """Fills out (M, B)."""
+def measure(net, n_agents, state, out):
+    """Fills out (M, B), in the order of `METRICS`."""
+    profile, length, step, car, status = net.profile, net.length, state.step, state.car, state.status
+    route, emergency, totals = state.route, state.emergency, state.totals
     for b in range(len(step)):
         clock = step[b] * CONTROL_STEP
-        arrived, crashed, counted, urgent = 0, 0, 0, 0
+        arrived, crashed, counted, n_urgent = 0, 0, 0, 0
         late, urgent_late, together, squares = 0.0, 0.0, 0.0, 0.0
         for i in range(n_agents):
             crashed += status[b, i] == CRASHED
-            delay = delay_of(profile, length, clock, car, status, route, b, i)
+            delay = _delay(profile, length, car, status, route, b, i, clock)
             if delay < 0.0:
                 continue
             late += delay
             counted += 1
             if emergency[b, i]:
                 urgent_late += delay
-                urgent += 1
+                n_urgent += 1
             if status[b, i] == ARRIVED:
                 arrived += 1
                 free = profile_at(profile, route[b, i], length[route[b, i]], FREE_TIME)
@@ -102,4 +104,4 @@ def _measure(profile, length, n_agents, step, car, status, route, emergency, tot
         out[6, b] = totals[b, LONGEST_WAIT]
         out[7, b] = together * together / (arrived * squares) if arrived > 0 else math.nan
         out[8, b] = kept / (kept + broken) if kept + broken > 0 else math.nan
-        out[9, b] = urgent_late / urgent if urgent > 0 else math.nan
+        out[9, b] = urgent_late / n_urgent if n_urgent > 0 else math.nan

@@ -1,6 +1,6 @@
-"""Where cars are, in the terms of right of way: which crossing, how through it, how far to its line, who is ahead.
+"""Where cars are relative to crossings: at which crossing, on which movement, how far past its line, behind whom.
 
-Axes: B worlds, V vehicles. `spot` is (V, N_SPOT), filled by `locate` for one world at a time.
+Axes: B worlds, V vehicles. A `spot` (V, N_SPOT) describes the cars of one world; `locate` fills it.
 """
 
 from __future__ import annotations
@@ -8,21 +8,19 @@ from __future__ import annotations
 import math
 
 from ..kit.kernels import kernel
-from .roads import (
+from ..roads.crossing import CROSS, DIVERGE, MERGE
+from .network import (
     ABSENT,
     BEGIN,
     COS0,
-    CROSS,
     CROSSING,
     CURVATURE,
-    DIVERGE,
     END,
     ENTER,
     HEADING0,
     KIND,
     LEAVE,
     LINE,
-    MERGE,
     MOVEMENT,
     S0,
     SAMPLE,
@@ -33,69 +31,77 @@ from .roads import (
 )
 from .state import DRIVING, POSITION
 
-AT, WAY, REST, WHERE, ALONG, BOX = range(6)
-"""Columns of a spot: crossing (-1 off the road), movement, position from the stop line [m], section, position in it
-[m], length of the movement [m]."""
+AT_CROSSING, ON_MOVEMENT, PAST_LINE, IN_SECTION, SECTION_POSITION, MOVEMENT_LENGTH = range(6)
+"""Columns of a spot: index of the crossing that the car is at or heads for (-1: it is not on the road), index of its
+movement there, position of its centre past the stop line [m] (negative before it), index of the section that it is in,
+position in that section [m], length of the movement [m]."""
 N_SPOT = 6
 
 
 @kernel
 def locate_one(leg, stretch, p, q, s, spot, i):
-    """Fills spot i for a car at s on route p with crossing q ahead or around it."""
+    """Fills row i of spot for a car at position s of route p whose current leg is q."""
     line, end = leg[p, q, LINE], leg[p, q, END]
     g = 2 * q + (0 if s < line else 1 if s < end else 2)
-    spot[i, AT], spot[i, WAY] = leg[p, q, CROSSING], leg[p, q, MOVEMENT]
-    spot[i, REST], spot[i, BOX] = s - line, end - line
-    spot[i, WHERE], spot[i, ALONG] = stretch[p, g, SECTION], s - stretch[p, g, BEGIN]
+    spot[i, AT_CROSSING], spot[i, ON_MOVEMENT] = leg[p, q, CROSSING], leg[p, q, MOVEMENT]
+    spot[i, PAST_LINE], spot[i, MOVEMENT_LENGTH] = s - line, end - line
+    spot[i, IN_SECTION], spot[i, SECTION_POSITION] = stretch[p, g, SECTION], s - stretch[p, g, BEGIN]
 
 
 @kernel
-def locate(leg, stretch, car, status, legs, route, b, spot, there):
-    """Fills spot (V, N_SPOT) of world b; returns the part of there (V,) that holds who is on the road, ascending."""
+def locate(leg, stretch, car, status, legs, route, b, spot, room):
+    """Fills spot (V, N_SPOT) for world b.
+
+    Returns:
+        The part of room (V,) that was filled with the indices of the cars on the road, ascending.
+    """
     k = 0
     for i in range(status.shape[1]):
         if status[b, i] == DRIVING:
             locate_one(leg, stretch, route[b, i], legs[b, i], car[b, i, POSITION], spot, i)
-            there[k] = i
+            room[k] = i
             k += 1
         else:
-            spot[i, AT] = -1.0
-    return there[:k]
+            spot[i, AT_CROSSING] = -1.0
+    return room[:k]
 
 
 @kernel
-def ahead(where, zone, spot, p, s, i, j):
-    """How far j is ahead of i on i's own route p [m], between centres; ABSENT if it is not.
+def ahead(section_start, zone, spot, p, s, i, j):
+    """Returns how far car j is ahead of car i, which is at position s of its route p: between centres [m], or ABSENT.
 
-    A car on a movement out of the same lane counts until the paths have parted, one on a movement into the same lane
-    from where they meet.
+    A car on a movement out of the same lane counts as ahead until the paths have parted; one on a movement into the
+    same lane counts from where the paths meet.
     """
-    if spot[j, AT] < 0.0:
+    if spot[j, AT_CROSSING] < 0.0:
         return ABSENT
-    at = where[p, int(spot[j, WHERE])]
-    if at > ABSENT:
-        far = at + spot[j, ALONG] - s
+    begin = section_start[p, int(spot[j, IN_SECTION])]
+    if begin > ABSENT:
+        far = begin + spot[j, SECTION_POSITION] - s
         return far if far > 0.0 else ABSENT
-    if spot[i, AT] == spot[j, AT] and 0.0 <= spot[j, REST] < spot[j, BOX]:
-        mine, its = int(spot[i, WAY]), int(spot[j, WAY])
-        kind = zone[mine, its, KIND]
+    if spot[i, AT_CROSSING] == spot[j, AT_CROSSING] and 0.0 <= spot[j, PAST_LINE] < spot[j, MOVEMENT_LENGTH]:
+        own, other = int(spot[i, ON_MOVEMENT]), int(spot[j, ON_MOVEMENT])
+        kind = zone[own, other, KIND]
         far = ABSENT
         if kind == DIVERGE:
-            if spot[j, REST] <= zone[its, mine, LEAVE] and spot[i, REST] <= zone[mine, its, LEAVE]:
-                far = spot[j, REST] - spot[i, REST]
-        elif kind == MERGE and spot[j, REST] >= zone[its, mine, ENTER]:
-            far = (spot[j, REST] - spot[j, BOX]) - (spot[i, REST] - spot[i, BOX])
+            if spot[j, PAST_LINE] <= zone[other, own, LEAVE] and spot[i, PAST_LINE] <= zone[own, other, LEAVE]:
+                far = spot[j, PAST_LINE] - spot[i, PAST_LINE]
+        elif kind == MERGE and spot[j, PAST_LINE] >= zone[other, own, ENTER]:
+            far = (spot[j, PAST_LINE] - spot[j, MOVEMENT_LENGTH]) - (spot[i, PAST_LINE] - spot[i, MOVEMENT_LENGTH])
         return far if far > 0.0 else ABSENT
     return ABSENT
 
 
 @kernel
-def leader_of(where, zone, spot, there, p, s, i):
-    """The car ahead of i, which is at s on route p, and how far [m] between centres; -1 and infinity if none is."""
+def leader_of(section_start, zone, spot, there, p, s, i):
+    """Returns the car ahead of car i, which is at position s of route p, and its distance between centres [m].
+
+    Without a car ahead, these are -1 and infinity.
+    """
     best, least = -1, math.inf
     for j in there:
         if j != i:
-            far = ahead(where, zone, spot, p, s, i, j)
+            far = ahead(section_start, zone, spot, p, s, i, j)
             if ABSENT < far < least:
                 best, least = j, far
     return best, least
@@ -103,19 +109,19 @@ def leader_of(where, zone, spot, there, p, s, i):
 
 @kernel
 def shares_zone(zone, spot, i, j):
-    """Whether two cars have a zone ahead or around them that only one may be in."""
-    if spot[i, AT] < 0.0 or spot[i, AT] != spot[j, AT]:
+    """Whether two cars have a zone ahead of them or around them that only one of them may be in."""
+    if spot[i, AT_CROSSING] < 0.0 or spot[i, AT_CROSSING] != spot[j, AT_CROSSING]:
         return False
-    mine, its = int(spot[i, WAY]), int(spot[j, WAY])
-    kind = zone[mine, its, KIND]
+    own, other = int(spot[i, ON_MOVEMENT]), int(spot[j, ON_MOVEMENT])
+    kind = zone[own, other, KIND]
     if kind not in (CROSS, MERGE):
         return False
-    return spot[i, REST] <= zone[mine, its, LEAVE] and spot[j, REST] <= zone[its, mine, LEAVE]
+    return spot[i, PAST_LINE] <= zone[own, other, LEAVE] and spot[j, PAST_LINE] <= zone[other, own, LEAVE]
 
 
 @kernel
 def profile_at(profile, p, s, column):
-    """A column of route p's profile at s, between its samples."""
+    """Returns a column of route p's profile at position s, interpolated between samples."""
     x = min(max(s / SAMPLE, 0.0), profile.shape[1] - 1.001)
     k = int(x)
     return profile[p, k, column] + (x - k) * (profile[p, k + 1, column] - profile[p, k, column])
@@ -123,7 +129,7 @@ def profile_at(profile, p, s, column):
 
 @kernel
 def pose_at(segment, p, s):
-    """x, y, cos and sin of the heading at s on route p."""
+    """Returns x, y [m], and cosine and sine of the heading, at position s of route p."""
     g = 0
     while g + 1 < segment.shape[1] and segment[p, g + 1, S0] <= s:
         g += 1
@@ -138,7 +144,7 @@ def pose_at(segment, p, s):
 
 @kernel
 def reach_time(distance, speed, acceleration, top):
-    """When a car has gone so far with its present acceleration, at most at top speed [s]; infinity if never."""
+    """Returns when a car has driven a distance at its acceleration, up to a top speed [s]; infinity if never."""
     if distance <= 0.0:
         return 0.0
     if acceleration < -1e-3:

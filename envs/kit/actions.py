@@ -1,4 +1,4 @@
-"""What is an action and what is not: the one check of all environments and their views.
+"""The check of actions that all environments and their views share.
 
 Axes: B worlds, N agents, A numbers of a continuous action.
 """
@@ -17,20 +17,21 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def checked(space: Box | Discrete, action: Any, alive: Array, meaning: str = "") -> Array:
-    """The actions of a batch of worlds, each inside its space.
+    """Checks the actions of a batch of worlds.
 
     Args:
-        space: Of one agent.
+        space: Action space of one agent.
         action: (B, N) integers for `Discrete`, (B, N, A) numbers for `Box`.
-        alive: (B, N) bool. Rows of other agents may hold any numbers; where these lie outside the space, the least
-            action stands in what is returned.
-        meaning: What the actions mean, for messages.
+        alive: (B, N) bool. Rows of agents that are not alive may hold any numbers; where these lie outside the space,
+            they are replaced by the least action.
+        meaning: What the actions mean, for error messages.
 
     Returns:
-        The array that came, or a copy.
+        The array that was passed in, or a copy.
 
     Raises:
-        ValueError: It has another shape or type, or a live agent's action lies outside the space or is not finite.
+        ValueError: The array has another shape or type, or a live agent's action lies outside the space or is not
+            finite.
     """
     discrete = isinstance(space, Discrete)
     one = () if discrete else space.shape
@@ -43,7 +44,7 @@ def checked(space: Box | Discrete, action: Any, alive: Array, meaning: str = "")
         came = "rows of unequal length" if found is None else f"{found.dtype}{list(found.shape)}"
         raise ValueError(f"actions are {came}: give {'integers' if discrete else 'floats'} of shape {list(shape)}")
     low, high = _bounds(space)
-    # Almost every batch passes here, without arrays in between. NaN makes both comparisons False.
+    # Almost every batch passes here, without temporary arrays. NaN makes both comparisons False.
     least, most = (low, high) if discrete else (low.max(), high.min())
     if not found.size or (found.min() >= least and found.max() <= most):
         return found
@@ -55,47 +56,47 @@ def checked(space: Box | Discrete, action: Any, alive: Array, meaning: str = "")
         world, agent = wrong[0].tolist()
         raise ValueError(
             f"action {_shortened(found[world, agent].tolist())} is outside {_name(space)}: give {_wanted(space)}"
-            f"{f' ({meaning})' if meaning else ''}; it is that of agent {agent} in world {world}"
+            f"{f' ({meaning})' if meaning else ''}; agent {agent} in world {world} chose it"
         )
     return np.where(inside.reshape(*alive.shape, *(1 for _ in one)), found, low)
 
 
 def row(space: Box | Discrete, action: Any) -> Any:
-    """One agent's action as an int or an array that fits its row; whether it is inside the space is not looked at.
+    """Returns one agent's action as an int or an array of the space's shape, without checking that it is in the space.
 
     Raises:
-        TypeError: It is no number of the kind that the space asks for.
-        ValueError: It has another shape, or is too large for a row.
+        TypeError: It is not a number, or not of the kind that the space asks for.
+        ValueError: It has another shape, or is too large for float32.
     """
     if isinstance(space, Discrete):
         plain = isinstance(action, (int, np.integer)) and not isinstance(action, bool)
         if not plain and (np.asarray(action).shape or np.asarray(action).dtype.kind == "b"):
-            raise TypeError("this is no choice")
+            raise TypeError("not an integer")
         return operator.index(action)
     value = np.asarray(action)
     if value.dtype.kind not in "fiu":
-        raise TypeError("these are no numbers")
+        raise TypeError("not numbers")
     if value.shape != space.shape:
-        raise ValueError("the shape is another")  # or it would be broadcast
+        raise ValueError("another shape")  # it would be broadcast
     if value.dtype != np.float32 and not np.abs(value).max(initial=0) < _LARGEST:
-        raise ValueError("a number is not finite, or would not be")
+        raise ValueError("a number is not finite, or would not be as float32")
     return value
 
 
 def fault(space: Box | Discrete, action: Any) -> str:
-    """What is wrong with one agent's action, as the end of a sentence; empty where nothing is."""
+    """Returns what is wrong with one agent's action, as the end of a sentence; empty if nothing is."""
     try:
         value = row(space, action)
         value = value if isinstance(space, Discrete) else value.astype(space.dtype)
         low, high = _bounds(space)
         inside = bool(np.all((value >= low) & (value <= high)))  # False for NaN
-    except Exception:  # somebody's own type may raise anything on its way to a number
+    except Exception:  # a type of the user's own may raise anything when it is converted
         inside = False
     return "" if inside else f"{_shortened(action)}; it must be {_wanted(space)}"
 
 
 def _bounds(space: Box | Discrete) -> tuple[Any, Any]:
-    """Least and greatest action: () for `Discrete`, (A,) for `Box`."""
+    """Returns the least and the greatest action: () for `Discrete`, (A,) for `Box`."""
     if isinstance(space, Discrete):
         return space.start, space.start + space.n - 1  # numpy's integers
     return space.low, space.high
@@ -121,9 +122,9 @@ def _wanted(space: Box | Discrete) -> str:
 
 
 def _shortened(value: Any, most: int = 80) -> str:
-    """A value in one line that is not too long."""
+    """Returns a value in one line that is not too long."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # an integer of thousands of digits, or somebody's own type
+    except Exception:  # an integer of thousands of digits, or a type of the user's own
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[:most]}..."

@@ -1,4 +1,4 @@
-"""What holds for the fields of every environment's `Config`: their types, their ranges, what may be chosen."""
+"""The check of a `Config`: types and ranges of its fields, and the values of choices."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def check_fields(config: Any, ranges: Iterable[tuple[str, float, float]]) -> Non
     """Checks a dataclass whose annotations are strings, as `from __future__ import annotations` makes them.
 
     Args:
-        config: The dataclass. Fields of `int`, `float`, `bool` and `str` must be that, a `Literal` one of its values.
-        ranges: Name, least and greatest value of numbers, which must be finite.
+        config: The dataclass. Fields of type `int`, `float`, `bool` and `str` must have that type; a `Literal` must be
+            one of its values.
+        ranges: Name, least and greatest value of each number; NaN and infinity are out of range.
 
     Raises:
-        ValueError: The first field that is wrong: what came, and what is allowed.
+        ValueError: Names the first field that is wrong, its value, and what is allowed.
     """
     for field in fields(config):
         value = getattr(config, field.name)
@@ -34,7 +35,7 @@ def check_fields(config: Any, ranges: Iterable[tuple[str, float, float]]) -> Non
             raise ValueError(f"{field.name}={value!r} is a {type(value).__name__}: give a value of type {field.type}")
     for name, low, high in ranges:
         value = getattr(config, name)
-        if not low <= value <= high:  # NaN is not, and nothing is too long to compare
+        if not low <= value <= high:  # NaN fails both comparisons
             raise ValueError(f"{name}={shown(value)} is out of range: give a value from {low} to {high}")
     for name, hint in typing.get_type_hints(type(config)).items():
         if typing.get_origin(hint) is typing.Literal and getattr(config, name) not in typing.get_args(hint):
@@ -43,7 +44,7 @@ def check_fields(config: Any, ranges: Iterable[tuple[str, float, float]]) -> Non
 
 
 def shown(value: Any) -> str:
-    """A value as it came, unless it is an integer of more digits than anyone reads."""
+    """Returns the `repr` of a value, or a description of an integer too long to read."""
     if isinstance(value, int) and abs(value) >= 10**20:
         return "a number of more than twenty digits"
     return repr(value)

@@ -1,9 +1,9 @@
-"""What numpy draws from many seeds, to the same bits, in one kernel.
+"""Random numbers from many seeds in one kernel, bit by bit those of numpy.
 
-Making a `SeedSequence` and a `default_rng` takes about 10 us a world: four fifths of the time of stepping small worlds
-with episodes of 25 steps. numpy's compatibility policy keeps both algorithms as they are, and tests compare.
+numpy takes about 10 us a world to make a `SeedSequence` and a `default_rng`: four fifths of the time of stepping small
+worlds with episodes of 25 steps. numpy's compatibility policy keeps both algorithms as they are, and tests compare.
 
-Axes: R rows, one a seed; W words of 32 bits, in 64 so that products fit before they are cut.
+Axes: R rows, one a seed; W words of 32 bits, held in 64 so that products fit before they are truncated.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from ..core import Array
 from .kernels import kernel
 
 POOL = 4
-"""Words that a `SeedSequence` keeps its entropy in."""
+"""Number of words in which a `SeedSequence` keeps its entropy."""
 LOW = np.uint64(0xFFFFFFFF)
+"""Mask of the lower 32 bits."""
 MULTIPLIER = (np.uint64(0x2360ED051FC65DA4), np.uint64(0x4385DF649FCCF645))
-"""Of PCG64, upper and lower half (O'Neill 2014, HMC-CS-2014-0905; numpy's pcg64.h)."""
+"""Multiplier of PCG64, upper and lower half (O'Neill 2014, HMC-CS-2014-0905; numpy's pcg64.h)."""
 
 
 def seed_words(entropy: Array) -> Array:
-    """What `SeedSequence(row).generate_state(1, np.uint64)` gives for each row of words: (R, W) -> (R,) uint64."""
+    """Returns `SeedSequence(row).generate_state(1, np.uint64)` of each row of words: (R, W) -> (R,) uint64."""
     return _sequences(entropy.astype(np.uint64), 1)[:, 0]
 
 
 def uniform(seeds: Sequence[int], n: int) -> Array:
-    """What `np.random.default_rng(seed).random(n)` gives for each seed: (R, n), each in [0, 1)."""
+    """Returns `np.random.default_rng(seed).random(n)` of each seed: (R, n), each in [0, 1)."""
     try:
         whole = np.array(seeds, np.uint64)
-    except OverflowError:  # more words than two, or a mistake of which numpy tells
+    except OverflowError:  # a seed of more than 64 bits, or a negative one, which numpy refuses
         return np.array([np.random.default_rng(seed).random(n) for seed in seeds])
     return _doubles(_sequences(np.stack([whole & LOW, whole >> np.uint64(32)], axis=1), 4), n)
 
 
 @kernel
 def _sequences(entropy, n):
-    """SeedSequence: n words of 64 bits from each row of entropy (R, W), as numpy's `mix_entropy`, `generate_state`."""
+    """Returns n words of 64 bits from each row of entropy (R, W), as numpy's `mix_entropy` and `generate_state` do."""
     out = np.empty((len(entropy), n), np.uint64)
     pool = np.empty(POOL, np.uint64)
     for r in range(len(entropy)):
@@ -63,7 +64,7 @@ def _sequences(entropy, n):
 
 @kernel
 def _hashed(word, constant, factor):
-    """A scrambled word, and the constant for the next one."""
+    """Returns a hashed word, and the constant for the next one."""
     following = constant * factor & LOW
     word = (word ^ constant) * following & LOW
     return word ^ word >> np.uint64(16), following
@@ -71,7 +72,7 @@ def _hashed(word, constant, factor):
 
 @kernel
 def _doubles(words, n):
-    """PCG64 (XSL-RR 128/64): n doubles from each row of words (R, 4), which are initial state and stream."""
+    """Returns n doubles of PCG64 (XSL-RR 128/64) from each row of words (R, 4): initial state and stream."""
     out = np.empty((len(words), n))
     for r in range(len(words)):
         inc_hi = words[r, 2] << np.uint64(1) | words[r, 3] >> np.uint64(63)
@@ -89,7 +90,7 @@ def _doubles(words, n):
 
 @kernel
 def _advanced(hi, lo, inc_hi, inc_lo):
-    """The next state, state * MULTIPLIER + inc in 128 bits: upper and lower half."""
+    """Returns the next state, state * MULTIPLIER + inc in 128 bits: upper and lower half."""
     factor_hi, factor_lo = MULTIPLIER
     a, b, c, d = lo & LOW, lo >> np.uint64(32), factor_lo & LOW, factor_lo >> np.uint64(32)
     middle = (a * c >> np.uint64(32)) + (b * c & LOW) + (a * d & LOW)

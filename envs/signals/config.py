@@ -1,4 +1,4 @@
-"""What can be set on a network of signals, and the named tasks."""
+"""The configuration of a network of signals, and the named tasks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 from ..kit.fields import check_fields
 
 CONTROL_STEP = 5.0
-"""Between two decisions [s]."""
+"""Time between two decisions [s]."""
 SUBSTEP = 1.0
-"""Of integration [s]."""
+"""Integration step of the vehicles [s]."""
 MOST_VEHICLES = 5_000_000
-"""In a world's schedule: 24 bytes each to draw and to keep, 120 MB."""
+"""Most vehicles in a world's schedule; each takes 24 bytes to draw and to keep, 120 MB in all."""
 
 
 @dataclass(frozen=True)
@@ -24,46 +24,46 @@ class Config:
     columns: int = 2
     """Columns of crossings."""
     lanes: int = 2
-    """Lanes an approach: the innermost for left turns, the others straight on, the outermost also right."""
+    """Lanes per approach: the innermost for left turns, the others straight on, the outermost for right turns, too."""
     flow: float = 380.0
-    """Vehicles that arrive at an entry, mean over entries and the episode [veh/h]."""
+    """Mean rate of arrivals at an entry, over all entries and the episode [vehicles/h]."""
     peak: float = 2.0
-    """Rate in the middle of the episode over that at its ends."""
+    """Ratio of the rate of arrivals in the middle of the episode to that at its ends."""
     imbalance: float = 0.5
-    """Entries' rates are drawn from 1 - imbalance to 1 + imbalance times `flow`."""
+    """Each entry's rate is drawn between 1 - imbalance and 1 + imbalance times `flow`."""
     left_share: float = 0.2
     """Share of vehicles that turn left at a crossing."""
     right_share: float = 0.2
     """Share of vehicles that turn right at a crossing."""
     approach: float = 150.0
-    """From an entry to its stop line [m]."""
+    """Length of the road from an entry to its stop line [m]."""
     block: float = 150.0
-    """From a crossing's box to the stop line of the next [m]."""
+    """Length of the road from a crossing's box to the next stop line [m]."""
     exit_length: float = 60.0
-    """From the last crossing's box to the exit [m]."""
+    """Length of the road from the last crossing's box to the exit [m]."""
     speed_limit: float = 13.9
-    """On straights [m/s]; in curves what 3 m/s^2 sideways allow."""
+    """Speed limit on straight roads [m/s]; in curves lateral acceleration is limited to 3 m/s^2."""
     yellow: float = 3.0
-    """Of a phase that ends [s]."""
+    """Yellow duration [s]."""
     all_red: float = 2.0
-    """Between two phases [s]."""
+    """All-red duration between two phases [s]."""
     min_green: float = 10.0
-    """Shortest green of a phase [s]."""
+    """Minimum green duration [s]."""
     n_blackouts: int = 0
-    """Signals that go dark once in an episode, drawn at reset; drivers then treat the crossing as an all-way stop."""
+    """Number of signals, drawn at reset, that go dark once in an episode; a dark crossing is an all-way stop."""
     blackout_seconds: float = 180.0
-    """How long a dark signal stays dark [s]."""
+    """Duration of a blackout [s]."""
     reward_kind: Literal["delay", "pressure"] = "delay"
-    """Reward of a signal: minus the time lost at its stop lines, or minus its pressure."""
+    """Reward of a signal: minus the time lost on the way to it, or minus its absolute pressure."""
     max_steps: int = 240
     """Time limit [control steps of 5 s]."""
     rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand"] = "max-pressure"
-    """Of the hand-written policy (`envs.heuristic`)."""
+    """Rule of the hand-written policy."""
     counterfactual: Literal["none", "hold"] = "none"
     """Fill `Step.counterfactual`: the team's reward had the signal kept its phase."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for values that make no network."""
+        """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
         if self.rows * self.columns > 64:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 64 in all")

@@ -1,4 +1,4 @@
-"""How vehicles follow the ones ahead: the Intelligent Driver Model.
+"""Car following: the Intelligent Driver Model.
 
 Treiber, Hennecke and Helbing 2000, Phys. Rev. E 62, 1805, equations 2 and 3. In steps of a second it is stiff: behind a
 standing vehicle da/dv is -2 a T / s0 = -2.2 / s, so an explicit step overshoots; vehicles brake too hard, roll on and
@@ -7,9 +7,9 @@ IV.7): the acceleration is the one at the gap that present speeds lead to after 
 divided by 1 + `THETA` * step * (-da/dv). Delays, queues and stops under `fixed` and `max-pressure` on `single` are
 within 3 % of those in explicit steps of 0.25 s; in explicit steps of a second delays are up to 12 %, stops 60 % higher.
 
-All in float32, so constants are, too: a float64 among them would have everything computed twice as wide.
+Everything is float32, constants included: one float64 among them would make all arithmetic float64.
 
-Axes: V places, those in use first.
+Axes: V vehicles.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ import math
 
 import numpy as np
 
-from ..kit.kernels import borrowing
+from ..kit.kernels import kernel
+from ..roads.cars import CAR_LENGTH
 from .config import SUBSTEP
 
-CAR = np.float32(4.8)
+CAR = np.float32(CAR_LENGTH)
 """Length of a vehicle [m]."""
 ACCELERATION, DECELERATION = np.float32(1.8), np.float32(2.0)
-"""The model's a and b, comfortable ones [m/s^2]."""
+"""The model's a and b: comfortable acceleration and deceleration [m/s^2]."""
 HEADWAY, JAM_GAP = np.float32(1.2), np.float32(2.0)
-"""Its T [s] and s0 [m]."""
+"""The model's T [s] and s0 [m]."""
 HARDEST = np.float32(6.0)
-"""No vehicle brakes harder [m/s^2]."""
+"""Hardest braking [m/s^2]."""
 SLOW = np.float32(1.4)
 """Below this speed a vehicle stands in a queue: 5 km/h [m/s]."""
 THETA = 0.25
-"""Weight of the end of a step. With 0 vehicles stop too often, with 1/2 too near to each other."""
+"""Weight of the end of a step. With 0 vehicles stop too often; with 1/2 they stop too near to each other."""
 _APPROACHING = np.float32(0.5 / math.sqrt(ACCELERATION * DECELERATION))
 _STEP, _HALF_STEP, _PER_SUBSTEP = np.float32(SUBSTEP), np.float32(0.5 * SUBSTEP), np.float32(1.0 / SUBSTEP)
 _IMPLICIT = np.float32(THETA * SUBSTEP)
@@ -40,15 +41,15 @@ _ZERO, _HALF, _ONE, _TWO = np.float32(0.0), np.float32(0.5), np.float32(1.0), np
 _NEAREST, _GENTLEST = np.float32(0.1), np.float32(-1e-6)
 
 
-@borrowing
+@kernel
 def idm(share, speed, gap, closing):
-    """Acceleration of the Intelligent Driver Model [m/s^2].
+    """Returns the acceleration of the Intelligent Driver Model [m/s^2].
 
     Args:
-        share: Speed over the highest allowed.
+        share: Speed over the highest speed allowed.
         speed: [m/s].
         gap: To the vehicle ahead [m].
-        closing: One's own speed less that of the vehicle ahead [m/s].
+        closing: Own speed less that of the vehicle ahead [m/s].
     """
     share *= share
     wanted = JAM_GAP + max(speed * (HEADWAY + closing * _APPROACHING), _ZERO)
@@ -56,9 +57,9 @@ def idm(share, speed, gap, closing):
     return max(ACCELERATION * (_ONE - share * share - near * near), -HARDEST)
 
 
-@borrowing
+@kernel
 def damping(share, slowness, speed, gap, closing):
-    """By how much the acceleration falls as the speed rises, -da/dv, but for the bound on braking [1/s]."""
+    """Returns -da/dv, how much the acceleration falls as the speed rises [1/s]; the bound on braking is left out."""
     interaction = speed * (HEADWAY + closing * _APPROACHING)
     slope = max(HEADWAY + (speed + closing) * _APPROACHING, _ZERO) if interaction > _ZERO else _ZERO
     nearest = max(gap, _NEAREST)
@@ -66,9 +67,9 @@ def damping(share, slowness, speed, gap, closing):
     return _TWO * ACCELERATION * (_TWO * share * share * share * slowness + near * slope / nearest)
 
 
-@borrowing
+@kernel
 def move(position, speed, acceleration, bound):
-    """Position and speed after a substep, not beyond a bound: for red lights, and for who was put down too near."""
+    """Returns position and speed after a substep, not beyond a bound: a red light, or the vehicle ahead."""
     after = speed + _STEP * acceleration
     halted = position - _HALF * speed * speed / min(acceleration, _GENTLEST)
     there = position + _HALF_STEP * (speed + after) if after > _ZERO else halted
@@ -78,19 +79,19 @@ def move(position, speed, acceleration, bound):
     return min(there, nearest), after
 
 
-@borrowing
+@kernel
 def follow(n, position, speed, rear, ahead, slowness, free, lost):
-    """A substep of the first n vehicles, without branches, so that LLVM computes many at a time.
+    """Moves the first n vehicles by one substep, without branches, so that LLVM vectorises it.
 
     Args:
-        n: How many.
+        n: Number of vehicles.
         position: (V,) front bumpers [m], written.
         speed: (V,) [m/s], written.
-        rear: (V,) where the rear bumper or the line ahead is, not to be passed [m].
-        ahead: (V,) speed there [m/s]; written: each one's own before the substep.
-        slowness: (V,) one over the highest speed allowed [s/m].
-        free: (V,) one over the speed without which time is lost [s/m].
-        lost: (V,) time that each has lost [substeps], written.
+        rear: (V,) position of the rear bumper or the line ahead, which must not be passed [m].
+        ahead: (V,) speed of the vehicle ahead [m/s]; overwritten with the vehicle's own speed before the substep.
+        slowness: (V,) reciprocal of the highest speed allowed [s/m].
+        free: (V,) reciprocal of the speed below which time is lost [s/m].
+        lost: (V,) time lost by each vehicle [substeps], written.
     """
     for i in range(n):
         s, v = position[i], speed[i]
@@ -102,9 +103,9 @@ def follow(n, position, speed, rear, ahead, slowness, free, lost):
         lost[i] += _ONE - min(after * free[i], _ONE)
 
 
-@borrowing
+@kernel
 def count_stops(n, speed, before):
-    """How many of the first n vehicles stand, and how many have just come to stand."""
+    """Returns how many of the first n vehicles stand, and how many have just come to a stop."""
     standing, stops = 0, 0
     for i in range(n):
         slow = speed[i] < SLOW

@@ -1,55 +1,54 @@
-"""Kernels for lanes: rings of vehicles.
+"""Kernels for lanes, which are rings of vehicles.
 
-Every lane has a *phantom*, a vehicle that stands just beyond its line, or wherever else what its first vehicle must not
-pass is. It closes a ring: the first vehicle follows the phantom, each the one ahead, and the phantom the last vehicle,
-or itself in an empty lane. So whom one follows is an index, nobody moves in memory when another one changes lanes,
-enters or leaves, and no lane is a special case. Lane z's phantom is at place z.
+Every lane has a *phantom*: an imaginary vehicle that stands just beyond its line, or wherever else the first vehicle
+must stop. It closes a ring: the first vehicle follows the phantom, each other vehicle the one ahead, and the phantom
+the last vehicle, or itself in an empty lane. So the vehicle ahead is an index, no vehicle moves in memory when another
+one enters, leaves or changes lanes, and no lane is a special case. Lane z's phantom is at place z.
 
-Indices are unsigned, here and in `sight` and `traffic`: of signed ones numba asks at every access whether they are
-negative.
+Indices are unsigned, here and in `sight` and `traffic`: numba checks signed ones for negative values at every access.
 
 Axes: V places, those of the Z phantoms first; all arrays are those of one world.
 """
 
 from __future__ import annotations
 
-from ..intersection.roads import STRAIGHT
-from ..kit.kernels import borrowing
+from ..kit.kernels import kernel
+from ..roads.crossing import STRAIGHT
 from .state import COUNT, FOLLOWER, LANE, LEADER
 
 
-@borrowing
+@kernel
 def join(chain, i, z):
-    """Vehicle i becomes the last of lane z."""
+    """Makes vehicle i the last of lane z."""
     last = chain[z, LEADER]
     chain[i, LEADER], chain[i, FOLLOWER], chain[i, LANE] = last, z, z
     chain[last, FOLLOWER] = chain[z, LEADER] = i
     chain[z, COUNT] += 1
 
 
-@borrowing
+@kernel
 def leave(chain, z):
-    """The first vehicle leaves lane z."""
+    """Takes the first vehicle out of lane z."""
     first = chain[z, FOLLOWER]
     behind = chain[first, FOLLOWER]
     chain[z, FOLLOWER], chain[behind, LEADER] = behind, z
     chain[z, COUNT] -= 1
 
 
-@borrowing
+@kernel
 def change_place(chain, i, to):
-    """The vehicle at a place is at another from now on, and the place is empty."""
+    """Moves the vehicle at place i to an empty place."""
     chain[chain[i, LEADER], FOLLOWER] = chain[chain[i, FOLLOWER], LEADER] = to
     for k in range(chain.shape[1]):
         chain[to, k], chain[i, k] = chain[i, k], 0
 
 
-@borrowing
-def choose_lanes(chain, lanes, after):
-    """Puts each link's lane for who goes straight on next into (K, 3): the one that the fewest vehicles are in."""
-    for link in range(len(after)):
+@kernel
+def choose_lanes(chain, lanes, lane_for):
+    """Writes each link's lane for going straight on next into lane_for (K, 3): the one with the fewest vehicles."""
+    for link in range(len(lane_for)):
         best = link * lanes + 1
         for z in range(link * lanes + 2, (link + 1) * lanes):
             if chain[z, COUNT] < chain[best, COUNT]:
                 best = z
-        after[link, STRAIGHT] = best
+        lane_for[link, STRAIGHT] = best

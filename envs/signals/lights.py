@@ -1,15 +1,15 @@
-"""Kernels for what lights show and what dark ones make drivers do.
+"""Kernels for what lights show, and what drivers do at dark ones.
 
-A yellow light stops who can stop at `STOPPABLE`. A signal that fails ends its phase as any phase ends: who is too near
-to stop goes on. Then all stop, and one after the other goes, lane by lane in turn. When the signal is back, who has
-been let in and moves goes on, and nobody beside it.
+A yellow light stops drivers that can stop at `STOPPABLE`. A signal that fails ends its phase as any phase ends: drivers
+too near to stop go on. Then its crossing is an all-way stop: one vehicle goes after the other, lane by lane in turn.
+When the signal is back, a vehicle that was let go and moves goes on, and no other beside it.
 
-Axes: B worlds, N crossings, V places, Z lanes.
+Axes: B worlds, N crossings, V places, Z lanes. Movements are bits of integers.
 """
 
 from __future__ import annotations
 
-from ..kit.kernels import borrowing
+from ..kit.kernels import inlined, kernel
 from .config import SUBSTEP
 from .following import SLOW
 from .state import BEFORE_LINE, FOLLOWER, GRANTED, NONE, PHASE, PREVIOUS, SERVED, SINCE
@@ -17,20 +17,21 @@ from .state import BEFORE_LINE, FOLLOWER, GRANTED, NONE, PHASE, PREVIOUS, SERVED
 STOPPABLE = 3.0
 """Deceleration with which drivers still stop at a yellow light [m/s^2]."""
 AT_LINE = 5.0
-"""Who stands so near to a dark signal's line may be let in [m]."""
-ANYBODY = -1
-"""No lane's first vehicle goes alone."""
+"""A vehicle that stands this near to a dark signal's line may be let go [m]."""
+ANY_LANE = -1
+"""Value of `Scratch.only_lane` where the first vehicles of all lanes may go."""
 
 
-@borrowing
+@kernel
 def is_dark(dark, b, c, now):
-    """Whether a signal has failed."""
+    """Whether a signal is dark."""
     return dark[b, c, 0] <= now < dark[b, c, 1]
 
 
-@borrowing
-def order_phases(driving, min_green, signal, dark, action, b, now):
-    """Takes the agents' choices: a phase other than the present one begins with the yellow light of that."""
+@inlined
+def order_phases(driving, min_green, state, action, b, now):
+    """Carries out the actions (B, N) in world b: a new phase begins with the yellow light of the present one."""
+    signal, dark = state.signal, state.dark
     for c in range(signal.shape[1]):
         if is_dark(dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
             continue
@@ -39,12 +40,22 @@ def order_phases(driving, min_green, signal, dark, action, b, now):
             signal[b, c, SINCE] = 0.0
 
 
-@borrowing
+@kernel
 def show_lights(driving, green, signal, dark, b, now, go, amber):
-    """Lets the clocks go on, and fills the movements that may go, and may if it is too late to stop: (N,) bits.
+    """Advances the clocks of world b's signals by a substep, and fills what their lights show.
+
+    Args:
+        driving: The `Driving`.
+        green: Of the `Network`.
+        signal: Of the new `State`, written.
+        dark: Of the `State`.
+        b: The world.
+        now: Time [s].
+        go: (N,) movements that may go, written.
+        amber: (N,) movements that may go if it is too late to stop, written.
 
     Returns:
-        Whether any signal is dark, or was and still lets somebody go: `all_way_stops` knows more then.
+        Whether any signal is dark, or was and still lets a vehicle go; `all_way_stops` must follow then.
     """
     stops = False
     for c in range(len(go)):
@@ -56,66 +67,70 @@ def show_lights(driving, green, signal, dark, b, now, go, amber):
     return stops
 
 
-@borrowing
-def all_way_stops(driving, line, position, speed, chain, signal, dark, inside, b, now, go, amber, alone):
-    """Changes what lights show to what drivers do at a signal that is dark, or was when they were let in.
+@kernel
+def all_way_stops(driving, net, scratch, chain, state, b, now):
+    """Changes what lights show to what drivers do at signals that are dark, or were when they let a vehicle go.
 
-    Who is let in goes alone: fills the lane (N,), or `ANYBODY`.
+    That vehicle goes alone: `scratch.only_lane` (N,) is filled with its lane, or with `ANY_LANE`.
     """
-    for c in range(len(go)):
-        alone[c] = ANYBODY
+    signal, dark, only_lane = state.signal, state.dark, scratch.only_lane
+    for c in range(len(only_lane)):
+        only_lane[c] = ANY_LANE
         failed = is_dark(dark, b, c, now)
         if not failed and signal[b, c, GRANTED] == NONE:
             continue
-        go[c], amber[c] = _all_way_stop(
-            driving, line, position, speed, chain, signal, b, c, now - dark[b, c, 0], failed, inside[c] == 0, go[c],
-            amber[c],
-        )  # fmt: skip
+        _all_way_stop(driving, net, scratch, chain, signal, b, c, now - dark[b, c, 0], failed)
         if signal[b, c, GRANTED] != NONE:
-            alone[c] = 4 * c * driving.lanes + int(signal[b, c, SERVED])
+            only_lane[c] = 4 * c * driving.lanes + int(signal[b, c, SERVED])
 
 
-@borrowing
-def _all_way_stop(driving, line, position, speed, chain, signal, b, c, since, failed, empty, go, amber):
-    """The movements that may go, and may if it is too late to stop, at a signal that failed some time ago [s].
+@kernel
+def _all_way_stop(driving, net, scratch, chain, signal, b, c, since, failed):
+    """Replaces what a signal's light shows, `scratch.go` and `scratch.amber`, by what drivers do.
 
     Args:
         driving: The `Driving`.
-        line: (Z,) where the lanes' lines are [m].
-        position: (V,), as is the next.
-        speed: (V,).
-        chain: (V, 4).
-        signal: (B, N, 6), written: who is let in.
-        b: Which world.
-        c: Which crossing.
-        since: For how long.
+        net: The `Network`.
+        scratch: The `Scratch`.
+        chain: (V, 4), of world b.
+        signal: (B, N, 6), written: which vehicle is let go.
+        b: The world.
+        c: The crossing.
+        since: Time since the signal failed [s].
         failed: Whether it is still dark.
-        empty: Whether nobody is in the box.
-        go: What a signal in order would show.
-        amber: Likewise.
     """
-    lanes = driving.lanes
+    lanes, go, amber, speed = driving.lanes, scratch.go, scratch.amber, scratch.speed
     waits = signal[b, c, GRANTED] == BEFORE_LINE
     if not failed:
         if waits and speed[chain[4 * c * lanes + int(signal[b, c, SERVED]), FOLLOWER]] > 0.0:
-            return _served(lanes, signal, b, c), 0
+            go[c], amber[c] = _movements_from(lanes, signal, b, c), 0
+            return
         signal[b, c, GRANTED] = NONE
-        return go, amber
+        return
     if since < driving.change:
-        return 0, amber | (go if since < driving.yellow else 0)
-    if empty and not waits:
-        signal[b, c, GRANTED] = NONE
-        for k in range(1, 4 * lanes + 1):
-            at = (int(signal[b, c, SERVED]) + k) % (4 * lanes)
-            z = 4 * c * lanes + at
-            i = chain[z, FOLLOWER]
-            if i != z and speed[i] < SLOW and line[z] - position[i] < AT_LINE:
-                signal[b, c, SERVED], signal[b, c, GRANTED] = at, BEFORE_LINE
-                break
-    return _served(lanes, signal, b, c) if signal[b, c, GRANTED] == BEFORE_LINE else 0, 0
+        go[c], amber[c] = 0, amber[c] | (go[c] if since < driving.yellow else 0)
+        return
+    if scratch.inside[c] == 0 and not waits:
+        _let_next_go(lanes, net.line, scratch, chain, signal, b, c)
+    go[c] = _movements_from(lanes, signal, b, c) if signal[b, c, GRANTED] == BEFORE_LINE else 0
+    amber[c] = 0
 
 
-@borrowing
-def _served(lanes, signal, b, c):
-    """All movements from the road whose lane may go."""
+@kernel
+def _let_next_go(lanes, line, scratch, chain, signal, b, c):
+    """Lets the next vehicle that stands at a line of crossing c go, lane by lane in turn."""
+    position, speed = scratch.position, scratch.speed
+    signal[b, c, GRANTED] = NONE
+    for k in range(1, 4 * lanes + 1):
+        at = (int(signal[b, c, SERVED]) + k) % (4 * lanes)
+        z = 4 * c * lanes + at
+        i = chain[z, FOLLOWER]
+        if i != z and speed[i] < SLOW and line[z] - position[i] < AT_LINE:
+            signal[b, c, SERVED], signal[b, c, GRANTED] = at, BEFORE_LINE
+            break
+
+
+@kernel
+def _movements_from(lanes, signal, b, c):
+    """Returns all movements from the road whose lane may go."""
     return 7 << 3 * (int(signal[b, c, SERVED]) // lanes)

@@ -1,4 +1,4 @@
-"""Kernels for what drivers see before all move at once: the boxes, what is at and beyond the lines, whom they follow.
+"""Kernels for what drivers see before all move at once: boxes, lights, the road beyond the line, the vehicle ahead.
 
 Axes: N crossings, V places, Z lanes, K links; all arrays are those of one world.
 """
@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from ..intersection.roads import EASE
-from ..kit.kernels import borrowing
+from ..kit.kernels import inlined, kernel
+from ..roads.crossing import EASE
 from .following import CAR, JAM_GAP
-from .lights import ANYBODY, STOPPABLE
+from .lights import ANY_LANE, STOPPABLE
 from .network import CURVE_SPEED, FAR, PATH
 from .state import FOLLOWER, LAST_TURN, LEADER, TURNS
 
@@ -20,21 +20,26 @@ _EASE, _STOPPING, _ROLLING = np.float32(2.0 * EASE), np.float32(0.5 / STOPPABLE)
 _ZERO, _ONE, _FAR = np.float32(0.0), np.float32(1.0), np.float32(FAR)
 
 
-@borrowing
+@kernel
 def keep_limit(n, limit, slowness, free):
-    """The speed limit, for the first n vehicles, unless something says later that they are to be slower."""
+    """Sets the speed limit for the first n vehicles; curves lower it later."""
     least = np.float32(1.0 / limit)
     for i in range(n):
         slowness[i], free[i] = least, least
 
 
-@borrowing
-def look_into_boxes(net, position, chain, boxed, is_boxed, n_boxed, inside, slowness, free):
-    """Who is still in the boxes: fills movements as bits, and what speed the curves allow.
+@inlined
+def look_into_boxes(net, scratch, chain, n_boxed):
+    """Fills `scratch.inside` with the movements of vehicles in the boxes, as bits, and sets their speed in curves.
 
-    Of the lanes in which somebody was near the beginning, those in which somebody still is are kept; returns how many.
+    `scratch.boxed` holds the lanes in whose box a vehicle was; those in which one still is are kept.
+
+    Returns:
+        How many these are.
     """
     source, heading, turning = net.source, net.heading, net.turn
+    position, slowness, free = scratch.position, scratch.slowness, scratch.free
+    boxed, is_boxed, inside = scratch.boxed, scratch.is_boxed, scratch.inside
     inside[:] = 0
     kept = 0
     for m in range(n_boxed):
@@ -52,20 +57,27 @@ def look_into_boxes(net, position, chain, boxed, is_boxed, n_boxed, inside, slow
     return kept
 
 
-@borrowing
-def look_at_lines(net, lanes, after, position, speed, chain, alone, go, amber, inside, slowness, passing, towards):
-    """What the first vehicles of lanes that are not red have before them: the line, or what is beyond it.
+@inlined
+def look_at_lines(net, lanes, scratch, chain):
+    """Sets what the first vehicles of lanes whose light is not red have ahead: the line, or the road beyond the box.
 
-    Puts there the phantoms of lanes whose first vehicle may pass. Fills these lanes, and those that it goes on to, into
-    (Z,) and (Z,), and returns how many there are.
+    Where a first vehicle may pass, the phantom of its lane is put at the rear of the vehicle that it will follow. The
+    lanes of these vehicles are written into `scratch.passing`, the lanes that they go to into `scratch.towards`.
+
+    Returns:
+        How many may pass.
     """
-    line, road, made, target, turning, clash = net.line, net.road, net.made, net.target, net.turn, net.clash
+    line, road, target, turning, clash = net.line, net.road, net.target, net.turn, net.clash
+    position, speed, slowness, lane_for = scratch.position, scratch.speed, scratch.slowness, scratch.lane_for
+    inside, go, amber, only_lane = scratch.inside, scratch.go, scratch.amber, scratch.only_lane
+    passing, towards = scratch.passing, scratch.towards
+    allowed = net.allowed
     n_lit, n_passing = 0, 0
-    # Lists first, then what is in them, almost without branches: processors would guess most of them wrong.
+    # Lists come first, then what is in them, with hardly any branches: processors would mispredict most of them.
     for z in range(4 * len(go) * lanes):
         c = np.uint32(road[z] >> 2)
         towards[n_lit] = z
-        n_lit += ((go[c] | amber[c]) & made[z] != 0) & (chain[z, FOLLOWER] != z)
+        n_lit += ((go[c] | amber[c]) & allowed[z] != 0) & (chain[z, FOLLOWER] != z)
     for k in range(n_lit):
         z = towards[k]
         i, c, heading = chain[z, FOLLOWER], np.uint32(road[z] >> 2), road[z] & 3
@@ -73,11 +85,11 @@ def look_at_lines(net, lanes, after, position, speed, chain, alone, go, amber, i
         movement = np.uint32(3 * heading + turn)
         top = math.sqrt(turning[turn, CURVE_SPEED] * turning[turn, CURVE_SPEED] + _EASE * max(room, _ZERO))
         slowness[i] = max(slowness[i], _ONE / top)
-        into = after[target[c, np.uint32(heading + 1 - turn & 3)], np.uint32(chain[i, TURNS] >> 2 & 3)]
+        into = lane_for[target[c, np.uint32(heading + 1 - turn & 3)], np.uint32(chain[i, TURNS] >> 2 & 3)]
         last = chain[into, LEADER]
         late = room < v * v * _STOPPING
         full = (position[last] < CAR + JAM_GAP) & (speed[last] < _ROLLING)  # the box must stay free
-        free = (inside[c] & clash[movement] == 0) & ((alone[c] == ANYBODY) | (alone[c] == z))
+        free = (inside[c] & clash[movement] == 0) & ((only_lane[c] == ANY_LANE) | (only_lane[c] == z))
         may_pass = free & (late | (go[c] >> movement & 1 != 0) & (not full))
         there = line[z] + turning[turn, PATH] + position[last] if last != into else _FAR
         position[z] = there if may_pass else position[z]
@@ -87,9 +99,9 @@ def look_at_lines(net, lanes, after, position, speed, chain, alone, go, amber, i
     return n_passing
 
 
-@borrowing
+@kernel
 def look_ahead(n, links, position, speed, rear, ahead):
-    """Where the ones are whom the first n vehicles follow, by their rows of `State.chain`, and how fast."""
+    """Fills rear and speed of the vehicles ahead of the first n vehicles, given by their rows of `State.chain`."""
     for i in range(n):
         leader = links[i, LEADER]
         rear[i], ahead[i] = position[leader] - CAR, speed[leader]

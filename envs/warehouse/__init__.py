@@ -118,7 +118,7 @@ __all__ = [
 
 
 def build(config: Config) -> Warehouse:
-    """The environment of a configuration."""
+    """Builds the environment of a configuration."""
     return Warehouse(config)
 
 

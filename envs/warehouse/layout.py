@@ -220,7 +220,7 @@ def _build(text: str) -> Layout:
 
 
 def _parse(text: str) -> NDArray[np.str_]:
-    """(height, width) characters, lowest row first."""
+    """Returns the characters of a map, (height, width), lowest row first."""
     rows = text.split("\n")
     if not rows[0] or len({len(row) for row in rows}) != 1:
         raise ValueError(f"a map must be a rectangle; its rows have lengths {sorted({len(row) for row in rows})}")
@@ -243,20 +243,20 @@ def _parse(text: str) -> NDArray[np.str_]:
 
 
 def _centres(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(n, 2) centres of the marked cells [m]."""
+    """Returns the centres of the marked cells, (n, 2) [m]."""
     y, x = np.nonzero(mask)
     return np.stack([x, y], axis=1).astype(np.float64) + 0.5
 
 
 def _node_index(points: NDArray[np.float64], width: int) -> NDArray[np.int64]:
-    """Index of the route graph's node at each point; (n, 2) -> (n,)."""
+    """Returns the index of the route graph's node at each point; (n, 2) -> (n,)."""
     columns = int(width / NODE_SPACING) + 1
     x, y = np.rint(points / NODE_SPACING).astype(np.int64).T
     return y * columns + x
 
 
 def _routes(blocked: NDArray[np.bool_], targets: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Shortest routes from every node to every target over an eight-connected grid, by Dijkstra."""
+    """Finds the shortest routes from every node to every target over an eight-connected grid, by Dijkstra."""
     height, width = blocked.shape
     columns, rows = int(width / NODE_SPACING) + 1, int(height / NODE_SPACING) + 1
     y, x = np.divmod(np.arange(rows * columns), columns)

@@ -155,7 +155,7 @@ def _draw_route(canvas: Canvas, colour: Colour, points: list[Point]) -> None:
 
 
 def _route(layout: Layout, x: float, y: float, goal: int, aside: float) -> list[Point]:
-    """From a waypoint along the shortest route, shifted by so much, to the goal."""
+    """Returns the shortest route from a waypoint to the goal, shifted by `aside` [m]."""
     columns = int(layout.width / NODE_SPACING) + 1
     node = round(y / NODE_SPACING) * columns + round(x / NODE_SPACING)
     follows = layout.next_node[goal].item
@@ -206,7 +206,7 @@ def _draw_robot(
 
 
 def _write_names(picture: pygame.Surface, view: View, state: State) -> None:
-    """Written after scaling down, where they stay crisp."""
+    """Writes the robots' indices, after scaling down, so that they stay crisp."""
     size = max(11, round(0.33 * view.scale))
     for i, (x, y) in enumerate(state.body[0, :, X : Y + 1].tolist()):
         if state.alive[0, i]:
@@ -232,7 +232,7 @@ def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: i
 
 @functools.lru_cache(maxsize=8)
 def _ground(text: str) -> pygame.Surface:
-    """Everything on the floor of a map that never moves, `SUPERSAMPLE` times as large as in the picture."""
+    """Draws all of a map that never moves, `SUPERSAMPLE` times as large as in the picture."""
     view, plan = view_of(text), maps.load(text)
     width, height = view.floor[2:]
     surface = pygame.Surface((width * _STILL, height * _STILL), 0, 32)
@@ -264,7 +264,7 @@ def _ground(text: str) -> pygame.Surface:
 
 
 def _draw_rack(canvas: Canvas, x: int, y: int) -> None:
-    """Two bays by two, each with goods or empty."""
+    """Draws two by two bays, each with goods or empty."""
     canvas.square(paint.RACK, x + 0.5, y + 0.5, 1.0)
     for bay in range(4):
         mixed = (x * 7919 + y * 104729 + bay * 15485863) * 2654435761 % 2**32 >> 16  # as good as random
@@ -274,7 +274,7 @@ def _draw_rack(canvas: Canvas, x: int, y: int) -> None:
 
 @functools.lru_cache(maxsize=32)
 def _frame(view: View) -> pygame.Surface:
-    """What surrounds the floor: the header, still empty, and the footer with its legend."""
+    """Draws what surrounds the floor: the header, still empty, and the footer with its legend."""
     picture = pygame.Surface((view.width, view.height), 0, 32)
     picture.fill(paint.INK)
     legend = ("open order", "late", "goal", "loaded", "contact", "hears")
@@ -289,7 +289,7 @@ def _frame(view: View) -> pygame.Surface:
 
 
 def _chip(caption: str) -> pygame.Surface:
-    """One square metre of floor with what the caption names."""
+    """Draws one square metre of floor with what the caption names."""
     side = _CHIP * _STILL
     surface = pygame.Surface((side, side), 0, 32)
     surface.fill(paint.INK)

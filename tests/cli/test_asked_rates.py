@@ -14,8 +14,8 @@ from envs.edge_market import rates
 from envs.edge_market.start import _poisson, _poisson_from
 from envs.edge_market.state import ARRIVES, NOBODY, WORK, State, X
 from envs.intersection.state import DUE
-from envs.signals import state as signals_state
 from envs.signals.config import CONTROL_STEP
+from envs.signals.start import start
 
 WORLDS = 600
 
@@ -153,7 +153,7 @@ def test_latencies_are_told_up_to_the_longest_deadline() -> None:
 @pytest.mark.parametrize("asked", [{}, {"peak": 6.0, "max_steps": 24}, {"flow": 20.0, "imbalance": 1.0}], ids=str)
 def test_as_many_vehicles_come_to_entries_as_asked(asked: dict[str, Any]) -> None:
     env: Any = envs.make("signals", **asked)
-    state = signals_state.start(env.config, env.network, range(400))
+    state = start(env.config, env.network, range(400))
     come = ((state.due >= 0.0) & (state.due < env.max_steps * CONTROL_STEP)).sum(axis=(1, 2))
     hours = env.max_steps * CONTROL_STEP / 3600.0
     agrees(come / hours / state.due.shape[1], env.config.flow)

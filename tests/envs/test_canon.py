@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import envs
+
 FOLDER = Path(__file__).parents[2] / "envs"
-NAMES = ("edge_market", "spread", "warehouse")
+NAMES = sorted(envs.ENVS)
 CANON = ("config", "state", "start", "observe", "metrics", "heuristic", "picture", "env")
 MOST_ARGUMENTS, MOST_LEVELS = 10, 4
 

@@ -230,7 +230,7 @@ class HasNoVersion(Counting):
 
 
 class WritesIntoOneBuffer(Counting):
-    """One after the other nobody notices; beside each other all do."""
+    """One after the other no thread is disturbed; at the same time all are."""
 
     buffer: ClassVar[list[Any]] = [None]
 

@@ -1,4 +1,4 @@
-"""Threads and copies: what `envs.conformance.sharing` cannot provoke in every environment alike."""
+"""Threads and copies: cases that `envs.conformance.sharing` cannot provoke in every environment."""
 
 from __future__ import annotations
 

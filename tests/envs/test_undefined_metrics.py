@@ -35,7 +35,7 @@ SOMETHING = {
 """What time that has passed defines, even if nothing happens in it."""
 WIDTH = SCORES + 4
 """Of a strategy on the default market."""
-NOTHING: dict[str, dict[str, Any]] = {
+NEVER: dict[str, dict[str, Any]] = {
     "warehouse": {},
     "spread": {},
     "intersection": {"intent": "declared"},
@@ -51,7 +51,7 @@ def defined(metrics: Any) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(envs.ENVS))
 def test_nothing_has_happened_at_the_start(name: str) -> None:
-    env = envs.make(name, **NOTHING[name])
+    env = envs.make(name, **NEVER[name])
     come = {"delay", "stops"}  # of vehicles that have come at once, where there are any
     assert defined(env.reset([0])[1].metrics) - come == ALWAYS[name]
 

@@ -9,8 +9,9 @@ import numpy as np
 import envs
 from envs.core import Step
 from envs.intersection import Intersection
-from envs.intersection.roads import LEFT, LINE, MOVEMENT, RIGHT, STRAIGHT, movements
+from envs.intersection.network import LINE, MOVEMENT
 from envs.intersection.state import ARRIVED, DRIVING, POSITION, QUEUED, SENT, SPEED, State, copied
+from envs.roads.crossing import LEFT, RIGHT, STRAIGHT, movements
 
 EAST, NORTH, WEST, SOUTH = range(4)
 """Headings."""
@@ -34,33 +35,33 @@ __all__ = [
     "driven",
     "route_of",
     "scene",
-]  # turns, too, are handed on
+]  # turns are exported, too
 
 
 def crossing(n_cars: int, **kwargs: Any) -> Intersection:
-    """One crossing with so many agents."""
+    """Returns an environment of one crossing with so many agents."""
     env = envs.make("intersection", n_vehicles=n_cars, **kwargs)
     assert isinstance(env, Intersection)
     return env
 
 
 def route_of(env: Intersection, heading: int, turn: int) -> int:
-    """The route through a single crossing that comes with a heading and makes a turn."""
+    """Returns the route through a single crossing that comes with a heading and makes a turn."""
     ways = movements(env.config.lanes)
     found = [m for m, way in enumerate(ways) if (way.heading, way.turn) == (heading, turn)]
-    routes = np.flatnonzero(np.isin(env.roads.leg[:, 0, MOVEMENT], found))
+    routes = np.flatnonzero(np.isin(env.network.leg[:, 0, MOVEMENT], found))
     return int(routes[0])
 
 
 def scene(env: Intersection, *cars: tuple[int, int, float, float]) -> State:
-    """All agents on the road: (heading, turn, metres from front to stop line, speed) each, in order of coming."""
+    """Returns a state with these agents on the road: (heading, turn, metres from front to stop line, speed) each."""
     state = copied(env.reset([0])[0])
     route = state.route.copy()
     state.status[:] = ARRIVED
     for i, (heading, turn, to_line, speed) in enumerate(cars):
         route[0, i] = route_of(env, heading, turn)
         state.status[0, i], state.leg[0, i] = DRIVING, 0
-        line = env.roads.leg[route[0, i], 0, LINE]
+        line = env.network.leg[route[0, i], 0, LINE]
         state.car[0, i, POSITION], state.car[0, i, SPEED] = line - 2.4 - to_line, speed
         state.car[0, i, QUEUED] = -10.0 + 0.1 * i
         state.car[0, i, SENT : SENT + 4] = 0.0, line - 2.4 - to_line, speed, 0.0
@@ -68,12 +69,12 @@ def scene(env: Intersection, *cars: tuple[int, int, float, float]) -> State:
 
 
 def act(*actions: int) -> np.ndarray:
-    """Of one world."""
+    """Returns actions of one world."""
     return np.array([actions])
 
 
 def driven(env: Intersection, state: State, *actions: int, steps: int) -> tuple[State, Step]:
-    """What comes of the same actions again and again."""
+    """Returns state and step after the same actions for so many steps."""
     state, step = env.step(state, act(*actions))
     for _ in range(steps - 1):
         state, step = env.step(state, act(*actions))

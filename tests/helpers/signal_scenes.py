@@ -21,20 +21,20 @@ LEFT, STRAIGHT, RIGHT = range(3)
 
 
 def town(**kwargs: Any) -> Signals:
-    """Signals, one crossing unless more are asked for."""
+    """Returns an environment of signals, with one crossing unless the task has more."""
     env = envs.make("signals", kwargs.pop("task", "single"), **kwargs)
     assert isinstance(env, Signals)
     return env
 
 
 GONE = 12
-"""Instead of a movement: the vehicle has left."""
+"""Stands for a movement where the vehicle has left."""
 
 
 def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None = None) -> State:
-    """World of empty entries with these vehicles: (heading, turn, metres from front to stop line, speed) each.
+    """Returns a world with these vehicles: (heading, turn, metres from front to stop line, speed) each; no others come.
 
-    Those of one lane are given from its front. All are at crossing 0, or on `link`, whatever their heading then.
+    Vehicles of one lane are given from its front. All are at crossing 0, or on `link`, whatever their heading is then.
     """
     state = env.reset([0])[0]
     state = State(*(part.copy() for part in state))
@@ -50,10 +50,10 @@ def scene(env: Signals, *cars: tuple[int, int, float, float], link: int | None =
 
 
 def arrange(env: Signals, state: State, cars: Sequence[tuple[int, int, float, float]], turns: Sequence[int]) -> None:
-    """Puts vehicles where they are to be, from the front of a lane: (lane, vehicle, position, speed). No others are.
+    """Replaces all vehicles by these, given from the front of each lane: (lane, vehicle, position, speed).
 
-    They are known by when they came: vehicle i so many tenths of milliseconds after the start. After the turn given
-    they go straight on.
+    Vehicle i is recognised by its time of arrival, i tenths of a millisecond after the start. After the turn given it
+    goes straight on.
     """
     begin = len(env.network.line)
     for part in (state.position, state.speed, state.trip, state.chain):
@@ -69,7 +69,7 @@ def arrange(env: Signals, state: State, cars: Sequence[tuple[int, int, float, fl
 
 
 def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, float, float]]:
-    """(vehicle, lane, position, speed) of all on the roads, lane by lane, from the front. A vehicle is when it came."""
+    """Returns (vehicle, lane, position, speed) of all vehicles, lane by lane, from the front; see `arrange`."""
     begin, chain, found = len(env.network.line), state.chain[b].astype(int), []
     for z in range(begin):
         ahead, i = z, chain[z, FOLLOWER]
@@ -79,7 +79,7 @@ def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, flo
             assert begin <= i < begin + state.n_vehicles[b], "a vehicle is where none should be"
             found.append(i)
             ahead, i = i, chain[i, FOLLOWER]
-        assert chain[z, LEADER] == ahead, "somebody else is at a lane's end"
+        assert chain[z, LEADER] == ahead, "another vehicle is at a lane's end"
     assert chain[:begin, COUNT].sum() == len(found) == len(set(found)) == state.n_vehicles[b], "vehicles are lost"
     for part in (state.position, state.speed, state.trip, state.chain):
         assert not part[b, begin + len(found) :].any(), "what is gone has left a trace"
@@ -95,21 +95,21 @@ def vehicles(env: Signals, state: State, b: int = 0) -> list[tuple[int, int, flo
 
 
 def seen(env: Signals, state: State, i: int) -> tuple[float, float]:
-    """Position and speed of a vehicle of a scene."""
+    """Returns position and speed of a vehicle of a scene."""
     return next((s, v) for who, _, s, v in vehicles(env, state) if who == i)
 
 
 def came(env: Signals, state: State, i: int) -> int:
-    """The movement by which a vehicle of a scene came to where it is, -1 if it has passed no line yet, or `GONE`."""
+    """Returns the movement by which a vehicle came to its lane, -1 if it has passed no line yet, or `GONE`."""
     begin = len(env.network.line)
     for place in range(begin, begin + int(state.n_vehicles[0])):
         if round(1e4 * float(state.trip[0, place, DUE])) == i:
-            return came_by(env, int(state.chain[0, place, LANE]), int(state.chain[0, place, TURNS]))
+            return came_by(env.network, int(state.chain[0, place, LANE]), int(state.chain[0, place, TURNS]))
     return GONE
 
 
 def go(env: Signals, state: State, phase: int, steps: int) -> tuple[State, Step]:
-    """What comes of one phase everywhere, for so many steps."""
+    """Returns state and step after one phase everywhere for so many steps."""
     action = np.full((1, len(env.agents)), phase)
     state, step = env.step(state, action)
     for _ in range(steps - 1):
@@ -118,11 +118,11 @@ def go(env: Signals, state: State, phase: int, steps: int) -> tuple[State, Step]
 
 
 def allowed(step: Step) -> Array:
-    """The action mask, which is always there."""
+    """Returns the action mask, which is always there."""
     assert step.action_mask is not None
     return step.action_mask
 
 
 def drawn(step: Step, rng: np.random.Generator) -> Array:
-    """Random actions among what is allowed."""
+    """Returns random actions among those allowed."""
     return np.where(allowed(step), rng.random(allowed(step).shape), -1.0).argmax(axis=2)

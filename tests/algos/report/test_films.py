@@ -88,7 +88,7 @@ def test_robots_turn_the_shorter_way_round() -> None:
 
 def test_vehicles_of_signals_follow_their_way_through_the_box() -> None:
     """Each is found again; it moves on steadily, and never further than it could have driven."""
-    from envs.signals.moments import _vehicles
+    from envs.signals.frames import _vehicles
 
     env = envs.vector("signals", 1)
     act = envs.heuristic("signals")

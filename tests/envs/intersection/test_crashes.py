@@ -13,13 +13,12 @@ from shapely.geometry import box
 import envs
 from envs.core import ended
 from envs.intersection import TASKS, Intersection
-from envs.intersection.arcs import overlap
-from envs.intersection.config import LENGTH, WIDTH
 from envs.intersection.motion import touch
-from envs.intersection.senses import places
+from envs.intersection.observe import poses_of
 from envs.intersection.state import CRASHED, DRIVING, State
+from envs.roads.cars import CAR_LENGTH, CAR_WIDTH, overlap
 
-CAR = box(-0.5 * LENGTH, -0.5 * WIDTH, 0.5 * LENGTH, 0.5 * WIDTH)
+CAR = box(-0.5 * CAR_LENGTH, -0.5 * CAR_WIDTH, 0.5 * CAR_LENGTH, 0.5 * CAR_WIDTH)
 
 
 def polygon(x: float, y: float, heading: float) -> Any:
@@ -33,7 +32,7 @@ def test_boxes_overlap_where_shapely_says_so():
         a, b = ((rng.uniform(-3.5, 3.5), rng.uniform(-3.5, 3.5), rng.uniform(-math.pi, math.pi)) for _ in range(2))
         area = polygon(*a).intersection(polygon(*b)).area
         if 0.0 < area < 1e-9:
-            continue  # too near to call
+            continue  # too close to decide
         (ax, ay, aa), (bx, by, ba) = a, b
         expected = area > 0.0
         overlapping += expected
@@ -49,11 +48,11 @@ def overlapping_cars(env: Intersection, state: State) -> list[tuple[int, int, in
     pose = np.zeros((env.n_cars, 4))
     for b in range(len(state.step)):
         driving = np.flatnonzero(state.status[b] == DRIVING)
-        places(env.roads.segment, state.car, state.route, driving, b, pose)
+        poses_of(env.network.segment, state.car, state.route, driving, b, pose)
         shapes = {i: polygon(pose[i, 0], pose[i, 1], math.atan2(pose[i, 3], pose[i, 2])) for i in driving.tolist()}
         for i, one in shapes.items():
             for j, other in shapes.items():
-                if i < j and math.dist(pose[i, :2], pose[j, :2]) < LENGTH + WIDTH:
+                if i < j and math.dist(pose[i, :2], pose[j, :2]) < CAR_LENGTH + CAR_WIDTH:
                     found += [(b, i, j)] if one.intersection(other).area > 1e-9 else []
     return found
 
@@ -70,7 +69,7 @@ def test_nobody_is_inside_another_without_having_crashed(options: dict[str, Any]
     state, step = env.reset(range(6))
     crashes = 0
     for _ in range(60):
-        bold = rng.random(step.alive.shape) < 0.7  # mostly full throttle: crashes, and queues behind who brakes
+        bold = rng.random(step.alive.shape) < 0.7  # mostly full throttle: crashes, and queues behind cars that brake
         action = np.where(bold, 4, rng.integers(0, 5, step.alive.shape))
         before = state
         state, step = env.step(state, action)

@@ -30,8 +30,6 @@ from envs import intersection
 from envs.conformance.parallel import check_max_cycles
 from envs.core import ended
 from envs.intersection import Intersection
-from envs.intersection.arcs import overlap
-from envs.intersection.roads import CROSS, conflicts, half_side, movements
 from envs.intersection.state import (
     ARRIVED,
     BID,
@@ -46,6 +44,8 @@ from envs.intersection.state import (
     STOOD,
     copied,
 )
+from envs.roads.cars import overlap
+from envs.roads.crossing import CROSS, conflicts, half_side, movements
 
 
 def test_speeding_up_is_constant_acceleration_to_the_limit():
@@ -97,7 +97,7 @@ def test_a_crash_ends_only_those_in_it():
 
 
 def test_nobody_passes_through_another_unnoticed():
-    """Against boxes slid every 10 ms: who overlaps for longer than a substep has crashed."""
+    """Against boxes moved every 10 ms: cars that overlap for longer than a substep have crashed."""
     env, ways, rng = crossing(2), movements(1), np.random.default_rng(0)
     crashes, spared = 0, 0
     for _ in range(150):
@@ -108,7 +108,7 @@ def test_nobody_passes_through_another_unnoticed():
         cars = [(way.heading, way.turn, rng.uniform(0.5, 12.0), rng.uniform(2.0, 4.3)) for way in (a, b)]
         state = scene(env, *cars)
         t = np.arange(0.0, 6.0, 0.01)
-        # Slower than any curve's limit, so nobody changes speed.
+        # Slower than the limit in any curve, so no car changes its speed.
         poses = [way.path.at(-2.4 - to_line + v * t) for way, (_, _, to_line, v) in zip((a, b), cars, strict=True)]
         longest = max(
             (len(list(run)) for hit, run in itertools.groupby(overlap(*poses[0], *poses[1])) if hit), default=0
@@ -244,7 +244,7 @@ def test_post_encroachment_times_are_those_of_all_pairs_in_hindsight(task):
     while not ended(step).all():
         state, step = env.step(state, policy(state))
         trace.append(state.car[:, :, POSITION])
-    clash, leg, places = conflicts(1), env.roads.leg, np.stack(trace)  # (T, B, V)
+    clash, leg, places = conflicts(1), env.network.leg, np.stack(trace)  # (T, B, V)
 
     def passed(b: int, i: int, mark: float) -> float:
         k = int(np.argmax(places[:, b, i] >= mark))
@@ -360,7 +360,7 @@ def test_scripted_cars_are_no_agents_and_lie():
     for _ in range(60):
         for i in (8, 9):
             driving = state.status[0, i] == DRIVING and state.car[0, i, OPENS] > 0.0
-            line = env.roads.leg[state.route[0, i], 0, 2] - 2.4
+            line = env.network.leg[state.route[0, i], 0, 2] - 2.4
             early += driving and state.car[0, i, POSITION] > line and 0.5 * state.step[0] < state.car[0, i, OPENS]
         state, step = env.step(state, policy(state))
         if ended(step)[0]:

@@ -1,4 +1,4 @@
-"""What waiting and crashing cost: nobody gains by ramming, and who waits outside is not forgotten."""
+"""What waiting and crashing cost: no agent gains by ramming, and waiting outside counts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_team_pays_for_those_who_wait_outside(urgent: bool, charge: float) -
     assert not step.reward[0, 1:].any(), "an agent that is not there earns nothing"
     assert step.team_reward[0] == pytest.approx(step.reward[0].sum() - charge)
     assert step.counterfactual is not None
-    assert step.counterfactual[0, 0] == pytest.approx(0.0), "had it not been in the way, nobody would wait"
+    assert step.counterfactual[0, 0] == pytest.approx(0.0), "had it not been in the way, no agent would wait"
 
 
 def test_the_team_earns_the_sum_where_nobody_waits_outside() -> None:

@@ -12,9 +12,10 @@ from signal_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, allowed, cam
 import envs
 from envs.core import ended
 from envs.signals import heuristic
-from envs.signals.rules import RULES, greens
-from envs.signals.senses import ARRIVING, BEYOND, NEARBY, OWN, PER_NEIGHBOUR, QUEUE
+from envs.signals.heuristic import POLICIES, greens
+from envs.signals.observe import OWN, PER_NEIGHBOUR
 from envs.signals.state import BEFORE_LINE, GRANTED, LANE, NONE, PHASE, SERVED, SINCE, TURNS
+from envs.signals.survey import ARRIVING, BEYOND, NEARBY, QUEUE
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -22,11 +23,8 @@ NS, NS_LEFT, EW, EW_LEFT = range(4)
 
 def observed(env, state):
     """(N, O) of one world, as it is."""
-    shown = env._blank(1)
-    from envs.signals import steps
-
-    steps.show(env._driving, env._senses, env.network, state, *shown)
-    return shown[0][0], shown[1][0]
+    shown = env._shown(state)
+    return shown.obs[0], shown.adjacency[0]
 
 
 def test_counts_are_of_each_movement():
@@ -117,7 +115,7 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
         before = state
         state, step = env.step(state, np.full((1, 1), EW))
         fresh = [i for i in range(4) if came(env, state, i) >= 0 and i not in order]
-        assert all(seen(env, before, i)[1] < 6.0 for i in fresh), "who goes has stopped, or was about to"
+        assert all(seen(env, before, i)[1] < 6.0 for i in fresh), "a vehicle that goes has stopped, or was about to"
         order += fresh
         assert allowed(step)[0, 0].tolist() == [True, False, False, False]
     assert sorted(order) == [0, 1, 2, 3]
@@ -223,7 +221,7 @@ def test_the_fixed_plan_is_websters():
     assert all(g >= 30.0 for g in greens(dataclasses.replace(config, min_green=30.0)))
 
 
-@pytest.mark.parametrize("rule", list(RULES))
+@pytest.mark.parametrize("rule", list(POLICIES))
 def test_rules_beat_chance(rule: str):
     delays = {}
     for name, kwargs in (("random", {}), (rule, {"rule": rule})):
@@ -251,7 +249,10 @@ def test_the_picture_shows_vehicles_where_their_lanes_are():
     assert len(found) > 20
     lane, turns = state.chain[0, :, LANE].tolist(), state.chain[0, :, TURNS].tolist()
     places = np.array(
-        [pose(env, lane[i], float(state.position[0, i]), came_by(env, lane[i], turns[i]))[:2] for i in found]
+        [
+            pose(env.config, lane[i], float(state.position[0, i]), came_by(env.network, lane[i], turns[i]))[:2]
+            for i in found
+        ]
     )
     apart = np.linalg.norm(places[:, None] - places[None], axis=2) + 100.0 * np.eye(len(places))
     assert apart.min() > 1.5  # lanes are 3.5 m apart, vehicles in a lane 4.8 m at least

@@ -27,13 +27,12 @@ from signal_scenes import (
 )
 
 from envs.core import ended
-from envs.intersection.roads import CROSS, MERGE, conflicts, movements
+from envs.roads.crossing import CROSS, MERGE, conflicts, movements
 from envs.signals.config import SUBSTEP
 from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, follow, idm
 from envs.signals.lights import show_lights
 from envs.signals.network import PHASES, network_of, used
 from envs.signals.picture import came_by
-from envs.signals.senses import BEYOND
 from envs.signals.state import (
     COME,
     ENTERED,
@@ -46,6 +45,7 @@ from envs.signals.state import (
     STOPS,
     TURNS,
 )
+from envs.signals.survey import BEYOND
 
 NS, NS_LEFT, EW, EW_LEFT = range(4)
 """Phases."""
@@ -210,7 +210,7 @@ def test_nobody_enters_an_occupied_box():
     entered = []
     for _ in range(3):
         state, _ = go(env, state, NS, 1)
-        places = {i: s for i, _, s, _ in vehicles(env, state)}  # who is not there has left
+        places = {i: s for i, _, s, _ in vehicles(env, state)}  # vehicles that are not there have left
         entered.append((places.get(0, math.inf), came(env, state, 1)))
     assert entered[-1][1] >= 0
     assert all(cleared > 0.0 for cleared, movement in entered if movement >= 0)
@@ -272,7 +272,7 @@ def test_vehicles_are_kept_and_never_overlap(options):
             for place in range(len(net.line), len(net.line) + len(found)):
                 z = int(state.chain[b, place, LANE])
                 if state.position[b, place] < 0.0:
-                    movement = came_by(env, z, int(state.chain[b, place, TURNS]))
+                    movement = came_by(env.network, z, int(state.chain[b, place, TURNS]))
                     inside.setdefault(int(net.source[z]), set()).add(movement)
             for movements_inside in inside.values():
                 boxes += len(movements_inside) > 1
@@ -330,7 +330,7 @@ def test_time_lost_is_counted_for_who_stands_and_who_waits_outside():
     after, step = go(env, state, NS, 1)
     assert step.reward[0, 0] == pytest.approx(-5.0 / 50.0, abs=0.01)
     assert step.team_reward[0] == pytest.approx(step.reward[0].sum())
-    # A queue up to the entry, and one who is due and finds no room.
+    # A queue up to the entry, and a vehicle that is due and finds no room.
     cars = [(EAST, STRAIGHT, 2.0 + 6.8 * k, 0.0) for k in range(22)]
     state = scene(env, *cars)
     entry = env.network.entry.tolist().index(EAST)

@@ -20,9 +20,9 @@ from intersection_scenes import (
     scene,
 )
 
-from envs.intersection.roads import CROSS, MERGE, conflicts, half_side, movements
-from envs.intersection.senses import OWN, PER_CONFLICT, POINTS
+from envs.intersection.observe import OWN, PER_CONFLICT, POINTS
 from envs.intersection.state import ACCELERATED, SENT
+from envs.roads.crossing import CROSS, MERGE, conflicts, half_side, movements
 
 FIRST = OWN + POINTS
 """Where the first conflict begins."""
@@ -46,7 +46,7 @@ def test_a_car_knows_itself_and_the_one_ahead():
     env = crossing(2)
     state = scene(env, (EAST, LEFT, 10.0, 4.0), (EAST, STRAIGHT, 22.0, 8.0))
     state.car[0, 1, ACCELERATED] = -2.25
-    obs, _, _ = env._sensed(state)
+    obs, _, *_ = env._shown(state)
     mine = obs[0, 1]
     assert mine[0] == pytest.approx(8.0 / 13.9)
     assert mine[1] == 1.0
@@ -70,14 +70,14 @@ def test_the_car_ahead_is_seen_within_sensing_range():
     for reach, seen in ((12.5, 1.0), (11.5, 0.0)):
         env = crossing(2, sensing_range=reach)
         state = scene(env, (EAST, STRAIGHT, 10.0, 4.0), (EAST, STRAIGHT, 22.0, 8.0))
-        assert env._sensed(state)[0][0, 1, 11] == seen
-        assert (env._sensed(state)[0][0, 1, 9] == 1.0) == (not seen)
+        assert env._shown(state)[0][0, 1, 11] == seen
+        assert (env._shown(state)[0][0, 1, 9] == 1.0) == (not seen)
 
 
 def test_a_conflict_is_told_in_its_own_terms():
     env = crossing(2)
     state = scene(env, (EAST, STRAIGHT, 12.0, 6.0), (NORTH, STRAIGHT, 20.0, 10.0))
-    obs, adjacency, _ = env._sensed(state)
+    obs, adjacency, *_ = env._shown(state)
     clash, me, other = conflicts(1), way(EAST, STRAIGHT), way(NORTH, STRAIGHT)
     own, its = clash.enter[me, other] + 14.4, clash.enter[other, me] + 22.4
     seen = obs[0, 0, FIRST : FIRST + PER_CONFLICT]
@@ -105,7 +105,7 @@ def test_without_intent_a_turn_is_hidden_until_it_shows():
     for before, intent, differs in ((5.0, "none", False), (5.0, "shared", True), (-3.0, "none", True)):
         env = crossing(2, intent=intent)
         seen = [
-            env._sensed(scene(env, (EAST, STRAIGHT, 10.0, 8.0), (WEST, turn, before, 3.0)))[0][0, 0, FIRST:]
+            env._shown(scene(env, (EAST, STRAIGHT, 10.0, 8.0), (WEST, turn, before, 3.0)))[0][0, 0, FIRST:]
             for turn in (LEFT, RIGHT)
         ]
         assert bool((seen[0] != seen[1]).any()) is differs, (before, intent)
@@ -121,7 +121,7 @@ def test_without_intent_who_is_heard_does_not_tell_the_turn():
         assert [bool(env.adjacency(state)[0, 0, 1]) for state in scenes] == heard
 
 
-def test_ranges_bound_what_is_heard_and_sensed():
+def test_ranges_bound_what_is_heard_and_observed():
     cars = ((EAST, STRAIGHT, 30.0, 8.0), (SOUTH, STRAIGHT, 30.0, 8.0))
     for options, seen, told, hears in (
         ({}, 1.0, 1.0, True),
@@ -129,7 +129,7 @@ def test_ranges_bound_what_is_heard_and_sensed():
         ({"sensing_range": 20.0}, 0.0, 0.0, True),
     ):
         env = crossing(2, **options)
-        obs, adjacency, _ = env._sensed(scene(env, *cars))
+        obs, adjacency, *_ = env._shown(scene(env, *cars))
         assert (obs[0, 0, FIRST], obs[0, 0, FIRST + 11]) == (seen, told)
         assert adjacency[0, 0, 1] == hears
 
@@ -139,7 +139,7 @@ def test_who_has_left_the_zone_is_no_conflict_any_more():
     zone = conflicts(1).leave[way(NORTH, STRAIGHT), way(EAST, STRAIGHT)]
     for beyond, seen in ((-0.5, 1.0), (0.5, 0.0)):
         state = scene(env, (EAST, STRAIGHT, 10.0, 8.0), (NORTH, STRAIGHT, -(zone + beyond) - 2.4, 8.0))
-        assert env._sensed(state)[0][0, 0, FIRST] == seen
+        assert env._shown(state)[0][0, 0, FIRST] == seen
 
 
 def test_announced_windows_are_told_with_their_age():

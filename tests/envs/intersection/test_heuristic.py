@@ -9,20 +9,20 @@ from intersection_scenes import EAST, LEFT, NORTH, RIGHT, STRAIGHT, WEST, crossi
 import envs
 from envs.core import ended
 from envs.intersection import heuristic
-from envs.intersection.roads import LINE
-from envs.intersection.rules import RULES
+from envs.intersection.network import LINE
+from envs.intersection.planner import RULES
 from envs.intersection.state import ANNOUNCED, ARRIVED, BID, CLOSES, CRASHED, OPENS, POSITION, QUEUED
 
 
 def order(env, state, limit=80):
-    """Who is halfway through the box first, and so on; fails at a crash."""
+    """The cars in the order in which they are halfway through the box; fails at a crash."""
     policy = heuristic(env)
     passed: list[int] = []
     for _ in range(limit):
         state, step = env.step(state, policy(state))
         assert (state.status != CRASHED).all()
         for i in range(env.n_agents):
-            if state.car[0, i, POSITION] > env.roads.leg[state.route[0, i], 0, LINE] + 8.0 and i not in passed:
+            if state.car[0, i, POSITION] > env.network.leg[state.route[0, i], 0, LINE] + 8.0 and i not in passed:
                 passed.append(i)
         if ended(step)[0]:
             break

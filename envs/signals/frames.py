@@ -1,43 +1,41 @@
-"""Moments between two control steps, for films: five seconds are far too long for a frame.
+"""Frames between two control steps, for films: five seconds are far too long for one frame.
 
-Vehicles are found again by when they came to their entry, which no two share but by a rare chance, and stand where
-their way from one state to the next leads at a steady speed, around the corners too. Those that entered since drive in,
-those that left drive on.
+A vehicle is recognised in both states by when it came to its entry, which two vehicles share only by a rare chance. It
+is drawn on its way from one state to the next at a steady speed, around corners too. Vehicles that enter in between
+drive in, and vehicles that leave drive on.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from .config import CONTROL_STEP
+from ..core import Array
+from .config import CONTROL_STEP, Config
+from .network import network_of
 from .picture import came_by, length_of_way
-from .state import DUE, LANE, PHASE, PREVIOUS, SINCE, TURNS, Array, State
-
-if TYPE_CHECKING:
-    from .env import Signals
+from .state import DUE, LANE, PHASE, PREVIOUS, SINCE, TURNS, State
 
 
-def between(env: Signals, before: State, after: State, share: float) -> State:
-    """What to draw of a moment between two successive states.
+def between(config: Config, before: State, after: State, share: float) -> State:
+    """Returns a state to draw between two successive states.
 
     Args:
-        env: Whose states they are.
-        before: Of one world, as the next.
-        after: One control step later.
-        share: How much of the step has passed, from 0 to 1.
+        config: The configuration of the environment that made the states.
+        before: State of one world.
+        after: State of this world one control step later.
+        share: Share of the step that has passed, from 0 to 1.
     """
-    lanes = len(env.network.line)
+    network = network_of(config)
+    lanes = len(network.line)
     old, new = (_vehicles(state, lanes) for state in (before, after))
     seconds = (1.0 - share) * CONTROL_STEP  # still to go
     rows: list[tuple[float, float, Array, Array]] = []  # position, speed, trip, chain
     for due, i in new.items():
         trip, chain, q, speed = after.trip[0, i], after.chain[0, i], float(after.position[0, i]), _speed(after, i)
         j = old.pop(due, None)
-        if j is None:  # entered since
+        if j is None:  # it entered in between
             place = q - seconds * speed
-            if place >= 0.0 or came_by(env, int(chain[LANE]), int(chain[TURNS])) >= 0:
+            if place >= 0.0 or came_by(network, int(chain[LANE]), int(chain[TURNS])) >= 0:
                 rows.append((max(place, 0.0), speed, trip, chain))
             continue
         p, was = float(before.position[0, j]), before.chain[0, j]
@@ -45,16 +43,18 @@ def between(env: Signals, before: State, after: State, share: float) -> State:
         if was[LANE] == chain[LANE]:
             rows.append((p + share * (q - p), pace, trip, chain))
             continue
-        box = length_of_way(env, came_by(env, int(chain[LANE]), int(chain[TURNS])))
-        to_line = float(env.network.line[int(was[LANE])]) - p
+        box = length_of_way(config, came_by(network, int(chain[LANE]), int(chain[TURNS])))
+        to_line = float(network.line[int(was[LANE])]) - p
         way = max(to_line, 0.0) + box + q  # q is negative in the box
-        if way > 4.0 * CONTROL_STEP * env.config.speed_limit:  # past another crossing: no way that is known here
+        if (
+            way > 4.0 * CONTROL_STEP * config.speed_limit
+        ):  # it passed another crossing in between, so its way is not known
             rows.append((p, pace, trip, was) if share < 0.5 else (q, pace, trip, chain))
         elif share * way < to_line:
             rows.append((p + share * way, pace, trip, was))
         else:
             rows.append((q - (1.0 - share) * way, pace, trip, chain))
-    for j in old.values():  # left
+    for j in old.values():  # those that left
         speed = _speed(before, j)
         place = float(before.position[0, j]) + share * CONTROL_STEP * speed
         rows.append((place, speed, before.trip[0, j], before.chain[0, j]))
@@ -62,7 +62,7 @@ def between(env: Signals, before: State, after: State, share: float) -> State:
 
 
 def _vehicles(state: State, lanes: int) -> dict[float, int]:
-    """Their places by when they came to their entry."""
+    """Returns the places of vehicles by when they came to their entry."""
     due = state.trip[0, lanes : lanes + int(state.n_vehicles[0]), DUE].tolist()
     return dict(zip(due, range(lanes, lanes + len(due)), strict=True))
 
@@ -74,7 +74,7 @@ def _speed(state: State, place: int) -> float:
 def _with_vehicles(
     before: State, after: State, rows: list[tuple[float, float, Array, Array]], lanes: int, seconds: float
 ) -> State:
-    """The state before with other vehicles, and signals `seconds` before the state after."""
+    """Returns the state before with other vehicles, and with signals as they are `seconds` before the state after."""
     places = lanes + len(rows)
     position, speed = np.zeros((1, places), np.float32), np.zeros((1, places), np.float32)
     trip, chain = np.zeros((1, places, 2), np.float32), np.zeros((1, places, 4), np.uint32)

@@ -1,4 +1,4 @@
-"""Plane geometry of paths made of lines and arcs: where they lead, where they meet, whether cars on them overlap."""
+"""Plane geometry of paths made of lines and arcs: where they lead, and where they meet."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .config import LENGTH, WIDTH
-
-Array = NDArray[Any]
+from ..core import Array
 
 
 class Segment(NamedTuple):
     """A line or an arc."""
 
-    x: float
+    x: float  # of its start [m], as the next
     y: float
     heading: float  # at its start [rad]
     curvature: float  # [1/m], positive to the left; 0 is a line
-    length: float
+    length: float  # [m]
 
     def at(self, s: Array | float) -> tuple[Any, Any, Any]:
-        """Position and heading at so many metres; beyond both ends it goes on straight."""
+        """Position [m] and heading [rad] at arc length s [m]; beyond both ends the path goes on straight."""
         s = np.asarray(s, dtype=np.float64)
         inside = np.clip(s, 0.0, self.length)
         turned = self.heading + self.curvature * inside
@@ -36,7 +33,7 @@ class Segment(NamedTuple):
 
 
 def meet(a: Segment, b: Segment) -> list[tuple[float, float]]:
-    """Where two centre lines cross: (metres along a, metres along b), in closed form."""
+    """Returns the points where two segments cross, each as (arc length along a, along b) [m], in closed form."""
     if a.curvature == 0.0 and b.curvature == 0.0:
         ax, ay, bx, by = math.cos(a.heading), math.sin(a.heading), math.cos(b.heading), math.sin(b.heading)
         det = ax * by - ay * bx
@@ -56,7 +53,7 @@ def meet(a: Segment, b: Segment) -> list[tuple[float, float]]:
 
 
 def _circle(arc: Segment) -> tuple[float, float, float]:
-    """Centre and radius."""
+    """Centre and radius of an arc [m]."""
     r = 1.0 / arc.curvature
     return arc.x - r * math.sin(arc.heading), arc.y + r * math.cos(arc.heading), abs(r)
 
@@ -84,7 +81,7 @@ def _circles(a: Segment, b: Segment) -> list[tuple[float, float]]:
 
 
 def _along(segment: Segment, x: float, y: float) -> float | None:
-    """Metres along a segment of a point on its line or circle; None beyond its ends."""
+    """Arc length [m] of a point on the segment's line or circle; None beyond the segment's ends."""
     if segment.curvature == 0.0:
         s = (x - segment.x) * math.cos(segment.heading) + (y - segment.y) * math.sin(segment.heading)
     else:
@@ -93,15 +90,3 @@ def _along(segment: Segment, x: float, y: float) -> float | None:
         turned = side * (math.atan2(y - my, x - mx) - math.atan2(segment.y - my, segment.x - mx))
         s = r * ((turned + 1e-9) % (2 * math.pi) - 1e-9)
     return s if -1e-6 <= s <= segment.length + 1e-6 else None
-
-
-def overlap(ax: Array, ay: Array, aa: Array, bx: Array, by: Array, ba: Array) -> Array:
-    """Whether cars at these poses overlap (separating axes); arrays that broadcast."""
-    dx, dy = bx - ax, by - ay
-    c, s = np.abs(np.cos(ba - aa)), np.abs(np.sin(ba - aa))
-    reach_along, reach_across = 0.5 * (LENGTH + LENGTH * c + WIDTH * s), 0.5 * (WIDTH + LENGTH * s + WIDTH * c)
-    found = np.ones(np.broadcast_shapes(dx.shape, c.shape), dtype=bool)
-    for angle in (aa, ba):
-        found &= np.abs(dx * np.cos(angle) + dy * np.sin(angle)) < reach_along
-        found &= np.abs(dy * np.cos(angle) - dx * np.sin(angle)) < reach_across
-    return found

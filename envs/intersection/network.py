@@ -1,15 +1,12 @@
-"""Roads as arc splines: lanes, movements through a crossing, routes, and where paths conflict. Pure geometry.
+"""The network of an intersection environment: crossings in a grid, the roads between them, and all routes through it.
 
-Traffic drives on the right. A crossing is a box of half side h around its centre; a *movement* leads from a stop line
-on one side of the box out on another: a straight line, or a quarter circle. A *route* is a lane from an entry, a
-movement, a lane to the next crossing and so on to an exit. Positions along a route and along a movement are those of a
-car's centre [m], the latter counted from the stop line. Headings 0 to 3 are east, north, west, south.
+A *route* is a lane from an entry, a movement through a crossing, a lane to the next crossing and so on to an exit.
+Positions along a route are those of a car's centre [m]; positions along a movement are counted from its stop line. A
+*leg* is a route's part that belongs to one of its crossings. A *section* is a lane between crossings, or a movement at
+one crossing; routes share sections. Crossings and movements are those of `envs.roads.crossing`.
 
-Whether two movements conflict depends on the crossing's shape alone, so it is one table for all crossings: boxes are
-slid along both, and where any two overlap is the *zone* on each.
-
-Axes: P routes, G segments of a route, Q crossings on a route, M movements, Z sections (a lane between crossings, or a
-movement at one crossing), D samples of a route every `SAMPLE` metres, C conflict points of a movement.
+Axes: P routes, G segments of a route, Q crossings on a route, M movements, Z sections, D samples of a route every
+`SAMPLE` metres, C conflict points of a movement.
 """
 
 from __future__ import annotations
@@ -20,145 +17,75 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .arcs import Segment, meet, overlap
-from .config import ACCELERATION, LENGTH, Config
+from ..core import Array
+from ..roads.arcs import Segment
+from ..roads.crossing import (
+    CROSS,
+    EASE,
+    LEFT,
+    MERGE,
+    NONE,
+    RIGHT,
+    SIDEWAYS,
+    STRAIGHT,
+    Movement,
+    conflicts,
+    half_side,
+    movements,
+)
+from .config import ACCELERATION, Config
 
-Array = NDArray[Any]
-
-LANE = 3.5
-"""Width of a lane [m]."""
-SETBACK = 4.5
-"""From the outermost lane's edge to the stop line of the crossing road [m]: room for right turns."""
-SIDEWAYS = 3.0
-"""Highest acceleration across the path in curves [m/s^2]."""
-EASE = 2.0
-"""Deceleration with which cars slow down for curves [m/s^2]."""
-CLEAR = 6.0
-"""Behind a crossing's box, this far along, a car's centre is done with it [m]."""
 SAMPLE = 0.5
-"""Of tables along a route [m]."""
+"""Distance between two samples of a route's profile [m]."""
 FREE_STEP = 0.1
-"""Of the integration of a free drive [s]."""
-LEFT, STRAIGHT, RIGHT = range(3)
-"""Turns."""
-NONE, CROSS, MERGE, DIVERGE = range(4)
-"""How two movements conflict: not, crossing, into the same lane, out of the same lane."""
+"""Time step with which an undisturbed drive along a route is integrated [s]."""
 ABSENT = -1e9
-"""In place of a position where there is none."""
+"""Stands for a position where there is none."""
 S0, X0, Y0, COS0, SIN0, HEADING0, CURVATURE = range(7)
-"""Columns of `Roads.segment`."""
+"""Columns of `Network.segment`: position along the route, x, y, cosine, sine and angle of the heading, all at the
+segment's start [m, rad]; curvature [1/m]."""
 CROSSING, MOVEMENT, LINE, END = range(4)
-"""Columns of `Roads.leg`: which crossing, how through it, where the stop line is, where the box ends [m]."""
+"""Columns of `Network.leg`: index of the crossing, index of the movement through it, position of the stop line and of
+the end of the box [m]."""
 SECTION, BEGIN = range(2)
-"""Columns of `Roads.stretch`: which section, where it begins [m]."""
+"""Columns of `Network.stretch`: index of the section, position at which it begins [m]."""
 LIMIT, FREE_TIME = range(2)
-"""Columns of `Roads.profile`."""
+"""Columns of `Network.profile`: highest speed from which a car can slow down comfortably for every curve ahead [m/s];
+time at which a car that drives alone gets there [s]."""
 KIND, ENTER, LEAVE, GUESS = range(4)
-"""Columns of `Roads.zone`."""
+"""Columns of `Network.zone`, by own and other movement: kind of conflict; where the zone that both share begins and
+ends on the own movement [m]; the movement to expect of a car on the other movement's lane whose route is unknown, -1:
+none that conflicts."""
 TURN, HEADING = range(2)
-"""Columns of `Roads.way`."""
+"""Columns of `Network.movement`: `LEFT`, `STRAIGHT` or `RIGHT`; heading on the approach."""
 
 
-class Movement(NamedTuple):
-    """A way through a crossing at the origin."""
+class Network(NamedTuple):
+    """The tables that kernels read, never written. Columns are named above.
 
-    heading: int  # on the approach
-    lane: int  # of the approach, 0 innermost
-    turn: int
-    exit_heading: int
-    exit_lane: int
-    path: Segment  # from the stop line to the end of the box
-
-
-class Roads(NamedTuple):
-    """What kernels need of a road network: few arrays with many columns, for each one costs at every call. Read-only.
-
-    Columns are named above. Whole numbers stand as floats beside lengths where they are looked up together.
+    There are few arrays with many columns, because each array adds to the cost of every call. Integers are stored as
+    floats where they are looked up together with lengths.
     """
 
     segment: Array  # (P, G, 7): lines and arcs; unused rows start at infinity
     length: Array  # (P,) [m]
-    n_legs: Array  # (P,) int32 crossings on the way
-    leg: Array  # (P, Q, 4); the crossing is -1 beyond the last
-    stretch: Array  # (P, 2 Q + 1, 2): lane, movement, lane, ...
-    where: Array  # (P, Z) at which the route enters a section, ABSENT if it does not
-    profile: Array  # (P, D, 2): highest speed [m/s] from which every curve ahead is still taken at ease; when a car
-    # alone on the road gets there [s]
-    zone: Array  # (M, M, 4): kind of conflict; where the zone shared with the other movement begins and ends on one's
-    # own; which movement to fear of a car on the other's approach lane, -1 for none
-    way: Array  # (M, 2): turn, heading on the approach
-    point: Array  # (M, C) conflict points, ascending, infinity beyond the last
-    share: Array  # (P,) sums to 1: how many take this route
-    centre: Array  # (rows * columns, 2) of the crossings
-
-
-def half_side(lanes: int) -> float:
-    """Of a crossing's box [m]."""
-    return lanes * LANE + SETBACK
-
-
-@functools.lru_cache(maxsize=8)
-def movements(lanes: int) -> tuple[Movement, ...]:
-    """All ways through a crossing, by heading, then left, straight (innermost lane first), right."""
-    h = half_side(lanes)
-    found = []
-    for heading in range(4):
-        angle = 0.5 * math.pi * heading
-        c, s = round(math.cos(angle)), round(math.sin(angle))
-        for turn, lane in ((LEFT, 0), *((STRAIGHT, lane) for lane in range(lanes)), (RIGHT, lanes - 1)):
-            aside = -(lane + 0.5) * LANE  # to the right of the road's middle
-            radius = {LEFT: h - aside, STRAIGHT: math.inf, RIGHT: h + aside}[turn]
-            curvature = {LEFT: 1.0, STRAIGHT: 0.0, RIGHT: -1.0}[turn] / radius
-            length = 2.0 * h if turn == STRAIGHT else 0.5 * math.pi * radius
-            path = Segment(-h * c - aside * s, -h * s + aside * c, angle, curvature, length)
-            found.append(Movement(heading, lane, turn, (heading + 1 - turn) % 4, lane, path))
-    return tuple(found)
-
-
-class Conflicts(NamedTuple):
-    """Between all movements of a crossing; what the fields mean stands in `Roads`."""
-
-    kind: Array
-    enter: Array
-    leave: Array
-    at: Array  # (M, M) float64: the conflict point on one's own movement
-
-
-@functools.lru_cache(maxsize=8)
-def conflicts(lanes: int) -> Conflicts:
-    """Slides boxes along every two movements, every 0.1 m."""
-    ways = movements(lanes)
-    n = len(ways)
-    kind = np.zeros((n, n), dtype=np.int8)
-    enter, leave, at = (np.full((n, n), math.inf) for _ in range(3))
-    poses = []
-    for way in ways:
-        s = np.arange(-LENGTH, way.path.length + CLEAR, 0.1)
-        poses.append((s, *way.path.at(s)))
-    for i, j in itertools.combinations(range(n), 2):
-        a, b = ways[i], ways[j]
-        merges = (a.exit_heading, a.exit_lane) == (b.exit_heading, b.exit_lane)
-        diverges = (a.heading, a.lane) == (b.heading, b.lane)
-        (si, xi, yi, ai), (sj, xj, yj, aj) = poses[i], poses[j]
-        hit = overlap(xi[:, None], yi[:, None], ai[:, None], xj[None], yj[None], aj[None])
-        if not hit.any():
-            continue
-        for me, other, s, touched in ((i, j, si, hit.any(axis=1)), (j, i, sj, hit.any(axis=0))):
-            kind[me, other] = DIVERGE if diverges else MERGE if merges else CROSS
-            enter[me, other], leave[me, other] = s[touched][0], s[touched][-1]
-            if merges:
-                leave[me, other] = ways[me].path.length  # from there on one follows the other
-            at[me, other] = leave[me, other] if merges else 0.5 * (enter[me, other] + leave[me, other])
-        points = meet(a.path, b.path)
-        if points and not merges and not diverges:
-            at[i, j], at[j, i] = points[0]
-    return Conflicts(kind, enter, leave, at)
+    n_legs: Array  # (P,) int32 crossings on the route
+    leg: Array  # (P, Q, 4); the crossing is -1 beyond the route's last
+    stretch: Array  # (P, 2 Q + 1, 2): the route's sections in order: lane, movement, lane, ...
+    section_start: Array  # (P, Z) position at which the route enters a section, `ABSENT` if it does not
+    profile: Array  # (P, D, 2)
+    zone: Array  # (M, M, 4)
+    movement: Array  # (M, 2) int32
+    conflict_point: Array  # (M, C) positions on the movement [m], ascending, infinity beyond the last
+    share: Array  # (P,) share of vehicles that take the route; sums to 1
+    centre: Array  # (rows * columns, 2) centres of the crossings [m]
 
 
 def _guesses(ways: tuple[Movement, ...], kind: Array) -> Array:
-    """(M, M): of the movements open to the other, straight, left, right in turn, the first in the way of one's own."""
+    """(M, M) the `GUESS` column: of the movements from the other's lane, tried straight on, left, right, the first that
+    conflicts with one's own.
+    """
     n = len(ways)
     guess = np.full((n, n), -1, dtype=np.int32)
     for i, j in itertools.product(range(n), repeat=2):
@@ -172,14 +99,14 @@ def _guesses(ways: tuple[Movement, ...], kind: Array) -> Array:
 
 class _Route(NamedTuple):
     legs: tuple[tuple[int, int], ...]  # crossing, movement
-    share: float
+    share: float  # of all vehicles
 
 
 def _routes(config: Config) -> list[_Route]:
     """All ways from an entry to an exit that visit no crossing twice and at most rows + columns of them.
 
-    At the first crossing a turn's share is split between the lanes that it may be made from; from there on the lane is
-    given, and its turns share what they have.
+    At the first crossing the share of a turn is split evenly between the lanes from which the turn is allowed. At later
+    crossings the lane is given, and the turns allowed from it are rescaled to sum to 1.
     """
     ways = movements(config.lanes)
     step = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (row, column) by heading; rows count northwards
@@ -214,7 +141,7 @@ def _routes(config: Config) -> list[_Route]:
 
 
 @functools.lru_cache(maxsize=16)
-def roads_of(config: Config) -> Roads:
+def network_of(config: Config) -> Network:
     """Lays out the network of a configuration."""
     ways, h = movements(config.lanes), half_side(config.lanes)
     clashes, routes = conflicts(config.lanes), _routes(config)
@@ -238,18 +165,18 @@ def roads_of(config: Config) -> Roads:
         for q, (crossing, movement) in enumerate(route.legs):
             leg[p, q] = crossing, movement, starts[2 * q + 1], starts[2 * q + 2]
             way = ways[movement]
-            # A lane has one name, that of the approach it is or the exit it is.
+            # A lane between two crossings is an exit and an approach; the later name, that of the approach, stays.
             for at, name in (
                 (2 * q, ("to", crossing, way.heading, way.lane)),
                 (2 * q + 1, ("through", crossing, movement)),
                 (2 * q + 2, ("from", crossing, way.exit_heading, way.exit_lane)),
             ):
                 stretch[p, at] = names.setdefault(name, len(names)), starts[at]
-    where = np.full((len(routes), len(names)), ABSENT)
+    section_start = np.full((len(routes), len(names)), ABSENT)
     for p in range(len(routes)):
         for z, start in stretch[p]:
             if z >= 0:
-                where[p, int(z)] = start
+                section_start[p, int(z)] = start
     limit = _limits(config, segment, length)
     points = [sorted({round(float(at), 1) for at, k in zip(row, kind, strict=True) if k in (CROSS, MERGE)})
               for row, kind in zip(clashes.at, clashes.kind, strict=True)]  # fmt: skip
@@ -258,27 +185,27 @@ def roads_of(config: Config) -> Roads:
         point[m, : len(row)] = row
     apart = np.isin(clashes.kind, (CROSS, MERGE))
     guess = _guesses(ways, np.where(apart, clashes.kind, NONE))
-    roads = Roads(
+    network = Network(
         segment=segment,
         length=length,
         n_legs=np.array([len(route.legs) for route in routes], dtype=np.int32),
         leg=leg,
         stretch=stretch,
-        where=where,
+        section_start=section_start,
         profile=np.stack([limit, _free_times(config, length, limit)], axis=2),
         zone=np.stack([clashes.kind, clashes.enter, clashes.leave, guess], axis=2),
-        way=np.array([(way.turn, way.heading) for way in ways], dtype=np.int32),
-        point=point,
+        movement=np.array([(way.turn, way.heading) for way in ways], dtype=np.int32),
+        conflict_point=point,
         share=np.array([route.share for route in routes]),
         centre=centre,
     )
-    for table in roads:
+    for table in network:
         table.setflags(write=False)
-    return roads
+    return network
 
 
 def _spline(config: Config, route: _Route, ways: tuple[Movement, ...], centre: Array) -> list[Segment]:
-    """Lane, movement, lane, ..., lane."""
+    """The segments of a route: lane, movement, lane, ..., lane."""
     spline: list[Segment] = []
     for q, (crossing, movement) in enumerate(route.legs):
         path = ways[movement].path
@@ -292,7 +219,7 @@ def _spline(config: Config, route: _Route, ways: tuple[Movement, ...], centre: A
 
 
 def _limits(config: Config, segment: Array, length: Array) -> Array:
-    """(P, D), from the end backwards."""
+    """(P, D) the `LIMIT` column, computed from the end of a route backwards [m/s]."""
     n = int(length.max() / SAMPLE) + 3
     limit = np.full((len(length), n), config.speed_limit)
     s = SAMPLE * np.arange(n)
@@ -308,7 +235,7 @@ def _limits(config: Config, segment: Array, length: Array) -> Array:
 
 
 def _free_times(config: Config, length: Array, limit: Array) -> Array:
-    """(P, D): driving on alone, as fast as allowed, with the steps that the world makes."""
+    """(P, D) the `FREE_TIME` column [s]: a car drives alone and as fast as it may, in the substeps of the dynamics."""
     free = np.zeros(limit.shape)
     s = SAMPLE * np.arange(limit.shape[1])
     for p in range(len(length)):

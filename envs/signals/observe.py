@@ -1,0 +1,112 @@
+"""Kernels for what signals observe and hear, and what a centralised critic sees.
+
+Axes: B worlds, N agents, O observation, S global state. Layouts are those of the package's docstring.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..core import Array
+from ..kit.kernels import inlined, kernel
+from ..roads.crossing import STRAIGHT
+from .config import CONTROL_STEP, Config
+from .following import CAR, JAM_GAP
+from .lights import is_dark
+from .network import LENGTH, N_MOVEMENTS, N_PHASES
+from .state import ARRIVED, COME, ENTERED, PHASE, SINCE
+from .survey import ARRIVING, BEYOND, QUEUE, queue_of
+
+VEHICLE_SCALE = 25.0
+"""Counts of vehicles are divided by this; a lane of 150 m holds 22."""
+_PER_VEHICLE = 1.0 / VEHICLE_SCALE
+TIME_SCALE = 20.0
+"""Times t [s] are observed as t / (t + TIME_SCALE)."""
+OWN, PER_NEIGHBOUR, STATE_PER_SIGNAL = 36, 8, 32
+"""Entries of an observation about the signal itself, and about each neighbour; entries of the state per signal."""
+N_OBS = OWN + 4 * PER_NEIGHBOUR
+"""O."""
+
+
+class Sensors(NamedTuple):
+    """The parameters of observations, from a `Config`."""
+
+    lanes: int
+    change: float  # yellow and all-red [s]
+    min_green: float
+    max_steps: int
+
+
+def sensors_of(config: Config) -> Sensors:
+    """Returns the parameters of a configuration."""
+    return Sensors(config.lanes, float(config.yellow + config.all_red), float(config.min_green), config.max_steps)
+
+
+class Shown(NamedTuple):
+    """What a batch of worlds shows, as kernels fill it; all but the metrics are zeros before."""
+
+    obs: Array  # (B, N, O) float32
+    adjacency: Array  # (B, N, N) bool
+    overview: Array  # (B, S) float32: the global state
+    mask: Array  # (B, N, 4) bool
+    metrics: Array  # (M, B) float64, in the order of `metrics.METRICS`
+
+
+@kernel
+def _squash(seconds):
+    return seconds / (seconds + TIME_SCALE)
+
+
+@inlined
+def observe(sensors, net, counts, state, b, shown):
+    """Fills everything that is observed and heard in world b.
+
+    Args:
+        sensors: The `Sensors`.
+        net: The `Network`.
+        counts: Of `survey`.
+        state: The `State`.
+        b: The world.
+        shown: The `Shown`, whose rows b are written.
+    """
+    signal, entered, dark, step = state.signal, state.entered, state.dark, state.step
+    all_obs, adjacency, overview, mask = shown.obs, shown.adjacency, shown.overview, shown.mask
+    links, target, neighbour, entry = net.link, net.target, net.neighbour, net.entry
+    n, ready, now = len(target), sensors.change + sensors.min_green, step[b] * CONTROL_STEP
+    for c in range(n):
+        own, at, failed = all_obs[b, c], STATE_PER_SIGNAL * c, is_dark(dark, b, c, now)
+        for m in range(N_MOVEMENTS):
+            own[m] = min(counts[c, QUEUE, m] * _PER_VEHICLE, 1.0)
+            own[N_MOVEMENTS + m] = min(counts[c, ARRIVING, m] * _PER_VEHICLE, 1.0)
+        phase, since = int(signal[b, c, PHASE]), signal[b, c, SINCE]
+        own[24 + phase] = 1.0
+        own[28] = 1.0 if since < sensors.change else 0.0
+        own[29] = _squash(since)
+        own[30] = 1.0 if failed else 0.0
+        for heading in range(4):
+            room = links[target[c, heading], LENGTH] * sensors.lanes
+            vehicles = counts[c, BEYOND, 3 * heading + STRAIGHT]
+            own[31 + heading] = min(vehicles * (CAR + JAM_GAP) / room, 1.0)
+        own[35] = min(signal[b, c, ARRIVED] * _PER_VEHICLE, 1.0)
+        for k in range(31):
+            overview[b, at + k] = own[k]
+        for heading in range(4):
+            j = neighbour[c, heading]
+            if j < 0:
+                continue
+            base = OWN + PER_NEIGHBOUR * heading
+            own[base] = 1.0
+            if failed or is_dark(dark, b, j, now):
+                own[base + 1] = 1.0
+                continue
+            adjacency[b, c, j] = True
+            own[base + 2 + int(signal[b, j, PHASE])] = 1.0
+            own[base + 6] = min(queue_of(counts, j, 0) * _PER_VEHICLE, 1.0)
+            own[base + 7] = min(queue_of(counts, j, 1) * _PER_VEHICLE, 1.0)
+        for k in range(N_PHASES):
+            mask[b, c, k] = (k == phase) | ((since >= ready) & (not failed))
+    for e in range(len(entry)):
+        waiting = STATE_PER_SIGNAL * (entry[e] // 4) + 31
+        outside = (entered[b, e, COME] - entered[b, e, ENTERED]) / VEHICLE_SCALE
+        overview[b, waiting] = min(overview[b, waiting] + outside, 1.0)
+    overview[b, STATE_PER_SIGNAL * n] = min(step[b] / sensors.max_steps, 1.0)
