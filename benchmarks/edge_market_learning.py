@@ -8,7 +8,7 @@
 
 What follows `--` goes to `train.py`. A command that has not ended after `--minutes` gets a Ctrl-C, at which it saves.
 Greedy policies and the four heuristics play the same unseen episodes; welfare is in credits an episode, the bound is
-the linear programme of `envs/edge_market/bound.py` on the same worlds, which knows the future and which nobody reaches.
+the linear programme of `envs/edge_market/bound.py` on the same worlds; it knows the future, so no policy reaches it.
 Of `duopoly-2` the policy's bids and asks are read off by type and judged beside the equilibrium of
 `envs/edge_market/bargain.py`: share of the gains from trade that is made, and regret, the most that a buyer or seller
 would gain by another strategy against these. Finished runs in `runs/bench/` are not repeated.

@@ -82,7 +82,7 @@ class _OfThread(threading.local):
 
 
 def wrap_warehouse(clock: Clock) -> None:
-    """The warehouse's parts: `physics`, `work` (orders, rewards) and `senses` (observations, state, who hears whom)."""
+    """The warehouse's parts: `physics`, `work` (orders, rewards) and `senses` (observations, state, adjacency)."""
     module = importlib.import_module("envs.warehouse.env")  # the package's attribute `env` is something else
     physics = importlib.import_module("envs.warehouse.physics")
     clock.wrap(physics.Physics, "advance", "physics")

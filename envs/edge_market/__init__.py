@@ -11,40 +11,40 @@
 | control step  | a slot of `slot_seconds` (0.2 s); the time limit is `max_steps` (200: 40 s)                    |
 | agents die    | never; a failed node stays an agent whose actions do nothing                                   |
 
-Interests are mixed: each node has its own profit, together they have a welfare. Money is in credits, work in Gcycles,
-prices in credits/Gcycle; the *price scale* is the mean value of a Gcycle of users' work (1 credit).
+Interests are mixed: each node seeks its own profit, and the team reward is their welfare. Money is in credits, work in
+Gcycles, prices in credits/Gcycle; the *price scale* is the mean value of a Gcycle of users' work (1 credit).
 
-**The world.** Nodes lie in a plane with 8 of them a square kilometre, linked to near ones (a spanning tree, then the
-shortest others within `radio_range`; at most D links each). A node has a processor [Gcycles/s], memory for models [GB]
-and an energy price that jumps now and then; a link has a bandwidth [MB/s] each way and a latency [s]. Users give nodes
-tasks by a schedule drawn at reset, Poisson or bursty (a busy and a calm state, node by node, with the same chances at
-the start as at any time): work, input size, deadline, value, and which of M models it needs. The mean of what arrives
-is `load` times what the nodes can do, in every slot and for every configuration. A node holds at most 12 tasks, those
-on their way to it included; an arrival that finds no room is dropped. Results are small; their way back is not
-simulated. What a node remembers of demand are running means over about 20 slots.
+**The world.** Nodes lie in a plane, 8 a square kilometre, and are linked to near ones: by a spanning tree, then by the
+shortest other links within `radio_range`, at most D for each node. A node has a processor [Gcycles/s], memory for
+models [GB] and an energy price that jumps now and then; a link has a bandwidth [MB/s] each way and a latency [s]. Users
+give nodes tasks by a schedule drawn at reset. Arrivals are Poisson or bursty; then every node has a busy and a calm
+state, with the same chances at the start as at any time. A task has work, input size, deadline and value, and needs one
+of M models. The mean work that arrives is `load` times what the nodes can do, in every slot and for every
+configuration. A node holds at most 12 tasks, those on their way to it included; an arrival that finds no room is
+dropped. Results are small; their way back is not simulated. Nodes remember demand as running means over about 20 slots.
 
-**A slot**, in this order. *Offers*: of its own tasks that have not begun and are projected to need at least
-`threshold` times the time left to their deadline (work ahead of it, loading of its model and its own work; infinite
-without hope), a node offers the one whose leaving is worth most to it: the energy it saves if the task could be done at
-home, else its value and the penalty saved. With such a task a node is a buyer of computing and bids; otherwise it is a
-seller and asks. *Pairs*: a task may go to a linked neighbour that sells, has room for its work and, by the load it
-reports, would do it in time. *Clearing* by the chosen rule; one task of a buyer and one of a seller a slot.
-*Transport*: a link sends one input after the other. *Models*: one that a waiting task needs is read into memory, or
-else one to keep; models of no higher (of lower) score make room, the lowest first, then the least recently used.
-*Processors* run tasks of loaded models, earliest deadline first: own ones within the kept share of the slot, sold ones
-within the rest, then any; a task that cannot be done in time any more is left alone. *Deadlines*: what is late is
-missed and leaves. Then nodes fail or come back, links are cut, new tasks arrive, and nodes whose turn it is talk to
-their neighbours.
+**A slot** runs in this order. *Offers*: a node considers its own tasks that have not begun and whose projected time is
+at least `threshold` times the time left to their deadline. The projected time is that of the work ahead of the task, of
+loading its model, and of its own work; it is infinite if the model cannot be loaded. Of these the node offers the task
+whose leaving is worth most to it: the energy it saves if the task could be done at home in time, else the task's value
+and the penalty saved. A node with such a task is a buyer of computing and bids; any other node is a seller and asks.
+*Pairs*: a task may go to a linked neighbour that sells, has room for its work and, by the load it reports, would do it
+in time. *Clearing* by the chosen rule; a buyer gives away and a seller takes at most one task a slot. *Transport*: a
+link sends one input after the other. *Models*: a node reads one that a waiting task needs into memory, or else one to
+keep; models of no higher (of lower) score make room, the lowest first, then the least recently used. *Processors* run
+tasks of loaded models, earliest deadline first: own ones within the kept share of the slot, sold ones within the rest,
+then any; a task that cannot be done in time any more is left alone. *Deadlines*: late tasks are missed and leave. Then
+nodes fail or come back, links are cut, new tasks arrive, and nodes whose turn it is send messages to their neighbours.
 
-Payments are made on delivery in time, so they bind both sides: who took a task and misses it is not paid and is charged
-the penalty. Every task is at every moment exactly one of queued, running, in transit, done, missed or dropped (or not
-yet there): `State.status`.
+Payments are made on delivery in time, so they bind both sides: a node that took a task and misses it is not paid and is
+charged the penalty. Every task is at every moment exactly one of queued, running, in transit, done, missed or dropped
+(or has not arrived yet): `State.status`.
 
 **Clearing rules** (`rule`): `posted` price, which follows demand; `uniform`-price double auction (default); `mcafee`;
-`vcg`. Their claims and sources stand in `clearing`, which can be used by itself (`clear_market`): nobody who reports
+`vcg`. Their claims and sources stand in `clearing`, which can be used by itself (`clear_market`): no node that reports
 truly loses under any of them; payments balance under `posted` and `uniform`, leave a surplus under `mcafee` and need a
-deficit under `vcg`, reported as `payments_balance`; the truth is best for all under `posted`, `mcafee` and `vcg`,
-within a slot. Every part of the net that holds together is a market area with a price of its own.
+deficit under `vcg`, reported as `payments_balance`; the truth is the best report for all under `posted`, `mcafee` and
+`vcg`, within a slot. Every connected part of the network is a market area with a price of its own.
 
 **Actions**, a Box of numbers from -1 to 1:
 
@@ -52,12 +52,12 @@ within a slot. Every part of the net that holds together is a market area with a
 |---------|----------------------------------------------------------------------------------------------------|
 | 0       | bid markup: the bid is what leaving is worth plus this times the price scale, at least 0           |
 | 1       | ask markup: the ask is the energy price plus this times the price scale, at least 0                |
-| 2       | kept share of the processor, -1 none, 1 all: sold work waits for its share, and a node takes no    |
-|         | more of it than what is not kept does in `sale_seconds`                                            |
-| 3       | threshold, -1: 0, offer anything; 0: 1, what would be late; 1: offer nothing                       |
-| 4 ...   | for each model: above 2/3 keep it (it is read ahead of need, and gives way only to another such),  |
-|         | below -2/3 let it go (it gives way to all others, and to read it for a task none of them does);    |
-|         | between, models come as tasks need them and the least recently used goes                           |
+| 2       | kept share of the processor, -1 none, 1 all: sold work waits for the rest, and a node holds no     |
+|         | more sold work than the rest does in `sale_seconds`                                                |
+| 3       | threshold, -1: 0, offer any task; 0: 1, a task that would be late; 1: 2, offer nothing             |
+| 4 ...   | for each model its score: above 2/3 keep it (it is read before tasks need it, and makes room only  |
+|         | for another such model), below -2/3 let it go (it makes room for all others, none makes room for   |
+|         | it); between, models are read as tasks need them, and the least recently used makes room           |
 
 Discrete, with scores of 0: 0 alone (offer nothing, keep all), 1 truthful (markups 0, keep half, offer what would be
 late), 2 truthful and early (threshold 0.6), 3 bid low (markup -0.3), 4 ask high (markup 0.3), 5 generous (keep
@@ -102,58 +102,59 @@ nothing), 6 reserved (keep 0.8, ask markup 0.3), 7 hand on (threshold 0.2, bid m
 |   +0     | 1 works, -1 cut or the neighbour is down, 0 no link (then all seven are 0)               | -1, 0, 1 |
 |   +1     | bandwidth over 1.5 times the mean                                                        | [0, 1]   |
 |   +2     | latency l over l + `slot_seconds`                                                        | [0, 1)   |
-|   +3, 4  | what the neighbour last said: its load [s], q(. / D-bar); its ask, q(. / p)              | [0, 1)   |
-|   +5     | how long ago that was: t over t + D-bar; 1 if it never spoke                             | [0, 1]   |
+|   +3, 4  | the neighbour's last message: its load [s], q(. / D-bar); its ask, q(. / p)              | [0, 1)   |
+|   +5     | how long ago that was: t over t + D-bar; 1 if there was no message                       | [0, 1]   |
 |   +6     | time until the link is free, q(. / `slot_seconds`)                                       | [0, 1)   |
 
-**State** for centralised critics: of each node entries 0 to 8, 11, 12 and 13 of its observation and which models are
-loaded; time over the time limit; whether the middle is cut.
+**State** for centralised critics: of each node, entries 0 to 8, 11, 12 and 13 of its observation and which models are
+loaded; then the time over the time limit, and 1 while a partition cuts the plane in the middle, else 0.
 
-**Reward** of a node, its profit: the value of its own tasks done in time less what it pays for those done elsewhere,
-what it earns for others' tasks done in time, minus the energy of all it ran, minus `miss_penalty` times the value of
-each task that was missed or dropped in its hands. The team reward G, welfare, is the sum of profits and of the
+**Reward** of a node is its profit: the value of its own tasks done in time less what it pays for those done elsewhere,
+plus what it earns for others' tasks done in time, minus the energy of all work it ran, minus `miss_penalty` times the
+value of each task that was missed or dropped in its hands. The team reward G, welfare, is the sum of profits and of the
 exchange's account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed
 or dropped in the node's hands, 1 for a slot that ends with more work than it does in D-bar. **Counterfactual**
 (`counterfactual="absent"`): the others' welfare had the node not been there; see `EdgeMarket.counterfactual` for
 `horizon`. Where all that is sold in a slot is done in it and reports are true, G less that is under `vcg` exactly the
 node's profit, and a buyer pays Clarke's externality (a test holds it to that).
 
-**Faults and malice**, all in the schedule. Nodes, which all work at first, fail `failures` times on average and lose
-what they hold, memory included. A
-partition cuts all links across the middle for a share of the episode, and what is on its way there is dropped.
-`byzantine` nodes tell neighbours and the market that they have no load, and ask half of what their action says. A
-`cartel` never asks less than `cartel_price`. Their actions are theirs otherwise.
+**Faults and malice** are all drawn at reset. Nodes, which all work at first, fail `failures` times on average and lose
+all tasks they hold and the models in memory. A partition cuts all links across the middle of the plane for a share of
+the episode, and tasks on their way there are dropped. `byzantine` nodes report no load to neighbours and to the market,
+and ask half of what their action says. Nodes of the `cartel` never ask less than `cartel_price`. Otherwise the actions
+of these nodes count as those of any other.
 
-**Communication**: neighbours over links that work hear each other, `adjacency`; within the world a node speaks every
-`gossip_every` slots.
+**Communication**: neighbours over links that work hear each other (`adjacency`). Apart from that, each node sends its
+load and its ask to its neighbours every `gossip_every` slots.
 
 **Heuristics** (`heuristic`, the policy `envs.heuristic` gives; all in `heuristic.py`): `truthful` (default),
 `proportional`, `greedy`, `local`. **The bound** (`bound=True`): a linear programme that knows everything, see
 `bound`; it takes seconds a world, so it is for evaluations.
 
 **Metrics**, over the episode so far: `welfare` [credits]; `bound_share`, welfare so far over the bound of the whole
-episode, NaN where that is not above 0 (only with `bound=True`);
-`completion_rate`, `miss_rate` and `drop_rate`, tasks done in time, missed at their
-deadline, and dropped (no room, or a failure) over tasks arrived; `latency_p50`, `latency_p95`, `latency_p99`, from
-arrival to the end of tasks done in time [s], to within 8 %; `utilisation` of processors; `fairness`,
-Jain's index of nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`, Gini's coefficient of
-profits, losses counted as 0 (0 equal); `price`, mean over slots that had one, and `price_volatility`, their standard
-deviation over it; `offloaded_share`, trades over arrivals; `cold_starts`, models read because a task waited;
-`payments_balance`, what buyers paid less what sellers got [credits], a deficit if negative; `overload_share` of nodes
-and slots. `fairness` is over the nodes whose users have asked for something. What is a mean, share or index of nothing
-is undefined (nothing arrived, nothing done, nothing sold, nobody with a profit, no bound above 0): NaN, "-" in tables,
-and left out of means.
+episode, NaN where that is not above 0 (only with `bound=True`); `completion_rate`, `miss_rate` and `drop_rate`, tasks
+done in time, missed at their deadline, and dropped (no room, or a failure) over tasks arrived; `latency_p50`,
+`latency_p95`, `latency_p99`, from arrival to the end of tasks done in time [s], to within 8 %; `utilisation` of
+processors; `fairness`, Jain's index of nodes' shares of their own tasks done (1 equal, 1/N one has all); `profit_gini`,
+Gini's coefficient of profits, losses counted as 0 (0 equal); `price`, mean over slots that had one, and
+`price_volatility`, its standard deviation over that mean; `offloaded_share`, trades over arrivals; `cold_starts`,
+models read because a task waited; `payments_balance`, what buyers paid less what sellers got [credits], a deficit if
+negative; `overload_share` of nodes and slots. `fairness` is over the nodes at which tasks have arrived. A mean, share
+or index of nothing is undefined (no task arrived, none done, none sold, no node with a profit, no bound above 0): NaN,
+shown as "-" in tables, and left out of means over episodes.
 
-**Tasks**: `duopoly-2`: two nodes, each the other's only market, draw new private values and costs in every slot and
-can do none of their own tasks, for want of the model: a bargain with private information, see `bargain`; `village-8`
-(default); `city-50`; `bursty-8`; `partition-16`: a partition for two fifths of the episode, and failing nodes;
-`byzantine-16`: a quarter lie, a quarter are a cartel; `serving-12`: 8 models, of which a node holds about 3.
+**Tasks**: `duopoly-2`: two nodes that can trade only with each other draw new private values and costs in every slot,
+and can do none of their own tasks because they lack the model: a bargain with private information, see `bargain`;
+`village-8` (default); `city-50`; `bursty-8`; `partition-16`: a partition for two fifths of the episode, and failing
+nodes; `byzantine-16`: a quarter of the nodes are byzantine, a quarter form a cartel; `serving-12`: 8 models, of which a
+node holds about 3.
 
 **Arguments** are the fields of `Config`, documented there.
 
-**Versions.** 0: first. 1: bursts begin as they go on, no longer all calm; no arrivals are left out where many come in
-a slot or in a burst; nodes fail as often as asked (0.48 times where 0.5 was asked, 3.4 where 5); a partition may begin
-in the first slot; latencies beyond 18 s are told. Of the named tasks only `bursty-8` and `partition-16` change.
+**Versions.** 0: first. 1: bursts begin as they go on, no longer all calm; no arrivals are left out where many come in a
+slot or in a burst; nodes fail as often as asked (it was 0.48 times where 0.5 was asked, 3.4 where 5); a partition may
+begin in the first slot; latencies beyond 18 s are reported. Of the named tasks only `bursty-8` and `partition-16`
+change.
 """
 
 from functools import partial
@@ -179,7 +180,7 @@ __all__ = [
 
 
 def build(config: Config) -> EdgeMarket:
-    """The environment of a configuration."""
+    """Builds the environment of a configuration."""
     return EdgeMarket(config)
 
 

@@ -105,10 +105,10 @@ def judge(bid: Array, ask: Array, values: Array) -> Bargain:
 
 
 def solve(mean: float, rounds: int = 600, tremble: float = 0.1) -> Equilibrium:
-    """Finds strategies from which hardly any deviation gains, by averaging best responses.
+    """Finds strategies from which deviations hardly gain: averaged best responses that start at the truth.
 
-    Of the many equilibria it finds one that is robust to trembling hands (Selten 1975): each side responds to reports of
-    the other with a normal error. Without the error best responses end in step functions; with it, in smooth ones.
+    Of the many equilibria it finds one that is robust to trembling hands (Selten 1975): each side responds to reports
+    of the other with a normal error. Without the error best responses end in step functions; with it, in smooth ones.
 
     Args:
         mean: Mean number of tasks; 0: uniform values.

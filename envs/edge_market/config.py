@@ -85,8 +85,8 @@ class Config:
     gossip_every: int = 3
     """Slots from one message of a node to its neighbours to the next."""
     failures: float = 0.0
-    """Mean number of failures of a node in an episode. Each lasts at least a slot, a tenth of the episode on average, and
-    may last beyond its end."""
+    """Mean number of failures of a node in an episode. Each lasts at least a slot, a tenth of the episode on average,
+    and may last beyond its end."""
     partition: float = 0.0
     """Share of the episode in which no link crosses the middle of the plane."""
     byzantine: float = 0.0

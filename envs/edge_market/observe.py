@@ -200,7 +200,7 @@ def _observe_models(params, state, waiting, obs):
 
 @kernel
 def _observe_links(params, state, works, adjacency, obs):
-    """Writes each node's links and what its neighbours last said into obs, and who hears whom into adjacency."""
+    """Writes each node's links and its neighbours' last messages into obs, and which nodes hear each other."""
     step, heard, neighbor, link, free_at = state.step, state.heard, state.neighbor, state.link, state.link_free
     first = OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * state.model.shape[2]
     for b in range(len(step)):

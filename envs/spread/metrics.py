@@ -1,4 +1,4 @@
-"""What an episode is judged by, from the sums in a state.
+"""The metrics of an episode, from the sums in a state.
 
 A mean over no steps is NaN.
 

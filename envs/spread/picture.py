@@ -27,10 +27,10 @@ from .reward import CAPTURE
 from .state import State
 
 SIDE, HEADER = 600, 58
-"""Of the square plane, and the height of the counters above it [pixels]."""
+"""Side of the square plane, and height of the counters above it [pixels]."""
 SUPERSAMPLE = 2
 COASTING = TIME_STEP / DAMPING
-"""Way to rest without thrust over velocity [s]: 0.1 s (1 + 3/4 + 9/16 + ...)."""
+"""Way until an agent without thrust rests, over its velocity [s]: 0.1 s (1 + 3/4 + 9/16 + ...)."""
 
 
 @paint.one_at_a_time
@@ -82,7 +82,7 @@ def draw(state: State, world: int) -> NDArray[np.uint8]:
 
 
 def _draw_ground(canvas: Canvas, half: float) -> None:
-    """The plane out to `half` in every direction, lines every half unit, and the square of all starts."""
+    """Draws the plane out to `half` in every direction, lines every half unit, and the square in which worlds start."""
     canvas.surface.fill(paint.FLOOR)
     for line in np.arange(-math.floor(2 * half), math.floor(2 * half) + 1) / 2:
         canvas.line(paint.GRID, [(line, -half), (line, half)], canvas.at_least(0.0, 1.0))
@@ -102,5 +102,5 @@ def _draw_arrow(canvas: Canvas, x: float, y: float, dx: float, dy: float) -> Non
 
 
 def _pixel(x: float, y: float, scale: float) -> Point:
-    """Where a point of the plane lies in the picture."""
+    """Returns the pixel (right, down) in the picture of a point of the plane."""
     return SIDE / 2 + scale * x, HEADER + SIDE / 2 - scale * y

@@ -13,15 +13,16 @@
 
 **The world.** Robots are discs (chassis 0.23 m, foam bumper 0.07 m, 40 kg) with a differential drive: top speed 1 m/s,
 top turn rate 2 rad/s, motors of 80 N, tyres that slip beyond their traction. pymunk simulates contacts with robots,
-racks and walls, with friction. Maps are ASCII, a square metre a character: `# wall  R rack  . floor  S station
-C charger`; see `layout`. An order names a rack face (a floor cell beside a rack) and a station. A robot drives to the
+racks and walls, with friction. Maps are ASCII, a square metre a character: `# wall  R rack  . floor  S station C
+charger`; see `layout`. An order names a rack face (a floor cell beside a rack) and a station. A robot drives to the
 face, dwells there for 1 s to load (within 0.45 m of its centre, no faster than 0.2 m/s; leaving starts the dwell anew),
 drives to the station and dwells for 1 s to unload. A loaded robot weighs 20 kg more and accelerates less. Orders arrive
 by a Poisson schedule drawn at reset, at `rush` times the mean rate in the middle third of the episode.
 
 **Dispatch.** `nearest`: a free robot gets the open order with the shortest way to its face, among the `n_orders`
-oldest; `fifo`: the oldest; free robots choose in index order. `claim`: nobody dispatches, robots see the `n_orders`
-oldest open orders, and the first to arrive at a face takes the oldest visible order there.
+oldest; `fifo`: it gets the oldest; free robots get orders in the sequence of their indices. `claim`: there is no
+dispatcher; robots see the `n_orders` oldest open orders, and the first to arrive at a face takes the oldest visible
+order there.
 
 **Actions**, discrete: 0 stop, 1 forward (1 m/s), 2 forward-left (1 m/s, 1 rad/s), 3 forward-right, 4 turn left
 (2 rad/s), 5 turn right, 6 reverse (0.5 m/s). Continuous: target speed over 1 m/s, target turn rate over 2 rad/s
@@ -46,13 +47,13 @@ oldest open orders, and the first to arrive at a face takes the oldest visible o
 | 14       | time t [s] held up, within 0.5 m of one place with somewhere to go: t / (t + 5)       | [0, 1)   |
 | 15 ...   | `n_rays` lidar distances over `lidar_range`, counter-clockwise from straight ahead    | [0, 1]   |
 | then     | for each of the `n_neighbors` nearest robots within `sensing_range`, nearest first:   |          |
-|   +0     | 1 working, -1 dead, 0 nobody there (then all eleven are 0)                            | -1, 0, 1 |
+|   +0     | 1 alive, -1 dead, 0 no robot (then all eleven are 0)                                  | -1, 0, 1 |
 |   +1, 2  | relative position x, y over `sensing_range`                                           | [-1, 1]  |
 |   +3, 4  | relative velocity x, y over 2 m/s                                                     | [-1, 1]  |
 |   +5, 6  | its heading relative to one's own: cos, sin                                           | [-1, 1]  |
 |   +7     | it is loaded                                                                          | 0, 1     |
 |   +8, 9  | relative position x, y of its next waypoint over `sensing_range`                      | [-1, 1]  |
-|   +10    | 1 if its index is lower than one's own, else -1: something to break ties by           | -1, 1    |
+|   +10    | 1 if its index is lower than one's own, else -1, for robots to break ties by          | -1, 1    |
 | then     | in `claim`, for each of the `n_orders` oldest open orders, oldest first:              |          |
 |   +0     | 1 an order, 0 none (then all six are 0)                                               | 0, 1     |
 |   +1, 2  | bearing cos, sin of the next waypoint to its face (of the face without `route_hint`)  | [-1, 1]  |
@@ -65,10 +66,10 @@ over 1 m/s; turn rate over 2 rad/s; loaded; battery; dwell; busy; goal over the 
 charging), zeros once dead; for each of the `n_orders` oldest open orders 6 (present; face and station over the map;
 time to deadline over 60 s); time over the time limit; open orders n / (n + `n_orders`).
 
-**Reward** of a robot: +1 a delivery; `shaping` times the progress of its order (potential-based: gamma P' - P, where
-P = 1/2 - way to go / typical way, -1/2 without an order; in `claim` a free robot's P is that of the best order it
-sees); minus `contact_charge` times the contact impulse over 40 kg m/s. The team reward G is the sum over robots.
-**Cost**: 1 for a contact impulse above `contact_limit`, 1 for missing the deadline of the order it holds, 1 for running
+**Reward** of a robot: +1 a delivery; `shaping` times the progress of its order (potential-based: gamma P' - P, where P
+= 1/2 - way to go / typical way, -1/2 without an order; in `claim` a free robot's P is that of the best order it sees);
+minus `contact_charge` times the contact impulse over 40 kg m/s. The team reward G is the sum over robots. **Cost**: 1
+for a contact impulse above `contact_limit`, 1 for missing the deadline of the order it holds, 1 when its battery runs
 flat. **Counterfactual** (`counterfactual="stop" | "absent"`): G had the robot stopped, or not been there; see
 `Warehouse.counterfactual` for `horizon`.
 
@@ -80,11 +81,12 @@ and stays in the way.
 other.
 
 **Metrics**, over the episode so far: `orders_per_hour` [1/h]; `cycle_time`, mean time from being free to delivering
-[s]; `contacts`, how often a robot began to be in contact (impulse of more than
-1 N s in a control step); `deadlock_seconds`, robot-seconds with somewhere to go and less than 0.5 m covered for over
-5 s [s]; `idle_share` of robot time without an order; `energy` [Wh]; `deadline_misses`, orders not delivered by their
-deadline; `fairness`, Jain's index of deliveries (1 equal, 1/N one robot does all). Without a delivery `cycle_time` and
-`fairness` are undefined, as rates and shares are at the start: NaN, "-" in tables, and left out of means.
+[s]; `contacts`, how often a robot began to be in contact (impulse of more than 1 N s in a control step);
+`deadlock_seconds`, robot-seconds with somewhere to go and less than 0.5 m covered for over 5 s [s]; `idle_share` of
+robot time without an order; `energy` [Wh]; `deadline_misses`, orders not delivered by their deadline; `fairness`,
+Jain's index of deliveries (1 equal, 1/N one robot does all). Without a delivery `cycle_time` and `fairness` are
+undefined, as rates and shares are before the first step: NaN, shown as "-" in tables, and left out of means over
+episodes.
 
 **Tasks**: `tiny-2`; `small-4` (default); `medium-8`; `large-16`; `corridor-6`: one-lane aisles, where robots must give
 way; `rush-hour-8`: a rush with tight deadlines; `huge-64`.
@@ -116,7 +118,7 @@ __all__ = [
 
 
 def build(config: Config) -> Warehouse:
-    """The environment of a configuration."""
+    """Builds the environment of a configuration."""
     return Warehouse(config)
 
 

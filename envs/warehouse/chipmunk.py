@@ -3,6 +3,9 @@
 `Space.step` handles callbacks and bodies that were added or removed, and `pymunk.batch` builds its arguments at every
 call; for a few bodies that costs more than the physics. A pymunk without the private parts used here is called through
 its public functions instead, with the same results.
+
+With pymunk's public functions alone, training takes longer by 2.2 % (small-4, MAPPO) and 2.1 % (medium-8), with
+counterfactuals by 11 % and 17 %: CPU time of one run in which the ways of stepping take turns call by call.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _best_plan(layout, state, b, i, goal, rank, path, trial):
 
 @kernel
 def _less_conflicts(score, trial, path, j, steps):
-    """Returns the score less a penalty for every one of so many steps in which the trial comes near robot j's path."""
+    """Returns the score less a penalty for each of the first `steps` in which the trial comes near robot j's path."""
     room = 2.0 * RADIUS + MARGIN
     for t in range(steps):
         near = math.sqrt((trial[t, 0] - path[j, t, 0]) ** 2 + (trial[t, 1] - path[j, t, 1]) ** 2)

@@ -1,4 +1,4 @@
-"""Warehouse maps: ASCII in, geometry and shortest routes out.
+"""Warehouse maps: from ASCII to geometry and shortest routes.
 
 A map is a rectangle of characters, one square metre each, closed all round by walls:
 
@@ -27,13 +27,13 @@ CLEARANCE = 0.3
 """Routes keep at least this far from walls and racks [m]: the radius of a robot with its bumper."""
 PROCEDURAL = "procedural:"
 MOST_CELLS = 4096
-"""Of a map: the routes from everywhere to every target grow with the square of it, to some hundred megabytes here."""
+"""Most cells of a map: its routes, from everywhere to every target, grow with their square, here to some 100 MB."""
 
 _SYMBOLS = "#.RSC"
 
 
 class Layout(NamedTuple):
-    """A map made ready for kernels. Targets are the places robots go to: faces first, then stations, then chargers."""
+    """A map in the form that kernels need. Robots go to targets: faces first, then stations, then chargers."""
 
     blocked: NDArray[np.uint8]  # (height, width), 1 where a wall or rack stands; row 0 is the lowest
     racks: NDArray[np.uint8]  # (height, width), 1 where a rack stands
@@ -49,12 +49,12 @@ class Layout(NamedTuple):
 
     @property
     def width(self) -> int:
-        """[m]."""
+        """Width of the map [m]."""
         return self.blocked.shape[1]
 
     @property
     def height(self) -> int:
-        """[m]."""
+        """Height of the map [m]."""
         return self.blocked.shape[0]
 
 
@@ -72,7 +72,7 @@ def load(layout: str) -> Layout:
 
 
 def read(layout: str) -> str:
-    """The ASCII map that `load` would build; same arguments and errors."""
+    """Returns the ASCII map that `load` would build; same arguments and errors."""
     if "\n" in layout:
         return _normal(layout)
     if layout.startswith(PROCEDURAL):
@@ -83,10 +83,10 @@ def read(layout: str) -> str:
 
 
 def settled(layout: str) -> str:
-    """The same layout as something that no file can change any more.
+    """Returns the same layout in a form that does not depend on files.
 
-    Names and recipes stay as they are. What was a path becomes the map that the file holds now, so whoever keeps the
-    result can build the same world when the file has changed or is gone.
+    Names and recipes stay as they are. A path becomes the map that the file holds now, so the result builds the same
+    world even after the file has changed or is gone.
 
     Raises:
         ValueError: There is no such map or, where it is a path, the file holds no map.
@@ -104,26 +104,26 @@ def settled(layout: str) -> str:
 
 
 def named(layout: str) -> str:
-    """What a message calls a layout: its name or, of a map itself, its size."""
+    """Returns what a message calls a layout: its name or, for a map itself, its size."""
     rows = _normal(layout).split("\n")
     return repr(layout) if len(rows) == 1 else f"a map of {max(map(len, rows))}x{len(rows)} cells"
 
 
 def builtin() -> list[str]:
-    """Names of the maps that come with the package."""
+    """Returns the names of the maps that come with the package."""
     return sorted(_packaged())
 
 
 @functools.cache
 def _packaged() -> dict[str, str]:
-    """The maps that come with the package, by name."""
+    """Returns the maps that come with the package, by name."""
     folder = resources.files(__name__.rpartition(".")[0]) / "layouts"
     entries = [entry for entry in folder.iterdir() if entry.name.endswith(".txt")]
     return {entry.name[: -len(".txt")]: _normal(entry.read_text(encoding="utf-8")) for entry in entries}
 
 
 def _normal(text: str) -> str:
-    """A map without what editors leave around it: other line ends, a byte order mark, empty lines."""
+    """Returns a map without what editors add: other line ends, a byte order mark, empty lines around it."""
     return "\n".join(text.removeprefix("\ufeff").splitlines()).strip("\n")
 
 
@@ -213,14 +213,14 @@ def _build(text: str) -> Layout:
         floor=_centres(cells == "."),
         mean_route=float(to_stations.mean()),
     )
-    for part in layout:  # it serves every environment with this map, in all threads
+    for part in layout:  # all environments with this map share it, in all threads
         if isinstance(part, np.ndarray):
             part.setflags(write=False)
     return layout
 
 
 def _parse(text: str) -> NDArray[np.str_]:
-    """(height, width) characters, lowest row first."""
+    """Returns the characters of a map, (height, width), lowest row first."""
     rows = text.split("\n")
     if not rows[0] or len({len(row) for row in rows}) != 1:
         raise ValueError(f"a map must be a rectangle; its rows have lengths {sorted({len(row) for row in rows})}")
@@ -243,20 +243,20 @@ def _parse(text: str) -> NDArray[np.str_]:
 
 
 def _centres(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(n, 2) centres of the marked cells [m]."""
+    """Returns the centres of the marked cells, (n, 2) [m]."""
     y, x = np.nonzero(mask)
     return np.stack([x, y], axis=1).astype(np.float64) + 0.5
 
 
 def _node_index(points: NDArray[np.float64], width: int) -> NDArray[np.int64]:
-    """Index of the route graph's node at each point; (n, 2) -> (n,)."""
+    """Returns the index of the route graph's node at each point; (n, 2) -> (n,)."""
     columns = int(width / NODE_SPACING) + 1
     x, y = np.rint(points / NODE_SPACING).astype(np.int64).T
     return y * columns + x
 
 
 def _routes(blocked: NDArray[np.bool_], targets: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Shortest routes from every node to every target over an eight-connected grid, by Dijkstra."""
+    """Finds the shortest routes from every node to every target over an eight-connected grid, by Dijkstra."""
     height, width = blocked.shape
     columns, rows = int(width / NODE_SPACING) + 1, int(height / NODE_SPACING) + 1
     y, x = np.divmod(np.arange(rows * columns), columns)

@@ -140,6 +140,10 @@ def settle(before, after, impulse):
 def glide(blocked, before, after, touched):
     """Moves robots through the substeps as if nothing were in their way, and finds the worlds where something is.
 
+    Without this short cut, training takes longer by 3.6 % (small-4, MAPPO) and 3.0 % (medium-8), with counterfactuals
+    by 11 % and 6 %: CPU time of one run of 100,000 and 50,000 steps in which both ways take turns, call by call. The
+    gain grows as robots learn to avoid contacts.
+
     Args:
         blocked: (height, width), 1 where a wall or rack stands.
         before: (B, N, 6) as `drive` wrote it.

@@ -1,4 +1,4 @@
-"""The picture of one warehouse: a still floor, what happens on it, counters above and a legend below.
+"""The picture of one warehouse: floor, racks and robots, with counters above and a legend below.
 
 Nothing here needs a display. Everything on the floor is drawn at `SUPERSAMPLE` times the size and scaled down, which
 smooths all edges; what never moves is drawn once per layout. Pixels count from the upper left corner, so y turns over.
@@ -8,7 +8,7 @@ smooths all edges; what never moves is drawn once per layout. Pixels count from 
     grey, crossed    dead: its battery is flat
     coloured line    route of that robot, by way of its next waypoint to the ring on its goal
     thin grey line   two robots of which at least one hears the other
-    diamond          a waiting order: full among the oldest, which a dispatcher chooses from; else hollow; red when late
+    diamond          a waiting order: full among the oldest, which a dispatcher chooses from, else hollow; red when late
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from .work import LOW_BATTERY
 
 SUPERSAMPLE = 2
 RIM = 0.35
-"""How much of the outer walls is shown [m]."""
+"""Width of the outer walls that is shown [m]."""
 _STILL = 2 * SUPERSAMPLE  # what is drawn only once can be finer still
 _MIN_WIDTH, _MAX_WIDTH, _MAX_HEIGHT, _MAX_SCALE = 480, 860, 720, 76  # of the floor [pixels]; pixels per metre
 _HEADER, _FOOTER, _CHIP = 58, 38, 24  # [pixels]
 
 
 class View(NamedTuple):
-    """Where a layout lies in its picture."""
+    """The place and scale of a layout in its picture."""
 
     scale: int  # pixels per metre
     width: int  # of the picture [pixels], even as video codecs want it
@@ -51,13 +51,13 @@ class View(NamedTuple):
     floor: tuple[int, int, int, int]  # left, top, width, height of the floor in the picture [pixels]
 
     def canvas(self, surface: pygame.Surface, finer: int) -> Canvas:
-        """A canvas for the floor alone, on a surface so many times larger than the floor is shown."""
+        """Returns a canvas for the floor alone, on a surface `finer` times as large as the floor in the picture."""
         rim = round(RIM * self.scale)
         left, top = rim - self.scale, self.floor[3] - rim + self.scale
         return Canvas(surface, self.scale * finer, left * finer, top * finer, finer)
 
     def project(self, x: float, y: float) -> Point:
-        """Pixel (right, down) in the picture of a point in the world [m]."""
+        """Returns the pixel (right, down) in the picture of a point in the world [m]."""
         rim = round(RIM * self.scale)
         left, top, _, height = self.floor
         return left + rim + (x - 1.0) * self.scale, top + height - rim - (y - 1.0) * self.scale
@@ -155,7 +155,7 @@ def _draw_route(canvas: Canvas, colour: Colour, points: list[Point]) -> None:
 
 
 def _route(layout: Layout, x: float, y: float, goal: int, aside: float) -> list[Point]:
-    """From a waypoint along the shortest route, shifted by so much, to the goal."""
+    """Returns the shortest route from a waypoint to the goal, shifted by `aside` [m]."""
     columns = int(layout.width / NODE_SPACING) + 1
     node = round(y / NODE_SPACING) * columns + round(x / NODE_SPACING)
     follows = layout.next_node[goal].item
@@ -206,7 +206,7 @@ def _draw_robot(
 
 
 def _write_names(picture: pygame.Surface, view: View, state: State) -> None:
-    """Written after scaling down, where they stay crisp."""
+    """Writes the robots' indices, after scaling down, so that they stay crisp."""
     size = max(11, round(0.33 * view.scale))
     for i, (x, y) in enumerate(state.body[0, :, X : Y + 1].tolist()):
         if state.alive[0, i]:
@@ -232,7 +232,7 @@ def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: i
 
 @functools.lru_cache(maxsize=8)
 def _ground(text: str) -> pygame.Surface:
-    """Everything on the floor of a map that never moves, `SUPERSAMPLE` times as large as in the picture."""
+    """Draws all of a map that never moves, `SUPERSAMPLE` times as large as in the picture."""
     view, plan = view_of(text), maps.load(text)
     width, height = view.floor[2:]
     surface = pygame.Surface((width * _STILL, height * _STILL), 0, 32)
@@ -264,7 +264,7 @@ def _ground(text: str) -> pygame.Surface:
 
 
 def _draw_rack(canvas: Canvas, x: int, y: int) -> None:
-    """Two bays by two, each with goods or empty."""
+    """Draws two by two bays, each with goods or empty."""
     canvas.square(paint.RACK, x + 0.5, y + 0.5, 1.0)
     for bay in range(4):
         mixed = (x * 7919 + y * 104729 + bay * 15485863) * 2654435761 % 2**32 >> 16  # as good as random
@@ -274,7 +274,7 @@ def _draw_rack(canvas: Canvas, x: int, y: int) -> None:
 
 @functools.lru_cache(maxsize=32)
 def _frame(view: View) -> pygame.Surface:
-    """What surrounds the floor: the header, still empty, and the footer with its legend."""
+    """Draws what surrounds the floor: the header, still empty, and the footer with its legend."""
     picture = pygame.Surface((view.width, view.height), 0, 32)
     picture.fill(paint.INK)
     legend = ("open order", "late", "goal", "loaded", "contact", "hears")
@@ -289,7 +289,7 @@ def _frame(view: View) -> pygame.Surface:
 
 
 def _chip(caption: str) -> pygame.Surface:
-    """One square metre of floor with what the caption names."""
+    """Draws one square metre of floor with what the caption names."""
     side = _CHIP * _STILL
     surface = pygame.Surface((side, side), 0, 32)
     surface.fill(paint.INK)

@@ -10,9 +10,7 @@ import envs
 from envs.conformance.play import random_actions
 from envs.edge_market import EdgeMarket
 from envs.edge_market.heuristic import heuristic
-from envs.edge_market.state import (
-    State,
-)
+from envs.edge_market.state import State
 
 
 def make(task: str | None = None, **kw: Any) -> EdgeMarket:

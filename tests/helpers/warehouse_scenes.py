@@ -42,7 +42,7 @@ def target_at(env: Warehouse, x: float, y: float) -> int:
 
 
 def begin(env: Warehouse, poses: Sequence[tuple[float, float, float]], orders: Sequence[tuple[int, ...]] = ()) -> State:
-    """One world, everybody idle and at rest.
+    """Returns one world with all robots idle and at rest.
 
     Args:
         env: The warehouse.
@@ -83,7 +83,7 @@ def with_values(state: State, **rows: Any) -> State:
 
 
 def stop(env: Warehouse, state: State) -> np.ndarray:
-    """The action that asks everybody to stand still."""
+    """Returns the action that asks all robots to stand still."""
     shape = state.alive.shape
     return np.zeros((*shape, 2)) if env.config.continuous else np.zeros(shape, dtype=np.int64)
 

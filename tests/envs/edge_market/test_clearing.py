@@ -20,7 +20,7 @@ CLOSE = 1e-9
 
 
 class Market(NamedTuple):
-    """Traders with their worth and cost per Gcycle, who is on which side, and which pairs are possible."""
+    """Traders with their worth and cost per Gcycle, their sides, and which pairs are possible."""
 
     worth: Any  # (N,)
     cost: Any  # (N,)
@@ -63,7 +63,7 @@ def best_worth(one: Market, without: int = -1) -> float:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_nobody_trades_twice_or_outside_the_pairs(rule: str) -> None:
+def test_no_node_trades_twice_or_outside_the_pairs(rule: str) -> None:
     traded = 0
     for seed in range(60):
         one = market(seed, density=0.5)
@@ -143,7 +143,7 @@ def test_vcg_trades_what_is_worth_most(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (6, 3), (2, 7)])
-def test_under_vcg_everybody_keeps_what_it_adds(shape: tuple[int, int]) -> None:
+def test_under_vcg_every_trader_keeps_what_it_adds(shape: tuple[int, int]) -> None:
     """And a buyer pays Clarke's externality: what the others lose by its being there."""
     for seed in range(40):
         one = market(seed, *shape)

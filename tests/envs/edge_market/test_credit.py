@@ -67,7 +67,7 @@ def single_offers(env: EdgeMarket, state: State) -> State:
     held, queue = state.held.copy(), state.queue.copy()
     held[:, :, 1:], queue[:, :, 1:] = NOBODY, 0.0
     model = state.model.copy()
-    model[..., LOADED] = (count == 0)[..., None]  # who has a task has no model, who has none has all
+    model[..., LOADED] = (count == 0)[..., None]  # nodes with a task have no model, the others have all
     return state._replace(n_held=count, held=held, queue=queue, model=model)
 
 

@@ -109,7 +109,7 @@ def test_no_policy_makes_more_than_the_bound() -> None:
 
 
 def test_the_bound_is_exact_where_there_is_nothing_to_decide() -> None:
-    """Plenty of room, nobody near, one model: all is done at home, and costs its energy."""
+    """Plenty of room, no neighbours, one model: all is done at home, and costs its energy."""
     env = make(
         load=0.02,
         latency=60.0,

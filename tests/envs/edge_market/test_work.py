@@ -151,7 +151,7 @@ def test_no_capacity_is_used_twice(world: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("world", WORLDS, ids=str)
 def test_money_and_welfare_add_up(world: dict[str, Any]) -> None:
-    """Welfare is the value of what was done less energy and penalties, whoever paid whom."""
+    """Welfare is the value of what was done less energy and penalties, whatever nodes paid each other."""
     env = make(**world)
     welfare, state, step = np.zeros(2), *env.reset((0, 1))
     for before, _, state, step in play(env):

@@ -1,4 +1,4 @@
-"""How worlds are drawn, what comes over them, and what nodes see."""
+"""How worlds are sampled, how they change from outside, and what nodes see."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_models_start_where_they_fit_and_users_prefer_some() -> None:
     state, _ = env.reset(range(20))
     used = (state.model[..., LOADED] * state.model_size[:, None]).sum(axis=2)
     assert (used <= state.node[..., MEMORY] + 1e-9).all()
-    assert state.model[..., LOADED].any(axis=1).all(), "a model that nobody has"
+    assert state.model[..., LOADED].any(axis=1).all(), "a model that no node has"
     shares = np.zeros((20, 12, 8))
     for b, tasks in enumerate(state.task_int):
         here = tasks[tasks[:, ARRIVES] <= 200]

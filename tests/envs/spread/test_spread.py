@@ -149,17 +149,17 @@ def test_without_an_agent_the_others_earn_what_mpe2_pays_them() -> None:
         env = Spread(Config(n_agents=4, counterfactual="absent"))
         after, step = env.step(state, actions(4, False, rng)[None])
         theirs.place(after)
-        everybody = list(theirs.world.agents)
+        all_agents = list(theirs.world.agents)
         for i in range(4):
-            theirs.world.agents = [agent for j, agent in enumerate(everybody) if j != i]
+            theirs.world.agents = [agent for j, agent in enumerate(all_agents) if j != i]
             others = [theirs.scenario.reward(agent, theirs.world) for agent in theirs.world.agents]
             shared = theirs.scenario.global_reward(theirs.world)
             assert step.counterfactual is not None
             np.testing.assert_allclose(step.counterfactual[0, i], 0.5 * sum(others) + 3 * 0.5 * shared, rtol=1e-6)
-        theirs.world.agents = everybody
+        theirs.world.agents = all_agents
 
 
-def test_alone_in_the_world_nobody_earns_without_the_agent() -> None:
+def test_without_its_only_agent_a_world_earns_nothing() -> None:
     env = envs.make("spread", n_agents=1, counterfactual="absent")
     state, _ = env.reset([0, 1])
     _, step = env.step(state, np.zeros((2, 1), np.int64))

@@ -176,7 +176,7 @@ def test_counterfactual_absent_is_what_a_smaller_team_earns(horizon, shaping):
     env = Warehouse(Config(n_robots=4, counterfactual="absent", horizon=horizon, **settings))
     smaller = Warehouse(Config(n_robots=3, **settings))
     state = env.reset([2, 3])[0]
-    # Head-on in pairs, so that who is missing matters to the other.
+    # Head-on in pairs, so that a missing robot matters to the other.
     state.body[:, :, X : Y + 1] = [[2.0, 6.5], [2.8, 6.5], [8.5, 4.0], [9.3, 4.0]]
     state.body[:, :, ANGLE] = [0.0, math.pi, 0.0, math.pi]
     state.body[:, :, VX] = [0.8, -0.8, 0.8, -0.8]

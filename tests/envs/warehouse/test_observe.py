@@ -29,7 +29,7 @@ OPEN_FLOOR = "\n".join(["#" * 30, *["#" + "." * 28 + "#"] * 24, "#R" + "." * 26 
 
 
 def _look(env: Warehouse, state: State):
-    """What is seen in a world where everybody stands still. The state moves on by one step, nothing else does."""
+    """The next state and step of worlds in which all robots stand still."""
     after, step = env.step(state, stop(env, state))
     return after, step
 

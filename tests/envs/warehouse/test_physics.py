@@ -181,7 +181,7 @@ def _drive(env: Warehouse, mode: str, state: State, hold: np.ndarray, rng: np.ra
 
 @pytest.mark.parametrize("mode", ["random", "chase", "together"])
 @pytest.mark.parametrize("name", ["tiny-2", "small-4", "corridor-6", "medium-8", "large-16"])
-def test_nobody_drives_through_anything(name, mode, monkeypatch):
+def test_no_robot_drives_through_anything(name, mode, monkeypatch):
     env = task(name, continuous=True)
     n_robots, rng = len(env.agents), np.random.default_rng(7)
     _all_to_pymunk(monkeypatch)
@@ -268,7 +268,7 @@ def test_gliding_gives_the_bytes_that_pymunk_would(name, monkeypatch):
 
 
 @pytest.mark.parametrize("toward", [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)])
-def test_whoever_comes_within_the_margin_of_a_wall_or_robot_is_left_to_pymunk(toward):
+def test_a_robot_within_the_margin_of_a_wall_or_robot_is_left_to_pymunk(toward):
     blocked = layout.load(HALL).blocked
     direction = np.array(toward) / np.linalg.norm(toward)
     corner = math.sqrt(0.5) if 0 not in toward else 0.5  # from the middle of the rack to its edge

@@ -122,7 +122,7 @@ def test_shows_load_contact_death_and_battery() -> None:
     good = [count(around(env, picture, x, y, 0.45), paint.GOOD) for picture in (plain, low)]
     assert good[0] > 50 > good[1]
     assert count(around(env, low, x, y, 0.45), paint.ALARM) > 20
-    for picture in (loaded, hit, dead, low):  # nobody else looks any different
+    for picture in (loaded, hit, dead, low):  # no other robot looks any different
         before, after = (around(env, p, *state.body[0, 2, :2]) for p in (plain, picture))
         np.testing.assert_array_equal(before, after)
 

@@ -39,7 +39,7 @@ from envs.warehouse.work import (
     TARGET_RADIUS,
 )
 
-FAR = 10**6  # a deadline nobody meets or misses
+FAR = 10**6  # a deadline after the end
 NORTH, SOUTH, EAST = (3.5, 6.5), (3.5, 4.5), (8.5, 5.5)  # faces of the yard's long rack
 STATION, CHARGER = (4.5, 1.5), (8.5, 1.5)
 CORNER, OTHER_CORNER = (10.5, 6.5), (1.5, 6.5)
@@ -397,7 +397,7 @@ def test_flat_robot_dies_once_and_for_all():
     assert step.terminated.tolist() == [[True, False]]
     assert step.alive.tolist() == [[False, True]]
     assert step.cost.tolist() == [[1.0, 0.0]]
-    assert step.metrics["deadline_misses"][0] == 1  # nobody will deliver what it holds
+    assert step.metrics["deadline_misses"][0] == 1  # its order will not be delivered
     assert step.reward[0, 0] == pytest.approx(-potential, abs=1e-6)  # a terminal state's potential is zero
     place = state.body[0, 0].copy()
     for _ in range(120):
