@@ -12,7 +12,7 @@ from ..maths.ranges import STEPS, check
 from ..training import runfolder
 from ..training.checkpoint import MisfitError
 from ..training.lock import RunLock
-from ..training.resuming import interrupted
+from ..training.resuming import resumable
 from ..training.run_config import ConfigError
 from . import options
 from .ending import trained
@@ -65,7 +65,7 @@ def resume(argv: list[str], program: Program) -> int:
 
 
 def _go_on(folder: Path, given: ResumeOptions, lock: RunLock, program: Program) -> int:
-    found = interrupted(folder, total_steps=given.total_steps, device=given.device, warn=program.warn)
+    found = resumable(folder, total_steps=given.total_steps, device=given.device, warn=program.warn)
     total, names = found.config.run.total_steps, (found.config.env.name, found.config.algo.name)
     if found.finished:
         program.warn(

@@ -19,7 +19,7 @@ from .session import Session
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class Resumable:
     """A run that can be resumed, as its folder describes it."""
 
     folder: Path
@@ -62,7 +62,7 @@ class Interrupted:
         return Setup(config, record, made, env, algo, tuple(filter(None, (versions, note))))
 
 
-def interrupted(folder: Path, *, total_steps: int = 0, device: str = "", warn: Say) -> Interrupted:
+def resumable(folder: Path, *, total_steps: int = 0, device: str = "", warn: Say) -> Resumable:
     """Reads a run that is to be resumed; the caller holds the lock of its folder.
 
     Args:
@@ -86,7 +86,7 @@ def interrupted(folder: Path, *, total_steps: int = 0, device: str = "", warn: S
         raise runfolder.RunFolderError(
             f"{path} has {n_worlds} worlds; run.n_worlds of {folder / runfolder.CONFIG} is {run.n_worlds}"
         )
-    return Interrupted(folder, record, replace(config, run=run), path, content, steps)
+    return Resumable(folder, record, replace(config, run=run), path, content, steps)
 
 
 def config_of(folder: Path, record: RunRecord, unknown: Callable[[str], None] | None = None) -> RunConfig:
@@ -147,7 +147,7 @@ def resume(
     warn = say or _nothing
     with contextlib.ExitStack() as held:
         lock = held.enter_context(RunLock(folder)) if folder.is_dir() else None
-        found = interrupted(folder, total_steps=total_steps, device=device, warn=warn)
+        found = resumable(folder, total_steps=total_steps, device=device, warn=warn)
         made = found.set_up(envs, algos, say=say)
         for note in made.notes:
             warn(note)
