@@ -16,7 +16,7 @@ CANON = {"__init__", "config", "state", "start", "observe", "metrics", "heuristi
 """Files of every environment's folder; its dynamics have names of their own."""
 SHARED = {"kit", "roads", "core", "__init__"}
 """What environments may import of `envs`, besides their own files."""
-MOST_PARAMETERS = 11
+MOST_PARAMETERS = 10
 MOST_LEVELS = 4
 
 
