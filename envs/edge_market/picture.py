@@ -80,8 +80,7 @@ def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
     _write_names(picture, canvas, state, world, size, labels)
     _write_counters(picture, config, state, world)
     _write_legend(picture, node)
-    pixels = np.frombuffer(pygame.image.tobytes(picture, "RGB"), np.uint8)
-    return pixels.reshape(HEADER + SIDE + FOOTER, SIDE, 3).copy()  # (height * width * 3,) -> (height, width, 3)
+    return paint.pixels_of(picture)
 
 
 def _sizes(node: NDArray[np.float64], side: float) -> NDArray[np.float64]:

@@ -77,8 +77,7 @@ def draw(state: State, world: int) -> NDArray[np.uint8]:
         x = SIDE * (column + 0.5) / len(counters)
         paint.write(picture, value, 27, paint.WHITE, x, 0.42 * HEADER)
         paint.write(picture, caption, 13, paint.MUTED, x, 0.8 * HEADER)
-    pixels = np.frombuffer(pygame.image.tobytes(picture, "RGB"), np.uint8)
-    return pixels.reshape(HEADER + SIDE, SIDE, 3).copy()  # (height * width * 3,) -> (height, width, 3)
+    return paint.pixels_of(picture)
 
 
 def _draw_ground(canvas: Canvas, half: float) -> None:

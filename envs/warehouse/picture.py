@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
 
 import numpy as np
 import pygame
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from .. import core
 from ..kit import paint
-from ..kit.paint import Canvas, Colour, Point, agent_colour
+from ..kit.paint import Canvas, Colour, Point, View, agent_colour
 from . import layout as maps
 from .config import Config
 from .layout import NODE_SPACING, Layout
@@ -42,37 +41,22 @@ _MIN_WIDTH, _MAX_WIDTH, _MAX_HEIGHT, _MAX_SCALE = 480, 860, 720, 76  # of the fl
 _HEADER, _FOOTER, _CHIP = 58, 38, 24  # [pixels]
 
 
-class View(NamedTuple):
-    """The place and scale of a layout in its picture."""
-
-    scale: int  # pixels per metre
-    width: int  # of the picture [pixels], even as video codecs want it
-    height: int
-    floor: tuple[int, int, int, int]  # left, top, width, height of the floor in the picture [pixels]
-
-    def canvas(self, surface: pygame.Surface, finer: int) -> Canvas:
-        """Returns a canvas for the floor alone, on a surface `finer` times as large as the floor in the picture."""
-        rim = round(RIM * self.scale)
-        left, top = rim - self.scale, self.floor[3] - rim + self.scale
-        return Canvas(surface, self.scale * finer, left * finer, top * finer, finer)
-
-    def project(self, x: float, y: float) -> Point:
-        """Returns the pixel (right, down) in the picture of a point in the world [m]."""
-        rim = round(RIM * self.scale)
-        left, top, _, height = self.floor
-        return left + rim + (x - 1.0) * self.scale, top + height - rim - (y - 1.0) * self.scale
-
-
 def view_of(layout: str) -> View:
-    """Chooses the scale so that pictures of small and huge layouts are of like size."""
+    """Returns the view of a map, at a scale at which pictures of small and huge maps are of like size."""
     rows, columns = maps.load(layout).blocked.shape
     fit = min(_MAX_WIDTH / (columns - 2 + 2 * RIM), _MAX_HEIGHT / (rows - 2 + 2 * RIM), _MAX_SCALE)
     scale = max(4, 2 * int(fit / 2))
     rim = round(RIM * scale)
     floor_width, floor_height = (columns - 2) * scale + 2 * rim, (rows - 2) * scale + 2 * rim
     width = max(floor_width, _MIN_WIDTH)
-    floor = ((width - floor_width) // 2, _HEADER, floor_width, floor_height)
-    return View(scale, width, _HEADER + floor_height + _FOOTER, floor)
+    ground = ((width - floor_width) // 2, _HEADER, floor_width, floor_height)
+    return View(scale, rim - scale, floor_height - rim + scale, ground)
+
+
+def size_of(view: View) -> tuple[int, int]:
+    """Returns width and height of the picture [pixels], both even, as video codecs want it."""
+    left, _, width, height = view.ground
+    return 2 * left + width, _HEADER + height + _FOOTER
 
 
 @paint.one_at_a_time
@@ -98,12 +82,11 @@ def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
     _draw_routes(canvas, layout, state)
     _draw_robots(canvas, config, state)
     picture = _frame(view).copy()
-    floor = picture.subsurface(view.floor)
+    floor = picture.subsurface(view.ground)
     pygame.transform.smoothscale(canvas.surface, floor.get_size(), floor)
     _write_names(picture, view, state)
     _write_counters(picture, view, state, len(orders))
-    pixels = np.frombuffer(pygame.image.tobytes(picture, "RGB"), dtype=np.uint8)
-    return pixels.reshape(view.height, view.width, 3).copy()  # (height * width * 3,) -> (height, width, 3)
+    return paint.pixels_of(picture)
 
 
 def _draw_orders(canvas: Canvas, config: Config, layout: Layout, state: State, orders: NDArray[np.int64]) -> None:
@@ -215,7 +198,7 @@ def _write_names(picture: pygame.Surface, view: View, state: State) -> None:
 
 
 def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: int) -> None:
-    totals = state.totals[0]
+    totals, (width, _) = state.totals[0], size_of(view)
     counters = (
         ("TIME", f"{state.step[0] * CONTROL_STEP:.1f} s"),
         ("DELIVERED", f"{totals[DELIVERIES]:.0f}"),
@@ -225,7 +208,7 @@ def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: i
         ("MISSES", f"{totals[MISSES]:.0f}"),
     )
     for column, (caption, value) in enumerate(counters):
-        x = view.width * (column + 0.5) / len(counters)
+        x = width * (column + 0.5) / len(counters)
         paint.write(picture, value, 27, paint.WHITE, x, 0.42 * _HEADER)
         paint.write(picture, caption, 13, paint.MUTED, x, 0.8 * _HEADER)
 
@@ -234,7 +217,7 @@ def _write_counters(picture: pygame.Surface, view: View, state: State, n_open: i
 def _ground(text: str) -> pygame.Surface:
     """Draws all of a map that never moves, `SUPERSAMPLE` times as large as in the picture."""
     view, plan = view_of(text), maps.load(text)
-    width, height = view.floor[2:]
+    width, height = view.ground[2:]
     surface = pygame.Surface((width * _STILL, height * _STILL), 0, 32)
     surface.fill(paint.FLOOR)
     canvas = view.canvas(surface, _STILL)
@@ -275,16 +258,17 @@ def _draw_rack(canvas: Canvas, x: int, y: int) -> None:
 @functools.lru_cache(maxsize=32)
 def _frame(view: View) -> pygame.Surface:
     """Draws what surrounds the floor: the header, still empty, and the footer with its legend."""
-    picture = pygame.Surface((view.width, view.height), 0, 32)
+    width, height = size_of(view)
+    picture = pygame.Surface((width, height), 0, 32)
     picture.fill(paint.INK)
     legend = ("open order", "late", "goal", "loaded", "contact", "hears")
     widths = [_CHIP + 6 + paint.text_width(caption, 16) for caption in legend]
-    gap = (view.width - sum(widths)) / len(legend)
-    left, y = 0.5 * gap, view.height - 0.5 * _FOOTER - 1
-    for caption, width in zip(legend, widths, strict=True):
+    gap = (width - sum(widths)) / len(legend)
+    left, y = 0.5 * gap, height - 0.5 * _FOOTER - 1
+    for caption, wide in zip(legend, widths, strict=True):
         picture.blit(_chip(caption), (round(left), round(y - 0.5 * _CHIP)))
         paint.write(picture, caption, 16, paint.MUTED, left + _CHIP + 6, y, align=0.0)
-        left += width + gap
+        left += wide + gap
     return picture
 
 

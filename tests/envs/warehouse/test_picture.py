@@ -150,7 +150,7 @@ def test_shows_goals_links_and_counters() -> None:
     x, y = state.body[0, :2, :2].mean(axis=0)
     assert (around(env, deaf, x, y) != around(env, plain, x, y)).any()
     counted = draw(env.config, state._replace(totals=state.totals + 7), 0)
-    top = view_of("small").floor[1]
+    top = view_of("small").ground[1]
     assert (counted[:top] != plain[:top]).any()
     np.testing.assert_array_equal(counted[top:], plain[top:])
 
