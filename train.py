@@ -1,4 +1,4 @@
-"""The command line of a clone: train, go on, evaluate.
+"""The command line of a clone: train, resume, evaluate.
 
     python train.py --env warehouse --algo mappo
     python train.py --env warehouse --env.task medium-8 --algo mappo --algo.lr 3e-4 --seed 1 --total-steps 2e6
@@ -6,9 +6,8 @@
     python train.py --resume runs/NAME
     python train.py --evaluate runs/NAME --episodes 100 --video out.gif
 
-`algos` never imports `envs`: the command (`algos.cli`) is handed the environments here, as it is for the installed
-command `coterie` in `coterie.__main__`. No other program imports both packages; `algos.training.presets` knows
-environments by their names only.
+`algos` never imports `envs`: this file hands the environments to the command (`algos.cli`), as `coterie.__main__` does
+for the installed command `coterie`. `algos.training.presets` knows environments too, but only by their names.
 """
 
 from __future__ import annotations
