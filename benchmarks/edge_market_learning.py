@@ -6,10 +6,10 @@
     python benchmarks/edge_market_learning.py --heuristics                    # heuristics and the bound only
     python benchmarks/edge_market_learning.py --table                         # only prints what the results hold
 
-What follows `--` goes to `train.py`. A command that has not ended after `--minutes` gets a Ctrl-C, at which it saves.
+Arguments after `--` are passed to `train.py`. A command that still runs after `--minutes` gets a Ctrl-C, and saves.
 Greedy policies and the four heuristics play the same unseen episodes; welfare is in credits an episode, the bound is
 the linear programme of `envs/edge_market/bound.py` on the same worlds; it knows the future, so no policy reaches it.
-Of `duopoly-2` the policy's bids and asks are read off by type and judged beside the equilibrium of
+For `duopoly-2` the policy's bids and asks are read off by type and judged beside the equilibrium of
 `envs/edge_market/bargain.py`: share of the gains from trade that is made, and regret, the most that a buyer or seller
 would gain by another strategy against these. Finished runs in `runs/bench/` are not repeated.
 """
@@ -48,23 +48,23 @@ COLUMNS = (
     "payments_balance",
 )
 CURVES = {"step": "step", "seconds": "time/training_seconds", "welfare": "env/welfare", "return": "rollout/return"}
-"""What is kept of a run's curve: name in results/edge_market_learning_curves.jsonl, and in metrics.jsonl."""
+"""Columns of a run's curve that are kept: name in results/edge_market_learning_curves.jsonl, and in metrics.jsonl."""
 
 
 def training(task: str, algo: str, seed: int, passed: tuple[str, ...], given: argparse.Namespace) -> Training:
-    """The command of one task, algorithm and seed."""
+    """Returns the command of one task, algorithm and seed."""
     options = ("--env", "edge_market", "--env.task", task, "--algo", algo, *passed)
     name = " ".join(["edge_market", key_of(task, algo, passed)])
     return Training(name, options, seed, given.minutes, given.episodes, given.work, CURVES)
 
 
 def key_of(task: str, algo: str, passed: tuple[str, ...]) -> str:
-    """How results are named."""
+    """Returns the name of a case in the results."""
     return " ".join([task, *([] if algo == "mappo" else [algo]), *passed])
 
 
 def market(task: str, worlds: int) -> tuple[EdgeMarket, VectorView]:
-    """The environment of a task, and worlds of it."""
+    """Returns the environment of a task, and worlds of it."""
     env = EdgeMarket(envs.config("edge_market", task))
     return env, VectorView(env, worlds)
 
@@ -88,7 +88,7 @@ def baselines(task: str, episodes: int, *, bound: bool = True) -> dict[str, Any]
 
 
 def learned(run: Path, task: str, episodes: int) -> dict[str, float]:
-    """The greedy policy of a run on the episodes that `baselines` plays."""
+    """Plays the greedy policy of a run on the episodes that `baselines` plays."""
     _, view = market(task, episodes)
     played = evaluation.evaluate(view, algos.load_policy(run).player(), episodes)
     assert played is not None
@@ -135,7 +135,7 @@ def by_type(pairs: np.ndarray) -> np.ndarray:
 
 
 def duopoly(run: Path | None) -> dict[str, Any]:
-    """How a policy bargains: strategies by type, and what they lead to."""
+    """Returns how a policy bargains: strategies by type, the gains from trade and the regret."""
     bids, asks, efficiency = reports(run)
     bid, ask = by_type(bids), by_type(asks)
     config = envs.config("edge_market", "duopoly-2")
@@ -144,7 +144,7 @@ def duopoly(run: Path | None) -> dict[str, Any]:
 
 
 def equilibrium() -> dict[str, Any]:
-    """The solved equilibrium in the same terms."""
+    """Returns the solved equilibrium in the same terms."""
     found = bargain.solve(bargain.mean_tasks(envs.config("edge_market", "duopoly-2")))
     outcome = found.outcome
     return {
@@ -156,7 +156,7 @@ def equilibrium() -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Welfare by policy with its share of the bound, then the other columns; strategies of the bargain."""
+    """Returns welfare by policy with its share of the bound, the other columns, and strategies of the bargain."""
     parts = []
     for key, row in results.items():
         most = row["baselines"].get("bound", {}).get("welfare")
@@ -181,7 +181,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Runs, prints, writes."""
+    """Runs the trainings, writes the results and prints them."""
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     passed = tuple(words[cut + 1 :])
@@ -224,7 +224,7 @@ def main() -> int:
                 row["bargains"][f"learned, seed {one.seed}"] = duopoly(folder)
             curves[one.seed] = run["curve"]
             learning_curves.merge(key, curves, data)
-            report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
+            report.write(given.out, {"rows": results}, quiet=True)  # after every run, as the next may be cut
             print(f"{key}, seed {one.seed}: {row['learned'][str(one.seed)]['welfare']:.1f}", file=sys.stderr)
         failed += len(jobs) - len(row["learned"])
     print(table(results))

@@ -3,7 +3,7 @@
     python benchmarks/foreign.py                                  # CartPole and mpe2's simple_spread, about 6 minutes
     python benchmarks/foreign.py --single LunarLander-v3          # another environment of Gymnasium's; needs box2d
 
-On the same number of worlds, in turn, again and again, with random actions: copies of a single-agent environment in
+All cases step the same number of worlds with random actions, in turns: copies of a single-agent environment in
 Gymnasium's `SyncVectorEnv` and `AsyncVectorEnv`, and behind our adapter; a team in SuperSuit's `concat_vec_envs_v1` and
 behind our adapter; and the command that trains on that team, learning and logging included, by the time that its own
 rows give, without the first.
@@ -42,7 +42,7 @@ Worlds = tuple[Callable[[], Any], Callable[[], None]]
 
 
 def gymnasiums(name: str, worlds: int, *, processes: bool) -> Worlds:
-    """Copies in one of Gymnasium's vector environments; as ours, they begin anew in the step that ends an episode."""
+    """Makes copies in a vector environment of Gymnasium's, which resets in the step that ends an episode, as ours."""
     kind: Any = gymnasium.vector.AsyncVectorEnv if processes else gymnasium.vector.SyncVectorEnv
     one = partial(gymnasium.make, name, disable_env_checker=True)
     env = kind([one] * worlds, autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP)
@@ -53,7 +53,7 @@ def gymnasiums(name: str, worlds: int, *, processes: bool) -> Worlds:
 
 
 def supersuits(worlds: int, processes: int) -> Worlds:
-    """The team behind SuperSuit."""
+    """Makes the team's worlds with SuperSuit."""
     import supersuit
 
     one = supersuit.pettingzoo_env_to_vec_env_v1(importlib.import_module(TEAM).parallel_env())
@@ -64,7 +64,7 @@ def supersuits(worlds: int, processes: int) -> Worlds:
 
 
 def ours(name: str, worlds: int, processes: int) -> Worlds:
-    """Any of them behind our adapter."""
+    """Makes the same worlds with our adapter."""
     env = adapters.vector(name, worlds, processes)
     env.reset(0)
     space, shape, rng = env.action_space, (100, worlds, len(env.agents)), np.random.default_rng(0)
@@ -81,7 +81,7 @@ def _stepping(step: Callable[[Any], Any], actions: Any) -> Callable[[], Any]:
 
 
 def processor_seconds() -> float:
-    """Of this process and all that it started; of this one alone where there is no /proc."""
+    """Returns the processor time of this process and all that it started; of this one alone where there is no /proc."""
     seconds = time.process_time()
     for pid in descendants(os.getpid()) if Path("/proc").exists() else ():
         try:
@@ -93,7 +93,7 @@ def processor_seconds() -> float:
 
 
 def speeds(cases: dict[str, Callable[[], Worlds]], args: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """World-steps a second of the clock and of the processor, of all cases, which take turns."""
+    """Returns world-steps per second of the clock and of the processor, for all cases, which take turns."""
     found: dict[str, dict[str, list[float]]] = {name: {"clock": [], "processor": []} for name in cases}
     for turn in range(args.rounds):
         for name, make in cases.items():
@@ -113,7 +113,7 @@ def speeds(cases: dict[str, Callable[[], Worlds]], args: argparse.Namespace) -> 
 
 
 def training(args: argparse.Namespace) -> float:
-    """World-steps a second of the command, learning included."""
+    """Returns world-steps per second of the command, learning included."""
     with tempfile.TemporaryDirectory() as folder:
         words = ["--env", TEAM, "--algo", "mappo", "--n-worlds", args.worlds, "--env.n-workers", args.processes]
         words += ["--total-steps", args.steps, "--eval-episodes", 0]
@@ -136,7 +136,7 @@ def show(what: str, found: dict[str, dict[str, list[float]]], beside: str) -> No
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures all cases and prints tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--single", default="CartPole-v1", help="an id of Gymnasium's")
     parser.add_argument("--worlds", type=int, default=64)

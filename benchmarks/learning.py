@@ -6,8 +6,8 @@
     python benchmarks/learning.py --tasks "spread maddpg" "spread iddpg"
     python benchmarks/learning.py --table                # only prints what results/learning.json holds
 
-What follows `--` goes to `train.py`. Returns are **mpa**: the mean over agents of the sum of their rewards in an
-episode, of 25 steps in MPE. EPyMARL and JaxMARL print the sum over the three agents of simple_spread, three times that.
+Arguments after `--` are passed to `train.py`. Returns are **mpa**: the mean over agents of the sum of their rewards in
+an episode, of 25 steps in MPE. EPyMARL and JaxMARL print the sum over the three agents of simple_spread.
 Where agents are in groups with interests of their own, the mean over each group stands beside it.
 
 The learned policy is greedy, on 100 episodes a seed, none of which it was trained on; random plays the same ones. The
@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
 
 _SHORT = ("--total-steps", "4e5")
-# Eight learners a world on copies of the same task; long episodes, so far sight, and many gradient steps.
+# Eight learners in a world, on copies of the same task. Episodes are long: a long horizon and many gradient steps.
 _LUNAR = (
     *("--env.n-copies", "8", "--n-worlds", "16", "--total-steps", "1.5e5", "--algo.gamma", "0.999"),
     *("--algo.gae-lambda", "0.98", "--algo.epochs", "8", "--algo.minibatches", "16"),
@@ -72,11 +72,11 @@ CASES |= {
     for algo in ("maddpg", "iddpg")
 }
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
-"""What is kept of a run's curve: name in results/learning_curves.jsonl, and in metrics.jsonl."""
+"""Columns of a run's curve that are kept: name in results/learning_curves.jsonl, and in metrics.jsonl."""
 
 
 def passed(curve: Sequence[dict[str, float]], level: float) -> dict[str, float] | None:
-    """When the exploring policy's mean return first reached a level: steps and seconds of training; None if never."""
+    """Returns steps and seconds of training at which the exploring policy's return reached a level; None: never."""
     for row in curve:
         if row["return"] >= level:
             return {"step": row["step"], "seconds": row["seconds"]}
@@ -84,7 +84,7 @@ def passed(curve: Sequence[dict[str, float]], level: float) -> dict[str, float] 
 
 
 def summary(case: Case, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of one task: returns by column and policy, and when levels were passed, seed by seed."""
+    """Summarises one task: returns by column and policy, and when levels were passed, seed by seed."""
     policies = list(runs[0]["policies"])
     columns = [name for name in runs[0]["policies"]["learned"] if name.startswith("return")]
     found: dict[str, Any] = {
@@ -102,7 +102,7 @@ def summary(case: Case, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Returns, and when levels were passed."""
+    """Returns tables of returns, and of the steps at which levels were reached."""
 
     def interval(one: dict[str, float] | None) -> str:
         return "-" if one is None else f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
@@ -134,7 +134,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Runs, prints, writes."""
+    """Runs the trainings, writes the results and prints them."""
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     extra = tuple(words[cut + 1 :])
@@ -173,7 +173,7 @@ def main() -> int:
         }
         results[one.key] = row
         learning_curves.merge(one.key, {run["seed"]: run["curve"] for run in runs}, data)
-        report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
+        report.write(given.out, {"rows": results}, quiet=True)  # after every run, in case the next one is interrupted
     print(table(results))
     levels = {key: row["summary"] for key, row in results.items()}
     if not learning_curves.draw(levels, ("return",), data, given.out.with_suffix(".png")):

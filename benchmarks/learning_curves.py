@@ -24,7 +24,7 @@ TITLE = 46
 
 
 def title(key: str) -> str:
-    """A key without what a reader sees elsewhere, or does not care about; `(10 min)` is a limit, `(0 min)` none."""
+    """Returns a key without the parts that a reader sees elsewhere or does not need; `(0 min)` is no limit."""
     key = re.sub(
         r" --(total-steps|threads|env.n-workers|log-every|save-every|video-every|eval-every|eval-episodes) \S+", "", key
     )
@@ -32,7 +32,7 @@ def title(key: str) -> str:
 
 
 def thinned(metrics: Path, columns: Mapping[str, str]) -> list[dict[str, float]]:
-    """About `POINTS` rows of a run's metrics.jsonl, evenly spread, the last one among them.
+    """Returns about `POINTS` rows of a run's metrics.jsonl, evenly spread, the last one among them.
 
     Args:
         metrics: The file.
@@ -45,14 +45,14 @@ def thinned(metrics: Path, columns: Mapping[str, str]) -> list[dict[str, float]]
 
 
 def load(data: Path) -> list[dict[str, Any]]:
-    """All rows so far."""
+    """Returns all stored rows."""
     if not data.exists():
         return []
     return [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
 
 
 def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path) -> None:
-    """Puts the curves of one key, by seed, in place of those that were there."""
+    """Replaces the stored curves of one key by new ones, by seed."""
     rows = [row for row in load(data) if row["row"] != key]
     rows += [{"row": key, "seed": seed, **row} for seed, curve in sorted(curves.items()) for row in curve]
     data.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ SAMPLES = 20
 
 
 def resident() -> int:
-    """Resident size of this process [bytes]."""
+    """Returns the resident size of this process [bytes]."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
 

@@ -1,6 +1,6 @@
-"""Where time goes, part by part, measured by wrapping the functions that the program itself calls.
+"""Measures how much time each part takes, by wrapping the functions that the program itself calls.
 
-No profiler: a wrapped call costs well under a microsecond, a step of 64 worlds some milliseconds.
+It is no profiler: a wrapped call costs well under a microsecond, a step of 64 worlds some milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Clock:
-    """Seconds by part, each without the parts inside it, which are called `outer/inner`.
+    """Measures seconds by part, each without the parts inside it, which are named `outer/inner`.
 
     Every thread has its own: a part entered in another thread is inside nothing.
 
@@ -35,7 +35,7 @@ class Clock:
         self._wrapped: list[tuple[Any, str, Any]] = []
 
     def wrap(self, owner: Any, name: str, part: str) -> None:
-        """From now on the time inside `owner.name` counts as `part`."""
+        """Counts the time inside `owner.name` as that of `part` from now on."""
         function = getattr(owner, name)
 
         @functools.wraps(function)
@@ -58,7 +58,7 @@ class Clock:
             setattr(*self._wrapped.pop())
 
     def total(self, part: str, inner: str = "") -> float:
-        """Seconds in a part and everything inside it, or in what is called `inner` anywhere inside it."""
+        """Returns the seconds in a part and everything inside it, or in all parts named `inner` inside it."""
         return sum(
             seconds
             for path, seconds in self.seconds.items()
@@ -74,7 +74,7 @@ class Clock:
 
 
 class _OfThread(threading.local):
-    """Where a thread is, and since when."""
+    """The parts that a thread is inside of, and the time since the last border."""
 
     def __init__(self) -> None:
         self.inside: list[str] = []
@@ -82,7 +82,7 @@ class _OfThread(threading.local):
 
 
 def wrap_warehouse(clock: Clock) -> None:
-    """The warehouse's parts: `physics`, `work` (orders, rewards) and `senses` (observations, state, adjacency)."""
+    """Wraps the warehouse's parts: `physics`, `work` (orders, rewards), `senses` (observations, state, adjacency)."""
     module = importlib.import_module("envs.warehouse.env")  # the package's attribute `env` is something else
     physics = importlib.import_module("envs.warehouse.physics")
     clock.wrap(physics.Physics, "advance", "physics")

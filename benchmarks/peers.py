@@ -4,10 +4,10 @@
     python benchmarks/peers.py                       # makes a venv a peer in .benchvenvs/ on the first run
     python benchmarks/peers.py --minutes 10 --cases "Coterie, spread" BenchMARL
 
-Every case trains with its own shipped settings for so many minutes, alone on the machine. From the lines it prints an
-update come its speed, learning included, and when the mean return of the episodes under its exploring policy reached a
-level. Returns are mpa: the mean over the three agents of their summed rewards in an episode of 25 steps. The clock of
-all cases starts when training does; installing, importing and compiling are not in it.
+Every case trains with its own shipped settings for so many minutes, alone on the machine. The lines that it prints
+after each update give its speed, learning included, and when the mean return of the episodes under its exploring policy
+reached a level. Returns are mpa: the mean over the three agents of their summed rewards in an episode of 25 steps. The
+clock of all cases starts when training does; installing, importing and compiling are not in it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ OURS = "Coterie, spread"
 
 
 class Case(NamedTuple):
-    """What learns."""
+    """A learner to measure."""
 
     script: str
     """In this folder; "" for `train.py`."""
     options: tuple[str, ...] = ()
-    """What `train.py`, or the script after the seconds, is given."""
+    """Arguments of `train.py`, or of the script after the seconds."""
     requirements: tuple[str, ...] = ()
-    """What a venv of its own needs; () for the one this runs in."""
+    """Packages of a venv of its own; (): it runs in this one."""
 
 
 _BENCHMARL = ("benchmarl==1.5.2", "pettingzoo[mpe]==1.25.0", "torch==2.13.0")
@@ -55,7 +55,7 @@ CASES = {
 
 
 def rows(name: str, case: Case, python: str, seconds: float) -> list[dict[str, float]]:
-    """Steps, seconds and return of every update.
+    """Runs a case and returns steps, seconds and return of every update.
 
     Raises:
         RuntimeError: It failed; the message is its last line.
@@ -89,7 +89,7 @@ def rows(name: str, case: Case, python: str, seconds: float) -> list[dict[str, f
 
 
 def _last(metrics: Path) -> dict[str, Any]:
-    """The last whole line of metrics.jsonl; {} before there is one."""
+    """Returns the last whole line of metrics.jsonl; {} before there is one."""
     if not metrics.exists():
         return {}
     with metrics.open("rb") as file:
@@ -99,14 +99,14 @@ def _last(metrics: Path) -> dict[str, Any]:
 
 
 def summary(found: list[dict[str, float]]) -> dict[str, Any]:
-    """Speed, the last return, and when each level was reached."""
+    """Returns the speed, the last return, and when each level was reached."""
     last = found[-1]
     reached = {str(level): next((row for row in found if row["return"] >= level), None) for level in LEVELS}
     return {"steps_per_second": last["steps"] / last["seconds"], "last": last, "reached": reached}
 
 
 def table(results: dict[str, dict[str, Any]], failures: dict[str, str]) -> str:
-    """All cases, and those that could not run."""
+    """Returns a table of all cases, and of those that could not run."""
     ours = results.get(OURS, {}).get("steps_per_second")
     lines = []
     for name, one in results.items():
@@ -125,7 +125,7 @@ def table(results: dict[str, dict[str, Any]], failures: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """Runs, prints, writes."""
+    """Runs all cases, writes the results and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), metavar="CASE")
     parser.add_argument("--minutes", type=float, default=4.0, help="of training, each")

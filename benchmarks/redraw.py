@@ -31,7 +31,7 @@ def redraw(name: str, picture: Path | None = None) -> bool:
 
 
 def main() -> int:
-    """Draws all."""
+    """Draws all pictures."""
     for name in PICTURES:
         if not redraw(name):
             print("no pictures: matplotlib is not installed (pip install matplotlib)", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What every benchmark writes down: the machine, medians and spreads, a markdown table, a JSON file."""
+"""Reports of benchmarks: the machine, medians and spreads, a markdown table, a JSON file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("numpy", "numba", "pymunk", "gymnasium", "pettingzoo", "torch")
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, load, versions, date and commit: what a number is worth nothing without."""
+    """Returns processor, cores, load, versions, date and commit, without which a number is worth nothing."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -42,13 +42,13 @@ def machine() -> dict[str, Any]:
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Median and quartiles of the repetitions, and the repetitions."""
+    """Returns median and quartiles of the repetitions, and the repetitions themselves."""
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
     return {"median": float(median), "q1": float(low), "q3": float(high), "values": [float(value) for value in values]}
 
 
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
-    """Mean of the middle half along the last axis; the mean itself where there are fewer than four values."""
+    """Returns the mean of the middle half along the last axis; of fewer than four values the mean of all."""
     ordered = np.sort(values, axis=-1)
     cut = ordered.shape[-1] // 4
     return ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1)
@@ -62,7 +62,7 @@ def bootstrap(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """A statistic with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+    """Returns a statistic with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
     Args:
         values: (E,).
@@ -78,7 +78,7 @@ def bootstrap(
 
 
 def short(number: float) -> str:
-    """Three significant digits, thousands with commas."""
+    """Returns a number with three significant digits, thousands with commas."""
     if not np.isfinite(number):
         return "-"
     return f"{float(f'{number:.3g}'):,.0f}" if abs(number) >= 100 else f"{number:.3g}"
@@ -90,7 +90,7 @@ def cell(found: dict[str, Any], scale: float = 1.0) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first column is text, the others are numbers."""
+    """Returns a table whose first column is text and whose others are numbers."""
     every = [list(head), *(list(row) for row in rows)]
     widths = [max(3, *(len(row[column]) for row in every)) for column in range(len(head))]
     lines = [
@@ -102,7 +102,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write(path: Path, content: dict[str, Any], *, quiet: bool = False) -> None:
-    """Writes JSON, and says where."""
+    """Writes JSON, and prints where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -112,7 +112,7 @@ def write(path: Path, content: dict[str, Any], *, quiet: bool = False) -> None:
 
 
 def last_line(text: str) -> str:
-    """The line that says why something failed: the last one, but with pip the last error, for advice follows it."""
+    """Returns the line that says why something failed: the last one, or pip's last error, which advice follows."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["it ended without a word"])[-1]

@@ -46,7 +46,7 @@ class Worker(NamedTuple):
     complaints: Any
 
     def ask(self, seconds: float) -> dict[str, Any]:
-        """Returns what it measured.
+        """Lets it measure, and returns the result.
 
         Raises:
             RuntimeError: It died; the message is the last line of its error output.
@@ -66,7 +66,7 @@ class Worker(NamedTuple):
         return json.loads(answer)
 
     def end(self) -> None:
-        """Lets it go."""
+        """Ends the process."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -75,7 +75,7 @@ class Worker(NamedTuple):
 
 
 def start(python: str, name: str, core: int) -> Worker:
-    """Starts one case under a Python of its own."""
+    """Starts one case under its own Python."""
     complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by Worker.end
     process = subprocess.Popen(
         [python, str(Path(__file__).with_name("stepping_cases.py")), name, str(core)],
@@ -89,7 +89,7 @@ def start(python: str, name: str, core: int) -> Worker:
 
 
 def measure(pythons: dict[str, str], *, core: int, repetitions: int, seconds: float) -> tuple[dict, dict]:
-    """Asks all cases in turn, again and again.
+    """Measures all cases in turns, repeatedly.
 
     Returns:
         The answers by case, and the reasons of cases that died.
@@ -115,7 +115,7 @@ def measure(pythons: dict[str, str], *, core: int, repetitions: int, seconds: fl
 
 
 def summary(found: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rates of a case, and how many times as fast ours is, in pairs of the same round."""
+    """Returns the rates of a case, and how many times as fast ours is, in pairs of the same round."""
     worlds, agents = found[0]["worlds"], found[0]["agents"]
 
     def rates(answers: list[dict[str, Any]], clock: str) -> list[float]:
@@ -133,7 +133,7 @@ def summary(found: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str
 
 
 def split(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Microseconds of processor time a world-step, by part."""
+    """Returns microseconds of processor time per world-step, by part."""
     parts = {}
     for part in WAREHOUSE_PARTS:
         parts[part] = [one["parts"].get(part, 0.0) * 1e6 / (one["steps"] * one["worlds"]) for one in found]
@@ -143,7 +143,7 @@ def split(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measures all cases, writes the results and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-peers", action="store_true", help="Coterie only")
     parser.add_argument("--repetitions", type=int, default=9, help="rounds through all cases")

@@ -140,7 +140,7 @@ CASES: dict[str, Callable[[], Case]] = {
 
 
 def measure(case: Case, seconds: float) -> dict[str, Any]:
-    """Steps for about so many seconds."""
+    """Steps for about that many seconds, and returns the counts."""
     if case.clock is not None:
         case.clock.seconds.clear()
     steps = 0
@@ -156,7 +156,7 @@ def measure(case: Case, seconds: float) -> dict[str, Any]:
 
 
 def main(name: str, core: int) -> None:
-    """Answers until its input ends."""
+    """Answers requests until its input ends."""
     answers = os.fdopen(os.dup(1), "w")  # what a package prints on being imported goes to stderr instead
     os.dup2(2, 1)
     if hasattr(os, "sched_setaffinity"):

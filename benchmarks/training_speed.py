@@ -55,7 +55,7 @@ class Setup:
         self.steps_an_update = worlds * self.algo.config.rollout_steps
 
     def train(self, updates: int) -> float:
-        """Seconds that `updates` updates take with the steps before them, after one update that does not count."""
+        """Returns the seconds of `updates` updates with the steps before them, after one update that does not count."""
         torch.set_num_threads(self.threads)
         marks: list[float] = []
         first = self.algo.updates + 1
@@ -83,7 +83,7 @@ class Setup:
         return marks[1] - marks[0]
 
     def profile(self, updates: int) -> tuple[Parts, float]:
-        """Seconds by part, and altogether, that `updates` updates take with the steps before them."""
+        """Returns the seconds by part, and altogether, that `updates` updates take with the steps before them."""
         clock = Clock(wait=self._wait)
         wrap_warehouse(clock)
         clock.wrap(self.env, "step", "step")
@@ -137,7 +137,7 @@ def _no_evaluation(n_worlds: int) -> Any:
 
 
 def rounds(setups: list[Setup], repetitions: int, measure: Callable[[Setup], Any]) -> list[list[Any]]:
-    """Measures all set-ups in turn, again and again."""
+    """Measures all set-ups in turns, repeatedly."""
     found: list[list[Any]] = [[] for _ in setups]
     for repetition in range(repetitions):
         for setup, values in zip(setups, found, strict=True):
@@ -147,7 +147,7 @@ def rounds(setups: list[Setup], repetitions: int, measure: Callable[[Setup], Any
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measures all set-ups, writes the results and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=["small-4", "medium-8"])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])

@@ -47,7 +47,7 @@ class Training:
 
     @property
     def folder(self) -> Path:
-        """Folder of the runs of all seeds."""
+        """The folder of the runs of all seeds."""
         return self.work / re.sub(r"[^A-Za-z0-9.=]+", "_", self.key).strip("_")
 
     @property
@@ -135,12 +135,12 @@ def results(trainings: Sequence[Training], *, jobs: int, fresh: bool) -> Iterato
 
 
 def without_curves(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Results without their curves, which have a file of their own."""
+    """Returns results without their curves, which have a file of their own."""
     return [{name: value for name, value in run.items() if name != "curve"} for run in runs]
 
 
 def code() -> str:
-    """A fingerprint of the code that a result depends on."""
+    """Returns a fingerprint of the code that a result depends on."""
     digest = hashlib.sha256()
     for path in [report.ROOT / "train.py", *sorted((report.ROOT / "envs").rglob("*.*"))]:
         if path.suffix in (".py", ".txt"):

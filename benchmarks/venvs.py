@@ -1,4 +1,4 @@
-"""Peers get venvs of their own, so that what they need cannot disturb what is measured here."""
+"""Makes a venv for each peer, so that its packages cannot disturb the measurements here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import report
 
 
 def make_venv(folder: Path, requirements: tuple[str, ...], *, constrained: bool = True) -> str:
-    """A Python with a peer in it; made once.
+    """Makes a venv with a peer in it, if it is not there yet.
 
     Args:
         folder: Where.

@@ -5,7 +5,7 @@
     python benchmarks/warehouse_learning.py --tasks medium-8 large-16 --seeds 2 --minutes 10 -- --total-steps 1e8
     python benchmarks/warehouse_learning.py --table      # only prints what results/warehouse_learning.json holds
 
-What follows `--` goes to `train.py`. A command that has not ended after `--minutes` gets a Ctrl-C, at which it saves;
+Arguments after `--` are passed to `train.py`. A command that still runs after `--minutes` gets a Ctrl-C, and saves;
 so with a large `--total-steps` the time is the limit, and without one the command's own default is. Each seed is judged
 on its own unseen episodes, the same for the learned policy, the heuristic and random. Finished runs in `runs/bench/`
 are not repeated, so this can be stopped and started again. Rows of the results are replaced one by one, by task and
@@ -36,17 +36,17 @@ CURVES = {
     "contacts": "env/contacts",
     "return": "rollout/return",
 }
-"""What is kept of a run's curve: name in results/warehouse_learning_curves.jsonl, and in metrics.jsonl."""
+"""Columns of a run's curve that are kept: name in results/warehouse_learning_curves.jsonl, and in metrics.jsonl."""
 
 
 def training(task: str, seed: int, minutes: float, episodes: int, passed: tuple[str, ...], work: Path) -> Training:
-    """The command of one task and seed."""
+    """Returns the command of one task and seed."""
     options = ("--env", "warehouse", "--env.task", task, "--algo", "mappo", *passed)
     return Training(" ".join([task, *passed, f"({minutes:g} min)"]), options, seed, minutes, episodes, work, CURVES)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds with their bootstrap intervals, and the learned policy against the heuristic seed by seed."""
+    """Returns means over seeds with bootstrap intervals, and the learned policy over the heuristic seed by seed."""
 
     def values(policy: str, column: str) -> np.ndarray:
         found = [run["policies"][policy][column]["mean"] for run in runs]
@@ -68,7 +68,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """Two tables of all rows: orders per hour, then the other columns."""
+    """Returns two tables of all rows: orders per hour, then the other columns."""
 
     def interval(one: dict[str, float]) -> str:
         return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
@@ -92,7 +92,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Runs, prints, writes."""
+    """Runs the trainings, writes the results and prints them."""
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     passed = tuple(words[cut + 1 :])
@@ -130,7 +130,7 @@ def main() -> int:
         row = {"summary": summary(runs), "jobs": given.jobs, "runs": trainings.without_curves(runs)}
         results[one.key] = row
         learning_curves.merge(one.key, {run["seed"]: run["curve"] for run in runs}, data)
-        report.write(given.out, {"rows": results}, quiet=True)  # after every run: the next may be the last
+        report.write(given.out, {"rows": results}, quiet=True)  # after every run, in case the next one is interrupted
     print(table(results))
     levels = {key: row["summary"] for key, row in results.items()}
     panels = ("orders_per_hour", "contacts")

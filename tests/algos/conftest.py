@@ -1,4 +1,4 @@
-"""What all tests of algorithms share."""
+"""Settings that all tests of algorithms share."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import torch
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Networks this small only lose by more threads, the more so the busier the machine."""
+    """Lets torch compute on one thread: networks this small are slower on more, above all on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -50,7 +50,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 
 
 def fitting(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of the options that the algorithm has."""
+    """Returns those of the options that the algorithm has."""
     fields = {field.name for field in dataclasses.fields(ALGOS[name].config)}
     return {key: value for key, value in options.items() if key in fields}
 

@@ -40,7 +40,7 @@ SMALL |= {"tau": 0.05, "replay_size": 20_000, "max_grad_norm": 10.0}
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Small tensors: threads would only wait for each other."""
+    """Lets torch compute on one thread: on small tensors, threads would only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -108,7 +108,7 @@ def test_a_constant_in_every_reward_changes_nothing(reward):
 
 
 def test_what_cannot_be_known_is_not_learned():
-    """The toys above ask for what they claim to ask for."""
+    """So the toys above need the ability that they claim to need."""
     algo, _ = learn(Roles(), 100)
     assert greedy_return(algo, Roles()) < 0.45
 
@@ -292,7 +292,7 @@ def test_what_is_drawn_more_often_counts_less(monkeypatch):
 
 
 def test_the_first_actions_are_random_and_allowed():
-    """However decided the policy is."""
+    """This holds however decided the policy is."""
     for spec in SPECS[:2]:
         algo, stream = Maddpg(spec, MaddpgConfig(warm_up=10_000, hidden=(4,)), seed=0), Stream(spec, n_worlds=500)
         for parameter in algo.policy.parameters():
@@ -385,7 +385,7 @@ def test_the_dead_are_not_counted(reward):
 
 
 def test_opposed_groups_share_nothing():
-    """What group 1 is paid moves no parameter of group 0's policy or critic, when critics are local."""
+    """Rewards of group 1 change no parameter of group 0's policy or critic, when critics are local."""
     learned = []
     for scale in (1.0, -5.0):
         spec = SPECS[1]

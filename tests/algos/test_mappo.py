@@ -23,7 +23,7 @@ SMALL = {"rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "hidden": (32,)}
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    """Small tensors: threads would only wait for each other."""
+    """Lets torch compute on one thread: on small tensors, threads would only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -64,7 +64,7 @@ def test_learns_what_can_be_known(env, updates, options, least):
 
 
 def test_what_cannot_be_known_is_not_learned():
-    """The toys above ask for what they claim to ask for."""
+    """So the toys above need the ability that they claim to need."""
     assert tail(learn(Roles(), 30)[1]) < 0.45
     assert tail(learn(Recall(), 30)[1]) < 0.7
 
@@ -231,7 +231,7 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Mappo:
 @pytest.mark.parametrize("options", EVERY_KIND, ids=str)
 class TestSequences:
     def test_training_repeats_what_acting_did(self, spec, options):
-        """The first gradient step finds ratios of 1: the sequences are rebuilt as they were lived."""
+        """The first gradient step has ratios of 1: the sequences are rebuilt as they were acted."""
         algo, stream = tiny(spec, **{**options, "rollout_steps": 12, "target_kl": None}), Stream(spec)
         drive(algo, stream, 24)  # the second rollout begins amid episodes
         for _ in range(11):
@@ -298,7 +298,7 @@ def test_the_dead_are_not_counted(reward):
 
 @pytest.mark.parametrize("reward", ["individual", "team"])
 def test_the_critic_remembers_from_rollout_to_rollout(reward):
-    """And its gradient steps begin from the memory that its first pass began from."""
+    """Its gradient steps begin from the memory that its first pass began from."""
     spec = SPECS[0]
     algo, stream = tiny(spec, gru=4, reward=reward, epochs=1, minibatches=1), Stream(spec)
     forward, calls = algo.critic.forward, []

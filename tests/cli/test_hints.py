@@ -67,7 +67,7 @@ def test_an_option_of_another_algorithm_says_whose_it_is(capsys: pytest.CaptureF
     assert "--algo.clip-coef is an option of mappo, ippo only" in capsys.readouterr().err
 
 
-def test_no_words_print_a_short_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_without_options_prints_a_short_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main([]) == 0
     said = capsys.readouterr()
     assert said.err == ""

@@ -1,4 +1,4 @@
-"""What is no action is refused in one clear line, in every environment and by all of its views."""
+"""Wrong actions are refused in one clear line, in every environment and by all of its views."""
 
 from __future__ import annotations
 
@@ -125,6 +125,6 @@ def test_whole_numbers_of_any_type_are_choices(value: Any) -> None:
     assert fault(Discrete(5), value) == ""
 
 
-def test_bounds_that_differ_are_told() -> None:
+def test_bounds_that_differ_are_named_entry_by_entry() -> None:
     box = Box(np.array([0, -2], np.float32), np.array([1, 2], np.float32))
     assert fault(box, [0.5, -2.5]) == "[0.5, -2.5]; it must be 2 numbers from [0.0, -2.0] to [1.0, 2.0], all finite"

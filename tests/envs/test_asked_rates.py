@@ -1,4 +1,4 @@
-"""What a configuration calls a mean is the mean of what is drawn, and what cannot be drawn is refused in one line."""
+"""The means that a configuration asks for are those of the draws; impossible ones are refused in one line."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_the_share_of_the_bound_is_undefined_where_the_bound_is_not_positive() -
     assert (np.isnan(step.metrics["bound_share"]) == (state.bound <= 0.0)).all()
 
 
-def test_latencies_are_told_up_to_the_longest_deadline() -> None:
+def test_latencies_are_reported_up_to_the_longest_deadline() -> None:
     """Of tasks that take so long that all 48 bins of the shipped tasks lie below."""
     env = make(n_nodes=2, cpu=0.05, load=3.0, deadline=80.0, deadline_spread=0.0, max_steps=600, work_spread=0.0)
     state, step = roll(env, range(3), 600, "local")

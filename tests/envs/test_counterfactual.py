@@ -75,7 +75,7 @@ def test_an_agent_can_be_taken_out_of_the_state() -> None:
     assert STATE.there.tolist() == [[True, True, False], [True, True, True]]
 
 
-def test_actions_can_be_a_named_tuple_that_says_who_is_absent() -> None:
+def test_actions_can_be_a_named_tuple_that_marks_absent_agents() -> None:
     def obey(state: State, orders: Orders) -> tuple[State, Any]:
         others = np.arange(3) != orders.absent[:, None]
         return advance(state, np.where(others, orders.push, 0.0))

@@ -68,7 +68,7 @@ def test_without_such_a_folder_every_process_compiles_for_itself(readonly: Path,
 def test_a_folder_that_others_may_have_filled_is_not_used(
     tmp_path: Path, trap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is in a cache is run."""
+    """The content of a cache is executed as code."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder = tmp_path / f"coterie-numba-{os.getuid()}"
     assert own_folder.__wrapped__() == folder

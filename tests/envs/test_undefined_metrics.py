@@ -32,7 +32,7 @@ SOMETHING = {
     "signals": {"queue", "throughput", "spillback"},
     "edge_market": {"utilisation", "overload_share"},
 }
-"""What time that has passed defines, even if nothing happens in it."""
+"""Metrics that are defined once time has passed, even if nothing has happened."""
 WIDTH = SCORES + 4
 """Of a strategy on the default market."""
 NEVER: dict[str, dict[str, Any]] = {
@@ -89,7 +89,7 @@ def test_signals_without_a_vehicle_have_no_delay() -> None:
     assert defined(step.metrics) == SOMETHING["signals"]
 
 
-def test_a_market_is_fair_among_those_who_asked() -> None:
+def test_fairness_of_a_market_counts_only_nodes_with_tasks() -> None:
     env = envs.make("edge_market", load=0.0)
     state, _ = env.reset([0])
     state, step = env.step(state, np.zeros((1, 8, WIDTH)))
@@ -118,7 +118,7 @@ def test_means_and_tables_leave_them_out() -> None:
     assert summary(found)["learned"]["never"]["mean"] is None
 
 
-def test_an_evaluation_of_who_never_delivers_says_so() -> None:
+def test_an_evaluation_of_a_policy_that_never_delivers_says_so() -> None:
     view = envs.vector("warehouse", 2, "tiny-2", max_steps=5)
     found = evaluate(view, lambda obs: np.zeros(obs.alive.shape, int), 2)  # type: ignore[arg-type]
     assert found is not None

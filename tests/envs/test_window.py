@@ -22,7 +22,7 @@ class Clock:
 
 
 @pytest.mark.parametrize(("driver", "expected"), [("x11", [4.0, 4.0, 4.0]), ("dummy", [])])
-def test_a_window_waits_only_for_who_can_see_it(
+def test_a_window_waits_only_where_somebody_can_see_it(
     driver: str, expected: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates: list[float] = []

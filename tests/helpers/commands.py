@@ -1,4 +1,4 @@
-"""Command lines of tests."""
+"""Runs command lines for tests."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ class Masked(ParallelEnv):
 class Leaving(ParallelEnv):
     """Action 0: 0.2, and stay. Action 1: 1, and die. Time limit 10. Best with gamma = 0.9: stay, worth 2.
 
-    Who takes the time limit for death, or death for the time limit, gets another value. Whoever is dead keeps sending:
+    An algorithm that mistakes the time limit for death, or the reverse, gets another value. Dead agents keep sending:
     observations that are no numbers, and rewards of a million.
     """
 

@@ -34,7 +34,7 @@ class BanditConfig:
 
 
 def footprint(spec: Spec, config: BanditConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
-    """What the algorithm takes of memory: a rollout, as good as nothing."""
+    """Counts the memory that the algorithm takes: a rollout, which is next to nothing."""
     size = 4 * config.rollout_steps * n_worlds * spec.n_agents * (spec.obs_dim + 4)
     return [Part("the rollout", size, "cpu", "--algo.rollout-steps, --n-worlds")]
 
@@ -82,7 +82,7 @@ class LinearPolicy(nn.Module):
 
 
 def tensors(obs: Obs) -> tuple[Tensor, Tensor | None]:
-    """Observations, and masks that allow everything to agents that are not alive."""
+    """Returns observations, and masks that allow everything to agents that are not alive."""
     seen = torch.as_tensor(obs.obs)
     if obs.action_mask is None:
         return seen, None
@@ -90,7 +90,7 @@ def tensors(obs: Obs) -> tuple[Tensor, Tensor | None]:
 
 
 class GradientBandit:
-    """Acts with `policy`, collects a few steps, learns from them, throws them away."""
+    """Acts with `policy`, collects a few steps, learns from them and drops them."""
 
     replay = None
 

@@ -44,5 +44,5 @@ def session(
 
 
 def start(folder: Path, case: str, **options: Any) -> Outcome:
-    """A whole run, see `session`."""
+    """Makes a whole run, see `session`."""
     return run(session(folder, case, **options))

@@ -49,24 +49,24 @@ def session(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tu
 
 
 def start(folder: Path, make: Make, config: MappoConfig, **options: Any) -> tuple[Mappo, Outcome]:
-    """A whole run in `folder`, resumed if it has begun."""
+    """Makes a whole run in `folder`, resumed if it has begun."""
     algo, one = session(folder, make, config, **options)
     return algo, run(one)
 
 
 def saved(folder: Path) -> dict[str, Any]:
-    """The last checkpoint without what the clock says."""
+    """Returns the last checkpoint without times."""
     return without_clock(checkpoint.load_latest(folder / "checkpoints")[1])
 
 
 def without_clock(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a checkpoint without what the clock says."""
+    """Returns the content of a checkpoint without times."""
     del content["run"]["seconds"]
     return content
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
-    """metrics.jsonl without what the clock says."""
+    """Returns the rows of metrics.jsonl without times."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     return [{key: value for key, value in row.items() if not key.startswith("time")} for row in found]

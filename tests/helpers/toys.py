@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 
 class ToyStep(NamedTuple):
-    """What `algos.core.StepLike` asks for."""
+    """The fields of `algos.core.StepLike`."""
 
     obs: Array  # (B, N, O)
     state: Array  # (B, S)
@@ -420,7 +420,7 @@ class Weather(Match):
 
 
 def train(env: Any, algo: Any, updates: int, seed: int = 0) -> list[dict[str, float]]:
-    """The smallest runner there is: what every update returned, and `return`, what the episodes ended in meanwhile.
+    """The smallest training loop: the statistics of every update, and `return`, that of the episodes that ended.
 
     Returns:
         One dict an update; `return` is the mean over the episodes and agents.

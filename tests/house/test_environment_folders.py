@@ -15,7 +15,7 @@ FOLDERS = sorted(name for name in envs.ENVS if (ENVS / name).is_dir())
 CANON = {"__init__", "config", "state", "start", "observe", "metrics", "heuristic", "picture", "env"}
 """Files of every environment's folder; its dynamics have names of their own."""
 SHARED = {"kit", "roads", "core", "__init__"}
-"""What environments may import of `envs`, besides their own files."""
+"""Parts of `envs` that environments may import, besides their own files."""
 MOST_PARAMETERS = 10
 MOST_LEVELS = 4
 
@@ -51,7 +51,7 @@ def kernels(path: Path) -> Iterator[ast.FunctionDef]:
 
 
 def levels(body: list[ast.stmt]) -> int:
-    """How deep loops and conditions are nested; `elif` stands where its `if` does."""
+    """Returns how deep loops and conditions are nested; `elif` counts as its `if` does."""
     deepest = 0
     for node in body:
         if isinstance(node, ast.If):

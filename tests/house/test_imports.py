@@ -1,4 +1,4 @@
-"""Who may import whom: two packages that do not know each other, arrows that point down, and no circle.
+"""Imports: two packages that do not know each other, arrows that point down, and no circle.
 
 An import counts wherever it stands: in a function, or for type checking only.
 """
@@ -50,7 +50,7 @@ def imported(path: Path) -> set[str]:
 
 
 def import_graph(root: Path, package: str) -> Graph:
-    """What the modules of a package import of it.
+    """Returns the modules of a package that each of its modules imports.
 
     `from .. import name` is an import of the module `name` where there is one, else of the package that has the name.
     """

@@ -1,4 +1,4 @@
-"""How many places a newcomer touches: an environment, an algorithm, an option of networks and one of runs.
+"""Counts the places that a new environment, a new algorithm, and a new option of networks or of runs touch.
 
 Everything is added to one copy of the repository, and tried from its command line.
 """

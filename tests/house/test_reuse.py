@@ -72,7 +72,7 @@ def test_it_learns(name: str, tmp_path: Path) -> None:
     assert after > -3
 
 
-def test_stable_baselines3_is_told_of_the_time_limit(tmp_path: Path) -> None:
+def test_stable_baselines3_learns_of_the_time_limit(tmp_path: Path) -> None:
     """It bootstraps only where `TimeLimit.truncated` and `terminal_observation` are in the info."""
     code = (
         f"import sys; sys.path.insert(0, {str(REUSE)!r})\n"

@@ -30,17 +30,17 @@ SMALL: dict[str, Any] = {"hidden": (8,), "activation": "tanh"}
 
 
 def generator(seed=0):
-    """A new one."""
+    """Returns a new generator."""
     return torch.Generator().manual_seed(seed)
 
 
 def randn(*shape, seed=1):
-    """Numbers that depend on nothing else."""
+    """Returns normal numbers that depend on the arguments alone."""
     return torch.randn(*shape, generator=generator(seed))
 
 
 def scrambled(module):
-    """The module, with every parameter random, biases too."""
+    """Returns the module with all parameters random, biases included."""
     with torch.no_grad():
         for k, parameter in enumerate(module.parameters()):
             parameter.copy_(0.3 * randn(*parameter.shape, seed=100 + k))
@@ -48,7 +48,7 @@ def scrambled(module):
 
 
 def encoder(shape=SHAPE, sets=(0, 0, 0, 0)):
-    """With random parameters."""
+    """Returns an encoder with random parameters."""
     return scrambled(Encoder(shape, sets, activation=torch.tanh, generator=generator()))
 
 

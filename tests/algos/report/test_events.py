@@ -26,10 +26,10 @@ def shown(folder: Path, tag: str) -> list[int]:
 
 
 @pytest.mark.parametrize("module", [torch_writer, event_file_writer])
-def test_who_replaces_the_writers_class_is_told_of_the_run_folder(
+def test_a_class_that_replaces_the_writers_learns_of_the_run_folder(
     tmp_path: Path, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What `wandb.init(sync_tensorboard=True)` does in both modules: a subclass that learns of the folder to watch."""
+    """As `wandb.init(sync_tensorboard=True)` does in both modules: a subclass that learns of the folder to watch."""
     told: list[str] = []
     real = event_file_writer.EventFileWriter
 
@@ -130,7 +130,7 @@ def test_the_writers_thread_outlives_a_full_disk(tmp_path: Path, disk: dict[str,
 
 
 def test_a_writer_that_cannot_begin_begins_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And then tells TensorBoard what it is to forget."""
+    """It then also tells TensorBoard which events to forget."""
     first = Monitor(tmp_path)
     first.row(8, {"a/b": 1.0})
     first.close()

@@ -1,4 +1,4 @@
-"""What the screen says while a run goes on: what takes time is named, and no speed counts it."""
+"""Progress on the screen: work that takes time is named, and no speed counts it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from algos.report.progress import Progress, announced
 
 
 class Clock:
-    """Time that passes only when told to."""
+    """A clock that a test moves on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0

@@ -62,7 +62,7 @@ def stream(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 def test_nothing_that_is_said_raises(stream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By print, tqdm, and a traceback."""
+    """Print, tqdm and a traceback are tried."""
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(sys, "stdout", stream)
     with unbreakable_output():
@@ -152,7 +152,7 @@ def test_started_with_closed_streams_and_an_ascii_terminal(tmp_path: Path) -> No
 
 
 def test_what_is_opened_never_becomes_a_standard_stream(tmp_path: Path) -> None:
-    """And a child inherits all three: a worker's pipe on descriptor 0 would be closed under it."""
+    """A child inherits all three: a worker's pipe on descriptor 0 would be closed under it."""
     code = (
         "import subprocess, sys\nfrom importlib import util\n"
         "found = util.spec_from_file_location('screen', sys.argv[1])\n"

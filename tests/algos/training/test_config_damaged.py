@@ -27,7 +27,7 @@ WRONG = (None, True, 3, -1, 0.5, 1e300, float("nan"), 10**30, 2**40, "", "x", ".
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What comes after reading is not made: training, and evaluation."""
+    """Replaces what follows the reading of config.json: training and evaluation."""
     threads = torch.get_num_threads()
     values = evaluation.Evaluation(("return",), np.zeros((2, 1)))
     monkeypatch.setattr(Setup, "session", lambda *_, **__: None)

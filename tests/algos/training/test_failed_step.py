@@ -94,7 +94,7 @@ def test_taking_back_twice_or_what_was_observed_changes_nothing(algo: Any) -> No
 
 
 class Fragile(Counting):
-    """Cannot begin another episode the `at`-th time it is asked to; the next time it can."""
+    """Fails to begin an episode the `at`-th time; the next time it succeeds."""
 
     asked = 0
 
@@ -109,8 +109,8 @@ class Fragile(Counting):
         return super().reset(seeds)
 
 
-def test_worlds_that_cannot_begin_anew_stand_where_they_stood(tmp_path: Path) -> None:
-    """The step was made and the next episode could not begin: the checkpoint holds the moment before both."""
+def test_a_failed_reset_leaves_the_checkpoint_before_that_step(tmp_path: Path) -> None:
+    """The step was made and the next episode could not begin: the checkpoint is of the time before both."""
     config = CASES["deaths and masks"][1]
     make: Make = counting
     start(tmp_path / "whole", make, config)

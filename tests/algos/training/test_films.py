@@ -23,7 +23,7 @@ BLENDING = ("warehouse", "intersection", "signals", "spread")
 
 
 class Clocked:
-    """What `film.pace` reads."""
+    """The attributes that `film.pace` reads."""
 
     def __init__(self, step_seconds: float, max_steps: int, can_blend: bool) -> None:
         self.step_seconds, self.max_steps, self.can_blend = step_seconds, max_steps, can_blend
@@ -167,7 +167,7 @@ def test_the_final_policy_of_a_short_run_is_filmed_unless_films_are_off(
 
 
 class Shown:
-    """A window that nobody sees."""
+    """A window without a screen."""
 
     shut = False
 

@@ -25,7 +25,7 @@ SMALL = MappoConfig(rollout_steps=16, minibatches=2, hidden=(16,))
 
 
 class Broken(Match):
-    """`Match`, but the environment says `value` once in `field`, of agent 1 in world 3, in its 40th step."""
+    """`Match`, but the environment gives `value` once in `field`, for agent 1 in world 3, in its 40th step."""
 
     def __init__(self, field: str, value: float, at: int = 40) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def test_an_evaluation_does_not_count_what_is_not_finite(tmp_path):
         evaluate(env, random_policy(env), 64)
 
 
-def test_the_dead_may_be_said_to_see_anything():
+def test_entries_of_dead_agents_may_hold_anything():
     env = Match()
     step = env.reset(0)
     alive = step.alive.copy()

@@ -27,7 +27,7 @@ PORTIONS = (4, 1, 28, 3, 37, 4, 0, 9, TOTAL)
 
 
 def files(folder: Path) -> dict[str, Any]:
-    """All checkpoints of a run, the best one too, without what the clock says."""
+    """Returns all checkpoints of a run, the best one too, without times."""
     return {path.name: without_clock(checkpoint.load(path)) for path in (folder / "checkpoints").glob("*.pt")}
 
 

@@ -160,6 +160,6 @@ def test_a_changed_environment_is_refused_and_the_folder_let_go(tmp_path: Path) 
 
 
 def test_a_run_option_is_one_field() -> None:
-    """Whatever field `RunOptions` has is an option of the command, stands in config.json and is read back."""
+    """Every field of `RunOptions` is an option of the command, stands in config.json and is read back."""
     plain = config().to_plain()["run"]
     assert set(plain) == {field.name for field in dataclasses.fields(RunOptions)}

@@ -84,7 +84,7 @@ def test_no_trader_loses_by_true_reports(rule: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_no_trader_is_asked_more_than_its_bid_or_given_less_than_its_ask(rule: str) -> None:
-    """Whatever was reported, true or not."""
+    """This holds for any reports, true or not."""
     for seed in range(100):
         one = market(seed)
         outcome = one.clear(rule)
@@ -266,7 +266,7 @@ def test_worlds_are_cleared_apart(rule: str) -> None:
             assert all((mine[b] == its).all() for mine, its in zip(outcome, alone, strict=True))
 
 
-def test_mistakes_are_told() -> None:
+def test_mistakes_are_named_in_one_line() -> None:
     with pytest.raises(ValueError, match="rule is 'dutch'; give one of posted, uniform, mcafee, vcg"):
         clear_market("dutch", np.ones(2), np.ones(2), np.ones(2), np.array([[0, 1]]))
     with pytest.raises(ValueError, match=r"nodes \[1\] stand on both sides"):

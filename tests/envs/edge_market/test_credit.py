@@ -1,4 +1,4 @@
-"""What a node adds to welfare: Clarke's externality, and counterfactuals."""
+"""The welfare that a node adds: Clarke's externality, and counterfactuals."""
 
 from __future__ import annotations
 

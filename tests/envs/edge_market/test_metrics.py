@@ -1,4 +1,4 @@
-"""What an episode is judged by, each counted a second time from states and steps."""
+"""Metrics of an episode, each counted a second time from states and steps."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Episode:
 
 @pytest.fixture(scope="module")
 def episode() -> Episode:
-    """Of a village with one market area, so that all nodes have one price; a model takes longer to read than a slot."""
+    """An episode of a village with one market area, so that all nodes have one price; models take long to read."""
     return Episode(load=1.2, burst=4.0, model_spread=0.0)
 
 

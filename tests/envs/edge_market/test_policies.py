@@ -61,7 +61,7 @@ def test_there_is_no_other_heuristic() -> None:
         heuristic(make(), "best")
 
 
-# What may be set
+# Allowed settings
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,12 @@ def test_there_is_no_other_heuristic() -> None:
         ({"bound": 1}, "bound=1 is a int"),
     ],
 )
-def test_mistakes_are_told(wrong: dict[str, Any], message: str) -> None:
+def test_mistakes_are_named_in_one_line(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         Config(**wrong)
 
 
-def test_bad_actions_are_told() -> None:
+def test_bad_actions_are_refused_in_one_line() -> None:
     env = make()
     state, _ = env.reset([0])
     with pytest.raises(ValueError, match=r"give floats of shape \[1, 8, 8\]"):

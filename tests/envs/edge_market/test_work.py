@@ -1,4 +1,4 @@
-"""What happens to tasks, capacity and money, each counted a second time by other means."""
+"""Tasks, capacity and money, each counted a second time by other means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How worlds are sampled, how they change from outside, and what nodes see."""
+"""Sampling of worlds, their changes from outside, and observations of nodes."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_neighbours_hear_what_was_said_and_how_long_ago() -> None:
         state, step = env.step(state, random_actions(env, step, rng))
 
 
-# What nodes see
+# Observations of nodes
 
 
 def test_a_node_sees_its_own_queue_and_models() -> None:
@@ -333,8 +333,8 @@ def test_every_other_entry_of_an_observation() -> None:
     assert seen == {"on its way", "there", "works", "cut", "busy", "free", "9", "12", "13", "17"}
 
 
-def test_a_worlds_end_is_no_edge_to_fall_from() -> None:
-    """Who steps on past the time limit meets no new tasks and the last tariffs."""
+def test_a_world_can_be_stepped_past_its_time_limit() -> None:
+    """Past the time limit there are no new tasks, and the last tariffs hold."""
     env = make(max_steps=5, failures=1.0)
     state, step = roll(env, [1], 9)
     assert step.truncated.all()

@@ -83,7 +83,7 @@ def test_a_limit_reported_as_death_is_one_for_a_last_agent_too() -> None:
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-def test_a_single_agent_that_is_told_to_be_dead_at_its_limit_is_not(copies: int) -> None:
+def test_a_single_agent_reported_dead_at_its_limit_is_truncated(copies: int) -> None:
     view = adapters.vector(Lonely, 1, 0, notify=lambda _: None, limit=4, n_copies=copies)
     final, _ = play(view, 4)[-1]
     assert final.truncated.all()

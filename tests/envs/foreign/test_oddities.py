@@ -43,7 +43,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         r"there are 2 rewards; each agent must get one, and there are 3: agent_0, agent_1, agent_2",
     ),
     ("Lists", {"pays": "vector"}, r"reward of agent_0 has shape \(2,\); it must be one number"),
-    # What is returned
+    # Returned values
     (
         "Four",
         {},

@@ -88,7 +88,7 @@ def test_a_world_in_which_all_died_is_over_but_not_truncated() -> None:
     assert following.alive.all()
 
 
-def test_dying_at_the_limit_is_told_apart_from_being_stopped_by_it() -> None:
+def test_death_at_the_limit_is_distinguished_from_truncation_by_it() -> None:
     view = here(Scripted, n=2, limit=3, ends=((3, "die"), None))
     final, _ = play(view, 3)[-1]
     assert final.terminated.tolist() == [[True, False]]
@@ -476,7 +476,7 @@ def test_pictures_are_what_supersuit_makes_of_them(gray: bool) -> None:
             ours = final
 
 
-def test_pictures_keep_size_and_colours_when_told_to() -> None:
+def test_pictures_keep_size_and_colours_where_that_is_asked_for() -> None:
     view = here(Painted, image_size=0, frame_stack=1, grayscale=False)
     assert view.observation_space.shape == (3, 32, 48)
     step = view.reset(0)

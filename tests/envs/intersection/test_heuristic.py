@@ -37,7 +37,7 @@ def test_a_car_alone_goes_as_fast_as_it_may(rule):
     assert policy(scene(env, (EAST, LEFT, 30.0, 5.0))).tolist() == [[4]]
 
 
-def test_the_priority_road_goes_first_whoever_came_first():
+def test_the_priority_road_goes_first_whichever_car_came_first():
     env = crossing(2, rule="priority")
     assert order(env, scene(env, (NORTH, STRAIGHT, 12.0, 6.0), (EAST, STRAIGHT, 16.0, 9.0))) == [1, 0]
     assert order(env, scene(env, (EAST, STRAIGHT, 12.0, 6.0), (NORTH, STRAIGHT, 12.0, 9.0))) == [0, 1]

@@ -216,7 +216,7 @@ def test_post_encroachment_time_is_from_leaving_to_entering():
     assert step.metrics["min_pet"][0] == pytest.approx(enters - leaves, abs=0.03)
 
 
-def test_post_encroachment_time_counts_who_is_still_to_come():
+def test_post_encroachment_time_counts_cars_that_are_still_to_come():
     env = crossing(3, flow=100_000.0)
     state = scene(env, (EAST, STRAIGHT, -14.0, 13.0), (NORTH, STRAIGHT, 0.0, 0.0), (WEST, STRAIGHT, 45.0, 1.0))
     state.status[0, 1], state.car[0, 1, DUE] = PENDING, 0.4

@@ -1,4 +1,4 @@
-"""What vehicles sense and are told, entry by entry."""
+"""Observations of vehicles, entry by entry."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_car_ahead_is_seen_within_sensing_range():
         assert (env._shown(state)[0][0, 1, 9] == 1.0) == (not seen)
 
 
-def test_a_conflict_is_told_in_its_own_terms():
+def test_a_conflict_is_described_relative_to_its_zone():
     env = crossing(2)
     state = scene(env, (EAST, STRAIGHT, 12.0, 6.0), (NORTH, STRAIGHT, 20.0, 10.0))
     obs, adjacency, *_ = env._shown(state)
@@ -114,7 +114,7 @@ def test_without_intent_a_turn_is_hidden_until_it_shows():
             assert not seen[0][11:].any()
 
 
-def test_without_intent_who_is_heard_does_not_tell_the_turn():
+def test_without_intent_the_adjacency_does_not_reveal_the_turn():
     for intent, heard in (("none", [True, True]), ("shared", [True, False])):
         env = crossing(2, intent=intent)
         scenes = [scene(env, (EAST, STRAIGHT, 10.0, 8.0), (WEST, turn, 5.0, 3.0)) for turn in (LEFT, RIGHT)]
@@ -134,7 +134,7 @@ def test_ranges_bound_what_is_heard_and_observed():
         assert adjacency[0, 0, 1] == hears
 
 
-def test_who_has_left_the_zone_is_no_conflict_any_more():
+def test_a_car_that_has_left_the_zone_is_no_conflict_any_more():
     env = crossing(2)
     zone = conflicts(1).leave[way(NORTH, STRAIGHT), way(EAST, STRAIGHT)]
     for beyond, seen in ((-0.5, 1.0), (0.5, 0.0)):
@@ -142,7 +142,7 @@ def test_who_has_left_the_zone_is_no_conflict_any_more():
         assert env._shown(state)[0][0, 0, FIRST] == seen
 
 
-def test_announced_windows_are_told_with_their_age():
+def test_announced_windows_are_observed_with_their_age():
     env = crossing(2, intent="declared")
     state = scene(env, (EAST, STRAIGHT, 40.0, 8.0), (NORTH, STRAIGHT, 40.0, 8.0))
     state, step = driven(env, state, SPEED_UP, KEEP + 5 * 1 + 15, steps=2)
@@ -153,7 +153,7 @@ def test_announced_windows_are_told_with_their_age():
     assert (state.car[0, :, SENT] >= 0.0).all()
 
 
-def test_the_global_state_tells_who_is_to_come():
+def test_the_global_state_shows_the_cars_to_come():
     env = crossing(3, flow=1200.0)
     state, step = env.reset([0])
     rows = step.state[0, :48].reshape(3, 16)

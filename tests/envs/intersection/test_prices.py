@@ -1,4 +1,4 @@
-"""What waiting and crashing cost: no agent gains by ramming, and waiting outside counts."""
+"""The costs of waiting and crashing: no agent gains by ramming, and waiting outside counts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_crash_costs_an_emergency_vehicle_as_many_times_as_its_time() -> None:
 
 
 @pytest.mark.parametrize(("urgent", "charge"), [(False, 0.05), (True, 0.25)])
-def test_the_team_pays_for_those_who_wait_outside(urgent: bool, charge: float) -> None:
+def test_the_team_pays_for_agents_that_wait_outside(urgent: bool, charge: float) -> None:
     env = crossing(3, n_emergency=1, counterfactual="absent")
     state = scene(env, (EAST, STRAIGHT, 40.0, 0.0))  # it stands in the entry
     state.status[0, 1:] = PENDING

@@ -1,4 +1,4 @@
-"""Scripted cars: they cannot be told from agents by what is listed, and none vanishes but for one in the way."""
+"""Scripted cars: observations do not distinguish them from agents, and none vanishes but one that is in the way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def placed(env: Any, cars: dict[int, tuple[int, float, float]]) -> State:
     return state._replace(route=route)
 
 
-def test_what_an_agent_sees_and_hears_does_not_tell_who_is_scripted() -> None:
+def test_observations_and_adjacency_do_not_reveal_scripted_cars() -> None:
     env = crossing(2, n_liars=1, intent="declared")
     me, other = (EAST, 30.0, 8.0), (NORTH, 35.0, 8.0)
     shown = [env._shown(placed(env, {0: me, i: other})) for i in (1, 2)]  # an agent, a scripted car

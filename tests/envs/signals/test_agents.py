@@ -1,4 +1,4 @@
-"""What signals observe, hear, earn and are told by hand-written rules, and blackouts."""
+"""Observations, adjacency and rewards of signals, their hand-written policies, and blackouts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_dark_signal_is_an_all_way_stop_and_obeys_nobody():
     assert env.step(state, np.full((1, 1), EW))[1].obs[0, 0, 30] == 1.0
 
 
-def test_who_is_too_near_to_stop_goes_on_when_a_signal_fails():
+def test_a_vehicle_too_near_to_stop_goes_on_when_a_signal_fails():
     env = town(n_blackouts=1, blackout_seconds=100.0)
     for to_line, passes in ((12.0, True), (70.0, False)):
         state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
@@ -135,7 +135,7 @@ def test_who_is_too_near_to_stop_goes_on_when_a_signal_fails():
         assert seen(env, after, 0)[1] > 8.0 or not passes
 
 
-def test_who_was_let_in_goes_on_when_a_signal_is_back():
+def test_a_vehicle_that_was_let_in_goes_on_when_a_signal_is_back():
     env = town(n_blackouts=1, blackout_seconds=100.0)
     state = scene(env, (EAST, STRAIGHT, 1.5, 2.5), (NORTH, STRAIGHT, 6.0, 9.0))
     state.dark[0, 0] = -100.0, 0.0  # it is back, and green for north and south
@@ -150,7 +150,7 @@ def test_who_was_let_in_goes_on_when_a_signal_is_back():
     assert later.signal[0, 0, GRANTED] == NONE
 
 
-def test_blackouts_are_drawn_and_told_to_neighbours():
+def test_blackouts_are_drawn_and_shown_to_neighbours():
     env = town(task="grid-2x2", n_blackouts=2, blackout_seconds=60.0)
     state, _ = env.reset(range(8))
     failing = np.isfinite(state.dark[:, :, 0])
@@ -186,7 +186,7 @@ def test_neighbour_demand_counts_others_by_distance():
     assert policy(state)[0].tolist() == [NS, NS, NS, EW, EW]  # 9 / 5, 9 / 4, 9 / 3, 9 / 2, 9
 
 
-def test_an_actuated_signal_serves_who_waits_and_skips_who_does_not():
+def test_an_actuated_signal_serves_waiting_vehicles_and_skips_empty_lanes():
     env = town(rule="actuated")
     policy = heuristic(env)
     assert policy(scene(env, (EAST, LEFT, 2.0, 0.0)))[0, 0] == EW_LEFT

@@ -156,7 +156,7 @@ def test_lights_are_yellow_and_red_for_as_long_as_they_should():
     assert "".join(shown) == "yyyrrgg"
 
 
-def test_whoever_finds_room_at_an_entry_is_let_in():
+def test_a_vehicle_that_finds_room_at_an_entry_is_let_in():
     """However many are on the roads elsewhere: all arms but one are full."""
     env = town(task="single", flow=3600.0, peak=1.0, imbalance=0.0, max_steps=120)
     state, _ = env.reset([0])
@@ -171,7 +171,7 @@ def test_whoever_finds_room_at_an_entry_is_let_in():
         assert len(free) < env.config.lanes or waiting[e] == 0
 
 
-def test_yellow_stops_who_can_stop_and_not_who_cannot():
+def test_yellow_stops_the_vehicles_that_can_stop_and_no_others():
     env = town()
     for to_line, passes in ((15.0, True), (60.0, False)):
         state = scene(env, (NORTH, STRAIGHT, to_line, 13.0))
@@ -324,7 +324,7 @@ def test_a_world_without_red_loses_no_time():
     assert step.metrics["fairness"][0] == pytest.approx(1.0)
 
 
-def test_time_lost_is_counted_for_who_stands_and_who_waits_outside():
+def test_time_lost_is_counted_for_vehicles_that_stand_or_wait_outside():
     env = town(max_steps=12)
     state = scene(env, (EAST, STRAIGHT, 2.0, 0.0))
     after, step = go(env, state, NS, 1)

@@ -200,13 +200,13 @@ def test_a_swap_of_agents_swaps_what_they_see_and_earn() -> None:
     ],
     ids=str,
 )
-def test_bad_arguments_are_told_in_a_line(given: dict[str, Any], message: str) -> None:
+def test_bad_arguments_are_refused_in_one_line(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         envs.make("spread", **given)
     assert "\n" not in str(caught.value)
 
 
-def test_bad_actions_are_told_in_a_line() -> None:
+def test_bad_actions_are_refused_in_one_line() -> None:
     env = envs.make("spread")
     state, _ = env.reset([0])
     with pytest.raises(
@@ -264,7 +264,7 @@ def test_the_view_widens_when_an_agent_goes_far() -> None:
     assert len(pixels(picture, paint.agent_colour(1))) > 20
 
 
-def test_the_picture_shows_what_is_covered_and_who_collides() -> None:
+def test_the_picture_shows_covered_landmarks_and_colliding_agents() -> None:
     apart, _ = scene([[-0.5, 0.5], [0.5, -0.5]], [[0.9, 0.9], [-0.9, -0.9]])
     covered, _ = scene([[-0.5, 0.5], [0.5, -0.5]], [[-0.5, 0.45], [-0.9, -0.9]])
     touching, _ = scene([[-0.5, 0.5], [-0.3, 0.5]], [[0.9, 0.9], [-0.9, -0.9]])

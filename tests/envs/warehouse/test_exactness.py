@@ -145,7 +145,7 @@ def test_counterfactuals_are_factored(name, default, horizon):
 
 
 def _return(env: Warehouse, state: State, action: np.ndarray, steps: int) -> np.ndarray:
-    """What the team earns in some steps of the same action, by stepping."""
+    """Returns what the team earns in some steps of the same action, by stepping."""
     plain = Warehouse(Config(**{**vars(env.config), "counterfactual": "none"}))
     total = np.zeros(len(action))
     for _ in range(steps):

@@ -90,7 +90,7 @@ def test_tables_of_a_map_cannot_be_changed_for_all_others() -> None:
         (None, "Is a directory"),
     ],
 )
-def test_a_file_without_a_map_is_told_in_a_line(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_a_file_without_a_map_is_refused_in_one_line(tmp_path: Path, content: bytes | None, says: str) -> None:
     path = tmp_path / "map"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(ValueError, match=says) as caught:
@@ -100,7 +100,7 @@ def test_a_file_without_a_map_is_told_in_a_line(tmp_path: Path, content: bytes |
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "no\0where"])
-def test_names_that_no_file_can_have_are_told_too(name: str) -> None:
+def test_names_that_no_file_can_have_are_refused_too(name: str) -> None:
     with pytest.raises(ValueError, match="is not known"):
         Config(layout=name)
 

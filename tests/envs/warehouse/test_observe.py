@@ -1,4 +1,4 @@
-"""What robots sense and hear: lidar against a march in small steps, frames, order, range and locality."""
+"""Observations and adjacency of robots: lidar against a march in small steps, frames, order, range and locality."""
 
 from __future__ import annotations
 

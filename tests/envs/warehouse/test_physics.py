@@ -37,7 +37,7 @@ from envs.warehouse.physics import (
 from envs.warehouse.state import TO_STATION, State
 
 WITHIN_STEP = 0.02
-"""How far a chassis may sink in at one of the substeps, before pymunk has pushed it out again [m]."""
+"""Largest overlap of a chassis at one of the substeps, before pymunk has pushed it out again [m]."""
 HALL = """
 ####################
 #..................#
@@ -170,7 +170,7 @@ def test_contact_is_felt_as_the_change_of_momentum():
 
 
 def _drive(env: Warehouse, mode: str, state: State, hold: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Full-speed actions: `random` jumps, `chase` one point, or drive all `together` in one direction."""
+    """Returns full-speed actions: `random` jumps, `chase` one point, or drive all `together` in one direction."""
     if mode == "random":
         return np.where(rng.random(hold.shape) < 0.1, rng.choice([-1.0, 1.0, 1.0], hold.shape), hold)
     ahead = hold[:, :, :2] - state.body[:, :, :2] if mode == "chase" else hold[:, :, :2]

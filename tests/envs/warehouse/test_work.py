@@ -58,7 +58,7 @@ def _at(*places: tuple[float, float]) -> list[tuple[float, float, float]]:
 
 
 def _wait(env: Warehouse, state: State, steps: int) -> tuple[State, Step]:
-    """Everybody stands still for at least one step."""
+    """Lets all robots stand still for at least one step."""
     state, step = env.step(state, stop(env, state))
     for _ in range(steps - 1):
         state, step = env.step(state, stop(env, state))
@@ -128,7 +128,7 @@ def test_nearest_dispatch_chooses_among_the_oldest_only():
     assert _wait(env, begin(env, _at(NORTH), orders), 1)[0].order[0, 0] != 2
 
 
-def test_claim_goes_to_who_arrives_first_and_lowest_index_on_a_tie():
+def test_claim_goes_to_the_robot_that_arrives_first_and_on_a_tie_to_the_lowest_index():
     env = yard(3, dispatch="claim")
     beside = [(NORTH[0] - 0.31, NORTH[1]), (NORTH[0] + 0.31, NORTH[1])]
     state, _ = _wait(env, begin(env, _at(CORNER, beside[0], beside[1]), [_order(env, NORTH)]), 1)
