@@ -1,4 +1,4 @@
-"""The contract between algorithms and what drives them: the data they get, what they must do, what worlds must offer.
+"""The contract of algorithms: the data that they get, the methods that they have, and the worlds that they train on.
 
 Axes: B worlds, N agents, O observation, S global state, A actions.
 
@@ -90,14 +90,14 @@ class Transition(NamedTuple):
 
 
 class Savable(Protocol):
-    """An object with a state of tensors, arrays and plain data, from which an equal one goes on."""
+    """An object with a state of tensors, arrays and plain data, from which an equal object continues."""
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the state."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Goes on from the state of an equal object."""
+        """Restores the state of an equal object."""
         ...
 
 
@@ -117,7 +117,7 @@ class Acting(Protocol):
         """Chooses one action for each agent in each world.
 
         It reads `obs.obs`, `adjacency`, `alive`, `action_mask` and `started`, and nothing else: nothing that an agent
-        could not see or hear reaches its action. Agents that are not alive get actions too, which mean nothing.
+        could not see or hear reaches its action. Agents that are not alive get actions too, which have no effect.
 
         Args:
             obs: All worlds before the step. Where `started`, a world's memory begins anew.
@@ -131,7 +131,7 @@ class Acting(Protocol):
 
 
 class SavablePolicy(Acting, Savable, Protocol):
-    """A policy that can be saved: a network, say."""
+    """A policy that can be saved, such as a network."""
 
 
 class Player:
@@ -166,7 +166,7 @@ class Algorithm(Protocol):
     """Acts, observes the outcome, and learns."""
 
     progress: float
-    """Fraction of the run that is over, 0 to 1; set by whoever drives the algorithm, for its schedules."""
+    """Fraction of the run that is over, 0 to 1, for the algorithm's schedules; the training loop sets it."""
 
     @property
     def policy(self) -> SavablePolicy:
@@ -175,11 +175,11 @@ class Algorithm(Protocol):
 
     @property
     def replay(self) -> Savable | None:
-        """Past experience that is learned from again, saved beside `state_dict` only when asked for; None: none."""
+        """Past experience that is drawn again, saved beside `state_dict` only if asked for; None: there is none."""
         ...
 
     def begin(self, obs: Obs) -> tuple[str, ...]:
-        """Called once before the first `act` with the observations that it will get: allocate here.
+        """Allocates; called once before the first `act`, with the observations that it will get.
 
         Returns:
             Notes for the user, one line each.
@@ -187,7 +187,7 @@ class Algorithm(Protocol):
         ...
 
     def act(self, obs: Obs, *, greedy: bool = False) -> Action:
-        """Returns actions for all worlds and agents, from nothing an agent could not see or hear.
+        """Returns actions for all worlds and agents, from what each agent can see and hear alone.
 
         Greedy actions explore nothing and leave no trace: neither draws nor memory of training change.
         """
@@ -206,11 +206,11 @@ class Algorithm(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns everything but `replay` needed to go on bit for bit: tensors, arrays and plain data only."""
+        """Returns all that is needed to continue bit for bit, but `replay`: tensors, arrays and plain data only."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from the `state_dict` of an algorithm built for the same spec and config."""
+        """Restores the `state_dict` of an algorithm built for the same spec and config."""
         ...
 
 
@@ -276,7 +276,7 @@ class VectorEnv(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> StepLike:
-        """Goes on from `state_dict`; returns the step to act on next."""
+        """Restores `state_dict`; returns the step to act on next."""
         ...
 
 

@@ -53,15 +53,15 @@ class MaddpgConfig(NetConfig):
     """MADDPG: deterministic policies, taught by critics of joint actions; with `twin` it is MATD3."""
 
     policy_lr: Annotated[float, RATE] = 1e-3
-    """Learning rate of the policies; below that of the critics, whose slopes the policies follow."""
+    """Learning rate of the policies; keep it below that of the critics, whose gradients the policies follow."""
     critic_lr: Annotated[float, RATE] = 3e-3
     """Learning rate of the critics."""
     gamma: Annotated[float, SHARE] = 0.99
     """Discount per environment step."""
     n_step: Annotated[int, Range(1, 1000)] = 3
-    """Rewards summed before a target bootstraps; more of them propagate late rewards faster, but further off-policy."""
+    """Rewards that a target sums before it bootstraps; more propagate late rewards faster, but more off-policy."""
     tau: Annotated[float, _POSITIVE_SHARE] = 0.03
-    """Share by which target networks move to the learned ones in a gradient step; 1: they are the same."""
+    """Fraction by which target networks approach the learned ones in a gradient step; 1: both are the same."""
     update_every: Annotated[int, Range(1, 10**6)] = 1
     """Steps of every world between updates."""
     updates: Annotated[int, Range(1, 10**4)] = 4
@@ -81,11 +81,11 @@ class MaddpgConfig(NetConfig):
     twin: bool = False
     """Use two critics, of which the lower value counts, and a delayed policy: MATD3."""
     policy_delay: Annotated[int, Range(1, 1000)] = 2
-    """Gradient steps of the critics for each one of the policies, with `twin`."""
+    """Gradient steps of the critics per gradient step of the policies; only with `twin`."""
     target_noise: Annotated[float, _NOISE] = 0.2
-    """Standard deviation of the noise on target actions [half the action range]; with `twin` and continuous actions."""
+    """Standard deviation of noise on target actions [half the action range]; only if `twin` and continuous."""
     target_noise_clip: Annotated[float, _NOISE] = 0.5
-    """Largest noise on target actions [half the action range]."""
+    """Largest noise on target actions [half the action range]; only if `twin` and continuous."""
     noise: Literal["gaussian", "ou"] = "gaussian"
     """Exploration noise of continuous actions: independent in every step, or Ornstein-Uhlenbeck, correlated in time."""
     noise_std: Annotated[float, _NOISE] = 0.3
@@ -93,30 +93,28 @@ class MaddpgConfig(NetConfig):
     noise_std_end: Annotated[float, _NOISE] = 0.1
     """Standard deviation of exploration noise at the end of a run [half the action range]; linear in between."""
     ou_theta: Annotated[float, _POSITIVE_SHARE] = 0.15
-    """Share of Ornstein-Uhlenbeck noise that decays in a step."""
+    """Fraction of Ornstein-Uhlenbeck noise that decays in a step."""
     temperature: Annotated[float, RATE] = 1.0
     """Temperature of the Gumbel-softmax that gives discrete actions a gradient, at the start of a run."""
     temperature_end: Annotated[float, RATE] = 1.0
     """Temperature of the Gumbel-softmax at the end of a run; linear in between."""
     head_penalty: Annotated[float, WEIGHT] = 1e-3
-    """Weight of the mean squared logits, or means before tanh, in the policy's loss at the start of a run: it keeps the
-    policy from deciding before values are known."""
+    """Weight of the penalty on squared logits, or means before tanh, at the start of a run: it keeps choices open."""
     head_penalty_end: Annotated[float, WEIGHT] = 1e-3
-    """That weight at the end of a run; linear in between."""
+    """Weight of that penalty at the end of a run; linear in between."""
     value_norm: bool = True
     """Learn values in units of the running deviation of their targets."""
     max_grad_norm: Annotated[float, LENGTH] = 0.5
-    """Largest norm of a gradient, of the policies and of the critics each."""
+    """Largest norm of a gradient, for policies and critics each; longer gradients are scaled down to it."""
     activation: Activation = "relu"
     gru: Annotated[int, Range(0, 0)] = 0
-    """Size of a recurrent layer: 0, for MADDPG has no recurrent policy."""
+    """Size of a recurrent layer; it must be 0, because MADDPG has no recurrent policy."""
     critic: CriticInput = "central"
-    """Input of a critic: all observations and actions; the state, its agent and all actions; or its agent alone."""
+    """central: all observations and actions; state: the state for the others' observations; local: its agent's."""
     reward: Literal["individual", "team"] = "individual"
     """Reward that an agent learns from: its own, or the team's."""
     obs_norm: Literal["auto", "on", "off"] = "auto"
-    """Normalise observations by their running mean and deviation, images never; auto: only in environments of others
-    whose observations are not bounded by about 1."""
+    """Normalise observations, but not images, by running statistics; auto: only foreign ones with bounds above 10."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -145,7 +143,7 @@ class Maddpg:
 
     Attributes:
         policy: The actor; all that execution needs.
-        progress: Fraction of the run that is over, 0 to 1; whoever drives it sets it, for the schedules.
+        progress: Fraction of the run that is over, 0 to 1, for the schedules; the training loop sets it.
         replay: The stored experience; None until the number of worlds is known.
     """
 
@@ -185,7 +183,7 @@ class Maddpg:
         self.target_policy = Target(self.policy, self.policy_adam)
         self.target_critics = Target(self.critics, self.critic_adam)
         self.progress = 0.0
-        self.steps = 0  # of one world, all worlds together
+        self.steps = 0  # environment steps, summed over worlds
         self.gradient_steps = 0
 
         self.replay: Replay | None = None
@@ -193,7 +191,7 @@ class Maddpg:
         self._memory: Memory | None = None  # after the last act
         self._noise: Tensor | None = None  # (B, N, A) of the Ornstein-Uhlenbeck process, after the last act
         self._pending: Tensor | None = None  # the action of the last act, on the CPU
-        self._before: tuple[Tensor, Memory | None, Tensor | None] | None = None  # what `take_back` goes back to
+        self._before: tuple[Tensor, Memory | None, Tensor | None] | None = None  # the state that `take_back` restores
         self._unlearned = 0  # steps of every world since the last update
 
     def begin(self, obs: Obs) -> tuple[str, ...]:
@@ -278,7 +276,7 @@ class Maddpg:
             return self._learn(replay)
 
     def _learn(self, replay: Replay) -> dict[str, float]:
-        """Makes gradient steps: critics to targets, policies up the critics' slopes, then target networks."""
+        """Makes gradient steps of the critics and, along them, of the policies; then moves the target networks."""
         config, drawing = self.config, self._generators["drawing"]
         beta = linear(config.prioritised_beta, 1.0, self.progress)
         delay = config.policy_delay if config.twin else 1
@@ -401,8 +399,8 @@ class Maddpg:
     def _policy_step(self, batch: dict[str, Tensor], joint: Tensor) -> dict[str, Tensor]:
         """Makes one gradient step of the policies (Lowe et al. 2017, equation 5).
 
-        Each agent climbs the critic's slope at its own action, while the others do what they did. Only the slope is
-        computed, so the parameters of the critic get no gradient.
+        Each agent follows the critic's gradient with respect to its own action, while the others act as they did. Only
+        that gradient is computed, so the parameters of the critic get none.
         """
         config = self.config
         alive = batch["alive"].float()  # (R, N)
@@ -443,7 +441,7 @@ class Maddpg:
         return action * alive.unsqueeze(-1)
 
     def _parts(self) -> dict[str, Savable]:
-        """The parts that have a state of their own, by name in `state_dict`."""
+        """Returns the parts that have a state of their own, by name in `state_dict`."""
         return {
             "policy": self.policy,
             "critics": self.critics,
@@ -464,9 +462,9 @@ class Maddpg:
         return copied(state | {"memory": self._memory, "noise": self._noise})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict`, with an empty replay; see `Algorithm.load_state_dict`.
+        """Restores `state_dict`, with an empty replay; see `Algorithm.load_state_dict`.
 
-        With the content of the replay (`begin`, then `replay.load_state_dict`) it goes on bit for bit; without, it
+        With the content of the replay (`begin`, then `replay.load_state_dict`) it continues bit for bit; without, it
         collects `warm_up` steps again before it learns.
         """
         state = copied(state)
@@ -479,7 +477,7 @@ class Maddpg:
 
 
 def _kept(config: MaddpgConfig, *, action_mask: bool) -> list[str]:
-    """The optional fields that the replay keeps."""
+    """Returns the optional fields that the replay keeps."""
     return [name for name, kept in (("state", config.critic == "state"), ("action_mask", action_mask)) if kept]
 
 

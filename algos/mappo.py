@@ -70,7 +70,7 @@ class MappoConfig(NetConfig):
     ent_coef: Annotated[float, WEIGHT] = 0.01
     """Weight of the entropy bonus."""
     max_grad_norm: Annotated[float, LENGTH] = 0.5
-    """Largest norm of a gradient, of the actor and of the critic each."""
+    """Largest norm of a gradient, for the actor and the critic each; longer gradients are scaled down to it."""
     target_kl: Annotated[float | None, RATE] = None
     """End an update after a pass in which the policy has moved further than this [nats]; none: never."""
     critic: CriticInput = "central"
@@ -78,10 +78,9 @@ class MappoConfig(NetConfig):
     reward: Literal["individual", "team"] = "individual"
     """Reward that an agent learns from: its own, or the team's."""
     obs_norm: Literal["auto", "on", "off"] = "auto"
-    """Normalise observations by their running mean and deviation, images never; auto: only in environments of others
-    whose observations are not bounded by about 1."""
+    """Normalise observations, but not images, by running statistics; auto: only foreign ones with bounds above 10."""
     init_std: Annotated[float, Range(0.0, 100.0, above=True)] = 0.6
-    """First deviation of a Gaussian policy [half the action range]."""
+    """Initial standard deviation of a Gaussian policy [half the action range]."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,13 @@ class IppoConfig(MappoConfig):
 
 
 class Mappo:
-    """Acts with `policy`, collects a rollout, learns from it and throws it away.
+    """Acts with `policy`, collects a rollout, learns from it and drops it.
 
     Same seed, same bytes (on one device, for one number of threads): all chance comes from generators of its own.
 
     Attributes:
         policy: The actor; all that execution needs.
-        progress: Fraction of the run that is over, 0 to 1; whoever drives it sets it, for `anneal`.
+        progress: Fraction of the run that is over, 0 to 1, for `anneal`; the training loop sets it.
     """
 
     def __init__(self, spec: Spec, config: MappoConfig, *, seed: int, device: str = "cpu") -> None:
@@ -126,10 +125,10 @@ class Mappo:
         self._memory: Memory | None = None  # after the last act
         self._first_memory: Memory | None = None  # before the first act of the rollout
         self._pending: tuple[Tensor, Tensor] | None = None  # action and log_prob of the last act, on the CPU
-        self._before: tuple[Tensor, Memory | None, Memory | None] | None = None  # what `take_back` goes back to
+        self._before: tuple[Tensor, Memory | None, Memory | None] | None = None  # the state that `take_back` restores
         self._critic_hidden: Tensor | None = None  # (B, V, H) of the critic before the rollout
 
-    def begin(self, obs: Obs) -> tuple[str, ...]:  # noqa: ARG002 - the first transition tells all that is needed
+    def begin(self, obs: Obs) -> tuple[str, ...]:  # noqa: ARG002 - the first transition has all that is needed
         """Has nothing to allocate; see `Algorithm.begin`."""
         return ()
 
@@ -353,7 +352,7 @@ class Mappo:
         return Rollout(self.spec, self.config.rollout_steps, n_worlds, keep=names)
 
     def _parts(self) -> dict[str, Savable]:
-        """The parts that have a state of their own, by name in `state_dict`."""
+        """Returns the parts that have a state of their own, by name in `state_dict`."""
         return {
             "policy": self.policy,
             "critic": self.critic,
@@ -374,7 +373,7 @@ class Mappo:
         return copied(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on bit for bit from `state_dict`; see `Algorithm.load_state_dict`."""
+        """Restores `state_dict`, to continue bit for bit; see `Algorithm.load_state_dict`."""
         state = copied(state)
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
@@ -396,7 +395,7 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
     """
     steps = n_worlds * config.rollout_steps
     units = n_worlds if config.gru else steps
-    if config.minibatches > max(units, type(config).minibatches):  # the default gives way: there are as many as can be
+    if config.minibatches > max(units, type(config).minibatches):  # the default is lowered to as many as there can be
         what = f"{n_worlds} worlds" + ("" if config.gru else f" x {config.rollout_steps} steps")
         raise ValueError(f"minibatches is {config.minibatches}; a rollout of {what} makes at most {units} of them")
     n, (features, maps), place = spec.n_agents, encoded(spec), place_of(device)
@@ -409,7 +408,7 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
     per_row = maps + features + joint // n + 3 * sum(config.hidden) + 12 * config.gru  # of one agent in one step
     gradient_step = 2 * FLOAT * n * per_row * -(-steps // min(config.minibatches, units))
     values = FLOAT * n * steps * (features + 2 * max(config.hidden) + 12 * config.gru)
-    learning = max(gradient_step, values) + (0 if place == "cpu" else rollout)  # which is copied to the device whole
+    learning = max(gradient_step, values) + (0 if place == "cpu" else rollout)  # copied to the device as a whole
     options = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"
     return [
         Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),

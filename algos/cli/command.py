@@ -1,4 +1,4 @@
-"""The command: train, go on with a run, evaluate what it has learned.
+"""The command: trains, resumes a run, or evaluates what a run has learned.
 
 python train.py --env warehouse --algo mappo          in a clone
 coterie --env warehouse --algo mappo                  installed
@@ -23,7 +23,7 @@ from .resuming import resume
 
 USAGE = """\
 usage: {call} --env ENV --algo ALGO [options]     train
-       {call} --resume runs/NAME                  go on with a run
+       {call} --resume runs/NAME                  resume a run
        {call} --evaluate runs/NAME                compare what it has learned
 
 ENV    {envs};
@@ -36,7 +36,7 @@ try    {call} --env spread --algo mappo
 
 
 def main(argv: list[str], envs: Environments, *, name: str, call: Sequence[str]) -> int:
-    """Does what the command line says, even if nothing can be printed.
+    """Runs a command line, even if nothing can be printed.
 
     Args:
         argv: The words after the program.

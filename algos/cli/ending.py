@@ -1,4 +1,4 @@
-"""The end of a training on the command line: the table, and how to go on."""
+"""The end of a training on the command line: the table, and how to resume the run."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from .program import Program
 
 
 def trained(session: Session, program: Program, stop: Interrupts, *, quiet: bool) -> int:
-    """Trains to the end and says how it came; returns the exit code."""
+    """Trains to the end and prints the result; returns the exit code."""
     try:
         outcome = run(session)
     except program.envs.ForeignError as error:
         if trace := getattr(error, "traceback", ""):
             print(trace.rstrip(), file=sys.stderr)
-        program.warn(f"{error}; what was learned is saved, go on with: {program.resume_command(session.folder)}")
+        program.warn(f"{error}; what was learned is saved, resume with: {program.resume_command(session.folder)}")
         return 1
     return _finished(session.folder, outcome, program, stop, quiet=quiet)
 
 
 def shown(found: dict[str, evaluation.Evaluation]) -> str:
-    """A comparison as a table with its heading."""
+    """Returns a comparison as a table with its heading."""
     n = len(found[LEARNED].values)
     return f"{n} episode{'s' * (n != 1)} each: mean [95 % bootstrap interval]\n{evaluation.table(found)}"
 
@@ -41,7 +41,7 @@ def _finished(folder: Path, outcome: Outcome, program: Program, stop: Interrupts
         plain = json.dumps(evaluation.summary(outcome.comparison), indent=2) + "\n"
         write_atomically(folder / "evaluation.json", plain.encode())
     if stop():
-        todo = f"go on with: {program.resume_command(folder)}"
+        todo = f"resume with: {program.resume_command(folder)}"
         if outcome.finished:
             todo = f"training is finished: {folder}"
         saved = "saved" if outcome.saved else "not saved"

@@ -42,11 +42,11 @@ class EvaluateOptions:
     checkpoint: Literal["latest", "best"] = "latest"
     """Checkpoint to evaluate: the latest, or the best by the evaluations during training."""
     eval_steps: int = 0
-    """Longest episode [steps]; it is cut there, and a note says so; 0: as in the run."""
+    """Longest episode [steps], which is cut there, with a note; 0: as in the run."""
     sampled: bool = False
-    """Evaluate the same policy with actions drawn as in training, too."""
+    """Evaluate the policy with sampled actions, as in training, too."""
     seed: int = 0
-    """Number of the set of episodes; none of them was trained on, and none chose the best checkpoint."""
+    """Number of the set of episodes; no set was trained on, and none chose the best checkpoint."""
     video: str = ""
     """File for a film of an episode of the learned policy: .gif, .mp4, or .png for a series."""
     video_speed: float = 0.0
@@ -79,7 +79,7 @@ def evaluate(argv: list[str], program: Program) -> int:
         argv,
         flat=("evaluate",),
         program=program.name,
-        about="Evaluates the greedy policy of a run beside random and the heuristic, on the same unseen episodes.",
+        about="Evaluates the greedy policy of a run beside random actions and the heuristic, on the same episodes.",
         elsewhere=of_new_runs(),
     )["evaluate"]
     folder = Path(given.evaluate)

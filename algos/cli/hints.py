@@ -57,7 +57,7 @@ _SAME: tuple[tuple[str, ...], ...] = (
 
 
 def suggestions(option: str, known: Sequence[str]) -> list[str]:
-    """Options that may have been meant, the most likely first; [] if none is similar.
+    """Returns options that may have been meant, the most likely first; [] if none is similar.
 
     Args:
         option: The unknown option with its dashes: `--lr`, `--algo.learning_rate`.
@@ -91,12 +91,12 @@ def suggestions(option: str, known: Sequence[str]) -> list[str]:
 
 
 def did_you_mean(words: Sequence[str]) -> str:
-    """The text ` (did you mean a or b?)`; "" for no suggestions."""
+    """Returns the text ` (did you mean a or b?)`; "" for no suggestions."""
     return f" (did you mean {' or '.join(words)}?)" if words else ""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> list[str]:
-    """The allowed value that is most similar, in a list; [] if none is."""
+    """Returns the allowed value that is most similar, in a list; [] if none is."""
     allowed = list(allowed)
     lower = {name.lower(): name for name in reversed(allowed)}
     near = difflib.get_close_matches(word.lower(), list(lower), n=1)
@@ -104,6 +104,6 @@ def nearest(word: str, allowed: Iterable[str]) -> list[str]:
 
 
 def _parts(option: str) -> tuple[str, str]:
-    """`--algo.learning_rate` as ("algo", "learning-rate"); the first is empty for an option of the run."""
+    """Splits `--algo.learning_rate` into ("algo", "learning-rate"); the first is empty for an option of the run."""
     lead, _, last = option.lstrip("-").replace("_", "-").lower().rpartition(".")
     return lead, last

@@ -22,7 +22,7 @@ class Interrupts:
         self._previous: dict[signal.Signals, object] = {}
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Returns whether to stop."""
         return self.received is not None
 
     @property
@@ -44,12 +44,9 @@ class Interrupts:
     def _receive(self, number: int, _: FrameType | None) -> None:
         self.received = signal.Signals(number)
         for every in self._previous:
-            twice = (
-                every == number and every.name == "SIGHUP"
-            )  # a shell and the system both send one for a closed terminal
-            signal.signal(
-                every, signal.SIG_IGN if twice else signal.SIG_DFL
-            )  # a second signal ends the process at once
+            # A second signal ends the process at once. But for a closed terminal, shell and system both send one.
+            twice = every == number and every.name == "SIGHUP"
+            signal.signal(every, signal.SIG_IGN if twice else signal.SIG_DFL)
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -33,7 +33,7 @@ from .options import UsageError
 from .program import Program
 
 ABOUT = """\
-Trains a team of agents, goes on with a run, or evaluates what a run has learned.
+Trains a team of agents, resumes a run, or evaluates what a run has learned.
 
     {call} --env warehouse --algo mappo
     {call} --env warehouse --env.task medium-8 --algo mappo --algo.lr 3e-4 --seed 1 --total-steps 2e6
@@ -72,7 +72,7 @@ def train(argv: list[str], program: Program) -> int:
 
 
 def chosen_config(argv: list[str], program: Program) -> RunConfig:
-    """The config that the command line of a new run describes, checked.
+    """Returns the config that the command line of a new run describes, checked.
 
     Raises:
         UsageError: Something is missing, unknown or not allowed.
@@ -110,7 +110,7 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
     assert algo_name is not None
     run: RunOptions = given["run"]
     of_env = options_of(given["env"])
-    if foreign:  # of a foreign constructor only what was given: its other options are its own affair
+    if foreign:  # of a foreign constructor's options only those that were given are kept
         typed = options_of(envs.options(env_name))
         before = parts["env"]
         of_env = {key: value for key, value in of_env.items() if key in typed or value != getattr(before, key)}
@@ -127,13 +127,13 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
 
 
 def of_new_runs() -> dict[str, str]:
-    """Options that only a new run takes; the run keeps them from then on."""
+    """Returns the options that only a new run takes, because the run keeps them from then on."""
     names = [*_of_other_algorithms(None), *options.names({"run": RunOptions()}, {"run"})]
     return dict.fromkeys(names, "a new run")
 
 
 def _names(argv: list[str], program: Program) -> tuple[str | None, str | None]:
-    """The names of environment and algorithm, checked; None only where help was asked for."""
+    """Returns the names of environment and algorithm, checked; None only where help was asked for."""
     envs = program.envs
     env_name, algo_name = options.find(argv, "--env"), options.find(argv, "--algo")
     plain = ["--env", "--algo", "--resume", "--evaluate", *options.names({"run": RunOptions()}, flat={"run"})]
@@ -153,7 +153,7 @@ def _names(argv: list[str], program: Program) -> tuple[str | None, str | None]:
 
 
 def _foreign_options(name: str, argv: list[str], program: Program) -> Any:
-    """A dataclass instance of the options of a foreign environment, those of its constructor as text."""
+    """Returns a dataclass instance of a foreign environment's options, those of its constructor as text."""
     words = (word.split("=", 1)[0].removeprefix("--env.") for word in argv if word.startswith("--env."))
     typed = program.envs.options(name)
     keys = {word.replace("-", "_") for word in words}.difference(options_of(typed))
@@ -176,7 +176,7 @@ def _check_log_dir(log_dir: Path) -> None:
 
 
 def _of_other_algorithms(name: str | None) -> dict[str, str]:
-    """Options that the named algorithm does not have, and the algorithms that do."""
+    """Returns options that the named algorithm does not have, and the algorithms that do."""
     having: dict[str, list[str]] = {}
     for other, entry in ALGOS.items():
         for option in options.names({"algo": entry.config()}, set()):
@@ -185,7 +185,7 @@ def _of_other_algorithms(name: str | None) -> dict[str, str]:
 
 
 def _deeper_names(env_name: str | None, algo_name: str | None, program: Program) -> list[str]:
-    """Options of environment and algorithm that a message may suggest; of all algorithms where none is chosen."""
+    """Returns options of environment and algorithm to suggest; those of all algorithms where none is chosen."""
     parts = {
         name: {"algo": entry.config()} for name, entry in ALGOS.items() if algo_name not in ALGOS or name == algo_name
     }
@@ -196,7 +196,7 @@ def _deeper_names(env_name: str | None, algo_name: str | None, program: Program)
 
 
 def _too_short(config: RunConfig) -> tuple[str, ...]:
-    """A line where a run ends before anything is learned."""
+    """Returns a line where a run ends before anything is learned."""
     settings, total = config.algo.options, config.run.total_steps
     first = settings.get("warm_up", settings.get("rollout_steps", 0) * config.run.n_worlds)
     if total >= first:

@@ -66,7 +66,7 @@ def _number_rule(
 
 
 def find(argv: Sequence[str], option: str) -> str | None:
-    """The last value given to an option such as `--env`, or None; `--env X` and `--env=X` are the same."""
+    """Returns the last value given to an option such as `--env`, or None; `--env X` and `--env=X` are the same."""
     found = None
     for index, word in enumerate(argv):
         if word.startswith(option + "="):
@@ -120,7 +120,7 @@ def with_texts(typed: type[Any], texts: Mapping[str, str]) -> Any:
         typed: A frozen dataclass.
         texts: Defaults of the other fields by name.
     """
-    anything = Annotated[str, tyro.conf.arg(metavar="VALUE", help="Handed to the constructor.")]
+    anything = Annotated[str, tyro.conf.arg(metavar="VALUE", help="Passed to the constructor.")]
     fields = [(key, anything, default) for key, default in texts.items()]
     return dataclasses.make_dataclass(typed.__name__, fields, bases=(typed,), frozen=True)()
 
@@ -142,7 +142,7 @@ def parse(
         flat: Names of the parts whose options are called just `--field`.
         program: Name of the program in the help.
         about: Text above the options in the help.
-        elsewhere: Owners of options that are unknown here, by option, for the message.
+        elsewhere: Parts that have an option that is unknown here, by option, for the message.
 
     Returns:
         The parts by name, with the values that were given.
@@ -175,7 +175,7 @@ def parse(
 
 
 def names(parts: dict[str, Any], flat: set[str]) -> list[str]:
-    """The names of all options, such as `--env.n-robots`, and for a switch also `--env.no-battery`."""
+    """Returns the names of all options, such as `--env.n-robots`, and for a switch also `--env.no-battery`."""
     found = ["--help"]
     for part, instance in parts.items():
         lead = "--" if part in flat else f"--{part}."
@@ -270,7 +270,7 @@ def refuse_unknown(
 
 
 def _in_one_line(box: str) -> tuple[str, str]:
-    """The first paragraph of one of tyro's boxes, and the part of the options that it names; "" if it names none."""
+    """Returns the first paragraph of a box of tyro's, and the part of the options that it names; "" for none."""
     # Where the terminal knows no box characters, there is no frame, and a rule below the title.
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
     lines = [line for line in lines if line]

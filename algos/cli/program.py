@@ -1,4 +1,4 @@
-"""The program that was called: its name in messages, how it is called again, and the environments that it knows."""
+"""The program that was called: its name in messages, the words that call it, and its environments."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Program:
         print(f"{self.name}: {line}", file=sys.stderr)
 
     def resume_command(self, folder: Path) -> str:
-        """The command that goes on with a run."""
+        """Returns the command that resumes a run."""
         return shlex.join([*self.call, "--resume", str(folder)])
 
     def usage_error(self, error: ConfigError, env: str, algo: str) -> UsageError:
-        """Turns the mistake in a config into one on the command line, which names the option.
+        """Turns a mistake in a config into one on the command line, which names the option.
 
         Args:
             error: The mistake.

@@ -1,4 +1,4 @@
-"""Going on with a run from the command line: `--resume RUN`."""
+"""Resuming a run from the command line: `--resume RUN`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .program import Program
 
 @dataclass(frozen=True)
 class ResumeOptions:
-    """Options of a run that goes on; everything else is as it was."""
+    """Options of a resumed run; everything else stays as it was."""
 
     resume: str
-    """Run folder to go on with."""
+    """Run folder to resume."""
     total_steps: int = 0
     """New total of environment steps; 0 keeps the old one."""
     device: str = ""
@@ -45,21 +45,21 @@ class ResumeOptions:
 
 
 def resume(argv: list[str], program: Program) -> int:
-    """Goes on with a run, bit for bit; returns the exit code.
+    """Resumes a run, bit for bit; returns the exit code.
 
     Raises:
-        UsageError: A mistake on the command line, or the run cannot be gone on with.
+        UsageError: A mistake on the command line, or the run cannot be resumed.
     """
     given: ResumeOptions = options.parse(
         {"resume": ResumeOptions(resume="")},
         argv,
         flat=("resume",),
         program=program.name,
-        about="Goes on with a run. Everything but these options is as it was; it ends as if never interrupted.",
+        about="Resumes a run. All but these options stays as it was, and it ends as if never interrupted.",
         elsewhere=of_new_runs(),
     )["resume"]
     folder = Path(given.resume)
-    runfolder.read_config(folder)  # there is a run at all
+    runfolder.read_config(folder)  # raises if there is no run
     with contextlib.ExitStack() as held:
         return _go_on(folder, given, held.enter_context(RunLock(folder)), program)
 
@@ -79,7 +79,7 @@ def _go_on(folder: Path, given: ResumeOptions, lock: RunLock, program: Program) 
         except ConfigError as error:
             raise program.usage_error(error, *names) from None
         if not given.quiet:
-            print(f"going on with {folder} at step {found.steps:,} from {found.path.name}", file=sys.stderr)
+            print(f"resuming {folder} at step {found.steps:,} from {found.path.name}", file=sys.stderr)
         for note in made.notes:
             program.warn(note)
         try:

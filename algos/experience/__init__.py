@@ -1,1 +1,1 @@
-"""Where experience waits until it is learned from."""
+"""Experience to learn from: rollouts, replays, priorities, minibatches."""

@@ -54,10 +54,10 @@ class Priorities:
     def _set(self, index: Tensor, priority: Tensor) -> None:
         node = index + self.leaves
         self.tree.index_fill_(0, node, 0.0)
-        self.tree.scatter_reduce_(0, node, priority, "amax")  # one drawn twice gets the larger error
+        self.tree.scatter_reduce_(0, node, priority, "amax")  # a transition that was drawn twice gets the larger error
         for _ in range(self.levels):
             node = node >> 1
-            self.tree[node] = self.tree[2 * node] + self.tree[2 * node + 1]  # two with one parent write the same
+            self.tree[node] = self.tree[2 * node] + self.tree[2 * node + 1]  # duplicates write the same sum
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draws (R,) indices, one from each of `count` equal parts of the sum of priorities."""
@@ -77,7 +77,7 @@ class Priorities:
         """Returns the importance-sampling weights of drawn transitions, (R,) float32, at most 1.
 
         Args:
-            index: (R,) which were drawn.
+            index: (R,) indices of the drawn transitions.
             count: L.
             beta: 0 corrects nothing, 1 all of the bias.
         """
@@ -90,6 +90,6 @@ class Priorities:
         return {"leaves": self.tree[self.leaves :].clone(), "highest": self.highest.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from the `state_dict` of priorities of the same size."""
+        """Restores the `state_dict` of priorities of the same size."""
         self.highest.copy_(state["highest"])
         self._set(torch.arange(self.leaves, device=self.tree.device), state["leaves"].to(self.tree.device))

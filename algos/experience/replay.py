@@ -32,7 +32,7 @@ class Replay:
     them.
 
     Rows of absent agents are written as zeros (an action mask as all allowed), whatever came for them. An agent has
-    left if it is alive no more without having died; it is still present in the observation that its last step led to.
+    left if it is no longer alive and has not died; it is still present in the observation that its last step led to.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Replay:
         prioritised: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Allocates.
+        """Allocates the store.
 
         Args:
             spec: Shapes.
@@ -67,7 +67,7 @@ class Replay:
         self.priorities = Priorities(t * b, alpha=prioritised, device=self.device) if prioritised else None
 
     def __len__(self) -> int:
-        """Number of stored steps of one world, all worlds together."""
+        """Returns the number of stored steps, summed over worlds."""
         return self.rows * self.n_worlds
 
     @property
@@ -80,7 +80,7 @@ class Replay:
         """Writes one step of all worlds, over the oldest one where the ring is full.
 
         Args:
-            transition: What happened; everything is copied.
+            transition: The step; everything is copied.
             action: (B, N) int64 or (B, N, A) float32 in [-1, 1], as the policy chose it.
 
         Raises:
@@ -136,7 +136,7 @@ class Replay:
         return torch.randint(len(self), (count,), generator=generator, device=self.device)
 
     def sample(self, index: Tensor, n_steps: int) -> dict[str, Tensor]:
-        """Returns transitions, and what followed each of them over K steps.
+        """Returns transitions, with the K steps that followed each of them.
 
         The sum of rewards over these steps must `stop` at the end of an episode, at the newest stored step, and where
         any agent leaves: an agent that leaves bootstraps from there, and a shorter sum is right for the others too.
@@ -149,7 +149,7 @@ class Replay:
             Of the transition itself: `obs` (R, N, O), `action` (R, N) or (R, N, A), `alive` (R, N), and where they are
             kept `state` (R, S), `action_mask` (R, N, A) and `adjacency` (R, N, N).
             Of its K steps: `reward`, `terminated` (R, K, N), and where they are kept `cost` and `counterfactual`
-            (R, K, N); `team_reward`, `team_over`, `stop` (R, K), where `team_over` is that no agent is left to go on.
+            (R, K, N); `team_reward`, `team_over`, `stop` (R, K), where `team_over` says that no agent is left.
             Of the observation that the last of these steps led to: `next_obs`, `next_state`, `next_action_mask`,
             `next_adjacency`; `next_present` (R, N), the agents that are in it; and `left` (R, N), those among them that
             leave a world that goes on.
@@ -198,7 +198,7 @@ class Replay:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from the `state_dict` of a replay of the same shapes.
+        """Restores the `state_dict` of a replay of the same shapes.
 
         Raises:
             ValueError: It held another number of steps.

@@ -25,8 +25,8 @@ class Rollout:
     nothing the environment says about the dead can reach a loss. Zeros, because a product with a mask would let NaN
     through.
 
-    Observations take up most of it, 4 T B N O bytes: 10 MB where 64 steps of 64 worlds of 8 agents see 80 numbers each.
-    Images of bytes (`Spec.pixels`) stay bytes until the network reads them: T B N O, 400 MB where they see 3 x 64 x 64.
+    Observations take up most of it, 4 T B N O bytes: 10 MB for 64 steps of 64 worlds of 8 agents, of 80 numbers each.
+    Images of bytes (`Spec.pixels`) stay bytes until the network reads them: T B N O, 400 MB for images of 3 x 64 x 64.
     A minibatch is a copy of its share of that.
 
     The observations to bootstrap from are stored only where they are not those of the next row:
@@ -40,7 +40,7 @@ class Rollout:
     """
 
     def __init__(self, spec: Spec, steps: int, n_worlds: int, *, keep: Collection[str] = ()) -> None:
-        """Allocates.
+        """Allocates the memory.
 
         Args:
             spec: Shapes.
@@ -67,7 +67,7 @@ class Rollout:
         """Writes one step.
 
         Args:
-            transition: What happened; everything is copied.
+            transition: The step; everything is copied.
             action: (B, N) int64 or (B, N, A) float32 on the CPU, as the policy drew it: a Gaussian's action before
                 it was clipped to the Box.
             log_prob: (B, N) on the CPU.
@@ -151,7 +151,7 @@ class Rollout:
         self.finals = []
 
     def to(self, device: torch.device | str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Returns the fields, (T, B, ...) each, and what to bootstrap from, (K, ...) each, on a device."""
+        """Returns the fields, (T, B, ...) each, and the steps to bootstrap from, (K, ...) each, on a device."""
         assert self.full, "to() on a rollout that is not full"
         finals = {name: torch.cat([row[name] for row in self.finals]).to(device) for name in self.finals[0]}
         return {name: field.to(device) for name, field in self.fields.items()}, finals
@@ -166,7 +166,7 @@ class Rollout:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from the `state_dict` of a rollout of the same shapes."""
+        """Restores the `state_dict` of a rollout of the same shapes."""
         self.t = state["t"]
         for name, field in self.fields.items():
             field[: self.t] = state["fields"][name]
@@ -187,7 +187,7 @@ def rollout_fields(spec: Spec, keep: Collection[str] = ()) -> Fields:
         "team_reward": ((), torch.float32),  # (T, B)
         "alive": ((n,), torch.bool),  # (T, B, N) before the action
         "terminated": ((n,), torch.bool),  # (T, B, N)
-        "survives": ((), torch.bool),  # (T, B) an agent is there to go on, before any reset
+        "survives": ((), torch.bool),  # (T, B) an agent is left in the world, before any reset
         "ended": ((), torch.bool),  # (T, B)
         "started": ((), torch.bool),  # (T, B)
         **optional_fields(spec, keep),

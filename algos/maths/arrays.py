@@ -29,5 +29,5 @@ def as_bytes(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def as_numbers(images: Tensor) -> Tensor:
-    """The inverse of `as_bytes`, to the bit where the images were made by dividing bytes by 255."""
+    """Undoes `as_bytes`, to the bit where the images were made by dividing bytes by 255."""
     return images.float().div_(255.0)

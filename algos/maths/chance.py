@@ -15,7 +15,7 @@ class Generators:
     """
 
     def __init__(self, seed: int, **devices: torch.device | str) -> None:
-        """Seeds them.
+        """Seeds the generators.
 
         Args:
             seed: Seed of all of them.
@@ -28,7 +28,7 @@ class Generators:
         }
 
     def __getitem__(self, name: str) -> torch.Generator:
-        """The generator of that name."""
+        """Returns the generator of that name."""
         return self._generators[name]
 
     def state_dict(self) -> dict[str, Any]:
@@ -36,10 +36,10 @@ class Generators:
         return {name: (one.device.type, one.get_state()) for name, one in self._generators.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict`; not bit for bit where a generator was on a device of another type.
+        """Restores `state_dict`; not bit for bit where a generator was on a device of another type.
 
-        The generators of a CPU and of a GPU have nothing in common. One that moves begins anew, with a seed that
-        depends on its state, so that it does not repeat what it drew at the start.
+        The generators of a CPU and of a GPU have nothing in common. A generator that moves begins anew, with a seed
+        that depends on its state, so that it does not repeat its first draws.
         """
         for name, one in self._generators.items():
             device, bits = state[name]

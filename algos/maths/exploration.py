@@ -19,7 +19,7 @@ def ornstein_uhlenbeck(noise: Tensor, *, theta: float, std: float, generator: to
 
     x' = (1 - theta) x + std sqrt(1 - (1 - theta)^2) eps, eps ~ N(0, 1)
 
-    Its stationary deviation is `std` for every `theta`, so that it compares with independent noise; Lillicrap et al.
+    Its stationary deviation is `std` for every `theta`, as that of independent noise; Lillicrap et al.
     2016 give the deviation of a single step instead.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Range(NamedTuple):
-    """The numbers that an option may be."""
+    """The numbers that an option may have."""
 
     low: float
     high: float
@@ -20,7 +20,7 @@ class Range(NamedTuple):
     """`low` itself is not allowed."""
 
     def __contains__(self, value: object) -> bool:
-        """Whether a number is allowed; NaN never is."""
+        """Returns whether a number is allowed; NaN never is."""
         number: Any = value
         return bool((self.low < number if self.above else self.low <= number) and number <= self.high)
 
@@ -35,7 +35,7 @@ STEPS = Range(0, 10**15)
 SHARE = Range(0.0, 1.0)
 """Fractions."""
 RATE = Range(0.0, 1e6, above=True)
-"""Positive numbers, such as a learning rate. Whether one is too large for learning, the run finds out."""
+"""Positive numbers, such as a learning rate. A value that is too large for learning is found only in the run."""
 LENGTH = Range(0.0, 1e12, above=True)
 """Norms that gradients are clipped to; a large one switches clipping off."""
 WEIGHT = Range(0.0, 1e6)
@@ -50,7 +50,7 @@ def check(config: Any, ranges: Mapping[str, Range] | None = None) -> None:
 
     Args:
         config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, or any of
-            them or None. The range of a number stands in its annotation, `Annotated[int, Range(1, 10)]`, or in
+            them or None. The range of a number is in its annotation, `Annotated[int, Range(1, 10)]`, or in
             `ranges`; that of a tuple holds for each of its numbers.
         ranges: By field name.
 
@@ -99,7 +99,7 @@ def _check_number(name: str, value: Any, kind: type, allowed: Range, came: str =
 
 
 def _sense(allowed: Range) -> str:
-    """Says what is allowed, in the usual words for a range of its kind."""
+    """Says which numbers are allowed, in the usual words for such a range."""
     if allowed.low == allowed.high:
         return f"it must be {_short(allowed.low)}"
     if allowed.above and allowed.low == 0:

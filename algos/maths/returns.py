@@ -84,7 +84,7 @@ def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) ->
 
 
 def _earlier(flag: Tensor) -> Tensor:
-    """Whether any earlier step was flagged: (R, K, ...) bool -> (R, K, ...) bool."""
+    """Returns whether any earlier step was flagged: (R, K, ...) bool -> (R, K, ...) bool."""
     before = flag.cumsum(1) - flag.to(torch.int64)
     return before > 0
 

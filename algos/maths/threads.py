@@ -1,4 +1,4 @@
-"""How torch's threads are used on a CPU.
+"""Threads of torch on a CPU: one for acting, one for each network in learning.
 
 **Acting** has one thread. Its products are small, and after each of them torch's other threads busy-wait for some
 milliseconds for the next one: they would take cores from the worker processes of the environment.

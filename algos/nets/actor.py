@@ -1,4 +1,4 @@
-"""The policy of every agent, and all that is needed to execute it: no critic, no optimiser.
+"""The policies of all agents, with all that execution needs: no critic, no optimiser.
 
 Axes: P parameter sets, N agents, T time, B worlds, O observation, A actions, F features, H hidden; `...` any leading
 axes.
@@ -63,7 +63,7 @@ class Actor(nn.Module):
         Args:
             spec: Shapes and the action space.
             net: Options of the network.
-            init_std: First deviation of a Gaussian policy, in units of half the Box.
+            init_std: Initial standard deviation of a Gaussian policy, in units of half the Box.
             bounded: Keep the means of a Gaussian policy inside the Box, and its deviation constant.
             obs_norm: Normalise observations by their running statistics (`RunningNorm`); images never are.
             generator: Source of the initial weights; None when they are about to be loaded.
@@ -146,7 +146,7 @@ class Actor(nn.Module):
         """
         x, alive = tensor_of(obs.obs, self.device), tensor_of(obs.alive, self.device)  # (B, N, O), (B, N)
         action_mask = None
-        if obs.action_mask is not None:  # all is allowed to agents that are not alive: some distribution must be left
+        if obs.action_mask is not None:  # agents that are not alive are allowed all: a distribution needs an action
             action_mask = tensor_of(obs.action_mask, self.device) | ~alive.unsqueeze(-1)  # (B, N, A)
         if not self.hidden_size:
             return self(x)[0], action_mask, {}
@@ -174,7 +174,7 @@ class Actor(nn.Module):
 
     @property
     def agent_blind(self) -> bool:
-        """Whether each agent's head can be computed by itself, whoever the agent is (see `Trunk`)."""
+        """Whether each agent's head can be computed by itself, in the same way for all agents (see `Trunk`)."""
         return self.trunk.agent_blind
 
     def sample(

@@ -18,13 +18,13 @@ class NetConfig:
     hidden: Annotated[tuple[int, ...], LAYER] = (64, 64)
     """Sizes of the hidden layers of every network."""
     activation: Activation = "silu"
-    """Activation between layers; relu is the fastest on a CPU, elu the slowest."""
+    """Activation function between layers; relu is the fastest on a CPU, elu the slowest."""
     gru: Annotated[int, Range(0, 4096)] = 0
     """Size of a recurrent layer on top of the hidden ones; 0: none."""
     share: Share = "all"
     """Which agents share parameters: all agents, the agents of a group, or none."""
     agent_id: bool = False
-    """Append the agent's one-hot index to its observation."""
+    """Append the agent's index, one-hot, to its observation."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.

@@ -25,7 +25,7 @@ CriticKind = Literal["local", "central", "team"]
 class Critic(nn.Module):
     """A value for each agent, or one for the team.
 
-    "local"   V_i(o_i)       what independent learners have
+    "local"   V_i(o_i)       as independent learners have it
     "central" V_i(s, o_i)    Yu et al. 2022, section 4 "agent-specific global state"
     "team"    V(s)           one value per world: the expected return of a shared reward
 
@@ -39,7 +39,7 @@ class Critic(nn.Module):
 
         Args:
             spec: Shapes.
-            kind: What values depend on, see the class.
+            kind: The inputs of the values, see the class.
             net: Options of the network. One value for a team has no use for `share` and `agent_id`.
             generator: Source of the initial weights.
         """
@@ -59,7 +59,7 @@ class Critic(nn.Module):
 
     @property
     def agent_blind(self) -> bool:
-        """Whether each agent's value can be computed by itself, whoever the agent is (see `Trunk`)."""
+        """Whether each agent's value can be computed by itself, in the same way for all agents (see `Trunk`)."""
         alone = self.kind == "local" or (self.kind == "central" and self.reads_state)
         return alone and self.trunk.agent_blind
 

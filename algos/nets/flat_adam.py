@@ -86,7 +86,7 @@ class FlatAdam:
         return {"lr": self.lr, "first": self._first, "second": self._second, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from the `state_dict` of an optimiser of an equal network."""
+        """Restores the `state_dict` of an optimiser of an equal network."""
         self.lr = state["lr"]
         self._first.copy_(state["first"])
         self._second.copy_(state["second"])

@@ -93,7 +93,7 @@ class Dense(nn.Module):
         self.register_buffer("sets", None if identity else torch.tensor(sets), persistent=False)  # (N,)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """(..., N or 1, D_in) each -> (..., N, D_out).
+        """Maps inputs (..., N or 1, D_in) to (..., N, D_out).
 
         An agent axis of length 1 stands for all agents. Leading axes may have length 1 in all inputs but the first.
         """
@@ -127,5 +127,5 @@ class Dense(nn.Module):
         return total.view(-1, *lead).movedim(0, -1)
 
     def _of_agents(self, parameter: Tensor) -> Tensor:
-        """(P, ...) -> (N, ...)."""
+        """Returns each agent's parameters: (P, ...) -> (N, ...)."""
         return parameter if self.sets is None else parameter.index_select(0, self.sets)

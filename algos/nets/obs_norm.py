@@ -51,7 +51,7 @@ class RunningNorm(nn.Module):
         return bool(self.count.any())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., N, D) -> (..., N, D); an agent axis of length 1 is enough where all agents share parameters."""
+        """Normalises (..., N, D); an agent axis of length 1 is enough where all agents share parameters."""
         begun = self.count > 0  # (P, 1)
         std = torch.where(begun, (self.square / self.count.clamp(min=1.0) + 1e-6).sqrt(), 1.0)
         mean, std = self.mean.to(x.dtype), std.to(x.dtype)  # (P, D)
@@ -84,7 +84,7 @@ class RunningNorm(nn.Module):
 
 
 class InputNorm:
-    """Normalises what networks read: observations by the statistics of the policy, states by statistics of their own.
+    """Normalises the inputs of networks: observations by the policy's statistics, states by statistics of their own.
 
     Its state is that of the states' statistics; those of observations are saved with the policy.
 
@@ -106,7 +106,7 @@ class InputNorm:
 
     @property
     def lacks_statistics(self) -> bool:
-        """Whether it is to normalise and has nothing to go by yet."""
+        """Whether it is to normalise but has no statistics yet."""
         return self._obs_norm is not None and not self._obs_norm.begun
 
     def count(self, obs: Tensor, state: Tensor | None, alive: Tensor) -> None:
@@ -121,12 +121,12 @@ class InputNorm:
 
     @torch.no_grad()
     def apply(self, fields: dict[str, Tensor], present: Tensor, *, lead: str = "") -> None:
-        """Replaces `obs` (..., N, O) and `state` (..., S) in `fields` by what networks read, zeros for absent agents.
+        """Replaces `obs` (..., N, O) and `state` (..., S) in `fields` by networks' inputs, zeros for absent agents.
 
         Args:
             fields: By name.
             present: (..., N) bool.
-            lead: What the names begin with, "next_" for instance.
+            lead: Beginning of the names, such as "next_".
         """
         if self._obs_norm is not None:
             obs = self._obs_norm(fields[f"{lead}obs"])
@@ -139,6 +139,6 @@ class InputNorm:
         return {} if self.state_norm is None else self.state_norm.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from `state_dict`."""
+        """Restores `state_dict`."""
         if self.state_norm is not None:
             self.state_norm.load_state_dict(state)

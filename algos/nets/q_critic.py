@@ -23,7 +23,7 @@ from .vision import encoder_for
 class QCritic(nn.Module):
     """A value of the joint action for each agent, or one for the team.
 
-    "local"   Q_i(o_i, a_i)                      what independent learners have
+    "local"   Q_i(o_i, a_i)                      as independent learners have it
     "central" Q_i(o_i, a_i, o_{-i}, a_{-i})      Lowe et al. 2017, equation 6, with x = (o_1, ..., o_N)
               or Q_i(o_i, a_i, s, a_{-i})        with a state
     "team"    Q(o_1, ..., o_N, a) or Q(s, a)     one value per world: the expected return of a shared reward
@@ -46,7 +46,7 @@ class QCritic(nn.Module):
 
         Args:
             spec: Shapes. Discrete actions are given as one-hot vectors.
-            kind: What values depend on, see the class.
+            kind: The inputs of the values, see the class.
             net: Options of the network. One value for a team has no use for `share` and `agent_id`.
             state: Whether a critic that is not local reads the global state instead of all observations.
             generator: Source of the initial weights.
@@ -108,7 +108,7 @@ class QCritic(nn.Module):
 
     @staticmethod
     def _state(state: Tensor | None) -> Tensor:
-        """(R, 1, S)."""
+        """Returns the state as (R, 1, S)."""
         assert state is not None, "a critic of states needs the state"
         return state.unsqueeze(-2)
 

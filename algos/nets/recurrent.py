@@ -37,7 +37,7 @@ class Gru(nn.Module):
         self.recurrent = Dense([hidden], 3 * hidden, sets, gain=1.0, generator=generator)
 
     def forward(self, x: Tensor, recurrence: Recurrence) -> Tensor:
-        """(T, B, N, D) -> (T, B, N, H), zero for the dead; the last step is the `hidden` of the next sequence."""
+        """Maps (T, B, N, D) to states (T, B, N, H), zero for the dead; the last is the next sequence's `hidden`."""
         size = self.size
         gates = self.input(x)  # (T, B, N, 3 H)
         started = recurrence.started[:, :, None, None]  # (T, B, 1, 1)

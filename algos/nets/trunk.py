@@ -1,4 +1,4 @@
-"""The body of every network here: hidden layers, an optional GRU, a linear head.
+"""The body of every network: hidden layers, an optional GRU, and a linear head.
 
 Axes: N agents, T time, B worlds, D features, H hidden; `...` any leading axes.
 """
@@ -55,7 +55,7 @@ class Trunk(nn.Module):
         return self.gru is None and self.head.n_sets == 1 and self.ids is None
 
     def forward(self, inputs: Sequence[Tensor], recurrence: Recurrence | None) -> tuple[Tensor, Tensor | None]:
-        """(..., N, D) each -> the head's output (..., N, D_out) and the hidden states (T, B, N, H) if recurrent."""
+        """Maps inputs (..., N, D) to the head's output (..., N, D_out) and hidden states (T, B, N, H) if recurrent."""
         if self.ids is not None:
             ids = self.ids.view(*(1,) * (inputs[0].dim() - 2), *self.ids.shape)  # (1, ..., 1, N, N)
             inputs = [*inputs, ids]

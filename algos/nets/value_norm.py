@@ -12,7 +12,7 @@ class ValueNorm(nn.Module):
     Exponential moving averages of x and x^2, corrected for their start at zero (as in Adam). The newest batch has a
     weight of at least 1 - `decay`, the first one all of it. Before the first one, values are centred on the constant
     that was given to `begin_at`. The averages and everything computed with them are float64: in float32, rewards of
-    10,000 plus something small would lose the something.
+    10,000 plus a small number would lose the small number.
 
     Source: Yu et al. 2022, section 5.1, "value normalization"; no rescaling of the last layer (no PopArt).
     """

@@ -26,7 +26,7 @@ PART = 2**24
 
 
 def is_image(obs_shape: Sequence[int]) -> bool:
-    """Whether an observation is read as an image: (C, H, W), at least 3 x 3. Everything else is read flat."""
+    """Returns whether an observation is read as an image: (C, H, W), at least 3 x 3. Everything else is read flat."""
     return len(obs_shape) == 3 and min(obs_shape[1:]) >= 3
 
 
@@ -50,7 +50,7 @@ def layers_for(height: int, width: int) -> list[tuple[tuple[int, int], tuple[int
 
 
 def _kernel(size: int, *, first: bool) -> tuple[int, int]:
-    """Kernel and stride along one axis."""
+    """Returns kernel and stride along one axis."""
     if size >= 36:
         return 8, 4
     if size >= 12:
@@ -166,7 +166,7 @@ class Encoder(nn.Module):
 def encoder_for(
     spec: Spec, sets: Sequence[int], net: NetConfig, generator: torch.Generator
 ) -> tuple[Encoder | None, int]:
-    """Builds what a network needs in front of its hidden layers.
+    """Builds the encoder of images that a network has in front of its hidden layers.
 
     Args:
         spec: Shapes.

@@ -38,7 +38,7 @@ class EvaluationProgress:
         """Shows nothing yet.
 
         Args:
-            stream: Where to, standard error unless given.
+            stream: Where to write; standard error unless given.
             quiet: Show nothing at all.
         """
         self._stream: Any = unbreakable(stream or sys.stderr)
@@ -57,7 +57,7 @@ class EvaluationProgress:
         if last is None or (last.policy, last.number) != (status.policy, status.number) or status.steps < last.steps:
             self._end_bar()
             self._began = now
-            if status.number == 1:  # short ones show nothing
+            if status.number == 1:  # short evaluations show nothing
                 self._shown = now
         if now - self._shown < (BAR_SECONDS if self._terminal else LINE_SECONDS):
             return

@@ -106,7 +106,7 @@ class EventFile:
 
 
 def _is_text(folder: Path) -> bool:
-    """Whether TensorBoard, which reads every path as UTF-8, can find the folder."""
+    """Returns whether TensorBoard, which reads every path as UTF-8, can find the folder."""
     try:
         return os.fsencode(folder) == str(folder).encode()
     except UnicodeEncodeError:
@@ -140,8 +140,8 @@ class _WholeRecords:
     def settle(self, folder: Path, last: str) -> None:
         """Moves the file into its folder under a name that sorts after `last`, because TensorBoard reads in that order.
 
-        Names hold the time in seconds and a counter without leading zeros; a run that goes on within the same second,
-        or on a machine whose clock is behind, would otherwise be read before the run that it continues.
+        Names hold the time in seconds and a counter without leading zeros; a run that is resumed within the same
+        second, or on a machine whose clock is behind, would otherwise be read before the run that it continues.
         """
         name = self._path.name if self._path.name > last else f"{last}.1"
         if self._path != folder / name:

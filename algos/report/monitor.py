@@ -29,7 +29,7 @@ METRICS = "metrics.jsonl"
 
 
 def cut_rows(path: Path, steps: int) -> int | None:
-    """Removes the rows of metrics.jsonl after `steps`, and what a killed process left half written.
+    """Removes the rows of metrics.jsonl after `steps`, and a row that a killed process left half written.
 
     Returns:
         The step of the last evaluation that is kept; None if there is none.
@@ -66,7 +66,7 @@ class Monitor:
         Args:
             folder: The run folder.
             steps: Environment steps already made; rows of later steps are removed.
-            resumed: Whether the run goes on, even if from step 0; TensorBoard then forgets events after `steps`.
+            resumed: Whether the run is resumed, even if from step 0; TensorBoard then forgets events after `steps`.
             headline: Metrics to show first in TensorBoard, after the return.
             say: Called with one line for each kind of file that could not be written.
         """
@@ -87,7 +87,7 @@ class Monitor:
         self._evaluated = cut_rows(self._rows, steps)
 
     def _attempt(self, what: str, write: Callable[[], object]) -> None:
-        """Calls `write`; if the disk fails, its content is lost and one line is said, but the run goes on.
+        """Calls `write`; if the disk fails, the content is lost and one line says so, but the run continues.
 
         TensorBoard raises `ValueError` on a name of a folder that is not text in this system's encoding.
         """
@@ -124,7 +124,7 @@ class Monitor:
         self.flush()
 
     def evaluated(self, steps: int) -> bool:
-        """Whether an earlier session evaluated at this very step, so that the row is already there."""
+        """Returns whether an earlier session evaluated at this very step, so that the row is already there."""
         return self._evaluated == steps
 
     def actions(self, steps: int, action: Array, alive: Array, space: Box | Discrete) -> None:
@@ -168,5 +168,5 @@ class Monitor:
 
 
 def _text(value: Any) -> str:
-    """A value as text that can be encoded; a name that was no text in this system's encoding holds lone surrogates."""
+    """Returns a value as text that can be encoded: names of files may hold lone surrogates, which cannot."""
     return str(value).encode("utf-8", "backslashreplace").decode()

@@ -42,7 +42,7 @@ class Progress:
         self._stream: Any = unbreakable(stream or sys.stderr)
         self._quiet = quiet
         self._began: float | None = None  # None until the first step is made
-        self._paused: float | None = None  # since when training rests; None while it goes on
+        self._paused: float | None = None  # when training was paused; None while it runs
         self._shown = time.perf_counter()
         self._bar: tqdm | None = None
         if not quiet and self._stream.isatty():
@@ -86,7 +86,7 @@ class Progress:
 
     @contextlib.contextmanager
     def phase(self, words: str) -> Iterator[None]:
-        """Shows that something other than training is going on, such as "evaluating"; its time does not count."""
+        """Shows work other than training, such as "evaluating"; its time does not count."""
         begin = time.perf_counter()
         if self._bar is not None:
             self._bar.set_description_str(words)
@@ -102,7 +102,7 @@ class Progress:
                 self._bar.unpause()
 
     def pause(self) -> None:
-        """Stops the clock: training rests until `go_on`."""
+        """Stops the clock until `go_on`."""
         if self._paused is None:
             self._paused = time.perf_counter()
 

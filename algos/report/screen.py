@@ -51,7 +51,7 @@ class Screen:
                 self._note(error)
 
     def isatty(self) -> bool:
-        """Whether the stream is a terminal."""
+        """Returns whether the stream is a terminal."""
         try:
             return self._stream is not None and self._stream.isatty()
         except (OSError, ValueError):
@@ -63,7 +63,7 @@ class Screen:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def fileno(self) -> int:
-        """The file descriptor of the stream behind it.
+        """Returns the file descriptor of the stream behind it.
 
         Raises:
             OSError: The stream is closed.
@@ -73,7 +73,7 @@ class Screen:
         return self._stream.fileno()
 
     def settle(self) -> None:
-        """Flushes, and discards what cannot be written, on which the interpreter would fail at its exit."""
+        """Flushes, and discards text that cannot be written, on which the interpreter would fail at its exit."""
         if self._stream is None:
             return
         try:
@@ -103,7 +103,7 @@ def unbreakable(stream: Any) -> Screen:
 
 @contextlib.contextmanager
 def unbreakable_output() -> Iterator[None]:
-    """While entered, nothing that this process writes to `sys.stdout` and `sys.stderr` raises."""
+    """Lets nothing that this process writes to `sys.stdout` and `sys.stderr` raise inside the block."""
     _open_standard_descriptors()
     before = sys.stdout, sys.stderr
     screens = [unbreakable(stream) for stream in before]

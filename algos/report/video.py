@@ -67,7 +67,7 @@ def check_path(path: Path) -> None:
 
 
 def most_frames(path: Path) -> int:
-    """Most frames of a file of this kind."""
+    """Returns the most frames that a file of this kind may have."""
     return _LONGEST_GIF if path.suffix == ".gif" else MOST_FRAMES
 
 

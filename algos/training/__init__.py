@@ -1,1 +1,1 @@
-"""From options to what was learned: the session, evaluation, checkpoints, the run folder, the loaded policy."""
+"""Training and what surrounds it: sessions, evaluation, checkpoints, run folders, loaded policies."""

@@ -110,7 +110,7 @@ def environment(config: EnvironmentConfig, envs: Environments, *, agents: tuple[
     Args:
         config: Name, task and options.
         envs: The environments.
-        agents: (N,) order of the agents of a run that is gone on with; empty: the environment's own.
+        agents: (N,) order of the agents of a run that is resumed; empty: the environment's own.
 
     Raises:
         ConfigError: Something is unknown or not allowed; the message is one line.
@@ -274,7 +274,7 @@ def warm_up(made: Environment, name: str, *, n_worlds: int, say: Say | None = No
 
 
 def baselines(made: Environment) -> Policies:
-    """Policies to compare a learned one with: random actions, and the environment's heuristic if there is one."""
+    """Returns policies to compare a learned one with: random actions, and the heuristic if there is one."""
     act = made.heuristic
     if act is None:
         return {"random": random_policy}

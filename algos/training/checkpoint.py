@@ -68,7 +68,7 @@ def pack(value: Any) -> Any:
 
 
 def unpack(value: Any) -> Any:
-    """The inverse of `pack`; named tuples come back as tuples."""
+    """Undoes `pack`; named tuples come back as tuples."""
     if isinstance(value, dict):
         if _ARRAY in value:
             raw = value["bytes"].numpy().tobytes()
@@ -137,7 +137,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def steps_of(path: Path) -> int:
-    """The number of environment steps in the name of a checkpoint."""
+    """Returns the number of environment steps in the name of a checkpoint."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise ValueError(f"{path.name} is not the name of a checkpoint; expected step-<12 digits>.pt")
@@ -145,7 +145,7 @@ def steps_of(path: Path) -> int:
 
 
 def listing(folder: Path) -> list[Path]:
-    """The numbered checkpoints of a folder, oldest first."""
+    """Returns the numbered checkpoints of a folder, oldest first."""
     return sorted(path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name))
 
 

@@ -10,7 +10,7 @@ from .run_config import ConfigError
 
 
 def best_threads() -> int:
-    """Threads of torch: `OMP_NUM_THREADS` if set, else two of the cores; docs/training.md has the measurement."""
+    """Returns how many threads torch should have: `OMP_NUM_THREADS` if set, else two, if there are two cores."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdigit() and int(given):
         return int(given)

@@ -77,7 +77,7 @@ def builder(entry: EntryLike, **options: Any) -> Build:
 
 
 def check_seed(build: Build, spec: Spec) -> None:
-    """The same seed gives the same bytes, another seed another policy, and no global generator is touched."""
+    """Checks that the same seed gives the same bytes, another seed another policy, and no global generator is used."""
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002 - it must not move
     (one, played), (two, again), (other, _) = (_trained(build, spec, seed=seed) for seed in (3, 3, 4))
     assert same(played, again), "two algorithms of one seed act or learn differently"
@@ -88,7 +88,7 @@ def check_seed(build: Build, spec: Spec) -> None:
 
 
 def check_resume(build: Build, spec: Spec) -> None:
-    """Saved to disk between an act and its observe, and loaded elsewhere, it goes on bit for bit.
+    """Checks that, saved to disk between an act and its observe and loaded elsewhere, it continues bit for bit.
 
     The state is one of tensors, arrays and plain data, and it does not change while its owner learns on.
     """
@@ -118,7 +118,7 @@ def check_resume(build: Build, spec: Spec) -> None:
 
 
 def check_dead(build: Build, spec: Spec, experience: Collection[str] = EXPERIENCE) -> None:
-    """What agents that are not alive observe, are allowed and earn changes no byte of what is learned.
+    """Checks that observations, masks and rewards of agents that are not alive change no byte of what is learned.
 
     Args:
         build: Makes the algorithm.
@@ -141,7 +141,7 @@ def check_dead(build: Build, spec: Spec, experience: Collection[str] = EXPERIENC
 
 
 def check_acting(build: Build, spec: Spec) -> None:
-    """Actions, greedy or not, before and after learning, fit their space and their masks."""
+    """Checks that actions, greedy or not, before and after learning, fit their space and their masks."""
     algo, stream = _begun(build, spec, seed=3)
     for _ in range(2):
         for greedy in (True, False):
@@ -151,7 +151,7 @@ def check_acting(build: Build, spec: Spec) -> None:
 
 
 def check_take_back(build: Build, spec: Spec) -> None:
-    """An act that is taken back leaves no trace, neither in the next actions nor in what is learned."""
+    """Checks that an act that is taken back leaves no trace in the next actions or in what is learned."""
     (steady, one), (hesitant, two) = (_begun(build, spec, seed=3) for _ in range(2))
     hesitant.take_back()  # nothing to take back is no mistake
     for _ in range(LEAST_STEPS):
@@ -164,7 +164,7 @@ def check_take_back(build: Build, spec: Spec) -> None:
 
 
 def check_greedy(build: Build, spec: Spec) -> None:
-    """Greedy acting, in other worlds meanwhile, changes neither exploration nor learning, and draws nothing."""
+    """Checks that greedy acting in other worlds changes neither exploration nor learning, and draws nothing."""
     (quiet, one), (busy, two) = (_begun(build, spec, seed=3) for _ in range(2))
     aside = Stream(spec, n_worlds=2, seed=7)
     for _ in range(LEAST_STEPS):
@@ -178,7 +178,7 @@ def check_greedy(build: Build, spec: Spec) -> None:
 
 
 def check_policy(build: Build, spec: Spec) -> None:
-    """The entry "policy" of a state, read from a file, acts elsewhere as its owner does."""
+    """Checks that the entry "policy" of a state, read from a file, acts elsewhere as its owner does."""
     one, stream = _begun(build, spec, seed=3)
     _until_learned(one, stream)
     two = build(spec, seed=99)
@@ -251,7 +251,7 @@ class Matching:
 
 
 def check_learns(build: Build, *, steps: int = 2_000, least: float = 0.95) -> None:
-    """It learns `Matching` within so many steps of 16 worlds: its greedy actions are nearly always right."""
+    """Checks that it learns `Matching` within so many steps of 16 worlds: greedy actions are nearly always right."""
     play, asked, share = Matching(), Matching(n_worlds=256, seed=1), 0.0
     algo = build(play.spec, seed=0)
     algo.begin(play.now)

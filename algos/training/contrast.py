@@ -23,7 +23,7 @@ FAR = 0.25
 
 
 def far_apart(evaluations: Mapping[str, Evaluation]) -> bool:
-    """Whether `LEARNED` and `SAMPLED` are far apart: their intervals do not overlap, and the distance matters.
+    """Returns whether `LEARNED` and `SAMPLED` are far apart: intervals do not overlap, and the distance is large.
 
     The distance is compared with the larger of the two distances to the return of "random"; without that, with the
     larger return. On that scale sampling usually costs a few per cent.

@@ -1,4 +1,4 @@
-"""The counters of a run: steps, what was done when, and the scalars that wait for the next row."""
+"""The counters of a run: steps, when each task was last done, and the scalars that wait for the next row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Counters:
     """Highest mean return of an evaluation whose policy was written to `best.pt`."""
 
     def due(self, task: str, every: int) -> bool:
-        """Whether a multiple of `every` steps was reached or passed since `task` was last done; 0 is never."""
+        """Returns whether a multiple of `every` steps was reached since `task` was last done; 0 is never."""
         return every > 0 and self.steps // every > self.marks.get(task, 0) // every
 
     def add(self, scalars: Mapping[str, float]) -> None:
@@ -45,7 +45,7 @@ class Counters:
 def row_of(
     counters: Counters, episodes: EpisodeStatistics, clock: Array, *, steps: int, n_agents: int
 ) -> dict[str, float]:
-    """The scalars of one row, by name.
+    """Returns the scalars of one row, by name.
 
     Args:
         counters: Its sums are averaged over the updates since the last row.

@@ -47,35 +47,35 @@ class Environments(Protocol):
 
     @property
     def ForeignError(self) -> type[Exception]:  # noqa: N802 - a class
-        """Raised where an environment of others cannot go on."""
+        """Raised where an environment of others has failed."""
         ...
 
     def is_foreign(self, name: str) -> bool:
-        """Whether a name is that of an environment of others."""
+        """Returns whether a name is that of an environment of others."""
         ...
 
     def hint(self, name: str) -> str:
-        """A suggestion for an unknown name; "" if no name is similar."""
+        """Returns a suggestion for an unknown name; "" if no name is similar."""
         ...
 
     def tasks(self, name: str) -> tuple[str, ...]:
-        """The tasks of one of Coterie's environments."""
+        """Returns the tasks of one of Coterie's environments."""
         ...
 
     def default_task(self, name: str) -> str | None:
-        """The task that None stands for."""
+        """Returns the task that None stands for."""
         ...
 
     def version_of(self, name: str) -> str | None:
-        """The version of an environment; None where it is not known."""
+        """Returns the version of an environment; None where it is not known."""
         ...
 
     def options(self, name: str, task: str | None = None) -> Any:
-        """A dataclass instance of the options whose types are known beforehand."""
+        """Returns a dataclass instance of the options whose types are known beforehand."""
         ...
 
     def constructor_options(self, name: str, given: Iterable[str] = ()) -> dict[str, str]:
-        """The other options, those of a foreign constructor, with their defaults as text."""
+        """Returns the other options, those of a foreign constructor, with their defaults as text."""
         ...
 
     def build(

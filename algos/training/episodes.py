@@ -20,7 +20,7 @@ sums of their costs."""
 
 
 def returns_of_groups(agents: Sequence[str], groups: Sequence[Sequence[int]]) -> dict[str, list[int]]:
-    """Columns for the mean return of each group of agents, with the agents' indices; {} if all are in one group.
+    """Returns columns for the mean return of each group, with the agents' indices; {} if all are in one group.
 
     A group is named after its first agent, without a number at the end: `adversary_0` gives `return_adversary`.
     """
@@ -111,11 +111,11 @@ class EpisodeStatistics:
         return worlds, rows
 
     def mean_return(self) -> float | None:
-        """Mean of the column `return` over the window; None before the first episode ends."""
+        """Returns the mean of the column `return` over the window; None before the first episode ends."""
         return float(self._window[: self.finished, 0].mean()) if self.finished else None
 
     def means(self) -> dict[str, float]:
-        """Means over the window by column, without undefined ones (NaN); {} before the first episode ends."""
+        """Returns means over the window by column, without undefined ones (NaN); {} before the first episode ends."""
         rows = self._window[: self.finished]
         if not len(rows):
             return {}
@@ -125,7 +125,7 @@ class EpisodeStatistics:
         return {name: float(mean) for name, mean in zip(self.columns, means, strict=True) if np.isfinite(mean)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Arrays and plain data from which `load_state_dict` continues exactly."""
+        """Returns arrays and plain data from which `load_state_dict` continues exactly."""
         return {
             "columns": list(self.columns),
             "finished": self.finished,
@@ -168,7 +168,7 @@ class EpisodeStatistics:
 
 
 def widened(rows: Array, n_columns: int) -> Array:
-    """Rows (E, K), padded with NaN to `n_columns` columns."""
+    """Returns rows (E, K), padded with NaN to `n_columns` columns."""
     if rows.shape[1] == n_columns:
         return rows
     return np.pad(rows, ((0, 0), (0, n_columns - rows.shape[1])), constant_values=np.nan)

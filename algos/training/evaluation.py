@@ -44,12 +44,12 @@ MOST_STEPS = 10_000
 
 
 def to_obs(step: StepLike, started: Array) -> Obs:
-    """The observation of an environment's step; `started`, (B,) bool, marks worlds that begin an episode."""
+    """Returns the `Obs` of an environment's step; `started`, (B,) bool, marks worlds that begin an episode."""
     return Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, started)
 
 
 def ended_worlds(step: StepLike) -> Array:
-    """The worlds whose episode is over, (B,) bool: the time limit is reached or no agent is left alive."""
+    """Returns which worlds' episodes are over, (B,) bool: at the time limit, or with no agent left alive."""
     return step.truncated | ~step.alive.any(axis=1)
 
 
@@ -65,11 +65,11 @@ class Evaluation:
     """Remarks on episodes that were cut, played again or left out, a line each."""
 
     def mean(self, column: str) -> float:
-        """Mean of a column over the episodes in which it is defined."""
+        """Returns the mean of a column over the episodes in which it is defined."""
         return mean_interval(self._column(column))[0]
 
     def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
-        """Mean and lower and upper end of its bootstrap interval, by column."""
+        """Returns mean and lower and upper end of its bootstrap interval, by column."""
         return {name: mean_interval(self._column(name), level=level) for name in self.columns}
 
     def __str__(self) -> str:
@@ -96,9 +96,9 @@ def evaluate(
     The episodes that count are fixed beforehand: episode e belongs to world e mod B, and each world plays its share
     from the reset on. Taking the first episodes that finish would favour short ones.
 
-    An episode that a fault cut short (`env.full_episodes`; its worker died, say) does not count, and its world plays
-    another in its place. An episode longer than `most_steps` is cut there and counts as it stands, as if it had met a
-    time limit; its world cannot begin the next one, so the rest of its share is left out. `notes` says so.
+    An episode that a fault cut short, such as the death of a worker (`env.full_episodes`), does not count, and its
+    world plays another in its place. An episode longer than `most_steps` is cut there and counts as it stands, as if
+    it had met a time limit; its world cannot begin the next one, so the rest of its share is left out. `notes` says so.
 
     Args:
         env: B worlds; they are reset.
@@ -184,7 +184,7 @@ def evaluate(
 def mean_interval(
     values: Array, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+    """Returns the mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
     For more than `MOST_RESAMPLED` values it is the normal interval, the limit of the bootstrap interval.
 
@@ -255,13 +255,13 @@ def compare(
 
 
 def worlds_for(n_episodes: int, max_worlds: int = 64) -> int:
-    """Number of worlds that play `n_episodes` in the fewest rounds, with the fewest idle worlds in the last round."""
+    """Returns how many worlds play `n_episodes` in the fewest rounds, with the fewest idle in the last round."""
     rounds = math.ceil(n_episodes / max_worlds)
     return math.ceil(n_episodes / max(rounds, 1))
 
 
 def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
-    """A policy that draws uniformly from the allowed actions."""
+    """Returns a policy that draws uniformly from the allowed actions."""
     rng = np.random.default_rng(seed)
     space = env.action_space
 
@@ -275,7 +275,7 @@ def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
 
 
 def table(evaluations: Mapping[str, Evaluation]) -> str:
-    """A table for reading: mean and 95 % interval of every column, with the policies side by side."""
+    """Returns a table as text: mean and 95 % interval of every column, with the policies side by side."""
     names = list(evaluations)
     columns = list(dict.fromkeys(column for evaluation in evaluations.values() for column in evaluation.columns))
     intervals = {name: evaluation.intervals() for name, evaluation in evaluations.items()}
@@ -290,7 +290,7 @@ def table(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """Means and intervals as plain data for JSON; an undefined mean is None."""
+    """Returns means and intervals as plain data for JSON; an undefined mean is None."""
     return {
         name: {
             column: dict(zip(("mean", "low", "high"), (_finite(number) for number in interval), strict=True))

@@ -42,7 +42,7 @@ class Pace:
     """Duration of a frame [s]."""
 
     def frames_of(self, steps: int) -> int:
-        """Number of frames of an episode of `steps` steps."""
+        """Returns the number of frames of an episode of `steps` steps."""
         return (steps - 1) * self.between + 1 if self.between > 1 else -(-steps // self.every)
 
 

@@ -23,11 +23,11 @@ class NonFiniteError(ArithmeticError):
 
 
 def check_learning(scalars: Mapping[str, float], policy: Savable, *, at: int | None = None) -> None:
-    """Looks at what an update has come to.
+    """Checks the statistics of an update, and the parameters of the policy.
 
     Args:
         scalars: The update's means of losses, norms of gradients and so on, by name.
-        policy: What has learned.
+        policy: The policy that has learned.
         at: Environment steps so far, for the message.
 
     Raises:
@@ -49,7 +49,7 @@ def check_learning(scalars: Mapping[str, float], policy: Savable, *, at: int | N
 def check_step(
     final: StepLike, following: StepLike, acted: Array, agents: Sequence[str], *, at: int | None = None
 ) -> None:
-    """Checks what an environment returned; entries of absent agents may be anything.
+    """Checks the steps that an environment returned; entries of absent agents may be anything.
 
     Args:
         final: The step that the action led to, before any reset.
@@ -77,7 +77,7 @@ def check_step(
 
 
 def check_start(step: StepLike, agents: Sequence[str]) -> None:
-    """Checks the step that the first action answers; see `check_step`."""
+    """Checks the step after a reset; see `check_step`."""
     _refuse("observation", step.obs, step.alive, agents, " after reset")
     _refuse("state", step.state, step.alive.any(axis=1), agents, " after reset")
 
@@ -93,7 +93,7 @@ def check_saved(content: Any) -> None:
 
 
 def first_not_finite(content: Any) -> str:
-    """The path in nested data of the first floating tensor that is not finite; "" if all are."""
+    """Returns the path in nested data of the first floating tensor that is not finite; "" if all are."""
     for path, tensor in _tensors(content, ()):
         if not torch.isfinite(tensor).all():
             return ".".join(path)

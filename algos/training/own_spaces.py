@@ -162,7 +162,7 @@ class OwnSpaces:
         return value.astype(space.dtype).reshape(space.shape)
 
     def _fits(self, kind: _Kind) -> bool:
-        """Whether the spaces of a kind fit what the policy was built for."""
+        """Returns whether the spaces of a kind fit the shapes that the policy was built for."""
         space = self._spec.action_space
         if isinstance(kind.action, Box) != isinstance(space, Box):
             return False

@@ -15,7 +15,7 @@ LARGEST = 2**26
 
 
 def spec_to_plain(spec: Spec) -> dict[str, Any]:
-    """A `Spec` as plain data for config.json."""
+    """Returns a `Spec` as plain data for config.json."""
     space = spec.action_space
     if isinstance(space, Discrete):
         plain: dict[str, Any] = {"kind": "discrete", "n": int(space.n), "start": int(space.start)}
@@ -33,7 +33,7 @@ def spec_to_plain(spec: Spec) -> dict[str, Any]:
 
 
 def spec_from_plain(plain: dict[str, Any]) -> Spec:
-    """The inverse of `spec_to_plain`.
+    """Undoes `spec_to_plain`.
 
     Raises:
         ValueError: A value is missing or impossible; the message is one line.

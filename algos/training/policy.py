@@ -1,4 +1,4 @@
-"""A trained policy without its training: on batches of worlds, and on the dictionaries that PettingZoo speaks.
+"""A trained policy without its training: on batches of worlds, and on PettingZoo's dictionaries.
 
     policy = algos.load_policy("runs/NAME")
     observations, infos = env.reset(seed=1)
@@ -54,7 +54,7 @@ class Policy:
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
-        """Forgets the episode. With a seed, sampled actions begin anew as well; without one they go on."""
+        """Forgets the episode. With a seed, sampled actions begin anew as well; without one they continue."""
         self._memory = self._acting.first_memory(1)
         if self._own is not None:
             self._own.reset()
@@ -134,7 +134,7 @@ class Policy:
         batch = Obs(  # of one world
             obs=rows,
             state=np.zeros((1, 0), dtype=np.float32),  # no policy reads it
-            adjacency=np.zeros((1, n_agents, n_agents), dtype=bool),  # dictionaries do not say who hears whom
+            adjacency=np.zeros((1, n_agents, n_agents), dtype=bool),  # dictionaries hold no adjacency
             alive=alive,
             action_mask=self._masks(observations, masks),
             started=np.zeros(1, dtype=bool),

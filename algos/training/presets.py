@@ -1,6 +1,6 @@
 """Presets: options for pairs of an environment and an algorithm, where they differ from the defaults of both.
 
-Environments and algorithms stand here by their names, as text: nothing is imported.
+Environments and algorithms are named here as text: nothing is imported.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ seeds of MAPPO reached returns of 0.50, 0.50, 0.49 out of 0.5 after 49,000 steps
 
 
 def presets_of(env: str, algo: str, *, foreign: bool) -> Presets:
-    """The presets of an environment and an algorithm.
+    """Returns the presets of an environment and an algorithm.
 
     Args:
         env: Name of an environment, Coterie's or anybody's.

@@ -137,7 +137,7 @@ def check_actions(action: Action, obs: Obs, spec: Spec) -> None:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two nested containers of tensors, arrays and plain data are equal to the last bit; NaN equals NaN."""
+    """Returns whether two nested containers of tensors, arrays and plain data have equal bits; NaN equals NaN."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, np.ndarray):

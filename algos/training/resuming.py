@@ -27,7 +27,7 @@ class Resumable:
     config: RunConfig
     """Its config with the new total and device."""
     path: Path
-    """The checkpoint to go on from."""
+    """The checkpoint to resume from."""
     content: dict[str, Any]
     """The content of that checkpoint."""
     steps: int
@@ -90,7 +90,7 @@ def resumable(folder: Path, *, total_steps: int = 0, device: str = "", warn: Say
 
 
 def config_of(folder: Path, record: RunRecord, unknown: Callable[[str], None] | None = None) -> RunConfig:
-    """The config of the run in a folder; see `RunRecord.config`.
+    """Returns the config of the run in a folder; see `RunRecord.config`.
 
     Raises:
         RunFolderError: An option of the run is damaged.

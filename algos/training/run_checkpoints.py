@@ -1,4 +1,4 @@
-"""The checkpoints that a run writes: the latest ones, from which it goes on, and the best policy so far."""
+"""The checkpoints that a run writes: the latest ones, to resume from, and the best policy so far."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class RunCheckpoints:
             "run": dict(vars(self.counters)),
             WHOSE: self.identity,
         }
-        # `best.pt` is for playing, not for going on with, and never holds the replay.
+        # `best.pt` is for playing, not for resuming, and never holds the replay.
         if self.save_replay and not best and self.algo.replay is not None:
             content["replay"] = self.algo.replay.state_dict()
         try:

@@ -34,7 +34,7 @@ class RunOptions(Schedule):
     """Options of the run."""
 
     seed: int = 0
-    """Seed of everything: worlds, first weights, exploration; 0 to 2^31 - 1, for evaluation uses seeds above."""
+    """Seed of worlds, initial weights and exploration; 0 to 2^31 - 1, because evaluations use the seeds above."""
     n_worlds: int = 64
     """Number of worlds stepped side by side; 0: as many as suit the environment."""
     log_dir: str = "runs"
@@ -44,7 +44,7 @@ class RunOptions(Schedule):
     device: str = "cpu"
     """Device on which networks compute: cpu, cuda, cuda:1, ..."""
     threads: int = 0
-    """Threads of torch on the CPU; 0 chooses (see docs/training.md). Runs repeat exactly only on equal numbers."""
+    """Threads of torch on the CPU; 0: chosen, see docs/training.md. Runs repeat exactly only with the same number."""
     quiet: bool = False
     """Show no progress."""
 
@@ -92,19 +92,19 @@ class AlgorithmConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All that decides what a run learns."""
+    """Everything that decides what a run learns."""
 
     env: EnvironmentConfig
     algo: AlgorithmConfig
     run: RunOptions = field(default_factory=RunOptions)
 
     def to_plain(self) -> dict[str, dict[str, Any]]:
-        """The config as plain data for JSON."""
+        """Returns the config as plain data for JSON."""
         return {part.name: options_of(getattr(self, part.name)) for part in dataclasses.fields(self)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> RunConfig:
-        """The inverse of `to_plain`, also after JSON has turned tuples into lists.
+        """Undoes `to_plain`, also after JSON has turned tuples into lists.
 
         Raises:
             ValueError: A key is missing or unknown, or a value has the wrong type; the message is one line.
@@ -112,7 +112,7 @@ class RunConfig:
         return cls(**{name: read_part(name, plain.get(name, {})) for name in PARTS})
 
     def flat(self) -> dict[str, Any]:
-        """The values of all options by dotted name: `algo.options.lr`, `run.seed`."""
+        """Returns the values of all options by dotted name: `algo.options.lr`, `run.seed`."""
         return _flat(self.to_plain())
 
 
@@ -121,7 +121,7 @@ PARTS: dict[str, type[Any]] = {"env": EnvironmentConfig, "algo": AlgorithmConfig
 
 
 def read_part(name: str, plain: Any) -> Any:
-    """One part of a config from plain data.
+    """Reads one part of a config from plain data.
 
     Args:
         name: "env", "algo" or "run".
@@ -141,12 +141,12 @@ def read_part(name: str, plain: Any) -> Any:
 
 
 def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options from JSON, which has no tuples, as dataclasses have them."""
+    """Returns options from JSON, which has no tuples, as dataclasses have them."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
 def options_of(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass by name, without a copy of their values."""
+    """Returns the fields of a dataclass by name, without a copy of their values."""
     return {one.name: getattr(config, one.name) for one in dataclasses.fields(config)}
 
 

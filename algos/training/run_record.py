@@ -1,4 +1,4 @@
-"""The content of config.json: what was asked for, for which shapes and agents, and by which code."""
+"""The content of config.json: the run's config, its shapes and agents, and the code that ran it."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ class RunRecord:
 
     @classmethod
     def of(cls, config: RunConfig, spec: Spec, agents: Sequence[str], own_spaces: dict[str, Any] | None) -> RunRecord:
-        """The record of a new run."""
+        """Makes the record of a new run."""
         return cls(config.env, config.algo, options_of(config.run), spec, tuple(agents), own_spaces)
 
     def config(self, unknown: Callable[[str], None] | None = None) -> RunConfig:
-        """The config of the run, its options checked; those that older folders lack have their defaults.
+        """Returns the config of the run, its options checked; those that older folders lack get their defaults.
 
         Args:
             unknown: Called with one line for each option that is not known; None: it is an error.
@@ -85,11 +85,11 @@ class RunRecord:
         return RunConfig(self.env, self.algo, RunOptions(**fields(RunOptions, self.run, "run", unknown=unknown)))
 
     def with_config(self, config: RunConfig) -> RunRecord:
-        """The record with another config for the same shapes and agents."""
+        """Returns the record with another config for the same shapes and agents."""
         return replace(self, env=config.env, algo=config.algo, run=options_of(config.run))
 
     def to_plain(self) -> dict[str, Any]:
-        """The record as plain data for JSON."""
+        """Returns the record as plain data for JSON."""
         plain: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -106,7 +106,7 @@ class RunRecord:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], *, unknown: Callable[[str], None] | None = None) -> RunRecord:
-        """The inverse of `to_plain`.
+        """Undoes `to_plain`.
 
         The options of environment, algorithm and run are not looked into: their own dataclasses know them.
 

@@ -1,4 +1,4 @@
-"""The folder of a run: everything to repeat it, to go on with it, and to use what it has learned.
+"""The folder of a run: everything to repeat it, to resume it, and to use what it has learned.
 
 ```
 runs/warehouse-small-4-mappo-1-20260131-101500/
@@ -101,7 +101,7 @@ def read_config(folder: Path, *, unknown: Callable[[str], None] | None = None) -
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A dictionary from JSON; Python's own reader keeps the last of two equal keys and says nothing."""
+    """Returns a dictionary from JSON, and refuses equal keys, of which Python's own reader keeps the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -110,7 +110,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def code_versions() -> dict[str, Any]:
-    """Commit, versions of packages, interpreter, machine and command line of this process."""
+    """Returns commit, versions of packages, interpreter, machine and command line of this process."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -127,7 +127,7 @@ def code_versions() -> dict[str, Any]:
 
 
 def _git_commit() -> dict[str, Any] | None:
-    """Commit of this file's repository and whether tracked files were changed; None outside a repository."""
+    """Returns the commit of this file's repository and whether files were changed; None outside a repository."""
     here = Path(__file__).resolve().parent
     try:
         commit = _git(here, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""How long a run trains, and how often it logs, saves, evaluates and films."""
+"""The schedule of a run: its length, and how often it logs, saves, evaluates and films."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ EPISODES = Range(1, 100_000)
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train and how often to do what. A step is one step of one world, all its agents at once."""
+    """The schedule of a run. A step is one step of one world, in which all its agents act at once."""
 
     total_steps: int = 2_000_000
     """Length of the run [environment steps]; one step of one world moves all its agents at once."""
     log_every: int = 0
-    """Least distance between two rows of scalars [steps]; 0: a row after every update."""
+    """Shortest interval between two rows of scalars [steps]; 0: a row after every update."""
     save_every: int = 200_000
-    """Distance between checkpoints [steps]; 0: only at the start, at the end and when interrupted."""
+    """Interval between checkpoints [steps]; 0: only at the start, at the end and when interrupted."""
     eval_every: int = 0
-    """Distance between evaluations of the greedy policy, which also keep `best.pt` [steps]; 0: only at the end."""
+    """Interval between evaluations of the greedy policy, which choose `best.pt` [steps]; 0: only at the end."""
     eval_episodes: int = 20
-    """Episodes of an evaluation, and of each policy in the table at the end; 0: no evaluations."""
+    """Number of episodes of an evaluation, and of each policy in the table at the end; 0: no evaluations."""
     eval_steps: int = 0
     """Longest episode of an evaluation [steps], which is cut there; 0: 10,000, or the environment's limit if longer."""
     video_every: int = 0
-    """Distance between films of the greedy policy in TensorBoard [steps]; 0: only one at the end."""
+    """Interval between films of the greedy policy in TensorBoard [steps]; 0: only one at the end."""
     videos: bool = True
-    """Film the greedy policy at the end, if the environment draws pictures; switched off, there are no films at all."""
+    """Film the greedy policy, at the end and every `video_every` steps, if the environment draws pictures."""
     save_replay: bool = False
-    """Save an off-policy algorithm's replay too, so that it resumes bit for bit; checkpoints grow by its bytes."""
+    """Save an off-policy algorithm's replay too, for a resume bit for bit; checkpoints grow by its size."""
 
     ranges: ClassVar[dict[str, Range]] = {
         "total_steps": Range(1, STEPS.high),

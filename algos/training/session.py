@@ -1,4 +1,4 @@
-"""A training session: act, step, observe, update; and around it rows, evaluations, videos and checkpoints.
+"""A training session: the loop of act, step, observe and update, with rows, evaluations, films and checkpoints.
 
     with Session(env, algo, schedule, folder=folder, seed=1, make_env=make_env) as session:
         session.advance(50_000)      # train for a while, and return
@@ -94,7 +94,7 @@ class Session:
             seed: Seed of the worlds.
             make_env: Makes worlds for evaluation and videos, given their number.
             policies: Policies to compare the learned one with at the end; `contrast.LEARNED` is added.
-            resume: Content of a checkpoint to go on from.
+            resume: Content of a checkpoint to resume from.
             stop: Called before every iteration; once it returns True, the session makes no more steps.
             hparams: Options for TensorBoard's HPARAMS page.
             identity: The run that the checkpoints belong to, see `identity.identity_of`.
@@ -215,7 +215,7 @@ class Session:
         return found
 
     def finish(self) -> Outcome:
-        """Saves, and where all steps are made evaluates, compares and films the policy; closes the session.
+        """Saves and closes the session; if all steps are made, evaluates, compares and films the policy before that.
 
         Returns:
             How the session ended.
@@ -258,13 +258,13 @@ class Session:
     # ---- the loop
 
     def _do_what_is_due(self) -> bool:
-        """Evaluates, films and saves where it is time to; False where `stop` ended the evaluation."""
+        """Evaluates, films and saves where that is due; returns False if `stop` ended the evaluation."""
         schedule, counters, progress = self.schedule, self._counters, self._progress
         if schedule.eval_episodes and counters.due("eval", schedule.eval_every):
             try:
                 with self._evaluating("evaluating"):
                     evaluation = self._examiner.evaluate(schedule.eval_episodes, counters.steps)
-            except Exception:  # the worlds of the evaluation cannot go on: what was learned is saved
+            except Exception:  # the evaluation's worlds have failed: what was learned is saved
                 self._save()
                 raise
             if evaluation is None:
@@ -282,15 +282,15 @@ class Session:
         return True
 
     def _iterate(self) -> None:
-        """One step of all worlds and, where it is time to, one update."""
+        """Makes one step of all worlds and, where it is due, one update."""
         env, algo, now = self.env, self.algo, time.perf_counter
         begin = now()
         action = algo.act(self._obs)
         acted = now()
         try:
             final, step = env.step(action)
-        except Exception:  # the environment cannot go on: what was learned so far is saved
-            algo.take_back()  # a run that goes on from here acts on `obs` anew, with the same draws and memory
+        except Exception:  # the environment has failed: what was learned so far is saved
+            algo.take_back()  # a resumed run acts on `obs` anew, with the same draws and memory
             self._save()
             raise
         stepped = now()
@@ -393,7 +393,7 @@ class Session:
 
     @contextlib.contextmanager
     def _evaluating(self, words: str) -> Iterator[None]:
-        """Shows that an evaluation is going on, and how far it is."""
+        """Shows that an evaluation is under way, and how far it is."""
         try:
             with self._progress.phase(words):
                 yield
@@ -426,6 +426,6 @@ def run(session: Session) -> Outcome:
 
 
 def _notes(found: dict[str, Evaluation] | None) -> tuple[str, ...]:
-    """Remarks on a comparison, a line each."""
+    """Returns remarks on a comparison, a line each."""
     notes = [f"{name}: {note}" for name, one in (found or {}).items() for note in one.notes]
     return (*notes, *([contrast_note(found)] if found and SAMPLED in found else []))

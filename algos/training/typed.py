@@ -29,7 +29,7 @@ def typed(value: Any, hint: Any, where: str) -> Any:
 
 
 def fields(cls: type[Any], plain: Any, where: str, *, unknown: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Arguments of a dataclass from plain data; fields that are missing are left to their defaults.
+    """Returns arguments of a dataclass from plain data; missing fields are left to their defaults.
 
     Args:
         cls: The dataclass.

@@ -112,7 +112,7 @@ def resume(
 
 
 def _tables() -> dict[str, Any]:
-    """The tables of environments and algorithms, which know nothing of each other."""
+    """Returns the tables of environments and algorithms, which know nothing of each other."""
     return {
         "envs": importlib.import_module(".envs.builder", __name__),
         "algos": importlib.import_module(".algos", __name__).ALGOS,

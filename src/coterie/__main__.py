@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> int:
-    """Does what the command line says; returns the exit code."""
+    """Runs the command line; returns the exit code."""
     from .algos.cli import command  # here: `--help` of pip's script and imports of this file load nothing
     from .envs import builder
 

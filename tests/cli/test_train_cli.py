@@ -245,7 +245,7 @@ def test_signals(tmp_path: Path, number: signal.Signals, code: int, capsys: pyte
     assert "Traceback" not in said
     steps = checkpoint.load_latest(folder / "checkpoints")[1]["run"]["steps"]
     if number != signal.SIGKILL:
-        assert f"interrupted at step {steps:,}, saved; go on with: python " in said
+        assert f"interrupted at step {steps:,}, saved; resume with: python " in said
         assert f"train.py --resume {folder}" in said
     total = str(steps + 100)
     assert train.main(["--resume", str(folder), "--total-steps", total, "--quiet"]) == 0

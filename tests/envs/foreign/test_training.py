@@ -189,7 +189,7 @@ def test_a_worker_that_dies_twice_ends_the_run_with_a_checkpoint(
     steps = checkpoint.load_latest(folder / "checkpoints")[1]["run"]["steps"]
     assert steps > 0
     end = r"train\.py: worker \d \(worlds .*\) died in world \d, step \d .* with reset\(seed=\d+\): ArithmeticError: .*"
-    assert re.fullmatch(rf"{end}; what was learned is saved, go on with: python .* --resume {folder}", said[-1]), said[
+    assert re.fullmatch(rf"{end}; what was learned is saved, resume with: python .* --resume {folder}", said[-1]), said[
         -1
     ]
 
