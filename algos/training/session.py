@@ -215,7 +215,7 @@ class Session:
         return found
 
     def finish(self) -> Outcome:
-        """Saves and closes the session; if all steps are made, evaluates, compares and films the policy before that.
+        """Saves; if all steps are made, evaluates, compares and films the policy; then closes the session.
 
         Returns:
             How the session ended.
