@@ -63,7 +63,7 @@ class FlatAdam:
         loss.backward()
         norm = torch.linalg.vector_norm(self._gradient)
         self._gradient.mul_((self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
-        adam(  # the function: what the class does around it takes longer than the step
+        adam(  # the function, because the class around it takes longer than the step
             [self.vector],
             [self._gradient],
             [self._first],

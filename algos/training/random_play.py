@@ -36,7 +36,7 @@ class Stream:
         self.spec, self.b, self.rng = spec, n_worlds, np.random.default_rng(seed)
         self.alive = np.ones((n_worlds, spec.n_agents), bool)
         self.started = np.ones(n_worlds, bool)
-        self.born = self.alive  # at any time in the episode: nobody comes back
+        self.born = self.alive  # at any time in the episode: no agent is born twice
         self.dead_rng = None if noise_for_the_dead is None else np.random.default_rng(noise_for_the_dead)
         self.shown = 0  # how often the worlds were looked at
         self.now = self._seen(self.alive, self.started)
