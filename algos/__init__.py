@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from os import PathLike
 from typing import NamedTuple
 
-from . import maddpg, mappo
 from .training.footprint import Part
 from .training.policy import Policy, load_policy_of
 
@@ -24,11 +24,17 @@ class Entry(NamedTuple):
     """Counts the memory that it takes, see `training.footprint`; refuses options that do not fit so many worlds."""
 
 
+def _entry(file: str, algorithm: str, config: str) -> Entry:
+    """Returns the entry of an algorithm: the names of its file, of its class and of its options in that file."""
+    module = importlib.import_module(f".{file}", __name__)
+    return Entry(getattr(module, config), getattr(module, algorithm), module.footprint)
+
+
 ALGOS: dict[str, Entry] = {
-    "mappo": Entry(mappo.MappoConfig, mappo.Mappo, mappo.footprint),
-    "ippo": Entry(mappo.IppoConfig, mappo.Mappo, mappo.footprint),
-    "maddpg": Entry(maddpg.MaddpgConfig, maddpg.Maddpg, maddpg.footprint),
-    "iddpg": Entry(maddpg.IddpgConfig, maddpg.Maddpg, maddpg.footprint),
+    "mappo": _entry("mappo", "Mappo", "MappoConfig"),
+    "ippo": _entry("mappo", "Mappo", "IppoConfig"),
+    "maddpg": _entry("maddpg", "Maddpg", "MaddpgConfig"),
+    "iddpg": _entry("maddpg", "Maddpg", "IddpgConfig"),
 }
 """All algorithms, by their names on the command line."""
 

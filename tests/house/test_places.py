@@ -77,13 +77,12 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     (copy / "envs" / "guess" / "__init__.py").write_text(new, encoding="utf-8")
     table = "ENVS: dict[str, str] = {\n"
     replace(copy / "envs" / "__init__.py", table, table + '    "guess": "coterie/guess_v0",\n')
-    # An algorithm: a file, and one line, which needs the name.
+    # An algorithm: a file, and one line.
     new = (HELPERS / "gradient_bandit.py").read_text(encoding="utf-8").replace("from algos.", "from .")
     (copy / "algos" / "bandit.py").write_text(new, encoding="utf-8")
     table = "ALGOS: dict[str, Entry] = {\n"
-    line = '    "bandit": Entry(bandit.BanditConfig, bandit.GradientBandit, bandit.footprint),\n'
+    line = '    "bandit": _entry("bandit", "GradientBandit", "BanditConfig"),\n'
     replace(copy / "algos" / "__init__.py", table, table + line)
-    replace(copy / "algos" / "__init__.py", "from . import maddpg, mappo\n", "from . import bandit, maddpg, mappo\n")
     # An option of networks, and one of runs: a field each.
     of_networks = '    sparkle: Annotated[int, Range(0, 9)] = 0\n    """Sparkle of it."""\n'
     append_field(copy / "algos" / "nets" / "config.py", "NetConfig", of_networks)
