@@ -1,4 +1,4 @@
-"""What happens to nodes from outside: new tasks, failures, and messages of their neighbours.
+"""Events that come to nodes from outside: new tasks, failures, and messages of their neighbours.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 """

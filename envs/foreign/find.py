@@ -35,7 +35,7 @@ REQUIRED = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Constructor:
-    """How to build one environment."""
+    """A way to build one environment."""
 
     name: str
     """Name for messages."""
@@ -50,7 +50,7 @@ class Constructor:
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a name has one of the forms above, so that it is not in Coterie's own table."""
+    """Returns whether a name has one of the forms above, so that it is not in Coterie's own table."""
     return any(mark in name for mark in "./:")
 
 

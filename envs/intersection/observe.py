@@ -1,4 +1,4 @@
-"""Kernels for what vehicles observe, whom they hear, and what a centralised critic sees.
+"""Kernels for the observations of vehicles, which vehicles hear each other, and the global state.
 
 Axes: B worlds, N agents, V vehicles, K observed conflicts, C conflict points. Observations are laid out as the
 package's docstring lists them; the constants below are the one place where the layout is written in code.
@@ -90,7 +90,7 @@ def sensors_of(config: Config, network: Network) -> Sensors:
 
 
 class Scene(NamedTuple):
-    """Where the cars of one world are."""
+    """The places of the cars of one world."""
 
     spot: Array  # (V, N_SPOT), see `spots`
     pose: Array  # (V, 4): x, y [m], cosine and sine of the heading
@@ -108,7 +108,7 @@ class Ranking(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a batch of worlds shows, as kernels fill it; all are zeros before."""
+    """All that a batch of worlds shows, for kernels to fill in; all are zeros before."""
 
     obs: Array  # (B, N, O) float32; rows of agents that are not on the road stay zero
     adjacency: Array  # (B, N, N) bool: j is in range of i and, as far as i knows, both have a zone to share ahead;
@@ -344,7 +344,7 @@ def observe(sensors, net, state, shown):
     car, status, legs, route = state.car, state.status, state.leg, state.route
     leg, stretch, segment, zone, adjacency = net.leg, net.stretch, net.segment, net.zone, shown.adjacency
     n, n_agents = status.shape[1], sensors.n_agents
-    spot, pose, room = np.empty((n, N_SPOT)), np.empty((n, 4)), np.empty(n, np.int64)
+    spot, pose, index = np.empty((n, N_SPOT)), np.empty((n, 4)), np.empty(n, np.int64)
     ranking = Ranking(
         np.empty(n_agents, np.int64), np.empty((n_agents, n)), np.empty((n_agents, n), np.int64),
         np.empty((n_agents, n), np.int64), np.empty((n_agents, n), np.bool_),
@@ -352,7 +352,7 @@ def observe(sensors, net, state, shown):
     # A view of each row would take longer to make than to fill.
     obs, overview = shown.obs.reshape(-1), shown.overview.reshape(-1)
     for b in range(status.shape[0]):
-        there = locate(leg, stretch, car, status, legs, route, b, spot, room)
+        there = locate(leg, stretch, car, status, legs, route, b, spot, index)
         poses_of(segment, car, route, there, b, pose)
         scene = Scene(spot, pose, there)
         _observe_own(sensors, net, state, scene, b, obs)

@@ -23,7 +23,7 @@ def checked(space: Box | Discrete, action: Any, alive: Array, meaning: str = "")
         space: Action space of one agent.
         action: (B, N) integers for `Discrete`, (B, N, A) numbers for `Box`.
         alive: (B, N) bool. Rows of agents that are not alive may hold any numbers; where these lie outside the space,
-            they are replaced by the least action.
+            they are replaced by the lowest action.
         meaning: What the actions mean, for error messages.
 
     Returns:

@@ -11,7 +11,7 @@ CAR_LENGTH, CAR_WIDTH = 4.8, 1.9
 
 
 def overlap(ax: Array, ay: Array, aa: Array, bx: Array, by: Array, ba: Array) -> Array:
-    """Whether cars at these poses overlap, by the separating axis theorem.
+    """Returns whether cars at these poses overlap, by the separating axis theorem.
 
     Args:
         ax: Centre of the first car [m], as `ay`; all six arrays broadcast.

@@ -1,4 +1,4 @@
-"""Kernels for what signals observe and hear, and what a centralised critic sees.
+"""Kernels for the observations of signals, which signals hear each other, and the global state.
 
 Axes: B worlds, N agents, O observation, S global state. Layouts are those of the package's docstring.
 """
@@ -43,7 +43,7 @@ def sensors_of(config: Config) -> Sensors:
 
 
 class Shown(NamedTuple):
-    """What a batch of worlds shows, as kernels fill it; all but the metrics are zeros before."""
+    """All that a batch of worlds shows, for kernels to fill in; all but the metrics are zeros before."""
 
     obs: Array  # (B, N, O) float32
     adjacency: Array  # (B, N, N) bool

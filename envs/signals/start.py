@@ -1,4 +1,4 @@
-"""How worlds begin: empty roads, and a schedule of arrivals, turns and blackouts drawn from the worlds' seeds.
+"""Draws how worlds begin: empty roads, and a schedule of arrivals, turns and blackouts from the worlds' seeds.
 
 Axes: B worlds, N crossings, E entries, D vehicles an entry.
 """
