@@ -23,8 +23,8 @@ class Book(NamedTuple):
     seller: Array  # (B, P) int32
     finish: Array  # (B, P) when the task would be done by what is reported [s]
     n_pairs: Array  # (B,) int32 number of pairs; later entries have no meaning
-    area: Array  # (B, N) int32
-    n_areas: Array  # (B,) int32
+    area: Array  # (B, N) int32 market area of each node
+    n_areas: Array  # (B,) int32 number of market areas
 
 
 class Outcome(NamedTuple):

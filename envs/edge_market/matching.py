@@ -24,12 +24,12 @@ def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
     """Finds the matching of most worth (maximum weight).
 
     Args:
-        buyer: (P,) indices of traders.
-        seller: Likewise.
+        buyer: (P,) index of the buyer of each pair.
+        seller: (P,) index of the seller of each pair.
         worth: (P,) of the pairs.
         n_pairs: Number of pairs; later entries have no meaning.
         of_buyer: (N,) int32, written: the pair of each buyer, or NOBODY.
-        of_seller: Likewise of each seller.
+        of_seller: (N,) int32, written: the pair of each seller, or NOBODY.
         gain: (N,) to work in.
         by: (N,) int32 to work in.
     """

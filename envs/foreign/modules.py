@@ -123,11 +123,11 @@ def _import(name: str) -> ModuleType:
 
 def _is_here(top: str) -> bool:
     """Returns whether the current folder has such a module and is not in `sys.path` yet."""
-    here = Path.cwd()
-    if any(Path(entry).resolve() == here.resolve() for entry in sys.path):
+    folder = Path.cwd()
+    if any(Path(entry).resolve() == folder.resolve() for entry in sys.path):
         return False
     importlib.invalidate_caches()
-    return PathFinder.find_spec(top, [str(here)]) is not None
+    return PathFinder.find_spec(top, [str(folder)]) is not None
 
 
 def _attribute(name: str) -> ModuleType | None:

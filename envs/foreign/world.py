@@ -274,8 +274,8 @@ class World:
 
         Args:
             frame: The frame to write.
-            observations: By agent.
-            infos: By agent.
+            observations: The environment's observations, by agent.
+            infos: The environment's infos, by agent.
             alive: (N,) agents that are alive in it.
             shown: (N,) agents whose observations it shows: those that are alive, and those that leave.
             there: Rows of the agents that act next.

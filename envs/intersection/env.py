@@ -169,7 +169,7 @@ class Intersection:
         alive = after.status[:, :n] == DRIVING
         return core.Step(
             obs=shown.obs,
-            state=shown.overview,
+            state=shown.global_state,
             adjacency=shown.adjacency,
             alive=alive,
             action_mask=None,

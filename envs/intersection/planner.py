@@ -122,7 +122,7 @@ def _roll_out(profile, p, line, i, first, go, plans):
     """Simulates a plan of car i, which writes its rows of `plans.way` and `plans.pace` from their first entries.
 
     Args:
-        profile: Of the `Network`.
+        profile: The field of the `Network`.
         p: The car's route.
         line: Position of its stop line on that route [m].
         i: The car.
@@ -176,8 +176,8 @@ def _stays_behind(way, pace, second, first, begin, end, other_end):
     """Returns whether the plan of car `second` keeps its distance to that of car `first` in the lane that both enter.
 
     Args:
-        way: Of the `Plans`, as is `pace`.
-        pace: See `way`.
+        way: The field of the `Plans`.
+        pace: The field of the `Plans`.
         second: The car behind.
         first: The car ahead.
         begin: Step from which on the plans are compared.

@@ -106,8 +106,8 @@ def _name(space: Box | Discrete) -> str:
     if isinstance(space, Discrete):
         return f"Discrete({space.n})" if not space.start else f"Discrete({space.n}, start={space.start})"
     low, high = space.low.min(), space.high.max()
-    alike = (space.low == low).all() and (space.high == high).all()
-    return f"Box({low:g}, {high:g})" if alike else "the Box"
+    equal = (space.low == low).all() and (space.high == high).all()
+    return f"Box({low:g}, {high:g})" if equal else "the Box"
 
 
 def _wanted(space: Box | Discrete) -> str:

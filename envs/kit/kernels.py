@@ -43,7 +43,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As `kernel`, for parts of one that make no arrays: LLVM always inlines them, and no references are counted.
+    """Compiles a part of a kernel that makes no arrays: LLVM always inlines it, and no references are counted.
 
     So a kernel can be cut into functions that take whole named tuples, at the speed of one long loop. A slot of 64 edge
     markets of 8 nodes takes 0.98 times as long as it took before it was cut, and would take 1.53 times as long with

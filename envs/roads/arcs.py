@@ -13,8 +13,8 @@ from ..core import Array
 class Segment(NamedTuple):
     """A line or an arc."""
 
-    x: float  # of its start [m], as the next
-    y: float
+    x: float  # of its start [m]
+    y: float  # of its start [m]
     heading: float  # at its start [rad]
     curvature: float  # [1/m], positive to the left; 0 is a line
     length: float  # [m]

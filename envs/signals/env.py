@@ -120,7 +120,7 @@ class Signals:
         """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
         return core.Step(
             obs=shown.obs,
-            state=shown.overview,
+            state=shown.global_state,
             adjacency=shown.adjacency,
             alive=np.ones(reward.shape, bool),
             action_mask=shown.mask,

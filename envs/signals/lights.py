@@ -46,9 +46,9 @@ def show_lights(driving, green, signal, dark, b, now, go, amber):
 
     Args:
         driving: The `Driving`.
-        green: Of the `Network`.
-        signal: Of the new `State`, written.
-        dark: Of the `State`.
+        green: The field of the `Network`.
+        signal: The field of the new `State`, written.
+        dark: The field of the `State`.
         b: The world.
         now: Time [s].
         go: (N,) movements that may go, written.

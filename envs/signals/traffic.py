@@ -70,10 +70,10 @@ class Scratch(NamedTuple):
     position: Array  # (V,) float32: as in the state
     speed: Array  # (V,) float32: as in the state
     lost: Array  # (V,) float32: time that each vehicle has lost in this control step [substeps]
-    rear: Array  # (V,) float32, as the next three: see `following.follow`
-    ahead: Array
-    slowness: Array
-    free: Array
+    rear: Array  # (V,) float32: see `following.follow`
+    ahead: Array  # (V,) float32: likewise
+    slowness: Array  # (V,) float32: likewise
+    free: Array  # (V,) float32: likewise
     passing: Array  # (Z,) uint32: lanes whose first vehicle may pass its line
     towards: Array  # (Z,) uint32: the lanes that these vehicles go to
     boxed: Array  # (Z,) uint32: lanes whose last vehicle is in the box, or just out of it
