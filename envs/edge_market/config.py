@@ -81,8 +81,7 @@ class Config:
     miss_penalty: float = 0.3
     """Penalty over a task's value, charged to the node that holds it when it is missed or dropped."""
     sale_seconds: float = 2.0
-    """Time in which a node must be able to do all the sold work that it holds, with the processor share that it does
-    not keep [s]. It sells no more than that."""
+    """A node holds no more sold work than the processor share that it does not keep can do in this time [s]."""
     gossip_every: int = 3
     """Slots from one message of a node to its neighbours to the next."""
     failures: float = 0.0

@@ -51,7 +51,7 @@ from .state import (
 )
 
 MANY = 50.0
-"""Below this mean the search for a Poisson number begins at zero, from four times this on ten deviations below the mean."""
+"""The search for a Poisson number begins at zero up to four times this mean, else ten deviations below the mean."""
 CANDIDATES = 5
 """Number of random places of which a node takes the one farthest from all other nodes (Mitchell's best candidate)."""
 PER_NODE = 2 * CANDIDATES + 4
