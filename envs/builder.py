@@ -48,7 +48,7 @@ class Environment:
     version: str | None
     """Its version, such as "spread_v0"; None where it is not known."""
     n_worlds: int
-    """Number of worlds that suits it."""
+    """Suitable number of worlds."""
     heuristic: Callable[[Any], Any] | None
     """Hand-written policy from a `State` to the actions of all worlds; None where there is none."""
     vector: Callable[..., Any]
@@ -58,7 +58,7 @@ class Environment:
         """Compiles all kernels, which takes half a minute once for each version of the code.
 
         Returns:
-            Bytes that a world takes, by far at most; 0 for an environment of others, which compiles nothing.
+            A generous upper bound on the memory of a world [bytes]; 0 for a foreign environment, where none is known.
         """
         if is_foreign(self.name):
             return 0
@@ -86,7 +86,7 @@ def build(
         task: A task of one of Coterie's environments; None is its default.
         options: Fields of its `Config`, or fields of `adapters.Options` and, as text, keys of a foreign constructor.
             Lists, as JSON has them, are taken for tuples.
-        agents: (N,) order of the agents of a run that is gone on with; empty: the environment's own.
+        agents: (N,) names of the agents in the order of a run that is resumed; empty: in the environment's own order.
 
     Raises:
         ValueError: Something is unknown or not allowed; the message is one line that says what is.
@@ -106,24 +106,24 @@ def build(
 
 
 def tasks(name: str) -> tuple[str, ...]:
-    """The tasks of one of Coterie's environments."""
+    """Returns the names of the tasks of one of Coterie's environments."""
     return tuple(_module(name).TASKS)
 
 
 def default_task(name: str) -> str | None:
-    """The task that None stands for; None for an environment of others, which has no tasks."""
+    """Returns the task that None stands for; None for a foreign environment, which has no tasks."""
     return None if is_foreign(name) else _module(name).DEFAULT_TASK
 
 
 def version_of(name: str) -> str | None:
-    """The version of an environment, such as "spread_v0"; None where it is not known."""
+    """Returns the version of an environment, such as "spread_v0"; None where it is not known."""
     if is_foreign(name):
         return adapters.version_of(name)
     return f"{name}_v{_module(name).VERSION}"
 
 
 def options(name: str, task: str | None = None) -> Any:
-    """A dataclass instance of the options that are typed: the task's `Config`, or `adapters.Options`.
+    """Returns the typed options as a dataclass: the task's `Config`, or `adapters.Options`.
 
     Raises:
         ValueError: The name or the task is unknown.
@@ -132,12 +132,12 @@ def options(name: str, task: str | None = None) -> Any:
 
 
 def constructor_options(name: str, given: Iterable[str] = ()) -> dict[str, str]:
-    """The keys of a foreign constructor and their defaults as text, "" for one without; {} for Coterie's own.
+    """Returns the keys of a foreign constructor with their defaults as text, "" for none; {} for Coterie's own.
 
     Args:
         name: The environment.
-        given: Keys that somebody wants to give. Where the constructor does not name its keys, it is taken to know
-            them, and will refuse what it does not know.
+        given: Keys that the user gives. Where the constructor does not name its keys, they are passed on unchecked, and
+            the constructor refuses those that it does not take.
 
     Raises:
         ValueError: There is no such environment.

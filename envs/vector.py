@@ -130,7 +130,7 @@ class VectorView:
 
     @property
     def can_blend(self) -> bool:
-        """Whether the environment can draw moments between two steps, by a method `between`."""
+        """Returns whether the environment can draw moments between two steps, by a method `between`."""
         return callable(getattr(self.env, "between", None))
 
     def render_between(self, before: Any, share: float, world: int = 0) -> Array:

@@ -1,10 +1,10 @@
-"""The checks that an environment must pass, for this suite and for environments of others.
+"""The checks that an environment must pass, for this suite's environments and for those of other people.
 
     check_all("warehouse", task="tiny-2")        an environment of the table, in all its views
     check_batch_env(make_env)                    pure functions of a batch of worlds
     check_vector(make_env)                       worlds with auto-reset, in threads, copied
     check_parallel_env(make_parallel)            PettingZoo, AEC and SuperSuit
-    check_foreign("my_project.worlds:Maze")      an environment of others, as `envs.adapters` steps it
+    check_foreign("my_project.worlds:Maze")      other people's environment, as `envs.adapters` steps it
 
 or `python -m coterie.envs.conformance warehouse tiny-2`, or with `my_project.worlds:Maze` in place of the two names.
 A failed check raises `AssertionError` and says what is wrong.

@@ -16,10 +16,10 @@ from .vector import VECTOR_CHECKS
 
 
 def command(words: Sequence[str]) -> int:
-    """The command line: checks what is named, and says in one line what is wrong with it.
+    """Runs the checks on the environment that the words name, and prints the first fault in one line.
 
     Returns:
-        Exit code: 0 where all passed, 1 where a check failed, 2 where the words name nothing that can be checked.
+        The exit code: 0 if all checks passed, 1 if one failed, 2 if the words name nothing that can be checked.
     """
     foreign = bool(words) and is_foreign(words[0])
     if not 1 <= len(words) <= (1 if foreign else 2):
@@ -46,7 +46,7 @@ def command(words: Sequence[str]) -> int:
         for check in checks:
             check()
     except AssertionError as error:
-        if not str(error):  # nothing is said but where it stands
+        if not str(error):  # without a message, only the traceback shows where it failed
             raise
         print(f"conformance: {named} fails: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Checks of environments of others before they are trained on through `envs.adapters`.
+"""Checks of other people's environments, before they are trained on through `envs.adapters`.
 
     check_foreign("my_project.worlds:Maze", size=9)      or    python -m coterie.envs.conformance my_project.worlds:Maze
 
@@ -40,7 +40,7 @@ def check_foreign(name: str | Callable[..., Any], **options: Any) -> None:
 
 
 def check_returns(foreign: Foreign) -> None:
-    """Checks rewards of all agents that acted and observations of all that go on: known names, and finite values."""
+    """Checks that agents which acted get finite rewards, and agents which go on finite observations, by known names."""
     view: Any = _view(foreign, 0)
     try:
         for _ in _play(view):
@@ -133,7 +133,7 @@ def descendants(pid: int) -> dict[int, str]:
 
 
 def _is_there(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """Returns whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

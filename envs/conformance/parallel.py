@@ -204,7 +204,7 @@ PARALLEL_CHECKS: tuple[Callable[[MakeParallel, MakeParallel], None], ...] = (
 
 @contextlib.contextmanager
 def _strict() -> Iterator[Any]:
-    """Gives PettingZoo's tests, silenced; warnings other than `TOLERATED` become failures."""
+    """Yields PettingZoo's module of tests, silenced; warnings other than `TOLERATED` become failures."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they import an environment by its deprecated name
         from pettingzoo import test as tests

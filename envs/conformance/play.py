@@ -14,9 +14,9 @@ from gymnasium.spaces import Discrete
 from ..core import Array, BatchEnv, Step, ended
 
 MakeEnv = Callable[[], Any]
-"""Makes an environment; without arguments."""
+"""A function without arguments that makes an environment."""
 MakeParallel = Callable[..., Any]
-"""Makes a PettingZoo view of one; takes `render_mode` and `max_cycles` by name."""
+"""A function that makes a PettingZoo view of one, and takes `render_mode` and `max_cycles` by name."""
 SEEDED_STEPS = 500
 """Steps over which the same seed must give the same bytes; PettingZoo's own test compares one."""
 

@@ -105,8 +105,8 @@ def check_vector_copies(make_env: MakeEnv, worlds: int = 3, before: int = 35, af
         if name == "deepcopy":
             continue
         for action, final, shown, full in seen:
-            for here, there in zip((final, shown), one.step(action), strict=True):
-                assert_same(here, there, f"the {name} and a deepcopy, stepped on")
+            for expected, found in zip((final, shown), one.step(action), strict=True):
+                assert_same(expected, found, f"the {name} and a deepcopy, stepped on")
             assert np.array_equal(one.full_episodes, full), f"the {name} and a deepcopy count other episodes"
 
 

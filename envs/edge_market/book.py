@@ -1,4 +1,4 @@
-"""What a clearing rule reads, what it writes, and the arrays that it works in.
+"""The arrays of a clearing rule: those that it reads, those that it writes, and those that it works in.
 
 Axes: B worlds, N nodes, P pairs.
 """
@@ -23,8 +23,8 @@ class Book(NamedTuple):
     seller: Array  # (B, P) int32
     finish: Array  # (B, P) when the task would be done by what is reported [s]
     n_pairs: Array  # (B,) int32 number of pairs; later entries have no meaning
-    area: Array  # (B, N) int32
-    n_areas: Array  # (B,) int32
+    area: Array  # (B, N) int32 market area of each node
+    n_areas: Array  # (B,) int32 number of market areas
 
 
 class Outcome(NamedTuple):
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
     through: Array  # (B, N) bool: its bid or ask is good enough to trade; it still needs a partner
 
 
-class Room(NamedTuple):
+class Scratch(NamedTuple):
     """Arrays for clearing rules to work in, made once a slot."""
 
     buys: Array  # (N,) bool
@@ -63,11 +63,11 @@ def new_outcome(b, n):
 
 
 @kernel
-def new_room(b, n, pairs):
-    """Returns a `Room` for B worlds of N nodes and at most `pairs` pairs."""
+def new_scratch(b, n, pairs):
+    """Returns a `Scratch` for B worlds of N nodes and at most `pairs` pairs."""
     flags, places, prices = np.zeros((2, n), np.bool_), np.zeros((5, n), np.int32), np.zeros((2, b, n))
     sides, numbers = np.zeros((2, pairs), np.int32), np.zeros(pairs)
-    return Room(
+    return Scratch(
         flags[0],
         flags[1],
         places[0],

@@ -41,8 +41,8 @@ def welfare_bound(config: Config, state: State) -> Array:
     """Returns a bound on the welfare of every policy in these worlds, from start to time limit: (B,) [credits].
 
     Args:
-        config: Of the worlds.
-        state: Of these worlds; only its schedule is read.
+        config: The configuration of the worlds.
+        state: State of the worlds; only its schedule is read.
 
     Raises:
         RuntimeError: The solver failed.
@@ -55,12 +55,12 @@ def _of_world(config: Config, state: State, b: int) -> float:
     node, up = state.node[b], state.up[b]
     arrives, origin, model = state.task_int[b].astype(np.int64).T  # (K,) each
     work, size, deadline, value = state.task[b].astype(np.float64).T
-    here, due = arrives <= slots, deadline <= slots * slot + 1e-9  # (K,) arrives, and ends, within the episode
+    comes, due = arrives <= slots, deadline <= slots * slot + 1e-9  # (K,) arrives, has its deadline, in the episode
     works = np.ones((slots, config.n_nodes), bool) if len(up) == 1 else up[:slots]
     energy = config.energy_low + (config.energy_high - config.energy_low) * state.energy[b] / LEVELS  # (T + 1, N)
 
     rows: list[tuple[float, float, int, int, int]] = []  # gain per Gcycle, most, task, node, slot
-    for k in np.flatnonzero(here):
+    for k in np.flatnonzero(comes):
         i = origin[k]
         places = [(i, arrives[k] * slot)]
         for d, j in enumerate(state.neighbor[b, i]):
@@ -73,7 +73,7 @@ def _of_world(config: Config, state: State, b: int) -> float:
                 gain = (1.0 + penalty * due[k]) * value[k] / work[k] - energy[t, j]
                 if overlap > 0.0 and gain > 0.0 and works[t, j]:
                     rows.append((gain, node[j, SPEED] * overlap, int(k), int(j), t))
-    lost = penalty * value[here & due].sum()
+    lost = penalty * value[comes & due].sum()
     if not rows:
         return -lost
     gain, most, task, place, when = (np.array(column) for column in zip(*rows, strict=True))

@@ -16,7 +16,7 @@ such a node could get a better partner by another bid. On a graph, not every nod
 | `mcafee`  | yes             | never a deficit     | yes                   | McAfee 1992, J. Econ. Theory 56        |
 | `vcg`     | yes             | a deficit, reported | yes                   | Vickrey 1961, Clarke 1971, Groves 1973 |
 
-`vcg` alone trades what is worth most, where reports are true.
+Where reports are true, `vcg` alone makes the trades of most worth in total.
 
 Axes: B worlds, N nodes, P pairs, A market areas (what links hold together).
 """
@@ -28,7 +28,7 @@ import math
 import numpy as np
 
 from ..kit.kernels import kernel
-from .book import Book, Outcome, new_outcome, new_room
+from .book import Book, Outcome, new_outcome, new_scratch
 from .matching import added_by, match
 from .state import CLEARING_RULES, MCAFEE, NOBODY, POSTED, UNIFORM, Array
 
@@ -39,7 +39,7 @@ LOWEST, HIGHEST = 0.01, 100.0
 
 
 @kernel
-def clear_posted(book, posted, outcome, room):
+def clear_posted(book, posted, outcome, scratch):
     """Trades at the posted price of each area, between bids of at least it and asks of at most it.
 
     Then the price follows demand.
@@ -48,11 +48,11 @@ def clear_posted(book, posted, outcome, room):
         book: The `Book`.
         posted: (B, N) price posted in each node's last area; written.
         outcome: The `Outcome`, written.
-        room: The `Room`.
+        scratch: The `Scratch`.
     """
     areas, bid, ask, n_areas = book.area, book.bid, book.ask, book.n_areas
     buyer, seller, n_pairs = book.buyer, book.seller, book.n_pairs
-    quoted, through, buys, sells = outcome.price, outcome.through, room.buys, room.sells
+    quoted, through, buys, sells = outcome.price, outcome.through, scratch.buys, scratch.sells
     for b in range(len(n_pairs)):
         _find_traders(buyer, seller, n_pairs, b, buys, sells)
         for area in range(n_areas[b]):
@@ -78,7 +78,7 @@ def clear_posted(book, posted, outcome, room):
 
 
 @kernel
-def clear_uniform(book, outcome, room):
+def clear_uniform(book, outcome, scratch):
     """Trades at one price in an area, half-way between the last bid and ask that would trade if all nodes were linked.
 
     With bids falling and asks rising, k is the last place where the bid is no less than the ask; the price is half-way
@@ -86,7 +86,7 @@ def clear_uniform(book, outcome, room):
     """
     bid, ask, areas, n_areas, n_pairs = book.bid, book.ask, book.area, book.n_areas, book.n_pairs
     buyer, seller, quoted, through = book.buyer, book.seller, outcome.price, outcome.through
-    buys, sells, bidders, askers = room.buys, room.sells, room.bidders, room.askers
+    buys, sells, bidders, askers = scratch.buys, scratch.sells, scratch.bidders, scratch.askers
     for b in range(len(n_pairs)):
         if n_pairs[b] == 0:
             continue
@@ -105,16 +105,16 @@ def clear_uniform(book, outcome, room):
 
 
 @kernel
-def clear_mcafee(book, outcome, room):
-    """McAfee's double auction: a pair that does not trade sets the price, or else the last trade is given up.
+def clear_mcafee(book, outcome, scratch):
+    """Trades by McAfee's double auction: a pair that does not trade sets the price, or the last trade is given up.
 
     With k as in `clear_uniform`, the price is half-way between bid and ask number k + 1 if the bid and the ask number k
     accept it, and k trade. Otherwise k - 1 trade, buyers at bid k and sellers at ask k.
     """
     bid, ask, areas, n_areas, n_pairs = book.bid, book.ask, book.area, book.n_areas, book.n_pairs
     buyer, seller, quoted, through = book.buyer, book.seller, outcome.price, outcome.through
-    buys, sells, bidders, askers = room.buys, room.sells, room.bidders, room.askers
-    cost, gain = room.cost, room.gain
+    buys, sells, bidders, askers = scratch.buys, scratch.sells, scratch.bidders, scratch.askers
+    cost, gain = scratch.cost, scratch.gain
     for b in range(len(n_pairs)):
         if n_pairs[b] == 0:
             continue
@@ -138,17 +138,17 @@ def clear_mcafee(book, outcome, room):
 
 
 @kernel
-def clear_vcg(book, outcome, room):
-    """Vickrey, Clarke and Groves: makes the trades worth most, and each trader keeps what it adds to that worth.
+def clear_vcg(book, outcome, scratch):
+    """Makes the trades of most worth in total; a trader gains what it adds to that (Vickrey, Clarke and Groves).
 
     A buyer pays its bid less what it adds; a seller gets its ask and what it adds. So a buyer pays what its
     presence costs the others (Clarke's externality).
     """
     bid, ask, works, areas, n_pairs = book.bid, book.ask, book.work, book.area, book.n_pairs
     buyers, sellers, partner, pays, earns = book.buyer, book.seller, outcome.partner, outcome.pays, outcome.earns
-    prices, through, buyer, seller, worth = outcome.price, outcome.through, room.buyer, room.seller, room.worth
-    of_buyer, of_seller, reached, by = room.of_buyer, room.of_seller, room.reached, room.by
-    paid, bought = room.cost, room.gain  # by area; there are no more areas than nodes
+    prices, through, buyer, seller, worth = outcome.price, outcome.through, scratch.buyer, scratch.seller, scratch.worth
+    of_buyer, of_seller, reached, by = scratch.of_buyer, scratch.of_seller, scratch.reached, scratch.by
+    paid, bought = scratch.cost, scratch.gain  # by area; there are no more areas than nodes
     n = len(of_buyer)
     for b in range(len(n_pairs)):
         kept = 0
@@ -181,20 +181,20 @@ def clear_vcg(book, outcome, room):
 
 
 @kernel
-def clear(rule, book, posted, outcome, room):
+def clear(rule, book, posted, outcome, scratch):
     """Clears by the rule of this number in CLEARING_RULES; see `clear_posted` for the other arguments."""
     partner, pays, earns, price, through = outcome
     for b in range(len(partner)):
         for i in range(partner.shape[1]):
             partner[b, i], pays[b, i], earns[b, i], price[b, i], through[b, i] = NOBODY, 0.0, 0.0, -1.0, False
     if rule == POSTED:
-        clear_posted(book, posted, outcome, room)
+        clear_posted(book, posted, outcome, scratch)
     elif rule == UNIFORM:
-        clear_uniform(book, outcome, room)
+        clear_uniform(book, outcome, scratch)
     elif rule == MCAFEE:
-        clear_mcafee(book, outcome, room)
+        clear_mcafee(book, outcome, scratch)
     else:
-        clear_vcg(book, outcome, room)
+        clear_vcg(book, outcome, scratch)
 
 
 def clear_market(
@@ -232,7 +232,7 @@ def clear_market(
         n_areas=np.ones(1, np.int32),
     )
     outcome = new_outcome(1, n)
-    clear(CLEARING_RULES.index(rule), book, np.full((1, n), float(posted)), outcome, new_room(1, n, len(pairs)))
+    clear(CLEARING_RULES.index(rule), book, np.full((1, n), float(posted)), outcome, new_scratch(1, n, len(pairs)))
     return Outcome(*(values[0] for values in outcome))
 
 

@@ -1,4 +1,4 @@
-"""What can be set on an edge market, and the named tasks."""
+"""The configuration of an edge market, and the named tasks."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Config:
     load: float = 0.85
     """Mean work that arrives, over what all nodes together can do."""
     imbalance: float = 0.8
-    """Shares of nodes in the arrivals are uniform within this share of an equal one on either side."""
+    """Nodes' shares of the arrivals are uniform within this fraction of an equal share on either side."""
     burst: float = 1.0
     """Arrival rate in the busy state over that in the calm state; 1: plain Poisson arrivals."""
     burst_seconds: float = 3.0
@@ -81,7 +81,7 @@ class Config:
     miss_penalty: float = 0.3
     """Penalty over a task's value, charged to the node that holds it when it is missed or dropped."""
     sale_seconds: float = 2.0
-    """Limit of sold work that a node holds: what the unkept share of its processor does in this time [s]."""
+    """A node holds no more sold work than the processor share that it does not keep can do in this time [s]."""
     gossip_every: int = 3
     """Slots from one message of a node to its neighbours to the next."""
     failures: float = 0.0
@@ -101,12 +101,12 @@ class Config:
     horizon: int = 1
     """Slots over which a counterfactual is rolled out, with all actions held."""
     heuristic: Literal["truthful", "proportional", "greedy", "local"] = "truthful"
-    """Hand-written policy that `envs.heuristic` gives."""
+    """Hand-written policy that `envs.heuristic` returns."""
     bound: bool = False
     """Solves the linear programme of the bound at every reset (seconds a world) and reports `bound_share`."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for values that make no market."""
+        """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
         for low, high in (("energy_low", "energy_high"), ("value_low", "value_high")):
             if getattr(self, low) > getattr(self, high):

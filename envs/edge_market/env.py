@@ -36,11 +36,11 @@ READY_MADE = {
 }
 """The eight discrete actions in order: bid markup, ask markup, kept share and threshold as in the Box; scores are 0."""
 MEANING = "two markups, kept share, threshold and a score a model"
-"""What the numbers of a continuous action mean, for messages."""
+"""Meaning of the numbers of a continuous action, for messages."""
 
 
 class Play(NamedTuple):
-    """What nodes do in a slot, and which node is not there to do it."""
+    """The strategies of all nodes in a slot, and the node that is absent from it."""
 
     strategy: Array  # (B, N, 4 + M), see `state`
     absent: Array  # (B,) int32 a node, or NOBODY
@@ -79,7 +79,7 @@ class EdgeMarket:
             from .bound import welfare_bound  # scipy is needed for the bound only
 
             state = state._replace(bound=welfare_bound(self.config, state))
-        step = self._show(state, nothing, nothing, np.zeros(len(state.step)))
+        step = self._step_of(state, nothing, nothing, np.zeros(len(state.step)))
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=np.zeros(nothing.shape, np.float32))
         return state, step
@@ -88,7 +88,7 @@ class EdgeMarket:
         """Advances every world by one slot; see `envs.core.BatchEnv.step`."""
         strategy = self.strategy(state, action)
         after, reward, cost, exchange = self._advance(state, Play(strategy, _nobody(state)))
-        step = self._show(after, reward, cost, exchange)
+        step = self._step_of(after, reward, cost, exchange)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, strategy, step.team_reward))
         return after, step
@@ -97,7 +97,8 @@ class EdgeMarket:
         """Returns the welfare of the others and the exchange, had node i not been there, for every i: (B, N).
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
-        h > 1 it is G - D_i, where D_i sums over h slots what welfare is more with node i than without, actions held.
+        h > 1 it is G - D_i, where D_i is the sum over h slots of welfare with node i less that without it, all actions
+        held.
         """
         strategy = self.strategy(state, action)
         _, reward, _, exchange = self._advance(state, Play(strategy, _nobody(state)))
@@ -133,7 +134,8 @@ class EdgeMarket:
         run_slot(self.params, after, play.strategy, play.absent, reward, cost, exchange)
         return after, reward, cost, exchange
 
-    def _show(self, state: State, reward: Array, cost: Array, exchange: Array) -> core.Step:
+    def _step_of(self, state: State, reward: Array, cost: Array, exchange: Array) -> core.Step:
+        """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
         n_worlds, n_nodes = state.n_held.shape
         obs = np.zeros((n_worlds, n_nodes, *self.observation_space.shape), np.float32)
         global_state = np.zeros((n_worlds, *self.state_space.shape), np.float32)
@@ -172,13 +174,13 @@ class EdgeMarket:
 
 
 def _nobody(state: State) -> Array:
-    """Says that no node is absent: (B,) int32."""
+    """Returns (B,) int32 for `Play.absent`: no node is absent."""
     return np.full(len(state.step), NOBODY, np.int32)
 
 
 @kernel
 def _read(action, strategy):
-    """Writes what actions (B, N, 4 + M) mean into strategy, of the same shape."""
+    """Translates actions (B, N, 4 + M) into strategies, written into an array of the same shape."""
     for b in range(action.shape[0]):
         for i in range(action.shape[1]):
             strategy[b, i, BID_MARKUP], strategy[b, i, ASK_MARKUP] = action[b, i, BID_MARKUP], action[b, i, ASK_MARKUP]

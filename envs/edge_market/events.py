@@ -1,4 +1,4 @@
-"""What happens to nodes from outside: new tasks, failures, and messages of their neighbours.
+"""Events that come to nodes from outside: new tasks, failures, and messages of their neighbours.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 """
@@ -68,10 +68,10 @@ def fail(params, state, works, reward, cost):
     for b in range(len(step)):
         t = min(step[b] + 1, up.shape[1] - 1)
         for i in range(count.shape[1]):
-            here, kept = up[b, t, i], 0
+            is_up, kept = up[b, t, i], 0
             for q in range(count[b, i]):
                 k = held[b, i, q]
-                if here and not _is_cut_off(params, state, works, b, i, q):
+                if is_up and not _is_cut_off(params, state, works, b, i, q):
                     copy_place(held, queue, b, i, q, kept)
                     kept += 1
                     continue
@@ -79,9 +79,9 @@ def fail(params, state, works, reward, cost):
                     tally[b, i, SALES] -= queue[b, i, q, LEFT]
                 lose(params.miss_penalty, state, b, i, k, DROPPED, reward, cost)
             clear_from(count, held, queue, b, i, kept)
-            if not here:
+            if not is_up:
                 loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
-            if not here and params.load_rate > 0.0:
+            if not is_up and params.load_rate > 0.0:
                 for m in range(model.shape[2]):
                     model[b, i, m, LOADED] = 0.0
 

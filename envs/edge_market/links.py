@@ -15,8 +15,8 @@ def find_links(state, side, after, works):
 
     Args:
         state: The `State`.
-        side: Of the plane [km].
-        after: Slots.
+        side: Side of the plane [km].
+        after: Number of slots after `State.step`.
         works: (B, N, D) bool, written.
     """
     step, node, neighbor, up, cut = state.step, state.node, state.neighbor, state.up, state.cut

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kit.kernels import inlined, kernel
-from .book import Book, new_outcome, new_room
+from .book import Book, new_outcome, new_scratch
 from .clearing import clear
 from .links import find_areas, find_links, link_to
 from .models import wait_for_model
@@ -62,7 +62,7 @@ SPARE_SLOTS = 2
 
 
 class Desk(NamedTuple):
-    """What the market of a slot works on, besides the `Book`."""
+    """The arrays that the market of a slot works on, besides the `Book`."""
 
     offered: Array  # (B, N) int32 place in its queue of the task that a buyer offers, or NOBODY
     sells: Array  # (B, N) bool
@@ -74,14 +74,14 @@ class Desk(NamedTuple):
 
 @kernel
 def new_desk(b, n, slots):
-    """Returns a `Desk`, a `Book`, an `Outcome` and a `Room` for B worlds of N nodes with `slots` link slots each."""
+    """Returns a `Desk`, a `Book`, an `Outcome` and a `Scratch` for B worlds of N nodes with `slots` link slots each."""
     pairs, numbers = n * slots, np.zeros((5, b, n))
     sides, finish = np.zeros((2, b, pairs), np.int32), np.zeros((b, pairs))
     places, count, areas = np.zeros((2, b, n), np.int32), np.zeros(b, np.int32), np.ones(b, np.int32)
     book = Book(numbers[0], numbers[1], numbers[2], sides[0], sides[1], finish, count, places[0], areas)
     works, stack = np.ones((b, n, slots), np.bool_), np.zeros(n, np.int32)
     desk = Desk(places[1], np.zeros((b, n), np.bool_), numbers[3], numbers[4], works, stack)
-    return desk, book, new_outcome(b, n), new_room(b, n, pairs)
+    return desk, book, new_outcome(b, n), new_scratch(b, n, pairs)
 
 
 @inlined
@@ -275,13 +275,13 @@ def _tell(tally, totals, n_pairs, price):
 
 
 @kernel
-def trade(params, state, strategy, absent, desk, book, outcome, room):
+def trade(params, state, strategy, absent, desk, book, outcome, scratch):
     """Runs the market of the slot that begins: offers, pairs, clearing, trades, prices."""
     if params.faulty:
         find_links(state, params.side, 0, desk.works)
         find_areas(state.neighbor, desk.works, book.area, book.n_areas, desk.stack)
     _offer(params, state, strategy, absent, desk, book)
     _find_pairs(params, state, strategy, desk, book)
-    clear(params.rule, book, state.tally[:, :, POSTED_PRICE], outcome, room)
+    clear(params.rule, book, state.tally[:, :, POSTED_PRICE], outcome, scratch)
     _carry_out(params, state, desk.offered, book.n_pairs, outcome)
     _tell(state.tally, state.totals, book.n_pairs, outcome.price)

@@ -1,4 +1,4 @@
-"""The matching of buyers and sellers of most worth, and what it would be worth without one of them.
+"""Maximum-weight matching of buyers and sellers, and its worth without one of them.
 
 A pair p joins `buyer[p]` and `seller[p]` and is worth `worth[p]` > 0. No trader is both. Kernels over plain arrays, by
 augmenting paths of largest gain (Bellman and Ford): the k-th path makes a matching of k pairs that no other of k pairs
@@ -21,15 +21,15 @@ TINY = 1e-12
 
 @kernel
 def match(buyer, seller, worth, n_pairs, of_buyer, of_seller, gain, by):
-    """Finds the matching of most worth.
+    """Finds the matching of most worth (maximum weight).
 
     Args:
-        buyer: (P,) indices of traders.
-        seller: Likewise.
+        buyer: (P,) index of the buyer of each pair.
+        seller: (P,) index of the seller of each pair.
         worth: (P,) of the pairs.
         n_pairs: Number of pairs; later entries have no meaning.
         of_buyer: (N,) int32, written: the pair of each buyer, or NOBODY.
-        of_seller: Likewise of each seller.
+        of_seller: (N,) int32, written: the pair of each seller, or NOBODY.
         gain: (N,) to work in.
         by: (N,) int32 to work in.
     """

@@ -33,10 +33,10 @@ def wait_for_model(model, loading, size, memory, load_rate, strategy, b, i, m):
 
     Args:
         model: (B, N, M, 3), see `State`.
-        loading: (B, N, 2).
-        size: (B, M) [GB].
-        memory: Of the node [GB].
-        load_rate: [GB/s].
+        loading: (B, N, 2), see `State`.
+        size: (B, M) sizes of models [GB].
+        memory: Memory of the node [GB].
+        load_rate: Rate at which models are read [GB/s].
         strategy: (B, N, 4 + M), with the scores of models.
         b: The world.
         i: The node.

@@ -1,4 +1,4 @@
-"""What nodes see, what a centralised critic sees, and which nodes hear each other.
+"""Kernels for the observations of nodes, the global state, and which nodes hear each other.
 
 The package's docstring lists every entry.
 
@@ -72,7 +72,7 @@ def _squash(x, half):
 
 @kernel
 def observe(params, state, obs, adjacency, global_state):
-    """Fills in what nodes see and hear, and what a centralised critic sees.
+    """Fills in the observations, the adjacency and the global state.
 
     Args:
         params: The `Params`.

@@ -109,25 +109,23 @@ def _draw_links(
         for d, j in enumerate(row):
             if j <= i:
                 continue
-            here, there = _at(state, world, i), _at(state, world, j)
+            start, end = _at(state, world, i), _at(state, world, j)
             if works[i, d]:
-                canvas.line(paint.HEARS, [here, there], width)
+                canvas.line(paint.HEARS, [start, end], width)
             else:
                 for k in range(0, 12, 2):
-                    canvas.line(
-                        paint.SHADE, [_between(here, there, k / 12), _between(here, there, (k + 1) / 12)], width
-                    )
+                    canvas.line(paint.SHADE, [_between(start, end, k / 12), _between(start, end, (k + 1) / 12)], width)
     for i, j in enumerate(state.partner[world].tolist()):
         if j == NOBODY:
             continue
-        here, there = _at(state, world, i), _at(state, world, j)
-        far = math.dist(here, there)
-        tip = _between(here, there, 1.0 - min(1.35 * float(size[j]) / far, 0.45))
-        tail = _between(here, there, min(1.35 * float(size[i]) / far, 0.45))
+        start, end = _at(state, world, i), _at(state, world, j)
+        far = math.dist(start, end)
+        tip = _between(start, end, 1.0 - min(1.35 * float(size[j]) / far, 0.45))
+        tail = _between(start, end, min(1.35 * float(size[i]) / far, 0.45))
         _draw_arrow(canvas, tail, tip, paint.OKABE_ITO[6])
         sold = _sold_by(state, world, i, j)
         if sold is not None:
-            labels.append((_between(here, there, 0.5), f"{sold:.2f}"))
+            labels.append((_between(start, end, 0.5), f"{sold:.2f}"))
     return labels
 
 
@@ -141,8 +139,8 @@ def _sold_by(state: State, world: int, i: int, j: int) -> float | None:
     return float(state.queue[world, j, q, PAYS : EARNS + 1].mean())
 
 
-def _between(here: Point, there: Point, share: float) -> Point:
-    return here[0] + share * (there[0] - here[0]), here[1] + share * (there[1] - here[1])
+def _between(start: Point, end: Point, share: float) -> Point:
+    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
 
 
 def _draw_arrow(canvas: Canvas, tail: Point, tip: Point, colour: Colour) -> None:

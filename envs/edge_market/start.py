@@ -51,7 +51,7 @@ from .state import (
 )
 
 MANY = 50.0
-"""For means from here on, the search for a Poisson number does not begin at zero."""
+"""The search for a Poisson number begins at zero up to four times this mean, else ten deviations below the mean."""
 CANDIDATES = 5
 """Number of random places of which a node takes the one farthest from all other nodes (Mitchell's best candidate)."""
 PER_NODE = 2 * CANDIDATES + 4

@@ -1,4 +1,4 @@
-"""What a slot does after its market: models are loaded, processors run, deadlines pass, the next slot begins.
+"""The part of a slot after its market: models are loaded, processors run, deadlines pass, the next slot begins.
 
 Axes: B worlds, N nodes, D link slots, Q queue slots, M models, K tasks.
 """
@@ -76,8 +76,8 @@ def run_slot(params, state, strategy, absent, reward, cost, exchange):
         exchange: (B,) zeros, written: what buyers paid on delivery, less what sellers got [credits].
     """
     n_worlds, n_nodes, slots = state.neighbor.shape
-    desk, book, outcome, room = new_desk(n_worlds, n_nodes, slots)
-    trade(params, state, strategy, absent, desk, book, outcome, room)
+    desk, book, outcome, scratch = new_desk(n_worlds, n_nodes, slots)
+    trade(params, state, strategy, absent, desk, book, outcome, scratch)
     if params.load_rate > 0.0:
         _load(params, state, strategy, absent)
     _run(params, state, strategy, absent, reward, exchange)

@@ -47,7 +47,7 @@ def explain(error: BaseException) -> str:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether it is a message for the user: a `ValueError` that was raised in this package."""
+    """Returns whether it is a message for the user: a `ValueError` that was raised in this package."""
     frames = [] if error.__traceback__ is None else traceback.extract_tb(error.__traceback__)
     return isinstance(error, ValueError) and bool(frames) and _is_ours(frames[-1].filename)
 

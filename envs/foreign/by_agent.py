@@ -55,8 +55,8 @@ class ByAgent(ParallelEnv[Any, Any, Any]):
 
     Args:
         env: The environment.
-        observation_spaces: By agent.
-        action_spaces: By agent.
+        observation_spaces: Observation spaces, by agent.
+        action_spaces: Action spaces, by agent.
     """
 
     def __init__(

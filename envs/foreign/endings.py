@@ -1,4 +1,4 @@
-"""How the endings of agents become endings of agents and of their world.
+"""Reads the endings that PettingZoo reports as endings of agents and of their world.
 
 Axes: N agents.
 
@@ -88,7 +88,7 @@ class EndingsReader:
         return Endings(died, stopped, truncated, truncated or not any(alive), as_death)
 
     def _death_is_the_limit(self, elapsed: int, died: list[bool], gone: list[bool], *, any_truncation: bool) -> bool:
-        """Whether all agents that were left died because the limit that was found is reached.
+        """Returns whether all agents that were left died because the limit that was found is reached.
 
         An environment that truncates at its limit distinguishes the two, and is believed. One that does not is
         recognised by several agents that die at once, or by the death of all agents there were; from then on a single

@@ -47,7 +47,7 @@ def picture(env: Any) -> Array:
 
 
 def may_give_pictures(metadata: Any) -> bool:
-    """Whether an environment's `metadata` list the mode, or no modes at all; the key of the older gym has a dot."""
+    """Returns whether an environment's `metadata` list the mode, or no modes at all. The older gym's key has a dot."""
     metadata = metadata or {}
     modes = metadata.get("render_modes") or metadata.get("render.modes") or ()
     return not modes or MODE in modes

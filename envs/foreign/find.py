@@ -35,7 +35,7 @@ REQUIRED = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Constructor:
-    """How to build one environment."""
+    """A way to build one environment."""
 
     name: str
     """Name for messages."""
@@ -50,7 +50,7 @@ class Constructor:
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a name has one of the forms above, so that it is not in Coterie's own table."""
+    """Returns whether a name has one of the forms above, so that it is not in Coterie's own table."""
     return any(mark in name for mark in "./:")
 
 
@@ -198,10 +198,10 @@ def _of_gymnasium(name: str, module: ModuleType, rest: str) -> Constructor:
         spec = gymnasium.spec(rest)
     except Exception as error:  # for a name that is not an id, it is not one of Gymnasium's own errors
         has = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        alike = [f"{module.__name__}:{key}" for key in near(rest, has)]
-        alike += [f"{module.__name__}:{found}" for found in near(rest, gymnasium.registry, n=3)]
-        alike = alike[:3] or hints.example(module.__name__)
-        hint = f"; near: {', '.join(alike)}" if alike else ""
+        similar = [f"{module.__name__}:{key}" for key in near(rest, has)]
+        similar += [f"{module.__name__}:{found}" for found in near(rest, gymnasium.registry, n=3)]
+        similar = similar[:3] or hints.example(module.__name__)
+        hint = f"; near: {', '.join(similar)}" if similar else ""
         said = one_line(str(error)).rstrip(".")
         raise ValueError(
             f"{name}: the module has no {rest!r}, and Gymnasium says: {said}{hint}{shadow(module)}"

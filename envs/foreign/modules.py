@@ -122,12 +122,12 @@ def _import(name: str) -> ModuleType:
 
 
 def _is_here(top: str) -> bool:
-    """Whether the current folder has such a module and is not in `sys.path` yet."""
-    here = Path.cwd()
-    if any(Path(entry).resolve() == here.resolve() for entry in sys.path):
+    """Returns whether the current folder has such a module and is not in `sys.path` yet."""
+    folder = Path.cwd()
+    if any(Path(entry).resolve() == folder.resolve() for entry in sys.path):
         return False
     importlib.invalidate_caches()
-    return PathFinder.find_spec(top, [str(here)]) is not None
+    return PathFinder.find_spec(top, [str(folder)]) is not None
 
 
 def _attribute(name: str) -> ModuleType | None:
@@ -177,7 +177,7 @@ def _needed(name: str, missing: str, error: ImportError) -> str:
 
 
 def _offers_turns_alone(name: str) -> bool:
-    """Whether a module of PettingZoo's that could not be imported has no parallel environment."""
+    """Returns whether a module of PettingZoo's that could not be imported has no parallel environment."""
     if not name.startswith("pettingzoo."):
         return False
     try:

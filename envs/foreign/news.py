@@ -33,7 +33,7 @@ class News:
     """Lines for the user, by topic."""
 
     def __bool__(self) -> bool:
-        """Whether there are any news."""
+        """Returns whether there are any news."""
         return bool(self.metrics or self.lines)
 
 
@@ -86,7 +86,7 @@ def numbers(told: Any) -> dict[str, float]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number, one of numpy's included."""
+    """Returns whether a value is a number, one of numpy's included."""
     if isinstance(value, (Real, np.bool_)):
         return True
     return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"

@@ -31,7 +31,7 @@ from .spaces import Actions, Observations
 
 
 def described(env: Any, keys: Sequence[Any], observations: Observations, actions: Actions) -> dict[str, Any]:
-    """The own spaces of all agents, see the module.
+    """Returns the own spaces of all agents as plain data; see the module's docstring.
 
     Args:
         env: The environment as it is read, in `Pictures` where it shows some.

@@ -20,7 +20,7 @@ SMALLEST = 16
 
 
 def is_picture(what: Any) -> bool:
-    """Whether a space or an array is a picture: uint8, (H, W) or (H, W, 1 to 4 colours), at least 16 x 16."""
+    """Returns whether a space or an array is a picture: uint8, (H, W) or (H, W, 1 to 4 colours), at least 16 x 16."""
     if not isinstance(what, (Box, np.ndarray)) or what.dtype != np.uint8 or what.shape is None:
         return False
     shape = what.shape

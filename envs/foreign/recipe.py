@@ -1,4 +1,4 @@
-"""How one foreign environment is built: its name, its constructor's arguments, and the adapter's options."""
+"""The recipe of a foreign environment: its name, its constructor's arguments, and the adapter's options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Options:
     image_size: int = 64
     """Width and height of resized pictures [pixels]; 0: their original size."""
     frame_stack: int = 4
-    """Number of last pictures that an agent sees at once."""
+    """Number of latest pictures that an agent sees at once."""
     grayscale: bool = True
     """Reduce pictures of three colours to one."""
     seeds: int = 0

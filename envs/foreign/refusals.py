@@ -50,7 +50,7 @@ def unknown_agent(key: Any, known: Iterable[Any], where: str = "agents") -> Refu
 
 
 def all_finite(numbers: Array) -> bool:
-    """Whether an array (K,) of floats holds no NaN and no infinity."""
+    """Returns whether an array (K,) of floats holds no NaN and no infinity."""
     # The sum of squares is one pass in BLAS. It may overflow with finite numbers, so only a finite sum is an answer.
     return math.isfinite(np.dot(numbers, numbers)) or bool(np.isfinite(numbers).all())
 

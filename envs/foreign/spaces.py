@@ -276,7 +276,7 @@ def idle_action(space: Space[Any]) -> Any:
 
 
 def has_length(space: Space[Any]) -> bool:
-    """Whether values of a space flatten to a fixed number of numbers."""
+    """Returns whether values of a space flatten to a fixed number of numbers."""
     try:
         return bool(space.is_np_flattenable)
     except NotImplementedError:  # a class of the user's own that does not define it

@@ -172,7 +172,7 @@ class ForeignVector:
         last = self._running()
         board, action = self._board, checked(self._takes, action, last.alive)
         if self._loaded:
-            return self._end_of_what_was_saved(last)
+            return self._truncate_saved(last)
         board.action[:] = action
         lost = self._crew.step()
 
@@ -233,7 +233,7 @@ class ForeignVector:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> Step:
-        """Returns the saved `Step`; the next `step` truncates the episodes of then and starts new ones.
+        """Returns the saved `Step`; the next `step` truncates the episodes that were running and starts new ones.
 
         Raises:
             ValueError: It was saved by another environment, another number of worlds or another version.
@@ -285,7 +285,8 @@ class ForeignVector:
         self._step = Step(**self._moment(board.next), **self._nothing())
         return self._step
 
-    def _end_of_what_was_saved(self, last: Step) -> tuple[Step, Step]:
+    def _truncate_saved(self, last: Step) -> tuple[Step, Step]:
+        """Returns the saved step as the end of its episodes, and the start of the next ones."""
         self._loaded = False
         self.full_episodes = np.zeros(self.n_worlds, bool)
         self._step = Step(**self._moment(self._board.next), **self._nothing())

@@ -53,8 +53,8 @@ class WorkerError(ForeignError):
         traceback: The environment's traceback as text; empty if there is none.
     """
 
-    def __init__(self, who: str, place: str, reason: str, traceback: str = "") -> None:
-        super().__init__(" ".join(f"{who} died {place}: {reason}".split()))
+    def __init__(self, name: str, place: str, reason: str, traceback: str = "") -> None:
+        super().__init__(" ".join(f"{name} died {place}: {reason}".split()))
         self.traceback = traceback
 
 
@@ -169,7 +169,7 @@ class _Worker:
             os.close(self._life)
 
     def __str__(self) -> str:
-        """Its name in messages."""
+        """Returns its name for messages."""
         rows = self.rows
         worlds = f"world {rows[0]}" if len(rows) == 1 else f"worlds {rows[0]} to {rows[-1]}"
         return f"worker {self.number} ({worlds}, process {self.process.pid})"

@@ -21,6 +21,7 @@ from pettingzoo.utils.env import ParallelEnv
 
 from ..core import Array
 from .board import Board, Frame
+from .by_agent import ALL
 from .closing import close
 from .endings import EndingsReader
 from .film import picture
@@ -29,9 +30,6 @@ from .news import ABSENT, Reporter, numbers
 from .refusals import RefusedError, number_of, refuse_infinite, unknown_agent, unpaid, unseen
 from .seeds import episode_seed
 from .spaces import MASK
-
-EVERYBODY = "__all__"
-"""A key beside the agents' names by which some environments report that the episode is over for all."""
 
 
 class World:
@@ -261,7 +259,7 @@ class World:
             refuse_infinite(board.team_reward[w], "team_reward")
 
     def ended_just_now(self) -> bool:
-        """Whether the last step ended an episode and started another."""
+        """Returns whether the last step ended an episode and started another."""
         return self._elapsed == 0
 
     def _row(self, key: Any) -> int:
@@ -276,8 +274,8 @@ class World:
 
         Args:
             frame: The frame to write.
-            observations: By agent.
-            infos: By agent.
+            observations: The environment's observations, by agent.
+            infos: The environment's infos, by agent.
             alive: (N,) agents that are alive in it.
             shown: (N,) agents whose observations it shows: those that are alive, and those that leave.
             there: Rows of the agents that act next.
@@ -384,5 +382,5 @@ class World:
     def _refuse_strangers(self, terminations: Any, truncations: Any) -> None:
         for what, flags in (("terminations", terminations), ("truncations", truncations)):
             for name, flag in flags.items():
-                if flag and name not in self._rows and name != EVERYBODY:
+                if flag and name not in self._rows and name != ALL:
                     raise unknown_agent(name, self._rows, what)

@@ -1,4 +1,4 @@
-"""Intersection: vehicles negotiate who crosses first. Each is an agent that arrives, crosses and leaves.
+"""Intersection: vehicles negotiate which of them crosses first. Each is an agent that arrives, crosses and leaves.
 
 | property      | value                                                                                     |
 |---------------|-------------------------------------------------------------------------------------------|
@@ -69,11 +69,11 @@ their sign. All entries are 0 while the vehicle is not on the road:
 | 19       | `declared`: its bid                                                                   | [0, 1]   |
 | 20 .. 23 | distance to each of the next 4 conflict points on its path; 1 where there is none     | [0, 1]   |
 | then     | for each of `n_conflicts` vehicles within `sensing_range` at the same crossing that   |          |
-|          | have a zone to share with it ahead of both, the first to get there first:             |          |
+|          | have a zone to share with it ahead of both, in the order in which they get there:     |          |
 |   +0     | 1 a vehicle, 0 none (then all sixteen are 0)                                          | 0, 1     |
 |   +1     | own distance to the zone, negative inside                                             | [-1, 1]  |
 |   +2     | its distance to the zone, negative inside                                             | [-1, 1]  |
-|   +3     | its distance to having left the zone                                                  | [-1, 1]  |
+|   +3     | its distance to the end of the zone                                                   | [-1, 1]  |
 |   +4, 5  | own time and its time to the zone at present speeds (at least 0.5 m/s)                | [0, 1]   |
 |   +6     | its speed over `speed_limit`                                                          | [0, 1]   |
 |   +7     | own time to the zone less its time, over 5 s, clipped                                 | [-1, 1]  |
@@ -87,9 +87,9 @@ their sign. All entries are 0 while the vehicle is not on the road:
 |   +15    | `declared`: its bid                                                                   | [0, 1]   |
 
 **State** for centralised critics: for each vehicle 16 entries (1 on the road, -1 still to come, 0 gone; position x, y
-over the network's half extent, or for one to come the time until then; heading cos, sin; speed; acceleration; distance
-to the stop line; turns left; turns right; distance to the exit; emergency; time standing; time until its window opens;
-bid; scripted), scaled as above; time over the time limit.
+over the network's half extent, or the time until it is due in place of x for a vehicle still to come; heading cos, sin;
+speed; acceleration; distance to the stop line; turns left; turns right; distance to the exit; emergency; time standing;
+time until its window opens; bid; scripted), scaled as above; time over the time limit.
 
 **Reward** of a vehicle: `progress_reward` times the share of its route driven in the step; minus `time_charge` per
 second (times `emergency_weight` for an emergency vehicle); minus `comfort_charge` (a / 4.5 m/s^2)^2; plus `exit_reward`
@@ -131,7 +131,7 @@ is due or has arrived, nothing was announced, there is no emergency vehicle, no 
 tables, and left out of means.
 
 **Tasks**: `quiet-4`; `cross-8` (default); `busy-16`; `grid-2x2-24`, with four crossings; `liar-8`, where two scripted
-vehicles announce to come late and come at once; `emergency-8`, where one agent, drawn at reset, is an emergency
+vehicles announce that they come late, but come at once; `emergency-8`, where one agent, drawn at reset, is an emergency
 vehicle.
 
 **Policies to beat** (`envs.heuristic("intersection", rule=...)`): `priority`, a priority road with gap acceptance
@@ -167,7 +167,7 @@ __all__ = [
 
 
 def build(config: Config) -> Intersection:
-    """The environment of a configuration."""
+    """Builds the environment of a configuration."""
     return Intersection(config)
 
 

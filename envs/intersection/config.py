@@ -27,7 +27,7 @@ class Config:
     n_vehicles: int = 8
     """Number of agents: vehicles that enter in an episode."""
     n_liars: int = 0
-    """Number of scripted vehicles, which announce to come late and come at once; needs intent=declared."""
+    """Number of scripted vehicles, which announce that they come late, but come at once; needs intent=declared."""
     n_emergency: int = 0
     """Number of agents that are emergency vehicles."""
     flow: float = 1800.0
@@ -47,7 +47,7 @@ class Config:
     entry_speed: float = 9.0
     """Speed of a vehicle that enters [m/s]."""
     intent: Literal["none", "shared", "declared"] = "shared"
-    """What agents know of others' plans: nothing, their true path and arrival times, or what they announce."""
+    """Knowledge that agents have of others' plans: none, their true path and arrival times, or what they announce."""
     intent_period: int = 2
     """Interval between two messages of a vehicle [control steps]."""
     comm_range: float = 60.0
@@ -75,7 +75,7 @@ class Config:
     rule: Literal["priority", "first-come", "reservation", "auction"] = "priority"
     """Right-of-way rule of the hand-written policy."""
     counterfactual: Literal["none", "stop", "absent"] = "none"
-    """Fill `Step.counterfactual`: the team's reward had the vehicle braked hard, or not been there."""
+    """Fills `Step.counterfactual` with the team's reward had the vehicle braked hard, or not been there."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""

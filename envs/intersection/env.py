@@ -64,7 +64,7 @@ class Intersection:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
         motion.admit(self._traffic, self.network, state)
-        step = self._made(state, state, self._no_outcome(state), self._shown(state))
+        step = self._step_of(state, state, self._no_outcome(state), self._shown(state))
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=np.zeros((len(seeds), self.n_agents), dtype=np.float32))
         return state, step
@@ -76,13 +76,13 @@ class Intersection:
         steps.advance_and_show(
             self._traffic, self._weights, self._sensors, self.network, state, after, orders, outcome, shown
         )
-        step = self._made(state, after, outcome, shown)
+        step = self._step_of(state, after, outcome, shown)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, orders))
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """G had vehicle i braked as hard as it can or, with `counterfactual="absent"`, not been there: (B, N)."""
+        """Returns G had vehicle i braked as hard as it can or, with `counterfactual="absent"`, been absent: (B, N)."""
         return self._counterfactual(state, self._decode(state, action))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
@@ -112,11 +112,11 @@ class Intersection:
         return choice, passing
 
     def adjacency(self, state: State) -> NDArray[np.bool_]:
-        """(B, N, N) bool; [b, i, j]: agent i can hear agent j."""
+        """Returns (B, N, N) bool; [b, i, j]: agent i can hear agent j."""
         return self._shown(state).adjacency
 
     def _decode(self, state: State, action: Array) -> Orders:
-        """Returns what actions mean, and the orders of scripted cars."""
+        """Returns the orders that actions stand for, and those of scripted cars."""
         accel, later, bid = (np.zeros(state.status.shape) for _ in range(3))
         n = self.n_agents
         action = checked(self.action_space, action, state.status[:, :n] == DRIVING)
@@ -132,7 +132,7 @@ class Intersection:
                 later[:, :n] = 0.5 * (1.0 + action[:, :, 1]) * WINDOW_STEP * (N_WINDOWS - 1)
                 bid[:, :n] = 0.5 * (1.0 + action[:, :, 2])
         if self.n_cars > n:
-            # Scripted cars announce to come last, bid nothing, and come at once.
+            # Scripted cars announce the latest window, bid nothing, and come at once.
             choice, _ = self.plan(state, LIAR_RULE, n)
             accel[:, n:] = PRIMITIVES[choice[:, n:]]
             later[:, n:] = WINDOW_STEP * (N_WINDOWS - 1)
@@ -149,7 +149,7 @@ class Intersection:
         return Outcome(np.zeros(shape), np.zeros(shape), np.zeros(len(state.step)))
 
     def _shown(self, state: State) -> Shown:
-        """Returns what a state shows as it is."""
+        """Returns all that the worlds show in a state."""
         shown = self._blank(len(state.step))
         steps.show(self._sensors, self.network, state, shown)
         return shown
@@ -163,12 +163,13 @@ class Intersection:
             np.empty((len(METRICS), n_worlds)),
         )
 
-    def _made(self, before: State, after: State, outcome: Outcome, shown: Shown) -> core.Step:
+    def _step_of(self, before: State, after: State, outcome: Outcome, shown: Shown) -> core.Step:
+        """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
         n = self.n_agents
         alive = after.status[:, :n] == DRIVING
         return core.Step(
             obs=shown.obs,
-            state=shown.overview,
+            state=shown.global_state,
             adjacency=shown.adjacency,
             alive=alive,
             action_mask=None,

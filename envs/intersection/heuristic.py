@@ -52,7 +52,7 @@ def heuristic(env: Intersection) -> Callable[[State], Array]:
 
 
 def _soonest(env: Intersection, state: State) -> Array:
-    """(B, N) time until each agent's front passes its stop line at full throttle [s]."""
+    """Returns (B, N) time until each agent's front passes its stop line at full throttle [s]."""
     n, top = env.n_agents, env.config.speed_limit
     line = np.take_along_axis(env.network.leg[state.route, :, LINE], state.leg[:, :, None], axis=2)[:, :, 0]  # (B, V)
     room = np.maximum(line - 0.5 * CAR_LENGTH - state.car[:, :, POSITION], 0.0)[:, :n]

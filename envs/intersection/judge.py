@@ -53,7 +53,7 @@ LENIENCE = 0.5
 
 
 class Weights(NamedTuple):
-    """The weights of the rewards, from a `Config`, and what else judging depends on."""
+    """The weights of the rewards, and all else that judging needs of a `Config`."""
 
     progress: float
     time: float
@@ -66,7 +66,7 @@ class Weights(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a control step is worth."""
+    """The rewards and costs of a control step."""
 
     reward: Array  # (B, V), zeros before
     cost: Array  # (B, V), zeros before
@@ -198,9 +198,9 @@ def measure_ttc(n_agents, net, after, cost):
     leg, stretch, zone, section_start, segment = net.leg, net.stretch, net.zone, net.section_start, net.segment
     car, status, legs, route, totals = after.car, after.status, after.leg, after.route, after.totals
     n = status.shape[1]
-    spot, ttc, room = np.empty((n, N_SPOT)), np.empty(n), np.empty(n, np.int64)
+    spot, ttc, index = np.empty((n, N_SPOT)), np.empty(n), np.empty(n, np.int64)
     for b in range(status.shape[0]):
-        there = locate(leg, stretch, car, status, legs, route, b, spot, room)
+        there = locate(leg, stretch, car, status, legs, route, b, spot, index)
         for i in there:
             ttc[i] = math.inf
         for m, i in enumerate(there):
@@ -294,7 +294,7 @@ def _time_since(left, b, n_kinds, crossing, other, own, now):
 
 @kernel
 def _is_occupied(net, before, after, b, n_others, crossing, other, own):
-    """Whether one of the first n_others cars was in the zone, on the other movement, as the step began."""
+    """Returns whether one of the first n_others cars was in the zone, on the other movement, as the step began."""
     leg, zone, old, route, legs = net.leg, net.zone, before.car, after.route, before.leg
     for i in range(n_others):
         p, q = route[b, i], legs[b, i]

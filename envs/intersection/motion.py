@@ -82,7 +82,7 @@ def traffic_of(config: Config) -> Traffic:
 
 
 class Orders(NamedTuple):
-    """What actions mean, for all cars; rows of cars that are not on the road mean nothing."""
+    """The orders that actions stand for, for all cars; rows of cars that are not on the road have no meaning."""
 
     accel: Array  # (B, V) acceleration [m/s^2]
     later: Array  # (B, V) how much later than possible the car announces to pass its line [s]
@@ -91,7 +91,7 @@ class Orders(NamedTuple):
 
 @kernel
 def touch(ax, ay, ac, an, bx, by, bc, bn):
-    """Whether two cars overlap, by the separating axis theorem; c and n are cosine and sine of the headings."""
+    """Returns whether two cars overlap, by the separating axis theorem; c and n are cosine and sine of the headings."""
     dx, dy = bx - ax, by - ay
     if dx * dx + dy * dy >= TOUCH_SQUARED:
         return False
@@ -177,7 +177,7 @@ def _leave_road(length, car, status, route, b, clock, pose, crashes):
 
 @kernel
 def _is_in_way(section_start, zone, car, p, b, i, j, entry_speed, spot):
-    """Whether car i, at the beginning of route p, could not stay behind car j if j braked as hard as it can."""
+    """Returns whether car i, at the beginning of route p, could not stay behind car j if j braked as hard as it can."""
     far = ahead(section_start, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
     if far == ABSENT:
         return False
@@ -188,7 +188,7 @@ def _is_in_way(section_start, zone, car, p, b, i, j, entry_speed, spot):
 
 @kernel
 def _has_room(net, car, route, b, i, entry_speed, spot):
-    """Whether the entry is free: no car is in the way of car i."""
+    """Returns whether the entry is free: no car is in the way of car i."""
     p = route[b, i]
     locate_one(net.leg, net.stretch, p, 0, -1e-3, spot, i)
     free = True
@@ -218,7 +218,7 @@ def enter(traffic, net, state):
     leg, stretch, section_start, zone = net.leg, net.stretch, net.section_start, net.zone
     car, status, legs, route, step = state.car, state.status, state.leg, state.route, state.step
     n, n_agents, entry_speed = status.shape[1], traffic.n_agents, traffic.entry_speed
-    spot, room = np.empty((n, N_SPOT)), np.empty(n, np.int64)
+    spot, index = np.empty((n, N_SPOT)), np.empty(n, np.int64)
     for b in range(status.shape[0]):
         clock, waiting, driving = step[b] * CONTROL_STEP, False, False
         for i in range(n):
@@ -226,7 +226,7 @@ def enter(traffic, net, state):
             driving |= i < n_agents and status[b, i] == DRIVING
         if not waiting:
             continue
-        locate(leg, stretch, car, status, legs, route, b, spot, room)
+        locate(leg, stretch, car, status, legs, route, b, spot, index)
         for i in range(n):
             if status[b, i] != PENDING or car[b, i, DUE] > clock:
                 continue

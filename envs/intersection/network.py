@@ -83,8 +83,9 @@ class Network(NamedTuple):
 
 
 def _guesses(ways: tuple[Movement, ...], kind: Array) -> Array:
-    """(M, M) the `GUESS` column: of the movements from the other's lane, tried straight on, left, right, the first that
-    conflicts with one's own.
+    """Returns the `GUESS` column, (M, M).
+
+    It is the first movement from the other's lane that conflicts with one's own, tried straight on, left, right.
     """
     n = len(ways)
     guess = np.full((n, n), -1, dtype=np.int32)
@@ -103,7 +104,7 @@ class _Route(NamedTuple):
 
 
 def _routes(config: Config) -> list[_Route]:
-    """All ways from an entry to an exit that visit no crossing twice and at most rows + columns of them.
+    """Returns all ways from an entry to an exit that visit no crossing twice and at most rows + columns of them.
 
     At the first crossing the share of a turn is split evenly between the lanes from which the turn is allowed. At later
     crossings the lane is given, and the turns allowed from it are rescaled to sum to 1.
@@ -205,7 +206,7 @@ def network_of(config: Config) -> Network:
 
 
 def _spline(config: Config, route: _Route, ways: tuple[Movement, ...], centre: Array) -> list[Segment]:
-    """The segments of a route: lane, movement, lane, ..., lane."""
+    """Returns the segments of a route: lane, movement, lane, ..., lane."""
     spline: list[Segment] = []
     for q, (crossing, movement) in enumerate(route.legs):
         path = ways[movement].path
@@ -219,7 +220,7 @@ def _spline(config: Config, route: _Route, ways: tuple[Movement, ...], centre: A
 
 
 def _limits(config: Config, segment: Array, length: Array) -> Array:
-    """(P, D) the `LIMIT` column, computed from the end of a route backwards [m/s]."""
+    """Returns the `LIMIT` column, (P, D) [m/s], computed from the end of a route backwards."""
     n = int(length.max() / SAMPLE) + 3
     limit = np.full((len(length), n), config.speed_limit)
     s = SAMPLE * np.arange(n)
@@ -235,7 +236,7 @@ def _limits(config: Config, segment: Array, length: Array) -> Array:
 
 
 def _free_times(config: Config, length: Array, limit: Array) -> Array:
-    """(P, D) the `FREE_TIME` column [s]: a car drives alone and as fast as it may, in the substeps of the dynamics."""
+    """Returns the `FREE_TIME` column, (P, D) [s]: a car drives alone, as fast as it may, in steps of `FREE_STEP`."""
     free = np.zeros(limit.shape)
     s = SAMPLE * np.arange(limit.shape[1])
     for p in range(len(length)):

@@ -1,4 +1,4 @@
-"""Kernels for what vehicles observe, whom they hear, and what a centralised critic sees.
+"""Kernels for the observations of vehicles, which vehicles hear each other, and the global state.
 
 Axes: B worlds, N agents, V vehicles, K observed conflicts, C conflict points. Observations are laid out as the
 package's docstring lists them; the constants below are the one place where the layout is written in code.
@@ -90,7 +90,7 @@ def sensors_of(config: Config, network: Network) -> Sensors:
 
 
 class Scene(NamedTuple):
-    """Where the cars of one world are."""
+    """The places of the cars of one world."""
 
     spot: Array  # (V, N_SPOT), see `spots`
     pose: Array  # (V, 4): x, y [m], cosine and sine of the heading
@@ -108,12 +108,12 @@ class Ranking(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a batch of worlds shows, as kernels fill it; all are zeros before."""
+    """All that a batch of worlds shows, for kernels to fill in; all are zeros before."""
 
     obs: Array  # (B, N, O) float32; rows of agents that are not on the road stay zero
     adjacency: Array  # (B, N, N) bool: j is in range of i and, as far as i knows, both have a zone to share ahead;
     # all entries remain False where there are scripted cars
-    overview: Array  # (B, S) float32: the global state
+    global_state: Array  # (B, S) float32: the global state
     metrics: Array  # (M, B) float64, in the order of `metrics.METRICS`
 
 
@@ -224,7 +224,7 @@ def _rank_conflicts(sensors, zone, car, scene, b, ranking, adjacency):
     """Ranks the cars that conflict with each agent of world b and that it senses; fills adjacency, too."""
     spot, pose, there, arrival, count = scene.spot, scene.pose, scene.there, ranking.arrival, ranking.n_cars
     chosen, movement, intent_known = ranking.car, ranking.movement, ranking.known
-    hearing, sensing = sensors.comm_range**2, sensors.sensing_range**2
+    heard_within, sensed_within = sensors.comm_range**2, sensors.sensing_range**2
     for i in there:
         if i >= sensors.n_agents:
             break
@@ -233,13 +233,13 @@ def _rank_conflicts(sensors, zone, car, scene, b, ranking, adjacency):
             if j == i or spot[j, AT_CROSSING] != spot[i, AT_CROSSING]:
                 continue
             distance = (pose[j, 0] - pose[i, 0]) ** 2 + (pose[j, 1] - pose[i, 1]) ** 2
-            known = distance <= hearing and sensors.intent != UNKNOWN
+            known = distance <= heard_within and sensors.intent != UNKNOWN
             other = expected(zone, spot, i, j, known)
             if other < 0:
                 continue
             if not sensors.silent:  # then all cars are agents
-                adjacency[b, i, j] = distance <= hearing
-            if distance > sensing:
+                adjacency[b, i, j] = distance <= heard_within
+            if distance > sensed_within:
                 continue
             to_zone = zone[other, int(spot[i, ON_MOVEMENT]), ENTER] - spot[j, PAST_LINE]
             t, k = to_zone / max(car[b, j, SPEED], SLOWEST), found
@@ -300,35 +300,35 @@ def _observe_conflicts(sensors, net, state, scene, ranking, b, obs):
 
 
 @kernel
-def _survey(sensors, net, state, scene, b, overview):
-    """Writes the global state of world b into overview, (B S,)."""
+def _fill_state(sensors, net, state, scene, b, global_state):
+    """Writes the global state of world b into global_state, (B S,)."""
     length, movement, spot, pose = net.length, net.movement, scene.spot, scene.pose
     car, status, route, emergency = state.car, state.status, state.route, state.emergency
     n, now = status.shape[1], state.step[b] * CONTROL_STEP
     base = b * (STATE_PER_VEHICLE * n + 1)
     for i in scene.there:
         turn, at = movement[int(spot[i, ON_MOVEMENT]), TURN], base + STATE_PER_VEHICLE * i
-        overview[at] = 1.0
-        overview[at + 1] = _clip((pose[i, 0] - sensors.middle_x) / sensors.extent)
-        overview[at + 2] = _clip((pose[i, 1] - sensors.middle_y) / sensors.extent)
-        overview[at + 3], overview[at + 4] = _clip(pose[i, 2]), _clip(pose[i, 3])
-        overview[at + 5] = _clip(car[b, i, SPEED] / sensors.speed_limit)
-        overview[at + 6] = _clip(car[b, i, ACCELERATED] / DECELERATION)
-        overview[at + 7] = _squash(-spot[i, PAST_LINE] - 0.5 * CAR_LENGTH, DISTANCE_SCALE)
-        overview[at + 8] = 1.0 if turn == LEFT else 0.0
-        overview[at + 9] = 1.0 if turn == RIGHT else 0.0
-        overview[at + 10] = _squash(length[route[b, i]] - car[b, i, POSITION], DISTANCE_SCALE)
-        overview[at + 11] = 1.0 if emergency[b, i] else 0.0
-        overview[at + 12] = _squash(car[b, i, STOOD], TIME_SCALE)
+        global_state[at] = 1.0
+        global_state[at + 1] = _clip((pose[i, 0] - sensors.middle_x) / sensors.extent)
+        global_state[at + 2] = _clip((pose[i, 1] - sensors.middle_y) / sensors.extent)
+        global_state[at + 3], global_state[at + 4] = _clip(pose[i, 2]), _clip(pose[i, 3])
+        global_state[at + 5] = _clip(car[b, i, SPEED] / sensors.speed_limit)
+        global_state[at + 6] = _clip(car[b, i, ACCELERATED] / DECELERATION)
+        global_state[at + 7] = _squash(-spot[i, PAST_LINE] - 0.5 * CAR_LENGTH, DISTANCE_SCALE)
+        global_state[at + 8] = 1.0 if turn == LEFT else 0.0
+        global_state[at + 9] = 1.0 if turn == RIGHT else 0.0
+        global_state[at + 10] = _squash(length[route[b, i]] - car[b, i, POSITION], DISTANCE_SCALE)
+        global_state[at + 11] = 1.0 if emergency[b, i] else 0.0
+        global_state[at + 12] = _squash(car[b, i, STOOD], TIME_SCALE)
         if car[b, i, OPENS] != NEVER:
-            overview[at + 13] = _squash(car[b, i, OPENS] - now, TIME_SCALE)
-            overview[at + 14] = car[b, i, BID]
-        overview[at + 15] = 1.0 if i >= sensors.n_agents else 0.0
+            global_state[at + 13] = _squash(car[b, i, OPENS] - now, TIME_SCALE)
+            global_state[at + 14] = car[b, i, BID]
+        global_state[at + 15] = 1.0 if i >= sensors.n_agents else 0.0
     for i in range(n):
         if status[b, i] == PENDING:
-            overview[base + STATE_PER_VEHICLE * i] = -1.0
-            overview[base + STATE_PER_VEHICLE * i + 1] = _squash(max(car[b, i, DUE] - now, 0.0), TIME_SCALE)
-    overview[base + STATE_PER_VEHICLE * n] = min(state.step[b] / sensors.max_steps, 1.0)
+            global_state[base + STATE_PER_VEHICLE * i] = -1.0
+            global_state[base + STATE_PER_VEHICLE * i + 1] = _squash(max(car[b, i, DUE] - now, 0.0), TIME_SCALE)
+    global_state[base + STATE_PER_VEHICLE * n] = min(state.step[b] / sensors.max_steps, 1.0)
 
 
 @kernel
@@ -344,18 +344,18 @@ def observe(sensors, net, state, shown):
     car, status, legs, route = state.car, state.status, state.leg, state.route
     leg, stretch, segment, zone, adjacency = net.leg, net.stretch, net.segment, net.zone, shown.adjacency
     n, n_agents = status.shape[1], sensors.n_agents
-    spot, pose, room = np.empty((n, N_SPOT)), np.empty((n, 4)), np.empty(n, np.int64)
+    spot, pose, index = np.empty((n, N_SPOT)), np.empty((n, 4)), np.empty(n, np.int64)
     ranking = Ranking(
         np.empty(n_agents, np.int64), np.empty((n_agents, n)), np.empty((n_agents, n), np.int64),
         np.empty((n_agents, n), np.int64), np.empty((n_agents, n), np.bool_),
     )  # fmt: skip
     # A view of each row would take longer to make than to fill.
-    obs, overview = shown.obs.reshape(-1), shown.overview.reshape(-1)
+    obs, global_state = shown.obs.reshape(-1), shown.global_state.reshape(-1)
     for b in range(status.shape[0]):
-        there = locate(leg, stretch, car, status, legs, route, b, spot, room)
+        there = locate(leg, stretch, car, status, legs, route, b, spot, index)
         poses_of(segment, car, route, there, b, pose)
         scene = Scene(spot, pose, there)
         _observe_own(sensors, net, state, scene, b, obs)
         _rank_conflicts(sensors, zone, car, scene, b, ranking, adjacency)
         _observe_conflicts(sensors, net, state, scene, ranking, b, obs)
-        _survey(sensors, net, state, scene, b, overview)
+        _fill_state(sensors, net, state, scene, b, global_state)

@@ -7,7 +7,7 @@ smooths all edges; what never moves is drawn once per network. Pixel rows count 
     ribbon           the path that a car takes next, where others may know it; full where it will be within 3 s
     amber square     a conflict zone ahead of two cars that are both about to use it; red if within 1.5 s of each other
     thin grey line   two cars that hear each other and whose paths conflict
-    white ring       a car that announces to come late
+    white ring       a car that announces that it comes late
     star             a crash in this control step
 """
 
@@ -60,9 +60,9 @@ from .state import (
 
 SUPERSAMPLE = 2
 SHOWN = 32.0
-"""How much of the roads around the outermost crossings' boxes is shown at most [m]."""
+"""Longest part of the roads around the outermost crossings' boxes that is shown [m]."""
 LOOK_AHEAD = 3.0
-"""How long a car takes for the full part of its ribbon [s]."""
+"""Time that a car takes for the full part of its ribbon [s]."""
 TIGHT = 1.5
 """A zone is red if two arrivals are nearer in time than this [s]."""
 WIDTH = 720
@@ -81,7 +81,7 @@ def draw(config: Config, state: State, adjacency: NDArray[np.bool_]) -> NDArray[
 
     Args:
         config: The configuration of the environment that made the state.
-        state: Of this world alone.
+        state: State of this world alone.
         adjacency: (N, N) which agents hear each other.
 
     Returns:

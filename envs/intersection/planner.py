@@ -5,15 +5,15 @@ accelerations, from full throttle to full braking, each held for one control ste
 the road and the car ahead allow; it takes the first whose passage through every shared zone fits with the cars that
 planned before it. If none fits, it stops at its line. Cars that cannot stop before their line any more always plan
 first, and among them the one that has been so for longest, because the others have reckoned with it. The rules differ
-in who plans first and in what the later ones may do:
+in which car plans first and in what the later ones may do:
 
-| rule          | who plans first                                  | what the later ones may do                      |
+| rule          | the first to plan                                | what the later ones may do                      |
 |---------------|--------------------------------------------------|-------------------------------------------------|
 | `priority`    | the road east-west, then north-south; within a   | go at once in front of or behind the others if  |
 |               | road, straight on and right before left          | the gap is long enough, else stop at the line   |
 | `first-come`  | the car that came up to its stop line first      | only pass behind the earlier ones, never before |
 | `reservation` | likewise                                         | anything that keeps to the zones' free times    |
-| `auction`     | the highest bid                                  | likewise                                        |
+| `auction`     | the car with the highest bid                     | likewise                                        |
 
 `reservation` is Dresner and Stone's AIM (JAIR 2008) with zones instead of tiles, planned anew in every step; its
 reservations hold because no plan depends on those made after it. In `auction` a car bids what it announced with
@@ -67,9 +67,9 @@ PRIORITY, FIRST_COME, RESERVATION, AUCTION, LIAR = range(5)
 
 
 class Rule(NamedTuple):
-    """What a car may do that plans after others."""
+    """The order in which cars plan, and the freedom of a car that plans after others."""
 
-    order: int  # who plans first: PRIORITY, FIRST_COME, RESERVATION, AUCTION or LIAR
+    order: int  # which car plans first: PRIORITY, FIRST_COME, RESERVATION, AUCTION or LIAR
     gap_before: float  # between leaving a zone and an earlier planner's entering it [s]
     gap_behind: float  # between an earlier planner's leaving a zone and entering it [s]
     strict: bool  # it may pass behind earlier planners only
@@ -122,7 +122,7 @@ def _roll_out(profile, p, line, i, first, go, plans):
     """Simulates a plan of car i, which writes its rows of `plans.way` and `plans.pace` from their first entries.
 
     Args:
-        profile: Of the `Network`.
+        profile: The field of the `Network`.
         p: The car's route.
         line: Position of its stop line on that route [m].
         i: The car.
@@ -173,11 +173,11 @@ def _steps_to_mark(way, i, mark):
 
 @kernel
 def _stays_behind(way, pace, second, first, begin, end, other_end):
-    """Whether the plan of car `second` keeps its distance to that of car `first` in the lane that both lead into.
+    """Returns whether the plan of car `second` keeps its distance to that of car `first` in the lane that both enter.
 
     Args:
-        way: Of the `Plans`, as is `pace`.
-        pace: See `way`.
+        way: The field of the `Plans`.
+        pace: The field of the `Plans`.
         second: The car behind.
         first: The car ahead.
         begin: Step from which on the plans are compared.
@@ -193,7 +193,7 @@ def _stays_behind(way, pace, second, first, begin, end, other_end):
 
 @kernel
 def _fits(rule, zone, spot, i, j, plans):
-    """Whether i's plan fits with j's earlier one.
+    """Returns whether i's plan fits with j's earlier one.
 
     If the rule puts i first, and j planned before it only because it cannot stop any more, then j has planned to pass
     behind i, and i accepts that it comes close.
@@ -310,14 +310,14 @@ def plan(rule, net, state, first, choice, passing):
     profile, zone, section_start, leg, stretch = net.profile, net.zone, net.section_start, net.leg, net.stretch
     car, status, legs, route = state.car, state.status, state.leg, state.route
     n = status.shape[1]
-    spot, room = np.empty((n, N_SPOT)), np.empty(n, np.int64)
+    spot, index = np.empty((n, N_SPOT)), np.empty(n, np.int64)
     plans = Plans(
         np.empty((n, HORIZON + 1)), np.empty((n, HORIZON + 1)), np.empty(n), np.empty(n), np.empty(n, np.bool_),
         np.empty(n, np.int64), np.empty(n),
     )  # fmt: skip
     way, key, placed, leader, offset = plans.way, plans.key, plans.placed, plans.leader, plans.offset
     for b in range(status.shape[0]):
-        there = locate(leg, stretch, car, status, legs, route, b, spot, room)
+        there = locate(leg, stretch, car, status, legs, route, b, spot, index)
         count = _begin(rule, net, state, spot, b, first, plans)
         for i in range(n):
             if key[i] < math.inf:

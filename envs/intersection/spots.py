@@ -1,4 +1,4 @@
-"""Where cars are relative to crossings: at which crossing, on which movement, how far past its line, behind whom.
+"""Places of cars relative to crossings: crossing, movement, distance past its line, and the car ahead.
 
 Axes: B worlds, V vehicles. A `spot` (V, N_SPOT) describes the cars of one world; `locate` fills it.
 """
@@ -49,21 +49,21 @@ def locate_one(leg, stretch, p, q, s, spot, i):
 
 
 @kernel
-def locate(leg, stretch, car, status, legs, route, b, spot, room):
+def locate(leg, stretch, car, status, legs, route, b, spot, index):
     """Fills spot (V, N_SPOT) for world b.
 
     Returns:
-        The part of room (V,) that was filled with the indices of the cars on the road, ascending.
+        The part of `index` (V,) that was filled with the indices of the cars on the road, ascending.
     """
     k = 0
     for i in range(status.shape[1]):
         if status[b, i] == DRIVING:
             locate_one(leg, stretch, route[b, i], legs[b, i], car[b, i, POSITION], spot, i)
-            room[k] = i
+            index[k] = i
             k += 1
         else:
             spot[i, AT_CROSSING] = -1.0
-    return room[:k]
+    return index[:k]
 
 
 @kernel
@@ -109,7 +109,7 @@ def leader_of(section_start, zone, spot, there, p, s, i):
 
 @kernel
 def shares_zone(zone, spot, i, j):
-    """Whether two cars have a zone ahead of them or around them that only one of them may be in."""
+    """Returns whether two cars have a zone ahead of them or around them that only one of them may be in."""
     if spot[i, AT_CROSSING] < 0.0 or spot[i, AT_CROSSING] != spot[j, AT_CROSSING]:
         return False
     own, other = int(spot[i, ON_MOVEMENT]), int(spot[j, ON_MOVEMENT])

@@ -1,4 +1,4 @@
-"""How worlds begin: which vehicles come when, from where and where to, all drawn from the worlds' seeds.
+"""Draws how worlds begin: which vehicles come when, from where and where to, all from the worlds' seeds.
 
 Axes: B worlds, V vehicles: the N agents, then the scripted ones; P routes.
 """
@@ -63,8 +63,8 @@ def _draw(chance, cumulative, headway, n_agents, n_emergency, car, route, emerge
     """Fills the schedules of all worlds.
 
     Args:
-        chance: (B, 4 V) random numbers in [0, 1), V each for gaps between arrivals, roles, routes, and who is an
-            emergency vehicle.
+        chance: (B, 4 V) random numbers in [0, 1), V each for gaps between arrivals, roles, routes, and the choice of
+            emergency vehicles.
         cumulative: (P,) cumulative shares of the routes.
         headway: Mean time between two arrivals [s].
         n_agents: N.

@@ -33,7 +33,7 @@ PENDING, DRIVING, ARRIVED, CRASHED = range(4)
 """Columns of `State.car`. Times are those of the world's clock."""
 N_CAR = 15
 NEVER = -1e6
-"""Stands for the time of what has not happened [s]."""
+"""Stands for the time of an event that has not happened [s]."""
 LONGEST_WAIT, LEAST_TTC, LEAST_PET, KEPT, BROKEN = range(5)
 """Columns of `State.totals`: longest wait [s], least time to collision [s], least post-encroachment time [s],
 announcements that were kept and that were broken."""

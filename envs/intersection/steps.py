@@ -1,4 +1,4 @@
-"""The kernels that make whole steps: one call from Python costs about as much as a few cars, so there is one a step.
+"""Kernels that make whole steps. A call from Python takes as long as simulating a few cars, so a step is one call.
 
 Axes: B worlds, V vehicles.
 """
@@ -33,13 +33,13 @@ def advance(traffic, weights, net, before, after, orders, outcome):
 
 @kernel
 def advance_and_show(traffic, weights, sensors, net, before, after, orders, outcome, shown):
-    """As `advance` and `show`."""
+    """Makes a control step, as `advance`, and fills in what the worlds show after it, as `show`."""
     advance(traffic, weights, net, before, after, orders, outcome)
     show(sensors, net, after, shown)
 
 
 @kernel
 def show(sensors, net, state, shown):
-    """Fills shown, an `observe.Shown`, with what a state shows as it is."""
+    """Fills shown, an `observe.Shown`, with all that the worlds show in a state."""
     observe(sensors, net, state, shown)
     measure(net, sensors.n_agents, state, shown.metrics)

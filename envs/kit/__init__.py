@@ -1,4 +1,4 @@
-"""What environments are made with.
+"""The tools that environments are made with.
 
     kernels            compiled loops over arrays, cached on disk
     seeding            random numbers for many worlds at once

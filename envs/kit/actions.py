@@ -23,7 +23,7 @@ def checked(space: Box | Discrete, action: Any, alive: Array, meaning: str = "")
         space: Action space of one agent.
         action: (B, N) integers for `Discrete`, (B, N, A) numbers for `Box`.
         alive: (B, N) bool. Rows of agents that are not alive may hold any numbers; where these lie outside the space,
-            they are replaced by the least action.
+            they are replaced by the lowest action.
         meaning: What the actions mean, for error messages.
 
     Returns:
@@ -106,8 +106,8 @@ def _name(space: Box | Discrete) -> str:
     if isinstance(space, Discrete):
         return f"Discrete({space.n})" if not space.start else f"Discrete({space.n}, start={space.start})"
     low, high = space.low.min(), space.high.max()
-    alike = (space.low == low).all() and (space.high == high).all()
-    return f"Box({low:g}, {high:g})" if alike else "the Box"
+    equal = (space.low == low).all() and (space.high == high).all()
+    return f"Box({low:g}, {high:g})" if equal else "the Box"
 
 
 def _wanted(space: Box | Discrete) -> str:

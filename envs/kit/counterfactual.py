@@ -1,4 +1,4 @@
-"""The team's reward had one agent done its default action instead, for every agent and every world in one batch.
+"""Computes the team's reward had one agent done its default action, for every agent and world in one batch.
 
 Axes: B worlds, N agents, K = B N replaced agents, one a world of the batch.
 """
@@ -28,12 +28,12 @@ def without_each(
     horizon: int = 1,
     team_reward: Array | None = None,
 ) -> NDArray[np.float32]:
-    """G had agent i done its default action, for every agent i.
+    """Returns G had agent i done its default action, for every agent i.
 
     Every world is copied once for each agent, and the copies go through the environment's own dynamics as one batch:
     copy k is world `k // N`, in which agent `k % N` does its default action. All other agents keep their actions. With
-    a horizon of h > 1 actions are held for h steps, and the result is G - D_i, where D_i sums over these steps what
-    the team earns more with agent i's action than with its default.
+    a horizon of h > 1 all actions are held for h steps, and the result is G - D_i, where D_i is the sum over these
+    steps of the team's reward with agent i's action less that with its default action.
 
     Args:
         advance: The dynamics: takes a state and actions, and returns the next state and the team's reward (worlds,)
@@ -41,8 +41,8 @@ def without_each(
         replace: Called as `replace(state, action, copy, agent)` with the K copies and the arrays `copy` = 0 ... K - 1
             and `agent` (K,), to index the first two axes with. Writes the default action of agent `agent[k]` into row
             `copy[k]` of `action`, or takes the agent out of `state`; both belong to it.
-        state: Of B worlds before the step.
-        action: Of these worlds, as `advance` takes them.
+        state: State of B worlds before the step.
+        action: Actions of these worlds, as `advance` takes them.
         n_agents: N.
         horizon: Steps over which actions are held.
         team_reward: (B,) G of the step as it was; needed only for a horizon of more than 1.
@@ -70,7 +70,7 @@ def without_each(
 
 
 def _of_worlds(action: A, world: Array) -> A:
-    """Copies of the actions of these worlds."""
+    """Returns copies of the actions of these worlds."""
     if isinstance(action, tuple):
         return cast(A, take_worlds(action, world))
     return cast(Any, action)[world]

@@ -43,14 +43,14 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As `kernel`, for parts of one that make no arrays: LLVM always inlines them, and no references are counted.
+    """Compiles a part of a kernel that makes no arrays: LLVM always inlines it, and no references are counted.
 
     So a kernel can be cut into functions that take whole named tuples, at the speed of one long loop. A slot of 64 edge
-    markets of 8 nodes, cut so, takes 0.98 times as long as the long loops that it was, and 1.53 times with `kernel`. A
-    step of 64 worlds of signals (`grid-4x4`) takes 1.00 times as long, and 1.10 times with `kernel`. Training gains
-    less: when counting references made a step of signals 5 % longer, it made training 0.5 % longer (median of 8
-    alternating pairs). numba refuses to compile functions that need its reference counting (`_nrt`, which it does not
-    document) without it.
+    markets of 8 nodes takes 0.98 times as long as it took before it was cut, and would take 1.53 times as long with
+    `kernel` in place of this. A step of 64 worlds of signals (`grid-4x4`) takes 1.00 times as long, and 1.10 times with
+    `kernel`. In training less of this is seen: counting references made a step of signals 5 % longer, and training
+    0.5 % (median of 8 alternating pairs). The option `_nrt=False` switches reference counting off. numba does not
+    document it, and refuses to compile a function with it that needs reference counting.
     """
     return _compiled(function, _nrt=False, forceinline=True)
 

@@ -112,7 +112,7 @@ class Canvas:
             metre: Pixels per metre.
             left: Column of pixels where the world's origin lies.
             top: Row of pixels where the world's origin lies.
-            finer: How many times as large as it will be shown the surface is.
+            finer: Factor by which the surface is larger than it will be shown.
         """
         self.surface = surface
         self.metre = metre
@@ -168,7 +168,10 @@ class Canvas:
 
 
 class View(NamedTuple):
-    """Where a world lies in its picture: on a part of it, the ground. Pixels count from the upper left corner."""
+    """The place of a world in its picture. It is drawn on a part of the picture, the ground.
+
+    Pixels count from the upper left corner.
+    """
 
     scale: float  # pixels per metre
     left: float  # column of pixels, on the ground, where the world's origin lies

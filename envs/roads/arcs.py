@@ -13,14 +13,14 @@ from ..core import Array
 class Segment(NamedTuple):
     """A line or an arc."""
 
-    x: float  # of its start [m], as the next
-    y: float
+    x: float  # of its start [m]
+    y: float  # of its start [m]
     heading: float  # at its start [rad]
     curvature: float  # [1/m], positive to the left; 0 is a line
     length: float  # [m]
 
     def at(self, s: Array | float) -> tuple[Any, Any, Any]:
-        """Position [m] and heading [rad] at arc length s [m]; beyond both ends the path goes on straight."""
+        """Returns x, y [m] and heading [rad] at arc length s [m]; beyond both ends the path goes on straight."""
         s = np.asarray(s, dtype=np.float64)
         inside = np.clip(s, 0.0, self.length)
         turned = self.heading + self.curvature * inside
@@ -53,7 +53,7 @@ def meet(a: Segment, b: Segment) -> list[tuple[float, float]]:
 
 
 def _circle(arc: Segment) -> tuple[float, float, float]:
-    """Centre and radius of an arc [m]."""
+    """Returns centre x, y and radius of an arc [m]."""
     r = 1.0 / arc.curvature
     return arc.x - r * math.sin(arc.heading), arc.y + r * math.cos(arc.heading), abs(r)
 
@@ -81,7 +81,7 @@ def _circles(a: Segment, b: Segment) -> list[tuple[float, float]]:
 
 
 def _along(segment: Segment, x: float, y: float) -> float | None:
-    """Arc length [m] of a point on the segment's line or circle; None beyond the segment's ends."""
+    """Returns the arc length [m] of a point on the segment's line or circle; None beyond the segment's ends."""
     if segment.curvature == 0.0:
         s = (x - segment.x) * math.cos(segment.heading) + (y - segment.y) * math.sin(segment.heading)
     else:

@@ -11,14 +11,14 @@ CAR_LENGTH, CAR_WIDTH = 4.8, 1.9
 
 
 def overlap(ax: Array, ay: Array, aa: Array, bx: Array, by: Array, ba: Array) -> Array:
-    """Whether cars at these poses overlap, by the separating axis theorem.
+    """Returns whether cars at these poses overlap, by the separating axis theorem.
 
     Args:
-        ax: Centre of the first car [m], as `ay`; all six arrays broadcast.
-        ay: See `ax`.
+        ax: x of the first car's centre [m]; all six arrays broadcast.
+        ay: y of the first car's centre [m].
         aa: Heading of the first car [rad].
-        bx: Centre of the second car [m], as `by`.
-        by: See `bx`.
+        bx: x of the second car's centre [m].
+        by: y of the second car's centre [m].
         ba: Heading of the second car [rad].
 
     Returns:

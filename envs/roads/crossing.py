@@ -36,7 +36,7 @@ CLEAR = 6.0
 LEFT, STRAIGHT, RIGHT = range(3)
 """Turns."""
 NONE, CROSS, MERGE, DIVERGE = range(4)
-"""How two movements conflict: not at all, by crossing, by leading into the same lane, by leaving the same lane."""
+"""Kinds of conflict of two movements: none, they cross, they lead into the same lane, they leave the same lane."""
 
 
 class Movement(NamedTuple):
@@ -51,13 +51,13 @@ class Movement(NamedTuple):
 
 
 def half_side(lanes: int) -> float:
-    """Half the side length of a crossing's box [m]."""
+    """Returns half the side length of a crossing's box [m]."""
     return lanes * LANE + SETBACK
 
 
 @functools.lru_cache(maxsize=8)
 def movements(lanes: int) -> tuple[Movement, ...]:
-    """All movements through a crossing, by heading, then left, straight on (innermost lane first), right."""
+    """Returns all movements through a crossing, by heading, then left, straight on (innermost lane first), right."""
     h = half_side(lanes)
     found = []
     for heading in range(4):

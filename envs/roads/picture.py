@@ -1,4 +1,4 @@
-"""What pictures of roads have in common: colours, where a grid of crossings lies in its picture, counters above it."""
+"""The common parts of pictures of roads: colours, the view of a grid of crossings, and counters above it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def view_of(centre: Array, rim: float, width: int) -> View:
 
     Args:
         centre: (N, 2) centres of the crossings [m].
-        rim: What is shown around the outermost centres [m].
+        rim: Width of the ground that is shown around the outermost centres [m].
         width: Width of the picture [pixels]; even, as video codecs want it. The height is made even, too.
     """
     low, high = centre.min(axis=0) - rim, centre.max(axis=0) + rim
@@ -36,7 +36,7 @@ def view_of(centre: Array, rim: float, width: int) -> View:
 
 
 def extent_of(view: View) -> tuple[float, float, float, float]:
-    """Returns west, south, east and north of what is shown, and a metre more on each side [m]."""
+    """Returns west, south, east and north of the ground that is shown, a metre wider on each side [m]."""
     *_, width, height = view.ground
     west, south = -view.left / view.scale - 1.0, (view.top - height) / view.scale - 1.0
     return west, south, west + width / view.scale + 2.0, south + height / view.scale + 2.0
@@ -48,11 +48,11 @@ def draw_roads(
     """Draws the roads through all crossings, from rim to rim.
 
     Args:
-        canvas: Drawn on.
+        canvas: The canvas to draw on.
         centre: Centres of the crossings [m].
         half: Half the width of a road [m].
-        extra: Added to it on both sides, for kerbs [m].
-        colour: Of the roads.
+        extra: Width added on both sides, for kerbs [m].
+        colour: Colour of the roads.
         view: Where the network lies in the picture.
     """
     west, south, east, north = extent_of(view)

@@ -63,8 +63,8 @@ entries; time over the time limit.
 and outside its entries; -1 for ten vehicles that stand for the whole step. In each second a vehicle loses 1 - v / v_max
 seconds. `"pressure"`: minus the absolute difference between the vehicles on the way to the signal and those on the
 roads out of it, over ten. The team reward G is the sum over signals. **Cost**: the number of lanes to the signal that
-are full to their beginning, so that queues reach the crossing before. **Counterfactual** (`counterfactual="hold"`): G
-had the signal kept its phase.
+are full to their beginning, so that queues reach back to the previous crossing. **Counterfactual**
+(`counterfactual="hold"`): G had the signal kept its phase.
 
 **Communication**: signals hear their neighbours in the grid (`adjacency`), unless one of the two is dark.
 
@@ -112,7 +112,7 @@ __all__ = [
 
 
 def build(config: Config) -> Signals:
-    """The environment of a configuration."""
+    """Builds the environment of a configuration."""
     return Signals(config)
 
 

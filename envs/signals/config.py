@@ -60,7 +60,7 @@ class Config:
     rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand"] = "max-pressure"
     """Rule of the hand-written policy."""
     counterfactual: Literal["none", "hold"] = "none"
-    """Fill `Step.counterfactual`: the team's reward had the signal kept its phase."""
+    """Fills `Step.counterfactual` with the team's reward had the signal kept its phase."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""

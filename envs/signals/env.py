@@ -52,7 +52,7 @@ class Signals:
         state = start(self.config, self.network, seeds)
         traffic.begin(self._driving, self.network, state)
         nothing = np.zeros((len(seeds), len(self.agents)))
-        step = self._made(state, nothing, nothing, self._shown(state))
+        step = self._step_of(state, nothing, nothing, self._shown(state))
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=nothing.astype(np.float32))
         return state, step
@@ -66,7 +66,7 @@ class Signals:
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """G had signal i kept its phase: (B, N)."""
+        """Returns G had signal i kept its phase: (B, N)."""
         return self._counterfactual(state, self._checked(state, action))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
@@ -98,10 +98,10 @@ class Signals:
         steps.advance(
             self._driving, self._sensors, self.network, pressure, state, after, action, reward, cost, shown
         )  # fmt: skip
-        return after, self._made(after, reward, cost, shown)
+        return after, self._step_of(after, reward, cost, shown)
 
     def _shown(self, state: State) -> Shown:
-        """Returns what a state shows as it is."""
+        """Returns all that the worlds show in a state."""
         shown = self._blank(len(state.step))
         steps.show(self._driving, self._sensors, self.network, state, shown)
         return shown
@@ -116,10 +116,11 @@ class Signals:
             np.empty((len(METRICS), n_worlds)),
         )
 
-    def _made(self, state: State, reward: Array, cost: Array, shown: Shown) -> core.Step:
+    def _step_of(self, state: State, reward: Array, cost: Array, shown: Shown) -> core.Step:
+        """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
         return core.Step(
             obs=shown.obs,
-            state=shown.overview,
+            state=shown.global_state,
             adjacency=shown.adjacency,
             alive=np.ones(reward.shape, bool),
             action_mask=shown.mask,

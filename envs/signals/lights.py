@@ -1,8 +1,8 @@
-"""Kernels for what lights show, and what drivers do at dark ones.
+"""Kernels for the lights that signals show, and for drivers at dark signals.
 
-A yellow light stops drivers that can stop at `STOPPABLE`. A signal that fails ends its phase as any phase ends: drivers
-too near to stop go on. Then its crossing is an all-way stop: one vehicle goes after the other, lane by lane in turn.
-When the signal is back, a vehicle that was let go and moves goes on, and no other beside it.
+A yellow light stops drivers for which a deceleration of `STOPPABLE` is enough. A signal that fails ends its phase as
+any phase ends: drivers too near to stop go on. Then its crossing is an all-way stop: one vehicle goes after the other,
+lane by lane in turn. When the signal is back, a vehicle that was let go and is moving goes on first, alone.
 
 Axes: B worlds, N crossings, V places, Z lanes. Movements are bits of integers.
 """
@@ -24,7 +24,7 @@ ANY_LANE = -1
 
 @kernel
 def is_dark(dark, b, c, now):
-    """Whether a signal is dark."""
+    """Returns whether a signal is dark."""
     return dark[b, c, 0] <= now < dark[b, c, 1]
 
 
@@ -42,13 +42,13 @@ def order_phases(driving, min_green, state, action, b, now):
 
 @kernel
 def show_lights(driving, green, signal, dark, b, now, go, amber):
-    """Advances the clocks of world b's signals by a substep, and fills what their lights show.
+    """Advances the clocks of world b's signals by a substep, and fills in the movements that their lights allow.
 
     Args:
         driving: The `Driving`.
-        green: Of the `Network`.
-        signal: Of the new `State`, written.
-        dark: Of the `State`.
+        green: The field of the `Network`.
+        signal: The field of the new `State`, written.
+        dark: The field of the `State`.
         b: The world.
         now: Time [s].
         go: (N,) movements that may go, written.
@@ -69,7 +69,7 @@ def show_lights(driving, green, signal, dark, b, now, go, amber):
 
 @kernel
 def all_way_stops(driving, net, scratch, chain, state, b, now):
-    """Changes what lights show to what drivers do at signals that are dark, or were when they let a vehicle go.
+    """Replaces the lights by an all-way stop at signals that are dark, or were when they let a vehicle go.
 
     That vehicle goes alone: `scratch.only_lane` (N,) is filled with its lane, or with `ANY_LANE`.
     """
@@ -86,7 +86,7 @@ def all_way_stops(driving, net, scratch, chain, state, b, now):
 
 @kernel
 def _all_way_stop(driving, net, scratch, chain, signal, b, c, since, failed):
-    """Replaces what a signal's light shows, `scratch.go` and `scratch.amber`, by what drivers do.
+    """Replaces the movements that a signal allows, `scratch.go` and `scratch.amber`, by those of an all-way stop.
 
     Args:
         driving: The `Driving`.

@@ -116,19 +116,19 @@ def network_of(config: Config) -> Network:
     return network
 
 
-def used(lane: int, turn: int, lanes: int) -> bool:
-    """Whether a turn is allowed from a lane: left turns have the innermost lane to themselves."""
+def may_turn(lane: int, turn: int, lanes: int) -> bool:
+    """Returns whether a turn is allowed from a lane: left turns have the innermost lane to themselves."""
     return (lane == 0) == (turn == LEFT) and (turn != RIGHT or lane == lanes - 1)
 
 
 def _clashes(lanes: int) -> Array:
-    """(12,) as bits: movements from other headings whose paths cross, or that lead into the same road."""
+    """Returns, (12,) as bits, the movements from other headings whose paths cross, or that lead into the same road."""
     ways, kind = movements(lanes), conflicts(lanes).kind
     clash = np.zeros(N_MOVEMENTS, np.int32)
     for i, one in enumerate(ways):
         for j, other in enumerate(ways):
             if one.heading == other.heading or not (
-                used(one.lane, one.turn, lanes) and used(other.lane, other.turn, lanes)
+                may_turn(one.lane, one.turn, lanes) and may_turn(other.lane, other.turn, lanes)
             ):
                 continue
             if kind[i, j] in (CROSS, MERGE) or one.exit_heading == other.exit_heading:

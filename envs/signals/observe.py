@@ -1,4 +1,4 @@
-"""Kernels for what signals observe and hear, and what a centralised critic sees.
+"""Kernels for the observations of signals, which signals hear each other, and the global state.
 
 Axes: B worlds, N agents, O observation, S global state. Layouts are those of the package's docstring.
 """
@@ -43,11 +43,11 @@ def sensors_of(config: Config) -> Sensors:
 
 
 class Shown(NamedTuple):
-    """What a batch of worlds shows, as kernels fill it; all but the metrics are zeros before."""
+    """All that a batch of worlds shows, for kernels to fill in; all but the metrics are zeros before."""
 
     obs: Array  # (B, N, O) float32
     adjacency: Array  # (B, N, N) bool
-    overview: Array  # (B, S) float32: the global state
+    global_state: Array  # (B, S) float32: the global state
     mask: Array  # (B, N, 4) bool
     metrics: Array  # (M, B) float64, in the order of `metrics.METRICS`
 
@@ -64,13 +64,13 @@ def observe(sensors, net, counts, state, b, shown):
     Args:
         sensors: The `Sensors`.
         net: The `Network`.
-        counts: Of `survey`.
+        counts: The counts that `survey` filled in.
         state: The `State`.
         b: The world.
         shown: The `Shown`, whose rows b are written.
     """
     signal, entered, dark, step = state.signal, state.entered, state.dark, state.step
-    all_obs, adjacency, overview, mask = shown.obs, shown.adjacency, shown.overview, shown.mask
+    all_obs, adjacency, global_state, mask = shown.obs, shown.adjacency, shown.global_state, shown.mask
     links, target, neighbour, entry = net.link, net.target, net.neighbour, net.entry
     n, ready, now = len(target), sensors.change + sensors.min_green, step[b] * CONTROL_STEP
     for c in range(n):
@@ -89,7 +89,7 @@ def observe(sensors, net, counts, state, b, shown):
             own[31 + heading] = min(vehicles * (CAR + JAM_GAP) / room, 1.0)
         own[35] = min(signal[b, c, ARRIVED] * _PER_VEHICLE, 1.0)
         for k in range(31):
-            overview[b, at + k] = own[k]
+            global_state[b, at + k] = own[k]
         for heading in range(4):
             j = neighbour[c, heading]
             if j < 0:
@@ -108,5 +108,5 @@ def observe(sensors, net, counts, state, b, shown):
     for e in range(len(entry)):
         waiting = STATE_PER_SIGNAL * (entry[e] // 4) + 31
         outside = (entered[b, e, COME] - entered[b, e, ENTERED]) / VEHICLE_SCALE
-        overview[b, waiting] = min(overview[b, waiting] + outside, 1.0)
-    overview[b, STATE_PER_SIGNAL * n] = min(step[b] / sensors.max_steps, 1.0)
+        global_state[b, waiting] = min(global_state[b, waiting] + outside, 1.0)
+    global_state[b, STATE_PER_SIGNAL * n] = min(step[b] / sensors.max_steps, 1.0)

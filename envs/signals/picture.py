@@ -26,17 +26,17 @@ from ..roads.picture import AMBER, ASPHALT, BOX, CHIP, FOOTER, GRASS, HEADER, KE
 from .config import CONTROL_STEP, Config
 from .lights import is_dark
 from .metrics import metrics_of
-from .network import LENGTH, N_MOVEMENTS, SOURCE, Network, network_of, used
+from .network import LENGTH, N_MOVEMENTS, SOURCE, Network, may_turn, network_of
 from .state import COME, ENTERED, GONE, LANE, LAST_TURN, PHASE, PREVIOUS, SINCE, TURNS, State
 
 SUPERSAMPLE = 2
 BLEND = 25.0
 """Distance after a box within which a vehicle moves over to its lane [m]."""
 SHOWN = 60.0
-"""How much of the roads around the outermost crossings' boxes is shown at most [m]."""
+"""Longest part of the roads around the outermost crossings' boxes that is shown [m]."""
 GREEN: Colour = (60, 200, 110)
-FAST: Colour = (253, 231, 76)
-SLOW: Colour = (142, 68, 173)
+FAST_COLOUR: Colour = (253, 231, 76)
+SLOW_COLOUR: Colour = (142, 68, 173)
 WIDTH = 760
 """Width of a picture [pixels]."""
 
@@ -53,7 +53,7 @@ def draw(config: Config, state: State) -> NDArray[np.uint8]:
 
     Args:
         config: The configuration of the environment that made the state.
-        state: Of this world alone.
+        state: State of this world alone.
 
     Returns:
         (height, width, 3) RGB. Both sides are even and depend on the network only.
@@ -109,7 +109,7 @@ def _way(config: Config, movement: int) -> Movement:
     return [
         way
         for way in movements(config.lanes)
-        if (way.heading, way.turn) == (heading, turn) and used(way.lane, way.turn, config.lanes)
+        if (way.heading, way.turn) == (heading, turn) and may_turn(way.lane, way.turn, config.lanes)
     ][-1]
 
 
@@ -135,7 +135,7 @@ def _draw_vehicles(canvas: Canvas, config: Config, state: State) -> None:
         x, y, angle = pose(config, lane, float(state.position[0, i]), came)
         at = functools.partial(paint.ahead_of, x, y, angle)
         half = canvas.at_least(0.5 * CAR_WIDTH, 1.0)
-        colour = paint.mix(SLOW, FAST, min(speed / config.speed_limit, 1.0))
+        colour = paint.mix(SLOW_COLOUR, FAST_COLOUR, min(speed / config.speed_limit, 1.0))
         for shade, back, front, side in (
             (paint.INK, -CAR_LENGTH, 0.0, half),
             (colour, 0.25 - CAR_LENGTH, -0.25, half - 0.25),
@@ -166,7 +166,7 @@ def _draw_lights(canvas: Canvas, config: Config, state: State) -> None:
             elif since < config.yellow and net.green[int(previous)] >> movement & 1:
                 colour = AMBER
             for way in movements(config.lanes):
-                if (way.heading, way.turn) != divmod(movement, 3) or not used(way.lane, way.turn, config.lanes):
+                if (way.heading, way.turn) != divmod(movement, 3) or not may_turn(way.lane, way.turn, config.lanes):
                     continue
                 if colour == GREEN:
                     marks = np.linspace(0.0, way.path.length, 12)
@@ -239,7 +239,13 @@ def _frame(config: Config) -> pygame.Surface:
     *_, width, height = _view(config).ground
     picture = pygame.Surface((width, HEADER + height + FOOTER), 0, 32)
     picture.fill(paint.INK)
-    legend = [("fast", FAST), ("standing", SLOW), ("green", GREEN), ("yellow", AMBER), ("red", paint.ALARM)]
+    legend = [
+        ("fast", FAST_COLOUR),
+        ("standing", SLOW_COLOUR),
+        ("green", GREEN),
+        ("yellow", AMBER),
+        ("red", paint.ALARM),
+    ]
     if config.n_blackouts:
         legend.append(("dark", paint.DEAD))
     widths = [CHIP + 6 + paint.text_width(caption, 16) for caption, _ in legend]

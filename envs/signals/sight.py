@@ -1,4 +1,4 @@
-"""Kernels for what drivers see before all move at once: boxes, lights, the road beyond the line, the vehicle ahead.
+"""Kernels for the view of drivers before all move at once: boxes, lights, the road beyond the line, the car ahead.
 
 Axes: N crossings, V places, Z lanes, K links; all arrays are those of one world.
 """
@@ -35,7 +35,7 @@ def look_into_boxes(net, scratch, chain, n_boxed):
     `scratch.boxed` holds the lanes in whose box a vehicle was; those in which one still is are kept.
 
     Returns:
-        How many these are.
+        The number of these lanes.
     """
     source, heading, turning = net.source, net.heading, net.turn
     position, slowness, free = scratch.position, scratch.slowness, scratch.free
@@ -65,7 +65,7 @@ def look_at_lines(net, lanes, scratch, chain):
     lanes of these vehicles are written into `scratch.passing`, the lanes that they go to into `scratch.towards`.
 
     Returns:
-        How many may pass.
+        The number of vehicles that may pass.
     """
     line, road, target, turning, clash = net.line, net.road, net.target, net.turn, net.clash
     position, speed, slowness, lane_for = scratch.position, scratch.speed, scratch.slowness, scratch.lane_for

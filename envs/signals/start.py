@@ -1,4 +1,4 @@
-"""How worlds begin: empty roads, and a schedule of arrivals, turns and blackouts drawn from the worlds' seeds.
+"""Draws how worlds begin: empty roads, and a schedule of arrivals, turns and blackouts from the worlds' seeds.
 
 Axes: B worlds, N crossings, E entries, D vehicles an entry.
 """
@@ -108,7 +108,7 @@ def _draw(demand, chance, count, due, route, dark):
     Args:
         demand: The `Demand`.
         chance: (B, E (1 + 2 D) + 2 N) random numbers in [0, 1).
-        count: See `_clock`.
+        count: Expected numbers of arrivals, as `_clock` returns them.
         due: (B, E, D), infinity before, written.
         route: (B, E, D) zeros, written.
         dark: (B, N, 2), infinity before, written.

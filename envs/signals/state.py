@@ -62,7 +62,7 @@ N_CHANGING = 9
 
 
 def successor(state: State) -> State:
-    """Returns what kernels write the next state into: a copy with the same schedule, and no vehicles yet."""
+    """Returns a state for kernels to write the next one into: a copy with the same schedule, and no vehicles yet."""
     names = ("step", "n_vehicles", "signal", "entered", "totals")
     return state._replace(**by_place(*state.position.shape), **{name: getattr(state, name).copy() for name in names})
 

@@ -1,4 +1,4 @@
-"""The kernels that make whole steps, world by world, while a world's arrays are in the processor's cache.
+"""Kernels that make whole steps, world by world, while a world's arrays are in the processor's cache.
 
 Axes: B worlds, N agents.
 """
@@ -61,7 +61,7 @@ def advance(driving, sensors, net, pressure, old, new, action, reward, cost, sho
 
 @kernel
 def show(driving, sensors, net, state, shown):
-    """Fills shown with what a state shows as it is."""
+    """Fills shown with all that the worlds show in a state."""
     counts, none = counts_for(net), np.zeros(state.position.shape[1], np.float32)
     for b in range(len(state.step)):
         counts[:] = 0.0

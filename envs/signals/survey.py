@@ -28,12 +28,12 @@ def survey(lanes, net, n_vehicles, speed, chain, lost, b, out):
     Args:
         lanes: Lanes per link.
         net: The `Network`.
-        n_vehicles: Of the `State`, as are `speed` and `chain`.
-        speed: See `n_vehicles`.
-        chain: See `n_vehicles`.
+        n_vehicles: The field of the `State`.
+        speed: The field of the `State`.
+        chain: The field of the `State`.
         lost: (V,) time that the vehicles have lost.
         b: The world.
-        out: Of `counts_for`, zeros, written. Vehicles on roads out of the network are counted in rows beyond N.
+        out: Zeros from `counts_for`, written. Vehicles on roads out of the network are counted in rows beyond N.
     """
     road, target, begin = net.road, net.target, len(net.line)
     for k in range(n_vehicles[b]):

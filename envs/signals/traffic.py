@@ -1,8 +1,8 @@
 """Kernels that move vehicles: car following, crossings, entries and exits.
 
 Vehicles follow the one ahead (`following`), and stop before a red light (`lights`) as behind a standing vehicle. No
-vehicle enters a box while another one is in it on a path that conflicts, nor one beyond which there is no room, unless
-it is too late to stop.
+vehicle enters a box while another one is in it on a path that conflicts, or while there is no room beyond it, unless it
+is too late to stop.
 
 A vehicle in a box is already in the lane that it goes to, at a negative position.
 
@@ -65,15 +65,15 @@ def driving_of(config: Config) -> Driving:
 
 
 class Scratch(NamedTuple):
-    """Arrays for what is known during a substep or a control step only. They are made once for a batch of worlds."""
+    """Arrays for values that are needed only within a substep or a control step. They are made once for a batch."""
 
     position: Array  # (V,) float32: as in the state
     speed: Array  # (V,) float32: as in the state
     lost: Array  # (V,) float32: time that each vehicle has lost in this control step [substeps]
-    rear: Array  # (V,) float32, as the next three: see `following.follow`
-    ahead: Array
-    slowness: Array
-    free: Array
+    rear: Array  # (V,) float32: see `following.follow`
+    ahead: Array  # (V,) float32: likewise
+    slowness: Array  # (V,) float32: likewise
+    free: Array  # (V,) float32: likewise
     passing: Array  # (Z,) uint32: lanes whose first vehicle may pass its line
     towards: Array  # (Z,) uint32: the lanes that these vehicles go to
     boxed: Array  # (Z,) uint32: lanes whose last vehicle is in the box, or just out of it

@@ -25,7 +25,7 @@ depth by which it overlaps another agent, with an onset smoothed over 0.001. So 
 next step.
 
 **Actions**, discrete: 0 nothing, 1 left (-x), 2 right (+x), 3 down (-y), 4 up (+y), each a force of 5. Continuous: the
-same five as shares from 0 to 1; left and right subtract, so do down and up, and the first has no effect.
+same five as shares from 0 to 1; right less left and up less down make the force, and the first has no effect.
 
 **Observation**, per agent, in the world's units, unbounded:
 
@@ -37,15 +37,15 @@ same five as shares from 0 to 1; left and right subtract, so do down and up, and
 | 4 + 2 N ...       | for each other agent in order: x, y relative to it                                   |
 | 2 + 4 N ...       | 2 (N - 1) zeros, where MPE has the others' messages; this task has none              |
 
-**Reward** of agent i: -(1 - `local_ratio`) d - `local_ratio` c_i, where d, the same for all agents, is
-the sum over landmarks of the distance to the nearest agent, and c_i is the number of other agents that agent i
-overlaps. The team reward G is
-the sum over agents. **Cost**: c_i. **Counterfactual** (`counterfactual="absent"`): G of the others, had agent i not
-been there. There is no `"stop"`: an action moves no agent before the next step, so stopping would not change G.
+**Reward** of agent i: -(1 - `local_ratio`) d - `local_ratio` c_i, where d, the same for all agents, is the sum over
+landmarks of the distance to the nearest agent, and c_i is the number of other agents that agent i overlaps. The team
+reward G is the sum over agents. **Cost**: c_i. **Counterfactual** (`counterfactual="absent"`): G of the others, had
+agent i not been there. There is no `"stop"`: an action moves no agent before the next step, so stopping would not
+change G.
 
 **Scales.** The return of 25 steps is reported as the mean over agents (`return` in this suite's tables; mpa; BenchMARL)
 or as their sum, N times that (`team_return`; EPyMARL, JaxMARL). on-policy's variant also counts every agent's collision
-with itself: its numbers do not compare.
+with itself, so its numbers cannot be compared.
 
 **Metrics**, over the episode so far: `collisions`, pairs of overlapping agents, summed over steps; `landmark_distance`,
 from a landmark to its nearest agent, mean over steps and landmarks; `covered_share` of landmarks with an agent's centre

@@ -1,4 +1,4 @@
-"""What can be set on a spread, and the named tasks."""
+"""The configuration of a spread environment, and the named tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Config:
     n_agents: int = 3
     """Number of agents, and of landmarks."""
     local_ratio: float = 0.5
-    """Weight of an agent's own collisions in its reward; the distance that all share has the rest."""
+    """Weight of an agent's own collisions in its reward; 1 minus it is the weight of the distance that all share."""
     continuous: bool = False
     """Actions are Box(5), the shares of the five actions, instead of Discrete(5)."""
     max_steps: int = 25
@@ -24,7 +24,7 @@ class Config:
     """Fills `Step.counterfactual` with the others' reward had the agent not been there."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for values that make no world."""
+        """Raises `ValueError` for values out of range."""
         check_fields(self, _RANGES)
 
 

@@ -26,7 +26,7 @@ VERSION = 0
 ACTIONS = ("nothing", "left", "right", "down", "up")
 """The five discrete actions, in order."""
 MEANING = f"shares of {', '.join(ACTIONS)}"
-"""What the numbers of a continuous action mean, for messages."""
+"""Meaning of the numbers of a continuous action, for messages."""
 FORCES = THRUST * np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
 """(5, 2) force along x and y of each discrete action."""
 
@@ -52,14 +52,14 @@ class Spread:
         state = start(self.config, seeds)
         *_, now = score(state.position, state.landmark, self.config.local_ratio)
         nothing = np.zeros(state.position.shape[:2])
-        return state, self._show(state, nothing, nothing[:, 0], nothing, now)
+        return state, self._step_of(state, nothing, nothing[:, 0], nothing, now)
 
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by 0.1 s; see `envs.core.BatchEnv.step`."""
         position, velocity = move(state.position, state.velocity, self._forces(state, action))
         reward, team_reward, cost, now = score(position, state.landmark, self.config.local_ratio)
         after = State(state.step + np.int32(1), position, velocity, state.landmark, state.totals + now)
-        step = self._show(after, reward, team_reward, cost, now)
+        step = self._step_of(after, reward, team_reward, cost, now)
         if self.config.counterfactual == "absent":
             step = step._replace(counterfactual=self._without(after))
         return after, step
@@ -87,7 +87,8 @@ class Spread:
             return FORCES[action]
         return THRUST * (action[:, :, 2::2] - action[:, :, 1::2]).astype(np.float64)
 
-    def _show(self, state: State, reward: Array, team_reward: Array, cost: Array, now: Array) -> core.Step:
+    def _step_of(self, state: State, reward: Array, team_reward: Array, cost: Array, now: Array) -> core.Step:
+        """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
         obs = observe(state.position, state.velocity, state.landmark)
         worlds, n, _ = obs.shape
         return core.Step(

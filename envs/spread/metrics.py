@@ -17,8 +17,8 @@ def metrics_of(state: State, now: Array) -> dict[str, Array]:
     """Returns each metric over the episode so far, (B,) float64.
 
     Args:
-        state: Of B worlds.
-        now: (B, 3) what `reward.score` measures of the present moment.
+        state: State of B worlds.
+        now: (B, 3) the measures of the present moment that `reward.score` returns.
     """
     total, steps = state.totals, np.where(state.step > 0, state.step, np.nan)
     return {

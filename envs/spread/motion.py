@@ -1,4 +1,4 @@
-"""How agents move: discs with thrust and damping that push each other apart where they overlap.
+"""The motion of agents: discs with thrust and damping that push each other apart where they overlap.
 
 All numbers are mpe2's (`core.py`, `_mpe_utils`).
 

@@ -1,4 +1,4 @@
-"""What each agent observes.
+"""The kernel for the observations of agents.
 
 Axes: B worlds, N agents, L landmarks, O observation.
 """

@@ -1,4 +1,4 @@
-"""Reward, cost and what the metrics are made of, all from where agents and landmarks are.
+"""Reward, cost and the sums behind the metrics, all from the places of agents and landmarks.
 
 Axes: B worlds, N agents, L landmarks.
 """

@@ -1,4 +1,4 @@
-"""What can be set on a warehouse, and the named tasks."""
+"""The configuration of a warehouse, and the named tasks."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class Config:
     """Control steps over which a counterfactual is rolled out, with all actions held."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for values that make no warehouse."""
+        """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
         name = maps.named(self.layout)
-        object.__setattr__(self, "layout", maps.settled(self.layout))  # frozen for all others
+        object.__setattr__(self, "layout", maps.settled(self.layout))  # the class is frozen for everybody else
         layout = maps.load(self.layout)
         room = len(layout.floor)
         if self.n_robots > room // 2:

@@ -26,7 +26,7 @@ VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
 """The seven discrete actions, in order."""
 MEANING = "shares of the top speed and of the top turn rate"
-"""What the numbers of a continuous action mean, for messages."""
+"""Meaning of the numbers of a continuous action, for messages."""
 TARGETS = np.array(
     [
         [0.0, 0.0],
@@ -65,7 +65,7 @@ class Warehouse:
         )
 
     def __reduce__(self) -> tuple[type[Warehouse], tuple[Config]]:
-        """Copies are built anew from the configuration, for a pymunk Space cannot be copied."""
+        """Builds copies anew from the configuration, because a pymunk Space cannot be copied."""
         return type(self), (self.config,)
 
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
@@ -73,7 +73,7 @@ class Warehouse:
         state = start(self.config, self.layout, seeds)
         dispatch(self.params, self.layout, state)
         nothing = np.zeros(state.alive.shape)
-        step = self._show(state, nothing, nothing, np.zeros(state.alive.shape, dtype=bool))
+        step = self._step_of(state, nothing, nothing, np.zeros(state.alive.shape, dtype=bool))
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=np.zeros(state.alive.shape, dtype=np.float32))
         return state, step
@@ -82,7 +82,7 @@ class Warehouse:
         """Advances every world by 0.2 s; see `envs.core.BatchEnv.step`."""
         target = self._targets(state, action)
         after, reward, cost, terminated = self._advance(state, target)
-        step = self._show(after, reward, cost, terminated)
+        step = self._step_of(after, reward, cost, terminated)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, target, step.team_reward))
         return after, step
@@ -90,9 +90,9 @@ class Warehouse:
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
         """Returns G had robot i done the default action, for every i: (B, N).
 
-        With a horizon of h > 1 it is G - D_i, where D_i sums over h steps what the team earns more with robot i's
-        action than with the default, all actions held. The default is to stop or, with `counterfactual="absent"`, not
-        to be there.
+        With a horizon of h > 1 it is G - D_i, where D_i is the sum over h steps of the team's reward with robot i's
+        action less that with the default, all actions held. The default is to stop or, with
+        `counterfactual="absent"`, not to be there.
         """
         target = self._targets(state, action)
         _, reward, _, _ = self._advance(state, target)
@@ -145,7 +145,8 @@ class Warehouse:
         work(self.params, self.layout, after, impulse, drive_power, reward, cost, terminated)
         return after, reward, cost, terminated
 
-    def _show(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
+    def _step_of(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
+        """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
         n_worlds, n_robots = state.alive.shape
         obs = np.zeros((n_worlds, n_robots, *self.observation_space.shape), dtype=np.float32)
         global_state = np.zeros((n_worlds, *self.state_space.shape), dtype=np.float32)

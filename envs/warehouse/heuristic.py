@@ -53,7 +53,7 @@ MARGIN = 0.12
 CONSIDERED = 3.0
 """Robots farther away than this are ignored [m]."""
 BRAKING = 4
-"""How far ahead a robot with right-of-way looks for collisions [control steps]."""
+"""Time for which a robot with right-of-way looks ahead for collisions [control steps]."""
 PATIENCE = 10
 """A robot that is held up for longer than this gets right-of-way from time to time [control steps]."""
 

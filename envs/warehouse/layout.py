@@ -155,7 +155,7 @@ def procedural(width: int, height: int, seed: int) -> str:
 
     Args:
         width: Cells from wall to wall, walls included; at least 9.
-        height: Likewise; at least 8.
+        height: Cells from wall to wall, walls included; at least 8.
         seed: Same seed, same map.
     """
     if width < 9 or height < 8:

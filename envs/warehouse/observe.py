@@ -1,4 +1,4 @@
-"""What robots sense, which robots hear each other, and what a centralised critic sees.
+"""Kernels for the observations of robots, which robots hear each other, and the global state.
 
 Axes: B worlds, N robots, R lidar rays, K sensed neighbours, M orders in view. Observations are laid out as the
 package's docstring lists them; the constants below are the one place where the layout is written in code.
@@ -332,7 +332,7 @@ def _fill_state(params, layout, state, way, out):
 
 @kernel
 def observe(params, layout, state, ray, way, obs, adjacency, global_state):
-    """Fills in all that robots and critics see, in one call, since every call from Python costs time.
+    """Fills in observations, adjacency and global state, in one call, because every call from Python costs time.
 
     Args:
         params: The `Params`.

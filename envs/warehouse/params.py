@@ -1,4 +1,4 @@
-"""What the kernels need of a `Config`, as plain numbers."""
+"""The parameters of the kernels: a `Config` as plain numbers."""
 
 from __future__ import annotations
 

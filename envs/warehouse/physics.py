@@ -69,7 +69,7 @@ X, Y, ANGLE, VX, VY, TURN_RATE = range(6)
 
 @kernel
 def drive(body, target, loaded, body_out, drive_power):
-    """Applies what the wheels do in one control step, before contacts.
+    """Applies the forces of the wheels in one control step, before contacts.
 
     Speed along the heading moves towards its target within the motors' force, slip across it dies out within the
     tyres' traction. A robot driving along an arc is given the velocity of the arc's chord, so that without contacts
@@ -210,9 +210,9 @@ class Physics:
     """The physics of one layout with n robots; any number of threads may use it at once."""
 
     def __init__(self, layout: maps.Layout, n_robots: int) -> None:
-        """Makes no Space yet: the first contact does."""
+        """Makes no Space yet; the first contact makes one."""
         self._layout, self._n_robots = layout, n_robots
-        self._idle: list[Room] = []  # `pop` and `append` are atomic, so threads need no lock
+        self._idle: list[Simulator] = []  # `pop` and `append` are atomic, so threads need no lock
 
     def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
         """Runs every world through the substeps.
@@ -227,25 +227,25 @@ class Physics:
         glide(self._layout.blocked, body, out, touched)
         rows = np.flatnonzero(touched)
         if len(rows):
-            room = self.take()
+            simulator = self.take()
             for b in rows:
-                room.advance(body[b], out[b])
-            self.give_back(room)  # not after an exception: it may have stopped anywhere
+                simulator.advance(body[b], out[b])
+            self.give_back(simulator)  # not after an exception: it may have stopped anywhere
         return out
 
-    def take(self) -> Room:
-        """Returns a room that no other thread has until it is given back."""
+    def take(self) -> Simulator:
+        """Returns a simulator that no other thread has until it is given back."""
         try:
             return self._idle.pop()
         except IndexError:
-            return Room(self._layout, self._n_robots)
+            return Simulator(self._layout, self._n_robots)
 
-    def give_back(self, room: Room) -> None:
-        """Makes a room available to other callers."""
-        self._idle.append(room)
+    def give_back(self, simulator: Simulator) -> None:
+        """Makes a simulator available to other callers."""
+        self._idle.append(simulator)
 
 
-class Room:
+class Simulator:
     """A pymunk Space with walls, racks and robots, and the arrays that worlds are copied through; for one thread."""
 
     def __init__(self, layout: maps.Layout, n_robots: int) -> None:

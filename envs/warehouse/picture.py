@@ -1,7 +1,7 @@
 """The picture of one warehouse: floor, racks and robots, with counters above and a legend below.
 
 Nothing here needs a display. Everything on the floor is drawn at `SUPERSAMPLE` times the size and scaled down, which
-smooths all edges; what never moves is drawn once per layout. Pixels count from the upper left corner, so y turns over.
+smooths all edges; what never moves is drawn once per layout. Pixel rows count downwards, so y is flipped.
 
     disc             robot, its tip pointing ahead; a box on it is its load, an arc around it its battery
     red              contact in this control step
@@ -42,7 +42,7 @@ _HEADER, _FOOTER, _CHIP = 58, 38, 24  # [pixels]
 
 
 def view_of(layout: str) -> View:
-    """Returns the view of a map, at a scale at which pictures of small and huge maps are of like size."""
+    """Returns the view of a map, at a scale at which pictures of small and huge maps are of similar size."""
     rows, columns = maps.load(layout).blocked.shape
     fit = min(_MAX_WIDTH / (columns - 2 + 2 * RIM), _MAX_HEIGHT / (rows - 2 + 2 * RIM), _MAX_SCALE)
     scale = max(4, 2 * int(fit / 2))
@@ -64,9 +64,9 @@ def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
     """Draws one world.
 
     Args:
-        config: Of the environment that made the state.
-        state: Of any number of worlds.
-        world: Which of them.
+        config: The configuration of the environment that made the state.
+        state: State of any number of worlds.
+        world: Index of the world to draw.
 
     Returns:
         (height, width, 3) RGB. Both sides are even and depend on the layout only.

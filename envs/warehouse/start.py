@@ -1,4 +1,4 @@
-"""Samples worlds at reset: where robots stand, how full their batteries are, which orders arrive when.
+"""Samples worlds at reset: poses and batteries of robots, and the schedule of orders.
 
 Axes: B worlds, N robots, K orders in the schedule.
 """

@@ -41,7 +41,7 @@ class State(NamedTuple):
     hit: Array  # (B, N) bool, in contact during the last control step
     still_since: Array  # (B, N) int32 step since which the robot has stayed near its anchor
     anchor: Array  # (B, N, 2) float64 [m]
-    delivered: Array  # (B, N) int32
+    delivered: Array  # (B, N) int32 orders that the robot has delivered
     totals: Array  # (B, N_TOTALS) float64, sums behind the metrics
     order_status: Array  # (B, K) int8: WAITING, TAKEN, DELIVERED
     head: Array  # (B,) int32: every order before it is taken

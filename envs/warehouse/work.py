@@ -36,9 +36,9 @@ from .state import (
 )
 
 TARGET_RADIUS = 0.45
-"""A robot is at a target while its centre is nearer to it than this [m] ..."""
+"""A robot is at a target while its centre is nearer to it than this [m], and it is slower than `SLOW`."""
 SLOW = 0.2
-"""... and it moves more slowly than this [m/s]."""
+"""Speed below which a robot can load, unload and charge [m/s]."""
 DWELL_STEPS = 5
 """Duration of loading and of unloading [control steps]: 1 s."""
 HIT_IMPULSE = 1.0
@@ -48,13 +48,13 @@ STANDBY_POWER = 10.0
 ROLLING_RESISTANCE = 0.02
 """Coefficient of rolling friction: force over weight."""
 LOW_BATTERY = 0.25
-"""A free robot below this share of its battery goes to charge, in every kind of dispatch ..."""
+"""A free robot below this share of its battery goes to charge, in every kind of dispatch."""
 CHARGED = 0.9
-"""... and is free again from this share on."""
+"""A robot that charges is free again from this share of its battery on."""
 DEADLOCK_DISTANCE = 0.5
-"""A robot with somewhere to go that has stayed within this distance [m] ..."""
+"""A robot with somewhere to go is in deadlock once it has stayed within this distance for `DEADLOCK_AFTER` [m]."""
 DEADLOCK_AFTER = 25
-"""... for longer than this [control steps], 5 s, is in deadlock."""
+"""Time within one place after which a robot is in deadlock [control steps]: 5 s."""
 DWELL_METRES = DWELL_STEPS * CONTROL_STEP * TOP_SPEED
 """Way that a robot could drive while it dwells [m]."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from envs.edge_market.book import Book, new_outcome, new_room
+from envs.edge_market.book import Book, new_outcome, new_scratch
 from envs.edge_market.clearing import HIGHEST, LOWEST, RESPONSE, clear_market
 from envs.edge_market.clearing import clear as clear_kernel
 from envs.edge_market.links import find_areas
@@ -206,8 +206,8 @@ def book_of(bid: Any, ask: Any, pairs: Any, finish: Any, area: Any) -> Book:
 
 def test_the_posted_price_follows_demand() -> None:
     book = book_of([0.9, 0.8, 0.0], [0.0, 0.0, 0.1], [(0, 2), (1, 2)], [1.0, 2.0], [0, 0, 0])
-    posted, outcome, room = np.array([[0.4, 0.5, 0.6]]), new_outcome(1, 3), new_room(1, 3, 2)
-    clear_kernel(RULES.index("posted"), book, posted, outcome, room)
+    posted, outcome, scratch = np.array([[0.4, 0.5, 0.6]]), new_outcome(1, 3), new_scratch(1, 3, 2)
+    clear_kernel(RULES.index("posted"), book, posted, outcome, scratch)
     assert outcome.price == pytest.approx(0.5)  # the mean of what was posted in the area
     assert outcome.partner.tolist() == [[2, -1, -1]]  # the earlier finish comes first
     assert outcome.through.tolist() == [[True, True, True]]
@@ -215,7 +215,7 @@ def test_the_posted_price_follows_demand() -> None:
     assert posted == pytest.approx(0.5 * (1 + RESPONSE / 3))  # two want to buy, one to sell
     book.bid[0, :2] = 0.0
     posted[:] = LOWEST
-    clear_kernel(RULES.index("posted"), book, posted, outcome, room)
+    clear_kernel(RULES.index("posted"), book, posted, outcome, scratch)
     assert (posted >= LOWEST).all()
     assert LOWEST < HIGHEST
 
@@ -232,7 +232,7 @@ def test_areas_are_what_links_hold_together() -> None:
 def test_areas_have_prices_of_their_own() -> None:
     book = book_of([0.9, 0.0, 0.6, 0.0], [0.0, 0.7, 0.0, 0.2], [(0, 1), (2, 3)], [0.0, 0.0], [0, 0, 1, 1])
     outcome = new_outcome(1, 4)
-    clear_kernel(RULES.index("uniform"), book, np.zeros((1, 4)), outcome, new_room(1, 4, 2))
+    clear_kernel(RULES.index("uniform"), book, np.zeros((1, 4)), outcome, new_scratch(1, 4, 2))
     assert outcome.price == pytest.approx(np.array([[0.8, 0.8, 0.4, 0.4]]))
 
 
@@ -260,7 +260,7 @@ def test_worlds_are_cleared_apart(rule: str) -> None:
             book.buyer[b, : len(one.pairs)], book.seller[b, : len(one.pairs)] = np.array(one.pairs).T
             book.finish[b, : len(one.pairs)] = one.finish
         outcome = new_outcome(2, n)
-        clear_kernel(RULES.index(rule), book, np.full((2, n), 0.6), outcome, new_room(2, n, most))
+        clear_kernel(RULES.index(rule), book, np.full((2, n), 0.6), outcome, new_scratch(2, n, most))
         for b, which in enumerate(order):
             alone = ones[which].clear(rule)
             assert all((mine[b] == its).all() for mine, its in zip(outcome, alone, strict=True))

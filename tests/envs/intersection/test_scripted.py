@@ -65,9 +65,9 @@ def test_scripted_cars_are_written_into_no_row() -> None:
     env = crossing(2, n_liars=3, intent="declared")
     state = placed(env, {1: (EAST, 30.0, 8.0), 2: (NORTH, 35.0, 8.0), 3: (NORTH, 20.0, 8.0), 4: (NORTH, 5.0, 8.0)})
     memory = np.ones(20, bool)
-    obs, overview = np.zeros((1, 2, *env.observation_space.shape), np.float32), np.zeros((1, 81), np.float32)
+    obs, global_state = np.zeros((1, 2, *env.observation_space.shape), np.float32), np.zeros((1, 81), np.float32)
     memory[:4] = False
-    shown = Shown(obs, memory[:4].reshape(1, 2, 2), overview, np.zeros((10, 1)))
+    shown = Shown(obs, memory[:4].reshape(1, 2, 2), global_state, np.zeros((10, 1)))
     observe(env._sensors, env.network, state, shown)
     assert memory[4:].all()
 

@@ -31,7 +31,7 @@ from envs.roads.crossing import CROSS, MERGE, conflicts, movements
 from envs.signals.config import SUBSTEP
 from envs.signals.following import ACCELERATION, CAR, DECELERATION, HARDEST, HEADWAY, JAM_GAP, follow, idm
 from envs.signals.lights import show_lights
-from envs.signals.network import PHASES, network_of, used
+from envs.signals.network import PHASES, may_turn, network_of
 from envs.signals.picture import came_by
 from envs.signals.state import (
     COME,
@@ -189,7 +189,7 @@ def test_movements_of_a_phase_do_not_conflict(lanes):
         for i, one in enumerate(ways):
             for j, other in enumerate(ways):
                 a, b = 3 * one.heading + one.turn, 3 * other.heading + other.turn
-                if not (used(one.lane, one.turn, lanes) and used(other.lane, other.turn, lanes)):
+                if not (may_turn(one.lane, one.turn, lanes) and may_turn(other.lane, other.turn, lanes)):
                     continue
                 if a in phase and b in phase and one.heading != other.heading:
                     assert kind[i, j] not in (CROSS, MERGE)
