@@ -10,7 +10,7 @@ from typing import Any
 import foreign_toys
 import pytest
 import torch
-from streams import same
+from streams import assert_same
 
 import train
 from algos import ALGOS
@@ -118,7 +118,7 @@ def test_a_built_session_is_the_run_of_the_command(tmp_path: Path, algo: str) ->
     contents = [checkpoint.load_latest(tmp_path / name / "checkpoints")[1] for name in ("command", "built")]
     for one in contents:
         del one["run"]["seconds"]
-    same(*contents)
+    assert_same(*contents)
     with resuming.resume(tmp_path / "built", **TABLES, total_steps=96, quiet=True) as session:
         assert session.steps == 64
         assert session.advance(1_000) == 32
