@@ -93,6 +93,20 @@ def test_taking_back_twice_or_what_was_observed_changes_nothing(algo: Any) -> No
     assert greedy.shape == first.shape
 
 
+@pytest.mark.parametrize("algo", [Mappo, Maddpg])
+def test_what_was_loaded_is_not_taken_back_to_before_it_was_loaded(algo: Any) -> None:
+    env = CASES["memory"][0](4)
+    config: Any = CASES["memory"][1] if algo is Mappo else MaddpgConfig(hidden=(8,), warm_up=24, replay_size=100)
+    one, two = algo(spec_of(env), config, seed=0), algo(spec_of(env), config, seed=1)
+    step = env.reset(0)
+    obs = Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, np.ones(4, bool))
+    for learner in (one, two):
+        learner.act(obs)
+    two.load_state_dict(one.state_dict())
+    two.take_back()
+    assert_same(two.state_dict(), one.state_dict())
+
+
 class Fragile(Counting):
     """Cannot begin another episode the `at`-th time it is asked to; the next time it can."""
 
