@@ -473,7 +473,7 @@ class Maddpg:
         self.progress, self.steps, self.gradient_steps = state["progress"], state["steps"], state["gradient_steps"]
         self._unlearned, self._pending = state["unlearned"], on_device(state["pending"], torch.device("cpu"))
         self._memory, self._noise = on_device((state["memory"], state["noise"]), self.device)
-        self.replay = None
+        self._before, self.replay = None, None
 
 
 def _kept(config: MaddpgConfig, *, action_mask: bool) -> list[str]:

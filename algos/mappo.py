@@ -381,7 +381,7 @@ class Mappo:
         self._pending = on_device(state["pending"], torch.device("cpu"))
         memory, self._critic_hidden = on_device((state["memory"], state["critic_hidden"]), self.device)
         self._memory, self._first_memory = memory["last"], memory["first"]
-        self.rollout = None
+        self._before, self.rollout = None, None
         if (rollout := state["rollout"]) is not None:
             self.rollout = self._new_rollout(rollout["n_worlds"], action_mask="action_mask" in rollout["fields"])
             self.rollout.load_state_dict(rollout)

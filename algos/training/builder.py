@@ -27,7 +27,7 @@ from .environments import Environment, Environments
 from .evaluation import Policies, random_policy
 from .lock import RunLock
 from .presets import presets_of, settled_obs_norm
-from .run_config import AlgorithmConfig, ConfigError, EnvironmentConfig, RunConfig, RunOptions, options_of
+from .run_config import AlgorithmConfig, ConfigError, EnvironmentConfig, RunConfig, RunOptions, options_of, with_tuples
 from .run_record import RunRecord
 from .session import Session
 
@@ -92,12 +92,12 @@ def run_config(
             options = options_of(known) | {key: value if key in own else f"{value}" for key, value in given.items()}
         else:
             typed.refuse_unknown(given, own, "options")
-            options = options_of(replace(known, **given))
+            options = options_of(replace(known, **with_tuples(given)))
         version = envs.version_of(env)
     entry = _entry(algos, algo)
     with _blaming("algo"):
         typed.refuse_unknown(algo_options or {}, [field.name for field in dataclasses.fields(entry.config)], "options")
-        of_algo = options_of(entry.config(**{**presets.algo, **(algo_options or {})}))
+        of_algo = options_of(entry.config(**{**presets.algo, **with_tuples(algo_options or {})}))
     with _blaming("run"):
         typed.refuse_unknown(run, [field.name for field in dataclasses.fields(RunOptions)], "")
         of_run = RunOptions(**{**presets.run, **run})

@@ -36,6 +36,10 @@ class CheckpointError(ValueError):
     """A file that is damaged or is no checkpoint of Coterie; the message is one line that names it."""
 
 
+class OtherVersionError(CheckpointError):
+    """A sound file in the format of another version of Coterie."""
+
+
 class MisfitError(ValueError):
     """A sound checkpoint of another environment, algorithm or version; the message is one line."""
 
@@ -126,7 +130,7 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise CheckpointError(f"{path} is a torch file, but not a checkpoint of Coterie")
     if found.get("version") != VERSION:
-        raise CheckpointError(
+        raise OtherVersionError(
             f"{path} has format version {found.get('version')}; this program reads {VERSION}: use the version of "
             "Coterie that wrote it; config.json names its commit under code.git"
         )
@@ -181,14 +185,16 @@ def load_latest(folder: Path, *, warn: Callable[[str], None] = warnings.warn) ->
     paths = listing(folder)
     if not paths:
         raise CheckpointError(f"no checkpoint in {folder}; the run ended before its first save")
-    problems = []
+    problems: list[CheckpointError] = []
     for path in reversed(paths):
         try:
             content = load(path)
         except CheckpointError as error:
-            problems.append(str(error))
+            problems.append(error)
             continue
         for problem in problems:
             warn(f"{problem}; falling back to {path.name}")
         return path, content
-    raise CheckpointError("; ".join(problems))
+    if all(isinstance(problem, OtherVersionError) for problem in problems):
+        raise problems[0]  # the newest says it for all
+    raise CheckpointError("; ".join(map(str, problems)))

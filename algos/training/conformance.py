@@ -193,6 +193,28 @@ def check_policy(build: Build, spec: Spec) -> None:
         stream.step(action)
 
 
+def check_memory(build: Build, spec: Spec) -> None:
+    """A policy acts by what agents may see and by its memory, which it returns anew and forgets where worlds start."""
+    algo, stream = _begun(build, spec, seed=3)
+    _until_learned(algo, stream)
+    policy = algo.policy
+    memory = first = policy.first_memory(stream.b)
+    for _ in range(LEAST_STEPS):
+        obs = stream.now
+        kept = copy.deepcopy(memory)
+        action, after = policy.act(obs, memory, None)
+        assert same(memory, kept), "acting changes the memory that it is given"
+        for name, part in after.items():
+            shape = tuple(part.shape[:2])
+            assert shape == obs.alive.shape, f"memory {name!r} begins with {shape}, not with worlds and agents"
+        blind = obs._replace(state=np.full_like(obs.state, np.nan))
+        assert same(policy.act(blind, memory, None)[0], action), "actions depend on the global state"
+        anew = obs._replace(started=np.ones_like(obs.started))
+        assert same(policy.act(anew, memory, None), policy.act(anew, first, None)), "its memory outlives an episode"
+        memory = after
+        stream.step(action)
+
+
 CHECKS: tuple[Callable[[Build, Spec], None], ...] = (
     check_seed,
     check_resume,
@@ -201,6 +223,7 @@ CHECKS: tuple[Callable[[Build, Spec], None], ...] = (
     check_take_back,
     check_greedy,
     check_policy,
+    check_memory,
 )
 """Every check that needs no more than shapes; `check_learns` asks for options with which the algorithm learns fast."""
 

@@ -48,6 +48,10 @@ class RunLock:
                 self._file.seek(0)
                 process = "".join(filter(str.isdigit, self._file.read(20).decode("ascii", "ignore")))
                 self._file.close()
+                if process == str(os.getpid()):
+                    raise RunFolderError(
+                        f"{folder} is being trained by another session of this process; close that one first"
+                    ) from None
                 raise RunFolderError(
                     f"{folder} is being trained by another process{f' ({process})' if process else ''}; "
                     "wait for it, or end it first (--evaluate works meanwhile)"

@@ -145,8 +145,9 @@ def resume(
         ValueError: The folder is not a run that can be resumed; the message is one line.
     """
     warn = say or _nothing
+    runfolder.read_config(folder)  # there is a run at all: no lock is left in another folder
     with contextlib.ExitStack() as held:
-        lock = held.enter_context(RunLock(folder)) if folder.is_dir() else None
+        lock = held.enter_context(RunLock(folder))
         found = resumable(folder, total_steps=total_steps, device=device, warn=warn)
         made = found.set_up(envs, algos, say=say)
         for note in made.notes:

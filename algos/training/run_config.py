@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ..maths.ranges import Range
 from .evaluation import FIRST_SEED
 from .schedule import Schedule
-from .typed import fields
+from .typed import fields, refuse_unknown
 
 
 class ConfigError(ValueError):
@@ -109,6 +109,7 @@ class RunConfig:
         Raises:
             ValueError: A key is missing or unknown, or a value has the wrong type; the message is one line.
         """
+        refuse_unknown(plain, PARTS, "")
         return cls(**{name: read_part(name, plain.get(name, {})) for name in PARTS})
 
     def flat(self) -> dict[str, Any]:

@@ -196,6 +196,40 @@ class Turning(LinearPolicy):
         return action, {"age": age + 1}
 
 
+class NeverForgets(ForgetsItsMemory):
+    """The memory of its policy goes on from one episode to the next."""
+
+
+class ReadsTheState(GradientBandit):
+    """Its policy acts by the global state."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.policy.__class__ = AllSeeing
+
+
+class AllSeeing(LinearPolicy):
+    def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:
+        return super().act(obs._replace(obs=obs.obs * obs.state[:, :1, None]), memory, generator)
+
+
+class ChangesWhatItIsGiven(GradientBandit):
+    """Its policy counts in the memory of its caller."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.policy.__class__ = Counting
+
+
+class Counting(LinearPolicy):
+    def first_memory(self, n_worlds: int) -> Any:
+        return {"age": torch.zeros(n_worlds, 3)}
+
+    def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:
+        memory.get("age", torch.zeros(1)).add_(1)
+        return super().act(obs, memory, generator)
+
+
 class Descends(GradientBandit):
     def __init__(self, spec: Any, config: BanditConfig, **kwargs: Any) -> None:
         super().__init__(spec, dataclasses.replace(config, lr=-config.lr), **kwargs)
@@ -218,6 +252,9 @@ BROKEN: list[tuple[type[GradientBandit], str, str]] = [
     (DrawsWhenGreedy, "check_greedy", "box"),
     (KeepsSomethingToItself, "check_policy", "box"),
     (ForgetsItsMemory, "check_policy", "box"),
+    (NeverForgets, "check_memory", "box"),
+    (ReadsTheState, "check_memory", "discrete"),
+    (ChangesWhatItIsGiven, "check_memory", "box"),
 ]
 
 

@@ -99,6 +99,18 @@ def test_foreign_files_are_named(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_files_of_another_version_are_refused_in_one_line_that_says_how_to_read_them(tmp_path: Path) -> None:
+    for steps in (1, 2):
+        content = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION - 1, "content": {}}
+        torch.save(content, tmp_path / f"step-{steps:012d}.pt")
+    with pytest.raises(checkpoint.CheckpointError) as caught:
+        checkpoint.load_latest(tmp_path)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.count("use the version of Coterie that wrote it; config.json names its commit") == 1
+    assert said.startswith(f"{tmp_path}/step-000000000002.pt has format version {checkpoint.VERSION - 1};")
+
+
 def test_an_empty_folder_is_said_to_be_empty(tmp_path: Path) -> None:
     with pytest.raises(checkpoint.CheckpointError, match="no checkpoint in"):
         checkpoint.load_latest(tmp_path)

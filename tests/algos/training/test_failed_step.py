@@ -11,7 +11,7 @@ import pytest
 import short_maddpg_runs
 from counting import Counting
 from short_runs import CASES, Make, counting, rows, saved, start
-from streams import same
+from streams import assert_same
 
 from algos.core import Obs, spec_of
 from algos.maddpg import Maddpg, MaddpgConfig
@@ -53,7 +53,7 @@ def test_a_failed_step_of_mappo_is_as_if_never_asked(tmp_path: Path, case: str, 
         start(tmp_path / "failed", lambda n: Failing(make(n), at), config)
     assert saved(tmp_path / "failed")["algo"]["pending"] is None
     start(tmp_path / "failed", make, config, resume=True)
-    same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
+    assert_same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
     assert rows(tmp_path / "failed") == rows(tmp_path / "whole")
 
 
@@ -69,7 +69,7 @@ def test_a_failed_step_of_maddpg_is_as_if_never_asked(
         short_maddpg_runs.start(tmp_path / "failed", case)
     monkeypatch.undo()
     short_maddpg_runs.start(tmp_path / "failed", case, resume=True)
-    same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
+    assert_same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("algo", [Mappo, Maddpg])
@@ -81,16 +81,30 @@ def test_taking_back_twice_or_what_was_observed_changes_nothing(algo: Any) -> No
     obs = Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, np.ones(4, bool))
     fresh = learner.state_dict()
     learner.take_back()
-    same(learner.state_dict(), fresh)
+    assert_same(learner.state_dict(), fresh)
     first = learner.act(obs)
     for _ in range(2):
         learner.take_back()
-        same(learner.state_dict(), fresh)
+        assert_same(learner.state_dict(), fresh)
     assert (learner.act(obs) == first).all()
     greedy = learner.act(obs, greedy=True)
     learner.take_back()
     assert (learner.act(obs) == first).all(), "greedy play in between is nobody's step"
     assert greedy.shape == first.shape
+
+
+@pytest.mark.parametrize("algo", [Mappo, Maddpg])
+def test_what_was_loaded_is_not_taken_back_to_before_it_was_loaded(algo: Any) -> None:
+    env = CASES["memory"][0](4)
+    config: Any = CASES["memory"][1] if algo is Mappo else MaddpgConfig(hidden=(8,), warm_up=24, replay_size=100)
+    one, two = algo(spec_of(env), config, seed=0), algo(spec_of(env), config, seed=1)
+    step = env.reset(0)
+    obs = Obs(step.obs, step.state, step.adjacency, step.alive, step.action_mask, np.ones(4, bool))
+    for learner in (one, two):
+        learner.act(obs)
+    two.load_state_dict(one.state_dict())
+    two.take_back()
+    assert_same(two.state_dict(), one.state_dict())
 
 
 class Fragile(Counting):
@@ -117,7 +131,7 @@ def test_a_failed_reset_leaves_the_checkpoint_before_that_step(tmp_path: Path) -
     with pytest.raises(RuntimeError, match="no such map"):
         start(tmp_path / "failed", lambda n: VectorView(Fragile(4), n, stagger=True), config)
     start(tmp_path / "failed", make, config, resume=True)
-    same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
+    assert_same(saved(tmp_path / "failed"), saved(tmp_path / "whole"))
 
 
 def test_worlds_for_an_evaluation_that_cannot_be_made_cost_no_training(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import short_maddpg_runs
 import torch
 from short_runs import CASES, TOTAL, WORLDS, rows, without_clock
 from short_runs import session as of_mappo
-from streams import same
+from streams import assert_same
 
 from algos.report import monitor
 from algos.report.progress import Progress
@@ -35,7 +35,7 @@ def ends_alike(one: Path, other: Path) -> None:
     found, expected = files(one), files(other)
     assert set(found) == set(expected)
     for name, content in found.items():
-        same(content, expected[name])
+        assert_same(content, expected[name])
     assert rows(one) == rows(other)
 
 
@@ -122,7 +122,7 @@ def test_a_driver_may_change_what_is_learned_in_between(tmp_path: Path) -> None:
         taking.advance(40)
         state = giving.algo.policy.state_dict()
         taking.algo.policy.load_state_dict(state)
-        same(taking.algo.policy.state_dict(), state)
+        assert_same(taking.algo.policy.state_dict(), state)
         taking.advance(40)
         assert not all(map(torch.equal, taking.algo.policy.state_dict().values(), state.values()))
 

@@ -10,7 +10,7 @@ from typing import Any
 import foreign_toys
 import pytest
 import torch
-from streams import same
+from streams import assert_same
 
 import train
 from algos import ALGOS
@@ -45,6 +45,13 @@ def _threads() -> Any:
 @pytest.mark.parametrize("algo", ALGOS)
 def test_a_config_goes_to_json_and_back(env: str, algo: str) -> None:
     one = builder.run_config(env, algo, **TABLES)
+    assert RunConfig.from_plain(json.loads(json.dumps(one.to_plain()))) == one
+
+
+def test_a_list_is_taken_for_a_tuple_as_json_has_them() -> None:
+    given: dict[str, Any] = {"algo_options": {"hidden": [8, 8]}, **TABLES}
+    one = builder.run_config("spread", "mappo", **given)
+    assert one.algo.options["hidden"] == (8, 8)
     assert RunConfig.from_plain(json.loads(json.dumps(one.to_plain()))) == one
 
 
@@ -91,6 +98,7 @@ def test_a_mistake_names_the_part_to_blame_in_one_line(options: dict[str, Any], 
         ({"env": {"name": "spread"}, "algo": {"name": "mappo"}, "run": {"seed": "x"}}, "run.seed is 'x'; expected"),
         ({"env": {"name": "spread", "task": 3}, "algo": {"name": "mappo"}}, "env.task is 3; expected a text or null"),
         ({"env": {"name": "spread"}, "algo": {"nam": "mappo"}}, r"algo.nam is not known; did you mean name\?"),
+        ({"env": {"name": "spread"}, "algo": {"name": "mappo"}, "rum": {}}, r"rum is not known; did you mean run\?"),
     ],
 )
 def test_plain_data_that_is_no_config_is_refused(plain: dict[str, Any], line: str) -> None:
@@ -118,7 +126,7 @@ def test_a_built_session_is_the_run_of_the_command(tmp_path: Path, algo: str) ->
     contents = [checkpoint.load_latest(tmp_path / name / "checkpoints")[1] for name in ("command", "built")]
     for one in contents:
         del one["run"]["seconds"]
-    same(*contents)
+    assert_same(*contents)
     with resuming.resume(tmp_path / "built", **TABLES, total_steps=96, quiet=True) as session:
         assert session.steps == 64
         assert session.advance(1_000) == 32
@@ -157,6 +165,10 @@ def test_a_changed_environment_is_refused_and_the_folder_let_go(tmp_path: Path) 
             resuming.resume(tmp_path / "run", **TABLES)
     with pytest.raises(RunFolderError, match="there is no such folder"):
         resuming.resume(tmp_path / "no", **TABLES)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        resuming.resume(tmp_path, **TABLES)
+    assert sorted(tmp_path.iterdir()) == before, "no lock is left in a folder that is no run"
 
 
 def test_a_run_option_is_one_field() -> None:

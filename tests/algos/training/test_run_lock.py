@@ -46,8 +46,8 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
     process.wait()
     assert (tmp_path / lock.LOCK).read_text() == f"{process.pid}\n", "the file is still there"
     with RunLock(tmp_path):
-        with pytest.raises(RunFolderError, match="is being trained"):
-            RunLock(tmp_path)  # the same process
+        with pytest.raises(RunFolderError, match="is being trained by another session of this process; close"):
+            RunLock(tmp_path)
         assert (tmp_path / lock.LOCK).read_text() == f"{os.getpid()}\n"
     with RunLock(tmp_path) as held:
         held.release()
@@ -65,7 +65,7 @@ def test_two_resumes_of_a_run_leave_the_rows_of_one(tmp_path: Path, capsys: pyte
     with RunLock(folder):
         assert train.main(["--resume", str(folder), "--total-steps", "96"]) == 2
         said = capsys.readouterr().err
-        assert said.startswith(f"train.py: {folder} is being trained by another process")
+        assert said.startswith(f"train.py: {folder} is being trained by another session of this process")
         assert said.count("\n") == 1
         assert {path: path.read_bytes() for path in before} == before, "config.json, too, is as it was"
         assert train.main(["--evaluate", str(folder), "--episodes", "2", "--json"]) == 0

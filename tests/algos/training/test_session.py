@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from short_runs import CASES, TOTAL, WORLDS, counting, rows, saved, start
-from streams import same
+from streams import assert_same
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toys import Match, Recall
 
@@ -27,7 +27,7 @@ from algos.training.evaluation import random_policy
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, case: str) -> None:
     for name in ("a", "b"):
         start(tmp_path / name, *CASES[case])
-    same(saved(tmp_path / "a"), saved(tmp_path / "b"))
+    assert_same(saved(tmp_path / "a"), saved(tmp_path / "b"))
     assert rows(tmp_path / "a") == rows(tmp_path / "b")
 
 
@@ -46,7 +46,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path: Path, case: s
     assert outcome.finished
     assert outcome.steps == TOTAL
     assert algo.updates == 4
-    same(saved(folder), saved(tmp_path / "whole"))
+    assert_same(saved(folder), saved(tmp_path / "whole"))
     assert rows(folder) == rows(tmp_path / "whole")
     assert len({(row["step"], len(row)) for row in rows(folder)}) == len(rows(folder)), "no row twice"
     assert (folder / "checkpoints" / "best.pt").exists()
@@ -66,7 +66,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 1, "half')
     start(folder, *case, resume=True)
-    same(saved(folder), saved(tmp_path / "whole"))
+    assert_same(saved(folder), saved(tmp_path / "whole"))
     assert rows(folder) == rows(tmp_path / "whole")
 
 
@@ -78,7 +78,7 @@ def test_a_longer_total_extends_a_finished_run(tmp_path: Path) -> None:
     a, b = saved(tmp_path / "parts"), saved(tmp_path / "whole")
     for content in (a, b):
         del content["algo"]["progress"]  # a fraction of another total
-    same(a, b)
+    assert_same(a, b)
 
 
 def test_evaluation_and_video_do_not_touch_training(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_evaluation_and_video_do_not_touch_training(tmp_path: Path) -> None:
     )
     assert outcome.comparison is not None
     assert set(outcome.comparison) == {"learned", "random"}
-    same(saved(tmp_path / "plain")["algo"], saved(tmp_path / "watched")["algo"])
-    same(saved(tmp_path / "plain")["env"], saved(tmp_path / "watched")["env"])
+    assert_same(saved(tmp_path / "plain")["algo"], saved(tmp_path / "watched")["algo"])
+    assert_same(saved(tmp_path / "plain")["env"], saved(tmp_path / "watched")["env"])
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -128,11 +128,11 @@ def test_a_full_disk_costs_checkpoints_but_not_the_run(
     said = capsys.readouterr().err
     assert "could not be saved: No space left on device" in said
     assert "Traceback" not in said
-    same(algo.state_dict(), saved(tmp_path / "whole")["algo"])
+    assert_same(algo.state_dict(), saved(tmp_path / "whole")["algo"])
     full = False
     _, outcome = start(folder, *case, resume=True)
     assert outcome.saved
-    same(saved(folder), saved(tmp_path / "whole"))
+    assert_same(saved(folder), saved(tmp_path / "whole"))
 
 
 def test_what_tensorboard_shows(tmp_path: Path) -> None:
