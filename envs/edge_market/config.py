@@ -85,13 +85,12 @@ class Config:
     gossip_every: int = 3
     """Slots from one message of a node to its neighbours to the next."""
     failures: float = 0.0
-    """Mean number of failures of a node in an episode. Each lasts at least a slot, a tenth of the episode on average,
-    and may last beyond its end."""
+    """Mean number of failures of a node in an episode; each lasts a tenth of the episode on average."""
+    # It lasts at least a slot, and may last beyond the end of the episode.
     partition: float = 0.0
     """Share of the episode in which no link crosses the middle of the plane."""
     byzantine: float = 0.0
-    """Share of nodes, drawn at reset, that report no load and half their price, to neighbours and to the market;
-    rounded to whole nodes."""
+    """Share of nodes, drawn at reset and rounded, that report no load and half their price to all others."""
     cartel: float = 0.0
     """Share of nodes, drawn at reset, that never ask less than `cartel_price`; rounded to whole nodes."""
     cartel_price: float = 1.0

@@ -21,8 +21,7 @@ class Options:
     n_copies: int = 1
     """Copies of a single-agent Gymnasium environment in a world, one for each agent."""
     time_limit: int = 0
-    """Steps after which a world is truncated; 0: the environment's own limit. Set it for an environment that reports
-    its time limit as death."""
+    """Steps after which a world is truncated, where the environment reports its limit as death; 0: its own limit."""
     image_size: int = 64
     """Width and height of resized pictures [pixels]; 0: their original size."""
     frame_stack: int = 4

@@ -18,8 +18,8 @@ class Config:
     """One warehouse. Every field is an argument of `envs.make("warehouse", ...)` and an option `--env.FIELD`."""
 
     layout: str = "small"
-    """Built-in map (tiny, small, medium, large, corridor, huge), path of an ASCII map, or procedural:WxH:SEED. A file
-    is read at once and replaced here by the map in it, so later changes of the file do not matter."""
+    """Map: tiny, small, medium, large, corridor, huge, procedural:WxH:SEED, or the path of an ASCII map."""
+    # A file is read at once and replaced here by the map in it, so later changes of the file do not matter.
     n_robots: int = 4
     """Number of robots, which are the agents."""
     dispatch: Literal["nearest", "fifo", "claim"] = "nearest"
