@@ -126,7 +126,7 @@ def test_a_built_session_is_the_run_of_the_command(tmp_path: Path, algo: str) ->
     contents = [checkpoint.load_latest(tmp_path / name / "checkpoints")[1] for name in ("command", "built")]
     for one in contents:
         del one["run"]["seconds"]
-    assert_same(*contents)
+    assert_same(contents[0], contents[1])
     with resuming.resume(tmp_path / "built", **TABLES, total_steps=96, quiet=True) as session:
         assert session.steps == 64
         assert session.advance(1_000) == 32
