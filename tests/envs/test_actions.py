@@ -103,7 +103,7 @@ def test_an_agent_that_is_gone_can_only_do_nothing() -> None:
     turns.reset(seed=0)
     for _ in turns.possible_agents:
         turns.step(0)
-    with pytest.raises(ValueError, match=r"agent_0 is gone.*give None"):
+    with pytest.raises(ValueError, match=r"agent_0 has terminated or was truncated and cannot act any more: give None"):
         turns.step(0)
     for _ in turns.possible_agents:
         turns.step(None)
