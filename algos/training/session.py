@@ -63,7 +63,8 @@ class Session:
     """A run that trains in portions.
 
     A session holds the lock of its run folder and open files until `close`, which is also called where the `with`
-    block ends and where anything raises. Several sessions may live in one process and take turns.
+    block ends and where anything raises. Several sessions may live in one process and take turns. The worlds are not
+    closed with it: worker processes of an environment of others end with the session object, or by `env.close()`.
     """
 
     def __init__(

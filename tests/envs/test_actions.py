@@ -1,4 +1,4 @@
-"""Wrong actions are refused in one clear line, in every environment and by all of its views."""
+"""What is no action is refused in one clear line, in every environment and by all of its views."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_an_agent_that_is_gone_can_only_do_nothing() -> None:
     turns.reset(seed=0)
     for _ in turns.possible_agents:
         turns.step(0)
-    with pytest.raises(ValueError, match=r"agent_0 has terminated or was truncated.*give None"):
+    with pytest.raises(ValueError, match=r"agent_0 has terminated or was truncated and cannot act any more: give None"):
         turns.step(0)
     for _ in turns.possible_agents:
         turns.step(None)
@@ -125,6 +125,6 @@ def test_whole_numbers_of_any_type_are_choices(value: Any) -> None:
     assert fault(Discrete(5), value) == ""
 
 
-def test_bounds_that_differ_are_named_entry_by_entry() -> None:
+def test_bounds_that_differ_are_told() -> None:
     box = Box(np.array([0, -2], np.float32), np.array([1, 2], np.float32))
     assert fault(box, [0.5, -2.5]) == "[0.5, -2.5]; it must be 2 numbers from [0.0, -2.0] to [1.0, 2.0], all finite"

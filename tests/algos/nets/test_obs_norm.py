@@ -76,7 +76,7 @@ class Large(Match):
         return np.concatenate([seen, np.full((*seen.shape[:2], 1), -5e4)], -1)
 
 
-@pytest.mark.parametrize(("name", "updates"), [("mappo", 30), ("maddpg", 300)])
+@pytest.mark.parametrize(("name", "updates"), [("mappo", 30), pytest.param("maddpg", 300, marks=pytest.mark.slow)])
 def test_it_learns_from_large_numbers_only_when_they_are_normalised(name, updates):
     def last(obs_norm: str) -> float:
         env = Large()

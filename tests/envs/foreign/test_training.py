@@ -117,7 +117,11 @@ def test_train_go_on_and_evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[
     [
         (["--env", "mpe2.simple_adversary_v3", "--algo", "mappo"], 120),
         (["--env", "mpe2.simple_speaker_listener_v4", "--algo", "ippo", "--algo.gru", "4"], 120),
-        (["--env", "butterfly/knights_archers_zombies_v11", "--env.spawn_delay", "1", "--algo", "mappo"], 800),
+        pytest.param(
+            ["--env", "butterfly/knights_archers_zombies_v11", "--env.spawn_delay", "1", "--algo", "mappo"],
+            800,
+            marks=pytest.mark.slow,
+        ),
         (["--env", "gymnasium:CartPole-v1", "--env.n-copies", "3", "--algo", "ippo", "--algo.share", "none"], 120),
         (["--env", "foreign_toys:Painted", "--env.image-size", "8", "--env.ends", "((2, 'leave'), None, None)"], 120),
     ],
@@ -170,8 +174,8 @@ def test_help_shows_the_keys_of_the_constructor(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         train.main([*SPREAD, "--help"])
     said = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
-    assert "--env.N VALUE Handed to the constructor. (default: 3)" in said
-    assert "--env.local-ratio VALUE Handed to the constructor. (default: 0.5)" in said
+    assert "--env.N VALUE Passed to the constructor. (default: 3)" in said
+    assert "--env.local-ratio VALUE Passed to the constructor. (default: 0.5)" in said
     assert "--env.n-copies INT Copies of a single-agent Gymnasium environment" in said
 
 
