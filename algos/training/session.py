@@ -37,6 +37,7 @@ from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, ended_worlds, to_obs
 from .examiner import Examiner
 from .finite import check_learning, check_start, check_step
+from .heap import keep_freed_memory
 from .lock import RunLock
 from .run_checkpoints import RunCheckpoints
 from .runfolder import CHECKPOINTS
@@ -116,6 +117,7 @@ class Session:
         self._never = np.zeros(env.n_worlds, dtype=bool)
         with contextlib.ExitStack() as held:
             held.enter_context(lock or RunLock(folder))
+            keep_freed_memory()
             step = self._begin(seed) if resume is None else self._restore(resume)
             metrics = tuple(step.metrics)
             groups, window = returns_of_groups(env.agents, env.groups), max(100, env.n_worlds)
