@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
@@ -37,19 +37,19 @@ class EvaluateOptions:
 
     evaluate: str
     """Run folder to evaluate."""
-    episodes: int = 100
+    episodes: Annotated[int, EPISODES] = 100
     """Episodes of each policy, the same for all."""
     checkpoint: Literal["latest", "best"] = "latest"
     """Checkpoint to evaluate: the latest, or the best by the evaluations during training."""
-    eval_steps: int = 0
+    eval_steps: Annotated[int, STEPS] = 0
     """Longest episode [steps], which is cut there, with a note; 0: as in the run."""
     sampled: bool = False
     """Evaluate the policy with sampled actions, as in training, too."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, evaluation.CHOOSING_SEED - evaluation.FIRST_SEED - 1)] = 0
     """Number of the set of episodes; no set was trained on, and none chose the best checkpoint."""
     video: str = ""
     """File for a film of an episode of the learned policy: .gif, .mp4, or .png for a series."""
-    video_speed: float = 0.0
+    video_speed: Annotated[float, Range(0.0, 1e4)] = 0.0
     """Speed of the film as a multiple of the world's clock; 0: real time, or faster to show an episode in 30 s."""
     json: bool = False
     """Print JSON instead of the table."""
@@ -64,8 +64,7 @@ class EvaluateOptions:
         Raises:
             ValueError: A value is not allowed; the message says what came and what is allowed.
         """
-        seeds = Range(0, evaluation.CHOOSING_SEED - evaluation.FIRST_SEED - 1)
-        check(self, {"episodes": EPISODES, "seed": seeds, "eval_steps": STEPS, "video_speed": Range(0.0, 1e4)})
+        check(self)
 
 
 def evaluate(argv: list[str], program: Program) -> int:

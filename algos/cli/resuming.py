@@ -6,6 +6,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from .. import ALGOS
 from ..maths.ranges import STEPS, check
@@ -28,7 +29,7 @@ class ResumeOptions:
 
     resume: str
     """Run folder to resume."""
-    total_steps: int = 0
+    total_steps: Annotated[int, STEPS] = 0
     """New total of environment steps; 0 keeps the old one."""
     device: str = ""
     """Device on which networks compute; empty keeps the old one."""
@@ -41,7 +42,7 @@ class ResumeOptions:
         Raises:
             ValueError: A value is not allowed; the message says what came and what is allowed.
         """
-        check(self, {"total_steps": STEPS})
+        check(self)
 
 
 def resume(argv: list[str], program: Program) -> int:

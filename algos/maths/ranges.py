@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -45,24 +44,23 @@ LAYER = Range(1, 8192)
 MOST_LAYERS = 32
 
 
-def check(config: Any, ranges: Mapping[str, Range] | None = None) -> None:
+def check(config: Any) -> None:
     """Checks every field of a dataclass against its annotation.
 
     Args:
         config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, or any of
-            them or None. The range of a number is in its annotation, `Annotated[int, Range(1, 10)]`, or in
-            `ranges`; that of a tuple holds for each of its numbers.
-        ranges: By field name.
+            them or None. The range of a number is in its annotation, `Annotated[int, Range(1, 10)]`; that of a tuple
+            holds for each of its numbers.
 
     Raises:
         ValueError: Names the first wrong field: what came, and what is allowed.
     """
     hints = typing.get_type_hints(type(config), include_extras=True)
     for field in fields(config):
-        value, hint, allowed = getattr(config, field.name), hints[field.name], (ranges or {}).get(field.name)
+        value, hint, allowed = getattr(config, field.name), hints[field.name], None
         if typing.get_origin(hint) is Annotated:
             hint, *extras = typing.get_args(hint)
-            allowed = next((extra for extra in extras if isinstance(extra, Range)), allowed)
+            allowed = next((extra for extra in extras if isinstance(extra, Range)), None)
         if typing.get_origin(hint) in (typing.Union, types.UnionType):
             if value is None:
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any
 
 from ..maths.ranges import Range
 from .evaluation import FIRST_SEED
@@ -33,9 +33,9 @@ class ConfigError(ValueError):
 class RunOptions(Schedule):
     """Options of the run."""
 
-    seed: int = 0
+    seed: Annotated[int, Range(0, FIRST_SEED - 1)] = 0
     """Seed of worlds, initial weights and exploration; 0 to 2^31 - 1, because evaluations use the seeds above."""
-    n_worlds: int = 64
+    n_worlds: Annotated[int, Range(0, 100_000)] = 64
     """Number of worlds stepped side by side; 0: as many as suit the environment."""
     log_dir: str = "runs"
     """Folder in which run folders are made."""
@@ -43,17 +43,10 @@ class RunOptions(Schedule):
     """Name of the run folder; empty: <env>-<task>-<algo>-<seed>-<time>, without a task where there is none."""
     device: str = "cpu"
     """Device on which networks compute: cpu, cuda, cuda:1, ..."""
-    threads: int = 0
+    threads: Annotated[int, Range(0, 1024)] = 0
     """Threads of torch on the CPU; 0: chosen, see docs/training.md. Runs repeat exactly only with the same number."""
     quiet: bool = False
     """Show no progress."""
-
-    ranges: ClassVar[dict[str, Range]] = {
-        **Schedule.ranges,
-        "seed": Range(0, FIRST_SEED - 1),
-        "n_worlds": Range(0, 100_000),
-        "threads": Range(0, 1024),
-    }
 
     def __post_init__(self) -> None:
         """Checks every field.

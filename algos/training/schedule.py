@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 from ..maths.ranges import STEPS, Range, check
 
@@ -15,35 +15,24 @@ EPISODES = Range(1, 100_000)
 class Schedule:
     """The schedule of a run. A step is one step of one world, in which all its agents act at once."""
 
-    total_steps: int = 2_000_000
+    total_steps: Annotated[int, Range(1, STEPS.high)] = 2_000_000
     """Length of the run [environment steps]; one step of one world moves all its agents at once."""
-    log_every: int = 0
+    log_every: Annotated[int, STEPS] = 0
     """Shortest interval between two rows of scalars [steps]; 0: a row after every update."""
-    save_every: int = 200_000
+    save_every: Annotated[int, STEPS] = 200_000
     """Interval between checkpoints [steps]; 0: only at the start, at the end and when interrupted."""
-    eval_every: int = 0
+    eval_every: Annotated[int, STEPS] = 0
     """Interval between evaluations of the greedy policy, which choose `best.pt` [steps]; 0: only at the end."""
-    eval_episodes: int = 20
+    eval_episodes: Annotated[int, Range(0, EPISODES.high)] = 20
     """Number of episodes of an evaluation, and of each policy in the table at the end; 0: no evaluations."""
-    eval_steps: int = 0
+    eval_steps: Annotated[int, STEPS] = 0
     """Longest episode of an evaluation [steps], which is cut there; 0: 10,000, or the environment's limit if longer."""
-    video_every: int = 0
+    video_every: Annotated[int, STEPS] = 0
     """Interval between films of the greedy policy in TensorBoard [steps]; 0: only one at the end."""
     videos: bool = True
     """Film the greedy policy, at the end and every `video_every` steps, if the environment draws pictures."""
     save_replay: bool = False
     """Save an off-policy algorithm's replay too, for a resume bit for bit; checkpoints grow by its size."""
-
-    ranges: ClassVar[dict[str, Range]] = {
-        "total_steps": Range(1, STEPS.high),
-        "log_every": STEPS,
-        "save_every": STEPS,
-        "eval_every": STEPS,
-        "eval_episodes": Range(0, EPISODES.high),
-        "eval_steps": STEPS,
-        "video_every": STEPS,
-    }
-    """Allowed values by field."""
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -51,4 +40,4 @@ class Schedule:
         Raises:
             ValueError: A value is not allowed; the message says what came and what is allowed.
         """
-        check(self, self.ranges)
+        check(self)

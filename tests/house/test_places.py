@@ -40,7 +40,7 @@ LINES: dict[str, list[str]] = {
     "resume": ["--resume", "runs/new", "--total-steps", "6000", "--quiet"],
     "evaluate": ["--evaluate", "runs/new", "--episodes", "20", "--json", "--quiet"],
     "help": ["--env", "guess", "--algo", "mappo", "--help"],
-    "options": [*SHORT, "--algo.sparkle", "3", "--patient"],
+    "options": [*SHORT, "--algo.sparkle", "3", "--patience", "4"],
 }
 
 
@@ -86,7 +86,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, st
     # An option of networks, and one of runs: a field each.
     of_networks = '    sparkle: Annotated[int, Range(0, 9)] = 0\n    """Sparkle of it."""\n'
     append_field(copy / "algos" / "nets" / "config.py", "NetConfig", of_networks)
-    of_runs = '    patient: bool = False\n    """Have patience with it."""\n'
+    of_runs = '    patience: Annotated[int, Range(0, 9)] = 0\n    """Patience with it."""\n'
     append_field(copy / "algos" / "training" / "run_config.py", "RunOptions", of_runs)
 
     said = "".join(json.dumps(words) + "\n" for words in LINES.values())
@@ -125,6 +125,6 @@ def test_an_option_of_networks_is_one_field(answers: dict[str, tuple[int, str]])
 
 
 def test_an_option_of_runs_is_one_field(answers: dict[str, tuple[int, str]]) -> None:
-    assert "--patient" in answers["help"][1]
-    assert "Have patience with it" in answers["help"][1]
-    assert '"patient": true' in answers["config"][1]
+    assert "--patience" in answers["help"][1]
+    assert "Patience with it" in answers["help"][1]
+    assert '"patience": 4' in answers["config"][1]

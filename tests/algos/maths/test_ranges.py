@@ -1,9 +1,9 @@
-"""The one check of options: by annotation, with ranges in it or beside it."""
+"""The one check of options: by annotation, with the range in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -13,16 +13,14 @@ from algos.maths.ranges import Range, check
 @dataclass(frozen=True)
 class Options:
     rate: Annotated[float, Range(0.0, 1.0, above=True)] = 0.5
-    count: int = 3
+    count: Annotated[int, Range(1, 10)] = 3
     limit: Annotated[float | None, Range(1, 5)] = None
     sizes: Annotated[tuple[int, ...], Range(1, 9)] = (1, 2)
     kind: Literal["a", "b"] = "a"
     only: Annotated[int, Range(0, 0)] = 0
 
-    ranges: ClassVar[dict[str, Range]] = {"count": Range(1, 10)}
-
     def __post_init__(self) -> None:
-        check(self, self.ranges)
+        check(self)
 
 
 @pytest.mark.parametrize(
