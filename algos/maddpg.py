@@ -259,8 +259,9 @@ class Maddpg:
             self.begin(transition.obs)
         assert self.replay is not None
         self.replay.add(transition, self._pending)
-        obs = transition.obs
-        self.input_norm.count(tensor_of(obs.obs), tensor_of(obs.state), tensor_of(obs.alive))
+        if self.policy.obs_norm is not None:  # read-only arrays would be copied for nothing
+            obs = transition.obs
+            self.input_norm.count(tensor_of(obs.obs), tensor_of(obs.state), tensor_of(obs.alive))
         self._pending = None
         self._unlearned += 1
         self.steps += len(transition.ended)
