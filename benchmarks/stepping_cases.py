@@ -31,7 +31,8 @@ class Case(NamedTuple):
     advance: Callable[[], object]
     """One step of all worlds."""
     worlds: int
-    agents: int
+    agents: float
+    """In each world; where most have not come yet or have left, those that live, on average."""
     clock: Any = None
     """A `parts.Clock`, where parts are wanted."""
 
@@ -51,6 +52,21 @@ def vector(task: str, worlds: int = 64, *, name: str = "warehouse", parts: bool 
         drawn = chance.uniform(env.action_space.low, env.action_space.high, size).astype(np.float32)
     actions = itertools.cycle(list(drawn))
     return Case(lambda: env.step(next(actions)), worlds, agents, clock)
+
+
+def live(task: str, worlds: int = 64, *, name: str) -> Case:
+    """As `vector`, where agents come and go: only those count that live, on average over two episodes' time."""
+    np = importlib.import_module("numpy")
+    env = importlib.import_module("envs").vector(name, worlds, task, stagger=True)
+    alive = env.reset(0).alive
+    chance = np.random.default_rng(0)
+    drawn = itertools.cycle(list(chance.integers(env.action_space.n, size=(PREPARED, *alive.shape))))
+    counts = []
+    for _ in range(2 * env.max_steps):
+        counts.append(int(alive.sum()))
+        alive = env.step(next(drawn))[1].alive
+    counts = counts[env.max_steps :]  # by then worlds are at all ages
+    return Case(lambda: env.step(next(drawn)), worlds, round(sum(counts) / len(counts) / worlds, 2))
 
 
 def dicts(task: str, *, name: str = "warehouse", parts: bool = False) -> Case:
@@ -126,6 +142,10 @@ CASES: dict[str, Callable[[], Case]] = {
     "signals grid-4x4": partial(vector, "grid-4x4", name="signals"),
     "signals grid-4x4, 32 worlds": partial(vector, "grid-4x4", 32, name="signals"),  # the caches hold no more
     **{f"edge_market {task}": partial(vector, task, name="edge_market") for task in ("village-8", "city-50")},
+    **{
+        f"traffic_junction {task}, {worlds} worlds": partial(live, task, worlds, name="traffic_junction")
+        for task, worlds in (("easy-1", 1024), ("medium-1", 64), ("hard-1", 64))
+    },
     "dict medium-8": partial(dicts, "medium-8"),
     "dict intersection cross-8": partial(dicts, "cross-8", name="intersection"),
     "dict intersection busy-16": partial(dicts, "busy-16", name="intersection"),

@@ -47,6 +47,8 @@ ENVS: dict[str, str] = {
     "intersection": "coterie/intersection_v1",
     "signals": "coterie/signals_v0",
     "edge_market": "coterie/edge_market_v1",
+    "whispers": "coterie/whispers_v0",
+    "traffic_junction": "coterie/traffic_junction_v0",
 }
 """Each environment's name, which is also its module's, and its versioned name in PettingZoo's registry."""
 

@@ -44,6 +44,14 @@ class BatchEnv(Protocol):
     """B independent worlds that are stepped at once.
 
     B is the number of seeds that `reset` was given. The object remembers nothing between calls.
+
+    An environment may have further attributes, which its views pass on:
+
+    - `groups: tuple[tuple[int, ...], ...]`: indices of agents of one kind. Without it all are of one kind.
+    - `headline_metrics: tuple[str, ...]`: the metrics to show first.
+    - `pose: tuple[int, ...]`: indices of the two numbers of an agent's own observation that are its absolute position
+      x, y. Only for observations that hold one: communication can then send it along, and know distances.
+    - `pose_scale: float`: metres per unit of these numbers, or units of length of a world that has no metres.
     """
 
     name: str

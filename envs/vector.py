@@ -46,6 +46,8 @@ class VectorView:
         self.max_steps = env.max_steps
         self.step_seconds = env.step_seconds
         self.headline_metrics: tuple[str, ...] = tuple(getattr(env, "headline_metrics", ()))
+        self.pose: tuple[int, ...] = tuple(getattr(env, "pose", ()))  # empty: observations hold no position
+        self.pose_scale: float = float(getattr(env, "pose_scale", 1.0))
 
         self.full_episodes: Array = np.zeros(self.n_worlds, bool)
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger`."""

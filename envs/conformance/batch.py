@@ -37,6 +37,11 @@ def check_spaces(make_env: MakeEnv) -> None:
         assert np.isfinite([env.action_space.low, env.action_space.high]).all(), "the action space must be bounded"
     assert env.max_steps >= 1, f"max_steps is {env.max_steps}"
     assert env.step_seconds > 0, f"step_seconds is {env.step_seconds}"
+    pose, size = getattr(env, "pose", None), env.observation_space.shape[0]
+    if pose is not None:
+        two = len(set(pose)) == 2 and all(0 <= index < size for index in pose)
+        assert two, f"pose is {pose}, it must be the indices of x and y in an observation of {size} numbers"
+        assert getattr(env, "pose_scale", 0.0) > 0, "an environment with a pose needs pose_scale > 0"
     groups = getattr(env, "groups", (tuple(range(len(env.agents))),))
     members = sorted(index for group in groups for index in group)
     assert members == list(range(len(env.agents))), f"groups {groups} are no partition of {len(env.agents)} agents"

@@ -132,7 +132,8 @@ tables, and left out of means.
 
 **Tasks**: `quiet-4`; `cross-8` (default); `busy-16`; `grid-2x2-24`, with four crossings; `liar-8`, where two scripted
 vehicles announce that they come late, but come at once; `emergency-8`, where one agent, drawn at reset, is an emergency
-vehicle.
+vehicle; `blind-8`, a blind crossing: agents sense others only within 15 m and know nothing of their plans, but can hear
+them within 60 m, so that they have to tell each other that they come.
 
 **Policies to beat** (`envs.heuristic("intersection", rule=...)`): `priority`, a priority road with gap acceptance
 (default); `first-come`; `reservation` (AIM); `auction`. See `planner`. They know all routes and plan for all cars,

@@ -145,4 +145,5 @@ TASKS: dict[str, Config] = {
     "grid-2x2-24": replace(_CROSS, rows=2, columns=2, n_vehicles=24, flow=3600.0, max_steps=240),
     "liar-8": replace(_CROSS, n_liars=2, intent="declared", flow=2250.0),
     "emergency-8": replace(_CROSS, n_emergency=1),
+    "blind-8": replace(_CROSS, intent="none", sensing_range=15.0),
 }

@@ -37,6 +37,8 @@ class Spread:
     name = f"spread_v{VERSION}"
     step_seconds = TIME_STEP
     headline_metrics = ("landmark_distance", "collisions")
+    pose = (2, 3)
+    pose_scale = 1.0
 
     def __init__(self, config: Config) -> None:
         n = config.n_agents

@@ -12,13 +12,19 @@ from gymnasium.spaces import Box, Discrete
 import envs
 from envs.kit.actions import checked, fault
 
-LINES = [(name, variant) for name in sorted(envs.ENVS) for variant in ("discrete", "box")]
+ALWAYS_DISCRETE = ("signals", "traffic_junction", "whispers")
+LINES = [
+    (name, variant)
+    for name in sorted(envs.ENVS)
+    for variant in ("discrete", "box")
+    if variant == "discrete" or name not in ALWAYS_DISCRETE
+]
 
 
 def variant(name: str, kind: str) -> dict[str, Any]:
     if name == "edge_market":
         return {"discrete": kind == "discrete"}
-    return {"continuous": kind == "box"} if name != "signals" else {}
+    return {"continuous": kind == "box"} if name not in ALWAYS_DISCRETE else {}
 
 
 NO_CHOICE: list[Any] = [
@@ -47,8 +53,6 @@ def refused(call: Any, *args: Any) -> str:
 
 @pytest.mark.parametrize(("name", "kind"), LINES)
 def test_dictionaries_and_turns(name: str, kind: str) -> None:
-    if (name, kind) == ("signals", "box"):
-        pytest.skip("signals choose")
     given = variant(name, kind)
     view, turns = envs.parallel_env(name, **given), envs.aec_env(name, **given)
     view.reset(seed=0)
@@ -74,8 +78,6 @@ def test_dictionaries_and_turns(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), LINES)
 def test_batches(name: str, kind: str) -> None:
-    if (name, kind) == ("signals", "box"):
-        pytest.skip("signals choose")
     view = envs.vector(name, 2, **variant(name, kind))
     view.reset(0)
     space = view.action_space

@@ -45,6 +45,16 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"discrete": True, "rule": "vcg", "counterfactual": "absent", "failures": 2.0, "partition": 0.5},
         {"task": "duopoly-2", "rule": "posted", "bound": True},
     ],
+    "traffic_junction": [
+        {},
+        {"task": "easy-0", "counterfactual": "absent", "least_rate_share": 0.3, "n_cars": 3},
+        {"task": "hard-1", "encoding": "published", "comm_range": 3.0},
+    ],
+    "whispers": [
+        {},
+        {"task": "whispers-4-slow", "source_persistence": 0.7, "n_symbols": 3, "n_agents": 5},
+        {"game": "listener", "n_agents": 6, "n_symbols": 2},
+    ],
 }
 """Arguments worth the whole set of checks, by environment."""
 CASES = [(name, variant) for name in envs.ENVS for variant in VARIANTS.get(name, [{}])]

@@ -78,7 +78,7 @@ def test_a_copy_shares_or_keeps_the_tables_that_nobody_may_write(name: str) -> N
     env = envs.make(name)
     tables = [part for value in vars(env).values() if isinstance(value, tuple) for part in value]
     locked = [part for part in tables if isinstance(part, np.ndarray) and not part.flags.writeable]
-    assert bool(locked) == (name in ("warehouse", "intersection", "signals"))
+    assert bool(locked) == (name in ("warehouse", "intersection", "signals", "traffic_junction"))
     for one in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
         parts = [part for value in vars(one).values() if isinstance(value, tuple) for part in value]
         again = [part for part in parts if isinstance(part, np.ndarray) and not part.flags.writeable]

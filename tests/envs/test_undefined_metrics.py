@@ -23,6 +23,8 @@ ALWAYS = {
     "intersection": {"success", "crash_rate", "min_ttc", "min_pet", "longest_wait"},
     "signals": set(),
     "edge_market": {"welfare", "cold_starts", "payments_balance"},
+    "traffic_junction": {"success", "crashes", "throughput", "brakes"},
+    "whispers": set(),
 }
 """Counts, sums and extremes, which are defined before anything has happened."""
 SOMETHING = {
@@ -31,6 +33,8 @@ SOMETHING = {
     "intersection": {"throughput"},
     "signals": {"queue", "throughput", "spillback"},
     "edge_market": {"utilisation", "overload_share"},
+    "traffic_junction": {"cars"},
+    "whispers": {"share_right", "share_right_now"},
 }
 """Metrics that are defined once time has passed, even if nothing has happened."""
 WIDTH = SCORES + 4
@@ -41,6 +45,8 @@ NEVER: dict[str, dict[str, Any]] = {
     "intersection": {"intent": "declared"},
     "signals": {},
     "edge_market": {"load": 0.0},
+    "traffic_junction": {},
+    "whispers": {},
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from intersection_scenes import (
@@ -20,6 +23,7 @@ from intersection_scenes import (
     scene,
 )
 
+import envs
 from envs.intersection.observe import OWN, PER_CONFLICT, POINTS
 from envs.intersection.state import ACCELERATED, SENT
 from envs.roads.crossing import CROSS, MERGE, conflicts, half_side, movements
@@ -132,6 +136,18 @@ def test_ranges_bound_what_is_heard_and_observed():
         obs, adjacency, *_ = env._shown(scene(env, *cars))
         assert (obs[0, 0, FIRST], obs[0, 0, FIRST + 11]) == (seen, told)
         assert adjacency[0, 0, 1] == hears
+
+
+def test_at_a_blind_crossing_cars_are_heard_before_they_are_seen():
+    config = envs.config("intersection", "blind-8")
+    assert config == replace(envs.config("intersection"), intent="none", sensing_range=15.0)
+    env: Any = envs.make("intersection", "blind-8", n_vehicles=2)
+    for far, seen in ((20.0, 0.0), (-3.0, 1.0)):  # from the line; below 0 beyond it
+        state = scene(env, (EAST, STRAIGHT, far, 6.0), (NORTH, STRAIGHT, far, 6.0))
+        obs, adjacency, *_ = env._shown(state)
+        assert adjacency[0].tolist() == [[False, True], [True, False]]
+        assert obs[0, :, FIRST].tolist() == [seen, seen]
+        assert not obs[0, :, FIRST + 11].any()  # nobody knows the other's intent
 
 
 def test_a_car_that_has_left_the_zone_is_no_conflict_any_more():

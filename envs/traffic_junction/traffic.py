@@ -1,0 +1,172 @@
+"""Kernels of a step: cars drive, new ones enter, and all are charged.
+
+Axes: B worlds, N agents, K road cells.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core import Array
+from ..kit.kernels import inlined, kernel
+from .config import Config
+from .routes import entries_of
+from .state import (
+    BORN,
+    BRAKED,
+    BRAKES,
+    CAR_STEPS,
+    CRASHES,
+    FINISHED,
+    LATE,
+    N_CAR,
+    NAME,
+    PLACE,
+    ROUTE,
+)
+
+GAS, BRAKE = range(2)
+"""The actions."""
+
+
+class Rules(NamedTuple):
+    """The numbers of the game."""
+
+    n_agents: int
+    choices: int  # routes from each entry
+    time_charge: float
+    crash_charge: float
+
+
+class Outcome(NamedTuple):
+    """What a step brings, written by kernels into zeros."""
+
+    reward: Array  # (B, N) float32
+    team_reward: Array  # (B,) float64
+    cost: Array  # (B, N) float32
+    terminated: Array  # (B, N) bool
+
+
+def rules_of(config: Config, n_agents: int) -> Rules:
+    """Returns the numbers of a configuration."""
+    _, choices = entries_of(config.difficulty)
+    return Rules(n_agents, choices, float(config.time_charge), float(config.crash_charge))
+
+
+@kernel
+def advance(net, rules, state, action, outcome):
+    """Makes a step of every world.
+
+    Args:
+        net: The `Network`.
+        rules: The `Rules`.
+        state: The `State`, written.
+        action: (B, N) int8 of the agents.
+        outcome: The `Outcome`, written.
+    """
+    drive(net, state, action, outcome.terminated)
+    admit(rules, state)
+    judge(net, rules, state, outcome)
+
+
+@kernel
+def drive(net, state, action, terminated):
+    """Moves all cars that give gas by a cell; a car that does so on the last cell of its route leaves."""
+    length, step, car, live, totals = net.length, state.step, state.car, state.live, state.totals
+    for b in range(len(step)):
+        step[b] += 1
+        totals[b, CAR_STEPS] += live[b]
+        stay = 0
+        for i in range(live[b]):
+            name, route = car[b, i, NAME], car[b, i, ROUTE]
+            brake = action[b, name] == BRAKE
+            totals[b, BRAKES] += brake
+            place = car[b, i, PLACE] + (not brake)
+            if place == length[route]:
+                terminated[b, name] = True
+                totals[b, FINISHED] += 1
+                totals[b, LATE] += step[b] - car[b, i, BORN] - length[route]
+                continue
+            born = car[b, i, BORN]
+            car[b, stay, NAME], car[b, stay, ROUTE], car[b, stay, PLACE] = name, route, place
+            car[b, stay, BORN], car[b, stay, BRAKED] = born, brake
+            stay += 1
+        for i in range(stay, live[b]):
+            for k in range(N_CAR):
+                car[b, i, k] = 0
+        live[b] = stay
+
+
+@kernel
+def admit(rules, state):
+    """Lets the cars enter that arrive in this step, entry by entry, whoever stands there; none where no more may.
+
+    A world that would be empty is given a car. Nobody arrives before the first step.
+    """
+    step, live, arriving, spare = state.step, state.live, state.arriving, state.spare
+    car, born = state.car, state.born
+    limit, entries = arriving.shape[1], arriving.shape[2]
+    for b in range(len(step)):
+        now = min(step[b], limit)  # nobody should step on from the end, but one may
+        if now > 0:
+            for e in range(entries):
+                if arriving[b, now - 1, e] >= 0:
+                    _enter(rules, car, live, born, b, rules.choices * e + arriving[b, now - 1, e], step[b])
+        if live[b] == 0:
+            _enter(rules, car, live, born, b, spare[b, now], step[b])
+
+
+@inlined
+def _enter(rules, car, live, born, b, route, now):
+    i = live[b]
+    if i < car.shape[1] and born[b] < rules.n_agents:
+        car[b, i, NAME], car[b, i, ROUTE], car[b, i, BORN] = born[b], route, now
+        live[b] += 1
+        born[b] += 1
+
+
+@kernel
+def judge(net, rules, state, outcome):
+    """Charges all cars on the roads for their time, and those that share a cell for that.
+
+    A car that has just entered is not charged itself, but the team is charged for it.
+    """
+    path, step, car, live, totals = net.path, state.step, state.car, state.live, state.totals
+    reward, team_reward, cost = outcome.reward, outcome.team_reward, outcome.cost
+    count = np.zeros(len(net.row), np.int16)
+    for b in range(len(step)):
+        for i in range(live[b]):
+            count[path[car[b, i, ROUTE], car[b, i, PLACE]]] += 1
+        together = 0.0
+        for i in range(live[b]):
+            name = car[b, i, NAME]
+            shared = count[path[car[b, i, ROUTE], car[b, i, PLACE]]] > 1
+            age = step[b] - car[b, i, BORN]
+            own = -rules.time_charge * age - rules.crash_charge * shared
+            together += own
+            if age > 0:
+                reward[b, name] = own
+            cost[b, name] = shared
+            totals[b, CRASHES] += shared
+        team_reward[b] = together
+        for i in range(live[b]):
+            count[path[car[b, i, ROUTE], car[b, i, PLACE]]] = 0
+
+
+@kernel
+def remove(state, agent):
+    """Takes agent[b], if it is on the roads, out of world b of a state, which is written."""
+    car, live = state.car, state.live
+    for b in range(len(live)):
+        stay = 0
+        for i in range(live[b]):
+            if car[b, i, NAME] != agent[b]:
+                for k in range(N_CAR):
+                    car[b, stay, k] = car[b, i, k]
+                stay += 1
+        for i in range(stay, live[b]):
+            for k in range(N_CAR):
+                car[b, i, k] = 0
+        live[b] = stay
