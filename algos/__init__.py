@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .training.footprint import Part
 from .training.policy import Policy, load_policy_of
@@ -45,6 +45,8 @@ def load_policy(
     which: str = "latest",
     device: str = "cpu",
     warn: Callable[[str], None] = warnings.warn,
+    agents: Sequence[str] | None = None,
+    channel: Mapping[str, Any] | None = None,
 ) -> Policy:
     """Loads the policy of a run.
 
@@ -54,9 +56,14 @@ def load_policy(
         device: Where to compute.
         warn: Called with one line if a newer checkpoint is damaged and an older one is taken, and for each unknown key
             in config.json.
+        agents: (N,) names of the agents to act for; None: those that it was trained with. There may be more or fewer of
+            them if the policy is the same for all.
+        channel: Options of the medium between agents that talk which differ from those in training, by name, such as
+            `{"loss": 1.0}`.
 
     Raises:
         ValueError: The folder is not a run, its config.json is damaged, no checkpoint in it can be read, or the
-            checkpoint belongs to another run; the message is one line.
+            checkpoint belongs to another run; or the policy cannot act for these agents or through this channel. The
+            message is one line.
     """
-    return load_policy_of(ALGOS, run_folder, which=which, device=device, warn=warn)
+    return load_policy_of(ALGOS, run_folder, which=which, device=device, warn=warn, agents=agents, channel=channel)

@@ -40,6 +40,10 @@ class Spec:
     """Shape of one agent's observation before it was flattened, (C, H, W) for an image; left out: (obs_dim,)."""
     pixels: bool = False
     """Observations are images whose numbers are multiples of 1/255 from 0 to 1: experience keeps them as bytes."""
+    pose: tuple[int, ...] = ()
+    """Indices of the numbers of an observation that say where its agent is, x and y; left out: it does not say."""
+    pose_scale: float = 1.0
+    """Length that 1 stands for in these numbers, in the environment's unit of length."""
 
     def __post_init__(self) -> None:
         """Fills in `obs_shape`.
@@ -152,6 +156,14 @@ class Player:
         memory = memory_for(self._policy, obs, self._memory)
         action, self._memory = self._policy.act(obs, memory, self._generator)
         return action
+
+    def attention(self, obs: Obs) -> Tensor | None:
+        """Returns how much agents would listen to each other now, (B, N, N); None where they do not talk.
+
+        Nothing changes: the next call acts as if it had not been asked.
+        """
+        asked = getattr(self._policy, "attention", None)
+        return None if asked is None else asked(obs, memory_for(self._policy, obs, self._memory))
 
 
 def memory_for(policy: Acting, obs: Obs, memory: Memory | None) -> Memory:
@@ -291,4 +303,6 @@ def spec_of(env: VectorEnv) -> Spec:
         groups=env.groups,
         obs_shape=shape,
         pixels=bool(getattr(env, "pixels", False)) and len(shape) == 3 and min(shape[1:]) >= 3,  # read as an image
+        pose=tuple(getattr(env, "pose", ())),
+        pose_scale=float(getattr(env, "pose_scale", 1.0)),
     )

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .comm.hearing import Hearing
 from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
 from .experience.fields import bytes_of
 from .experience.replay import Replay, replay_fields
@@ -125,6 +126,16 @@ class MaddpgConfig(NetConfig):
         if isinstance(self.gru, int) and self.gru:
             raise ValueError(f"gru is {self.gru}; it must be 0: MADDPG has no recurrent policy (MAPPO has)")
         super().__post_init__()
+        if self.comm != "none" and self.channel.remembers:
+            raise ValueError(
+                "comm hears messages of earlier steps, which MADDPG does not learn from (MAPPO does): set "
+                "channel.memory and the delays to 0"
+            )
+        if self.comm != "none" and self.channel.curriculum:
+            raise ValueError(
+                f"channel.curriculum is {self.channel.curriculum:g}; "
+                "it must be 0: MADDPG has no curriculum of the medium (MAPPO has)"
+            )
         if self.warm_up > self.replay_size:
             raise ValueError(f"warm_up is {self.warm_up}; allowed are 0 to replay_size, which is {self.replay_size}")
 
@@ -258,13 +269,25 @@ class Maddpg:
         if self.replay is None:
             self.begin(transition.obs)
         assert self.replay is not None
-        self.replay.add(transition, self._pending)
+        self.replay.add(transition, self._pending, *self._heard(transition))
         if self.policy.obs_norm is not None:  # read-only arrays would be copied for nothing
             obs = transition.obs
             self.input_norm.count(tensor_of(obs.obs), tensor_of(obs.state), tensor_of(obs.alive))
         self._pending = None
         self._unlearned += 1
         self.steps += len(transition.ended)
+
+    @torch.inference_mode()
+    def _heard(self, transition: Transition) -> tuple[Tensor, ...]:
+        """Returns the ages of messages heard before and after the step, (B, N, N) each; nothing without communication.
+
+        What is heard after it is what will be heard in the next step, if the world goes on.
+        """
+        if self.policy.conversation is None:
+            return ()
+        assert self._memory is not None
+        _, _, after = self.policy.heads(transition.final, self._memory)
+        return self._memory["age"], after["age"]
 
     def update(self) -> dict[str, float]:
         """Learns every `update_every` steps of the worlds, after `warm_up`; see `Algorithm.update`."""
@@ -356,7 +379,7 @@ class Maddpg:
         config = self.config
         obs, state = batch["next_obs"], batch.get("next_state")
         present, left = batch["next_present"], batch["left"]  # (R, N)
-        action = self._target_actions(obs, batch.get("next_action_mask"), present)  # (R, N, A)
+        action = self._target_actions(obs, batch.get("next_heard"), batch.get("next_action_mask"), present)  # (R, N, A)
         value = self._target_values(obs, state, action)  # (R, V)
         assert self.replay is not None
         if self.replay.departures:
@@ -377,10 +400,10 @@ class Maddpg:
             return steps["team_reward"].unsqueeze(-1).expand(-1, -1, self.spec.n_agents), steps["terminated"]
         return steps["reward"], steps["terminated"]
 
-    def _target_actions(self, obs: Tensor, mask: Tensor | None, present: Tensor) -> Tensor:
+    def _target_actions(self, obs: Tensor, heard: Tensor | None, mask: Tensor | None, present: Tensor) -> Tensor:
         """Returns actions of target policies, (R, N, A): sampled if discrete (as in Lowe's code), noisy with `twin`."""
         config, generator = self.config, self._generators["learning"]
-        head, _ = self.target_policy.network(obs, normalized=True)  # (R, N, A)
+        head = self.target_policy.network(obs, hearing=_hearing(heard), normalized=True).head  # (R, N, A)
         if self.policy.discrete:
             log_p = categorical(head, mask)
             action = straight_through(log_p, gumbel(log_p, generator), 1.0)
@@ -405,7 +428,8 @@ class Maddpg:
         """
         config = self.config
         alive = batch["alive"].float()  # (R, N)
-        head, _ = self.policy(batch["obs"], normalized=True)  # (R, N, A)
+        out = self.policy(batch["obs"], hearing=_hearing(batch.get("heard")), normalized=True)
+        head = out.head  # (R, N, A)
         log_p = None
         if self.policy.discrete:
             log_p = categorical(head, batch.get("action_mask"))
@@ -419,9 +443,14 @@ class Maddpg:
         penalty = masked_mean(head.square().mean(-1), alive)
 
         weight = linear(config.head_penalty, config.head_penalty_end, self.progress)
-        norm = self.policy_adam.step(weight * penalty - climb)
+        loss, further = weight * penalty - climb, {}
+        if out.talked is not None and out.talked.speaks is not None:
+            rate = masked_mean(out.talked.speaks, alive)
+            loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach()}
+        norm = self.policy_adam.step(loss)
         with torch.no_grad():
             stats = {
+                **further,
                 "policy_value": masked_mean(self.value_norm.denormalize(value) if config.value_norm else value, alive),
                 "slope": masked_mean(slope.square().sum(-1).sqrt(), alive),
                 "head_square": penalty.detach(),
@@ -479,7 +508,12 @@ class Maddpg:
 
 def _kept(config: MaddpgConfig, *, action_mask: bool) -> list[str]:
     """Returns the optional fields that the replay keeps."""
-    return [name for name, kept in (("state", config.critic == "state"), ("action_mask", action_mask)) if kept]
+    keep = {"state": config.critic == "state", "action_mask": action_mask, "heard": config.comm != "none"}
+    return [name for name, kept in keep.items() if kept]
+
+
+def _hearing(heard: Tensor | None) -> Hearing | None:
+    return None if heard is None else Hearing(heard)
 
 
 def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:

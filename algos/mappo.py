@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .comm.hearing import Hearing
+from .comm.statistics import bits_of_message, heard_statistics
 from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
 from .experience.fields import bytes_of
 from .experience.minibatches import Minibatches
@@ -35,10 +37,13 @@ from .nets.critic import Critic
 from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
+from .nets.severed import Rows, severed
 from .nets.value_norm import ValueNorm
 from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
 
 CriticInput = Literal["central", "local"]
+_SEVERED = 8
+"""Worlds of which it is measured how much messages decide; of single steps four times as many."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,10 @@ class Mappo:
         if self.rollout is None:
             masks = transition.obs.action_mask is not None
             self.rollout = self._new_rollout(len(transition.ended), action_mask=masks)
-        self.rollout.add(transition, *self._pending)
+        talked = (
+            () if self._memory is None or "age" not in self._memory else (self._memory["age"], self._memory["sent"])
+        )
+        self.rollout.add(transition, *self._pending, *(field.cpu() for field in talked))
         self._pending = None
 
     def update(self) -> dict[str, float]:
@@ -220,12 +228,14 @@ class Mappo:
             self.value_norm.update(target, value_weight)
             target = self.value_norm.normalize(target)  # float32
 
-        # Gradient steps: on minibatches of steps, or of whole sequences of some worlds if networks are recurrent.
-        fields = ("obs", "state", "action", "action_mask", "log_prob", "started", "alive")
+        # Gradient steps: on minibatches of steps, or of whole sequences of some worlds if steps depend on earlier ones.
+        fields = ("obs", "state", "action", "action_mask", "log_prob", "started", "alive", "heard")
         batch = {name: data[name] for name in fields if name in data}
         batch |= {"advantage": advantage, "target": target, "value": raw, "weight": weight}
         batch |= {"value_weight": value_weight}
-        minibatches = Minibatches(batch, alive, sequences=config.gru > 0)
+        minibatches = Minibatches(batch, alive, sequences=self.policy.sequential)
+        if self.policy.conversation is not None:
+            stats |= self._talk_statistics(data, minibatches)
         left = 1.0 - self.progress if config.anneal else 1.0
         lr, ent_coef = config.lr * left, config.ent_coef * left
         self.policy_adam.lr = self.critic_adam.lr = lr
@@ -249,6 +259,9 @@ class Mappo:
 
         if critic_hidden is not None:
             self._critic_hidden = critic_hidden[1].clone()  # (B, V, H), not a view of all T
+        if self.policy.conversation is not None:
+            mean = float(masked_mean(reward, value_weight))
+            self.policy.conversation.medium.tightness.learned(self.progress, mean)
         if not counted:
             self._count(self.rollout.fields)
         self.rollout.clear()
@@ -262,16 +275,14 @@ class Mappo:
         Returns:
             Statistics by name, () each.
         """
-        config, recurrence = self.config, None
-        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask")
+        config, policy = self.config, self.policy
+        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask", "heard")
         if config.gru:
             names = (*names, "started", "alive")
-        mini = minibatches.take(names, units, agent_blind=self.policy.agent_blind)
-        if config.gru:
-            assert self._first_memory is not None
-            recurrence = Recurrence(self._first_memory["hidden"][units], mini["started"], mini["alive"])
-        head, _ = self.policy(mini["obs"], recurrence, normalized=True)
-        log_prob, entropy = self.policy.log_prob(head, mini["action"], mini.get("action_mask"))  # (..., N)
+        mini = minibatches.take(names, units, agent_blind=policy.agent_blind, gathers=policy.gathers)
+        recurrence, hearing = self._before_rollout(mini, units)
+        out = policy(mini["obs"], recurrence, hearing, normalized=True)
+        log_prob, entropy = policy.log_prob(out.head, mini["action"], mini.get("action_mask"))  # (..., N)
         log_ratio = log_prob - mini["log_prob"]
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
@@ -279,15 +290,50 @@ class Mappo:
         share = mini["weight"] / mini["weight"].sum().clamp(min=1e-8)  # weights of a mean over live agents
         policy_loss = -(surrogate * share).sum()
         entropy_mean = (entropy * share).sum()
-        norm = self.policy_adam.step(policy_loss - ent_coef * entropy_mean)
+        loss, further = policy_loss - ent_coef * entropy_mean, {}
+        if out.talked is not None and out.talked.speaks is not None:
+            rate = (out.talked.speaks * share).sum()
+            loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach()}
+        norm = self.policy_adam.step(loss)
         with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
             return {
+                **further,
                 "policy_loss": policy_loss.detach(),
                 "entropy": entropy_mean.detach(),
                 "approx_kl": ((ratio - 1.0 - log_ratio) * share).sum(),
                 "clip_fraction": ((ratio != clipped) * share).sum(),
                 "grad_norm": norm,
             }
+
+    def _talk_statistics(self, data: dict[str, Tensor], minibatches: Minibatches) -> dict[str, Tensor]:
+        """Returns what is said and heard in a rollout, and how much a sample of it decides, by name."""
+        conversation, config = self.policy.conversation, self.config
+        assert conversation is not None
+        bits = bits_of_message(config.channel, rounds=config.comm_rounds, pose=conversation.talk.pose)
+        found = heard_statistics(data["heard"], data["sent"], data["alive"], bits)
+        share = max(minibatches.n_units // (_SEVERED if self.policy.sequential else _SEVERED * 4), 1)
+        units = torch.arange(0, minibatches.n_units, share, device=self.device)
+        names = ("obs", "action_mask", "heard", "started", "alive")
+        mini = minibatches.take(names, units, agent_blind=False)
+        recurrence, hearing = self._before_rollout(mini, units)
+        assert hearing is not None
+        found |= severed(self.policy, Rows(mini["obs"], recurrence, hearing, mini.get("action_mask"), mini["alive"]))
+        if config.channel.curriculum:
+            found["tightness"] = conversation.medium.tightness.tightness
+        return {f"comm/{name}": value for name, value in found.items()}
+
+    def _before_rollout(
+        self, mini: dict[str, Tensor], units: Tensor | slice
+    ) -> tuple[Recurrence | None, Hearing | None]:
+        """Returns what the policy needs to know of the time before the rollout, in the worlds `units` if sequential."""
+        recurrence, hearing, first = None, None, self._first_memory
+        if self.config.gru:
+            assert first is not None
+            recurrence = Recurrence(first["hidden"][units], mini["started"], mini["alive"])
+        if "heard" in mini:
+            assert first is not None
+            hearing = Hearing(mini["heard"], first["said"][units] if "said" in first else None)
+        return recurrence, hearing
 
     def _critic_step(self, minibatches: Minibatches, units: Tensor, first_hidden: Tensor | None) -> dict[str, Tensor]:
         """Makes one gradient step of the critic, on the larger of two losses (Yu et al. 2022, appendix).
@@ -332,12 +378,8 @@ class Mappo:
         first = self.input_norm.lacks_statistics
         if first:
             self._count(data)
-            recurrence = None
-            if self.config.gru:
-                assert self._first_memory is not None
-                recurrence = Recurrence(self._first_memory["hidden"], data["started"], data["alive"])
-            head, _ = self.policy(data["obs"], recurrence)
-            data["log_prob"], _ = self.policy.log_prob(head, data["action"], data.get("action_mask"))
+            out = self.policy(data["obs"], *self._before_rollout(data, slice(None)))
+            data["log_prob"], _ = self.policy.log_prob(out.head, data["action"], data.get("action_mask"))
         self.input_norm.apply(data, data["alive"])
         self.input_norm.apply(finals, finals["present"])
         return first
@@ -347,7 +389,8 @@ class Mappo:
         self.input_norm.count(fields["obs"], fields.get("state"), fields["alive"])
 
     def _new_rollout(self, n_worlds: int, *, action_mask: bool) -> Rollout:
-        keep = {"state": self.critic.reads_state, "action_mask": action_mask}
+        talks = self.policy.conversation is not None
+        keep = {"state": self.critic.reads_state, "action_mask": action_mask, "heard": talks, "sent": talks}
         names = [name for name, kept in keep.items() if kept]
         return Rollout(self.spec, self.config.rollout_steps, n_worlds, keep=names)
 
@@ -394,13 +437,15 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
         ValueError: There are more minibatches than a rollout can be divided into.
     """
     steps = n_worlds * config.rollout_steps
-    units = n_worlds if config.gru else steps
+    sequential = config.gru > 0 or (config.comm != "none" and config.channel.remembers)
+    units = n_worlds if sequential else steps
     if config.minibatches > max(units, type(config).minibatches):  # the default is lowered to as many as there can be
-        what = f"{n_worlds} worlds" + ("" if config.gru else f" x {config.rollout_steps} steps")
+        what = f"{n_worlds} worlds" + ("" if sequential else f" x {config.rollout_steps} steps")
         raise ValueError(f"minibatches is {config.minibatches}; a rollout of {what} makes at most {units} of them")
     n, (features, maps), place = spec.n_agents, encoded(spec), place_of(device)
     central = config.critic == "central"
-    kept = (("state", central and spec.state_dim > 0), ("action_mask", action_mask))
+    kept = (("state", central and spec.state_dim > 0), ("action_mask", action_mask), ("heard", config.comm != "none"))
+    kept = (*kept, ("sent", config.comm != "none"))
     rollout = steps * bytes_of(rollout_fields(spec, [name for name, keep in kept if keep]))
     joint = (spec.state_dim or n * features) if central else 0
     networks = parameters(spec, config, features, spec.action_dim)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 
 from .. import load_policy
+from ..comm.config import ChannelConfig
 from ..maths.ranges import STEPS, Range, check
 from ..report import screen, video
 from ..report.evaluation_progress import EvaluationProgress
 from ..report.progress import announced
-from ..training import evaluation, film, runfolder
+from ..training import evaluation, film, runfolder, typed
 from ..training.builder import baselines, environment, warm_up
 from ..training.computing import check_device, set_threads
 from ..training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
 from ..training.resuming import config_of, same_environment
-from ..training.run_config import ConfigError
+from ..training.run_config import ConfigError, options_of
+from ..training.run_record import RunRecord
 from ..training.schedule import EPISODES
 from . import options
 from .ending import shown
@@ -67,35 +69,100 @@ class EvaluateOptions:
         check(self)
 
 
+ABOUT = """\
+Evaluates the greedy policy of a run beside random actions and the heuristic, on the same episodes.
+
+Options of the environment (`--env.X`) may differ from those of the run, and for agents that talk those of the medium
+between them (`--channel.X`). A policy that is the same for all agents can act for more or fewer of them."""
+
+
+def elsewhere(record: RunRecord, argv: list[str], program: Program) -> dict[str, Any]:
+    """Returns the options of environment and medium as the run had them, which an evaluation may change.
+
+    Raises:
+        UsageError: A task is asked for that there is not.
+    """
+    parts: dict[str, Any] = {}
+    name, envs = record.env.name, program.envs
+    if name in envs.ENVS:
+        then, task = record.env.task or envs.default_task(name), options.find(argv, "--env.task")
+        if task is not None:
+            task = options.one_of("--env.task", task, envs.tasks(name), f"task of {name}")
+        own = envs.options(name, task or then)
+        with contextlib.suppress(TypeError, ValueError):  # options that are damaged are reported where they are built
+            if task is None:
+                own = replace(own, **typed.fields(type(own), record.env.options, "env.options"))
+            choice = options.group("Task", task=("env.task", "Another task.", task or then, envs.tasks(name)))
+            parts |= {"task": choice, "env": own}
+    if record.algo.options.get("comm", "none") != "none":
+        parts["channel"] = ChannelConfig(**record.algo.options["channel"])
+    return parts
+
+
+def changed(record: RunRecord, parts: dict[str, Any], program: Program) -> tuple[RunRecord, dict[str, Any]]:
+    """Returns the record with another environment, if one is asked for, and the options of the medium that differ."""
+    if "env" in parts:
+        then = record.env.task or program.envs.default_task(record.env.name)
+        task, of_env = parts["task"].task, options_of(parts["env"])
+        if task != then or of_env != of_env | record.env.options:
+            record = replace(record, env=replace(record.env, task=task, options=of_env))
+    if "channel" not in parts:
+        return record, {}
+    of_channel, then = options_of(parts["channel"]), record.algo.options["channel"]
+    return record, {name: value for name, value in of_channel.items() if value != then.get(name, value)}
+
+
 def evaluate(argv: list[str], program: Program) -> int:
     """Compares the greedy policy of a run with random actions and the heuristic; returns the exit code.
 
     Raises:
         UsageError: A mistake on the command line, or the run cannot be evaluated.
     """
-    given: EvaluateOptions = options.parse(
-        {"evaluate": EvaluateOptions(evaluate="")},
+    record, known = None, {"evaluate": EvaluateOptions(evaluate="")}
+    with contextlib.suppress(runfolder.RunFolderError):  # mistakes in options are reported first, the folder's below
+        record = runfolder.read_config(Path(options.find(argv, "--evaluate") or ""), unknown=lambda _: None)
+    if record is not None:
+        known |= elsewhere(record, argv, program)
+    parts = options.parse(
+        known,
         argv,
-        flat=("evaluate",),
+        flat=("evaluate", "task"),
         program=program.name,
-        about="Evaluates the greedy policy of a run beside random actions and the heuristic, on the same episodes.",
+        about=ABOUT,
         elsewhere=of_new_runs(),
-    )["evaluate"]
+    )
+    given: EvaluateOptions = parts["evaluate"]
     folder = Path(given.evaluate)
-    record = runfolder.read_config(folder, unknown=lambda _: None)  # `load_policy` says it
+    if record is None:
+        record = runfolder.read_config(folder, unknown=lambda _: None)  # `load_policy` says it
+    before = record
+    record, channel = changed(record, parts, program)
     config = config_of(folder, record, unknown=program.warn)
     worlds = evaluation.worlds_for(given.episodes)
     try:
         try:
             if given.video:
                 video.check_path(Path(given.video))
-            policy = load_policy(folder, which=given.checkpoint, device=check_device(given.device), warn=program.warn)
+            device = check_device(given.device)
         except ConfigError:
             raise
         except ValueError as error:
             raise UsageError(str(error)) from None
         set_threads(config.run.threads)
         made = environment(config.env, program.envs, agents=record.agents)
+        if record.env != before.env:
+            record = record.for_agents(made.vector(1).agents)
+        try:
+            policy = load_policy(
+                folder,
+                which=given.checkpoint,
+                device=device,
+                warn=program.warn,
+                agents=record.agents,
+                channel=channel,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
         if versions := same_environment(record, made.vector(worlds), made.version):
             program.warn(versions)
         if given.video:

@@ -97,7 +97,7 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
         choices["task"] = ("env.task", "Named set of the environment's options below.", task, list(tasks))
         parts["env"] = envs.options(env_name, task)
     if algo_name is not None:
-        parts["algo"] = ALGOS[algo_name].config(**defaults.algo)
+        parts |= options.apart("algo", ALGOS[algo_name].config(**defaults.algo))
     given = options.parse(
         {"choice": options.group("Choice", **choices), **parts},
         argv,
@@ -121,7 +121,7 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
     _check_log_dir(Path(run.log_dir))
     return RunConfig(
         EnvironmentConfig(env_name, task, of_env, envs.version_of(env_name)),
-        AlgorithmConfig(algo_name, options_of(given["algo"])),
+        AlgorithmConfig(algo_name, options.joined("algo", given)),
         dataclasses.replace(run, threads=run.threads or best_threads()),
     )
 
@@ -179,7 +179,7 @@ def _of_other_algorithms(name: str | None) -> dict[str, str]:
     """Returns options that the named algorithm does not have, and the algorithms that do."""
     having: dict[str, list[str]] = {}
     for other, entry in ALGOS.items():
-        for option in options.names({"algo": entry.config()}, set()):
+        for option in options.names(options.apart("algo", entry.config()), set()):
             having.setdefault(option, []).append(other)
     return {option: ", ".join(others) for option, others in having.items() if name not in others}
 
@@ -187,7 +187,9 @@ def _of_other_algorithms(name: str | None) -> dict[str, str]:
 def _deeper_names(env_name: str | None, algo_name: str | None, program: Program) -> list[str]:
     """Returns options of environment and algorithm to suggest; those of all algorithms where none is chosen."""
     parts = {
-        name: {"algo": entry.config()} for name, entry in ALGOS.items() if algo_name not in ALGOS or name == algo_name
+        name: options.apart("algo", entry.config())
+        for name, entry in ALGOS.items()
+        if algo_name not in ALGOS or name == algo_name
     }
     found = [name for part in parts.values() for name in options.names(part, set())]
     if env_name in program.envs.ENVS:

@@ -125,6 +125,34 @@ def with_texts(typed: type[Any], texts: Mapping[str, str]) -> Any:
     return dataclasses.make_dataclass(typed.__name__, fields, bases=(typed,), frozen=True)()
 
 
+def apart(name: str, instance: Any) -> dict[str, Any]:
+    """Divides a dataclass instance into parts for `parse`: itself as `name`, and each dataclass in it by its field.
+
+    The parts in it are no options of `name`; `joined` puts them back.
+    """
+    nested = {
+        field.name: getattr(instance, field.name)
+        for field in dataclasses.fields(instance)
+        if dataclasses.is_dataclass(getattr(instance, field.name))
+    }
+    if not nested:
+        return {name: instance}
+    kind = type(instance)
+    hidden = [(part, Annotated[type(value), tyro.conf.Suppress], value) for part, value in nested.items()]
+    made = dataclasses.make_dataclass(kind.__name__, hidden, bases=(kind,), frozen=True)
+    return {name: made(**{one.name: getattr(instance, one.name) for one in dataclasses.fields(instance)}), **nested}
+
+
+def joined(name: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Undoes `apart`: returns the values of all fields, those of the parts in it as dictionaries."""
+    return {
+        one.name: dataclasses.asdict(parts[one.name])
+        if dataclasses.is_dataclass(getattr(parts[name], one.name))
+        else getattr(parts[name], one.name)
+        for one in dataclasses.fields(parts[name])
+    }
+
+
 def parse(
     parts: dict[str, Any],
     argv: Sequence[str],
@@ -180,6 +208,8 @@ def names(parts: dict[str, Any], flat: set[str]) -> list[str]:
     for part, instance in parts.items():
         lead = "--" if part in flat else f"--{part}."
         for field in dataclasses.fields(instance):
+            if dataclasses.is_dataclass(getattr(instance, field.name)):
+                continue
             given = [annotation.name for annotation in get_args(field.type)[1:] if getattr(annotation, "name", None)]
             name = (given[0] if given else field.name).replace("_", "-")
             found.append(lead + name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -45,5 +46,6 @@ class Program:
             return UsageError(with_options(line, RunOptions, "--", ()))
         if error.part == "algo":
             line = with_options(line, ALGOS[algo].config, "--algo.", ()) if algo in ALGOS else f"--algo {line}"
+            line = re.sub(r"(?<![\w.-])channel\.(\w+)", lambda found: f"--channel.{found[1].replace('_', '-')}", line)
             return UsageError(line if line.startswith("--") else f"--algo {algo}: {line}")
         return UsageError(f"--env {line}" if line.startswith((env, repr(env))) else f"--env {env}: {line}")

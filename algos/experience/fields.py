@@ -28,6 +28,8 @@ def optional_fields(spec: Spec, keep: Collection[str]) -> Fields:
         "state": ((spec.state_dim,), torch.float32),
         "action_mask": ((n, spec.action_dim), torch.bool),
         "adjacency": ((n, n), torch.bool),
+        "heard": ((n, n), torch.uint8),  # age of the message of j that i heard in this step
+        "sent": ((n,), torch.bool),  # agent that spoke in this step
         "cost": ((n,), torch.float32),
         "counterfactual": ((n,), torch.float32),
     }

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
+from ..maths.live import between_agents, live_first, of_agents
+
 
 class Minibatches:
     """The fields of a rollout, divided into units from which minibatches are made.
@@ -34,24 +36,36 @@ class Minibatches:
         self._alive = alive.flatten(0, 1)  # (T * B, N)
         self._some_dead = not sequences and not bool(self._alive.all())
 
-    def take(self, names: Iterable[str], units: Tensor, *, agent_blind: bool) -> dict[str, Tensor]:
+    def take(
+        self, names: Iterable[str], units: Tensor, *, agent_blind: bool, gathers: bool = False
+    ) -> dict[str, Tensor]:
         """Returns a minibatch.
 
         Where agents are absent, a network that is `agent_blind` gets only the samples of agents that are alive, as M
         rows with one agent each: fields of agents are (M, 1, ...), and `state`, repeated for each of them, is (M, S).
-        Where agents come and go most samples are of absent agents, and most of the work is saved.
+        Where agents come and go most samples are of absent agents, and most of the work is saved. One whose agents
+        hear each other may get worlds from which absent agents are left out, (R, L, ...) for fields of agents and
+        (R, L, L) for `heard`.
 
         Args:
             names: The fields to take; missing ones are left out.
             units: (R,) indices into the units.
             agent_blind: Whether the network may get the samples of single agents.
+            gathers: Whether absent agents may be left out of worlds; then all fields must be of agents.
 
         Returns:
             By name (R, ...), or (T, R, ...) for whole sequences, or (M, ...).
         """
         names = [name for name in names if name in self._fields]
-        if not (agent_blind and self._some_dead):
+        if not ((agent_blind or gathers) and self._some_dead):
             return {name: self._fields[name].index_select(self._axis, units) for name in names}
+        if gathers:
+            index = live_first(self._alive.index_select(0, units))  # (R, L)
+            taken = {name: self._fields[name].index_select(0, units) for name in names}
+            return {
+                name: between_agents(field, index) if name == "heard" else of_agents(field, index)
+                for name, field in taken.items()
+            }
         row, agent = self._alive.index_select(0, units).nonzero(as_tuple=True)  # (M,) each
         row = units[row]
         sample = row * self._n_agents + agent  # (M,) into (T * B * N)

@@ -18,7 +18,7 @@ from ..maths.arrays import as_bytes, tensor_of
 from .fields import Fields, between, counterfactual_of, optional_fields
 from .priorities import Priorities
 
-PAIRED = ("obs", "state", "action_mask", "adjacency")
+PAIRED = ("obs", "state", "action_mask", "adjacency", "heard")
 """Fields that are kept both before a step and after it, there as `next_...`."""
 
 
@@ -76,12 +76,16 @@ class Replay:
         stores = [*self.fields.values(), *([] if self.priorities is None else [self.priorities.tree])]
         return sum(store.numel() * store.element_size() for store in stores)
 
-    def add(self, transition: Transition, action: Tensor) -> None:
+    def add(
+        self, transition: Transition, action: Tensor, heard: Tensor | None = None, next_heard: Tensor | None = None
+    ) -> None:
         """Writes one step of all worlds, over the oldest one where the ring is full.
 
         Args:
             transition: The step; everything is copied.
             action: (B, N) int64 or (B, N, A) float32 in [-1, 1], as the policy chose it.
+            heard: (B, N, N) uint8, ages of the messages that were heard; needed where they are kept.
+            next_heard: The same of the observation that the step led to.
 
         Raises:
             ValueError: The counterfactual is to be kept, and the environment gives none.
@@ -115,6 +119,11 @@ class Replay:
         if "adjacency" in self.fields:
             self._write("adjacency", between(obs.adjacency, alive))
             self._write("next_adjacency", between(final.adjacency, present))
+        if "heard" in self.fields:
+            assert heard is not None
+            assert next_heard is not None
+            self._write("heard", heard)
+            self._write("next_heard", next_heard)
         if "cost" in self.fields:
             self._write("cost", np.where(alive, transition.cost, np.float32(0)))
         if "counterfactual" in self.fields:

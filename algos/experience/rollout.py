@@ -63,7 +63,14 @@ class Rollout:
         """Whether all T steps are there."""
         return self.t == self.steps
 
-    def add(self, transition: Transition, action: Tensor, log_prob: Tensor) -> None:
+    def add(
+        self,
+        transition: Transition,
+        action: Tensor,
+        log_prob: Tensor,
+        heard: Tensor | None = None,
+        sent: Tensor | None = None,
+    ) -> None:
         """Writes one step.
 
         Args:
@@ -71,6 +78,8 @@ class Rollout:
             action: (B, N) int64 or (B, N, A) float32 on the CPU, as the policy drew it: a Gaussian's action before
                 it was clipped to the Box.
             log_prob: (B, N) on the CPU.
+            heard: (B, N, N) uint8 on the CPU, the age of every message that was heard; needed where it is kept.
+            sent: (B, N) bool on the CPU, agents that spoke; needed where it is kept.
 
         Raises:
             ValueError: The counterfactual is to be kept, and the environment gives none.
@@ -96,6 +105,12 @@ class Rollout:
             views["action_mask"][t] = obs.action_mask
         if "adjacency" in views:
             views["adjacency"][t] = between(obs.adjacency, obs.alive)
+        if "heard" in views:
+            assert heard is not None
+            views["heard"][t] = heard.numpy()
+        if "sent" in views:
+            assert sent is not None
+            views["sent"][t] = sent.numpy()
         if "cost" in views:
             views["cost"][t] = transition.cost
         if "counterfactual" in views:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -48,9 +48,9 @@ def check(config: Any) -> None:
     """Checks every field of a dataclass against its annotation.
 
     Args:
-        config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, or any of
-            them or None. The range of a number is in its annotation, `Annotated[int, Range(1, 10)]`; that of a tuple
-            holds for each of its numbers.
+        config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, any of them
+            or None, or a dataclass that checks itself. The range of a number is in its annotation,
+            `Annotated[int, Range(1, 10)]`; that of a tuple holds for each of its numbers.
 
     Raises:
         ValueError: Names the first wrong field: what came, and what is allowed.
@@ -82,6 +82,9 @@ def _check_one(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
     elif hint in (int, float):
         assert allowed is not None, f"{name} has no range"
         _check_number(name, value, hint, allowed)
+    elif is_dataclass(hint):
+        if not isinstance(value, hint):  # type: ignore[arg-type]
+            raise ValueError(f"{name} is {value!r}; it must be a {getattr(hint, '__name__', hint)}")
     elif hint in (bool, str) and not isinstance(value, (hint, np.bool_) if hint is bool else hint):
         kind = "True or False" if hint is bool else "text"
         raise ValueError(f"{name} is {value!r}; it must be {kind}")

@@ -7,15 +7,22 @@ axes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
+from ..comm.conversation import Conversation, Scene
+from ..comm.hearing import Hearing
+from ..comm.talk import Talked
 from ..core import Action, Memory, Obs, Spec
 from ..maths.arrays import tensor_of
+from ..maths.live import back_to_agents, between_agents, live_first, of_agents
 from .config import NetConfig
+from .layers import ACTIVATIONS, Dense
 from .obs_norm import RunningNorm
 from .recurrent import Recurrence
 from .sharing import parameter_sets
@@ -24,6 +31,14 @@ from .vision import encoder_for
 
 SMALLEST = 2.0**-25
 """Replaces a uniform number of exactly 0, which `torch.rand` gives once in 2^24 draws: half its smallest step."""
+
+
+class Out(NamedTuple):
+    """What a policy computes of what agents see."""
+
+    head: Tensor  # (..., N, A) logits or means
+    states: Tensor | None  # (T, B, N, H) hidden states; None if it is not recurrent
+    talked: Talked | None  # what was said; None where agents do not talk
 
 
 class Actor(nn.Module):
@@ -39,8 +54,11 @@ class Actor(nn.Module):
 
     Images (`Spec.obs_shape`) pass through convolutions first, see `vision`.
 
+    Where agents talk (`comm`), they do so between the last layer, or the GRU, and the head.
+
     It fulfils `core.Acting`: training, evaluation and saved policies all act by `choose`, which is `heads` and
-    `sample`. Its memory is `hidden`, (B, N, H), if it is recurrent.
+    `sample`. Its memory is `hidden`, (B, N, H), if it is recurrent, and that of the medium if agents talk
+    (`Medium.first_memory`); `age` in it, (B, N, N), says what was heard.
     """
 
     low: Tensor
@@ -100,6 +118,14 @@ class Actor(nn.Module):
         self.encoder, features = encoder_for(spec, sets, net, generator)
         self.obs_norm = RunningNorm(features, sets) if obs_norm and self.encoder is None else None
         self.trunk = Trunk([features], spec.action_dim, sets, net, generator=generator)
+        self.conversation: Conversation | None = None
+        if net.comm != "none":
+
+            def linear(inputs: Sequence[int], outputs: int, gain: float) -> Dense:
+                return Dense(inputs, outputs, sets, gain=gain, generator=generator)
+
+            activation, size = ACTIVATIONS[net.activation], self.trunk.features
+            self.conversation = Conversation(spec, net, size, activation=activation, linear=linear, generator=generator)
 
     @property
     def device(self) -> torch.device:
@@ -107,10 +133,11 @@ class Actor(nn.Module):
         return self.trunk.head.bias.device
 
     def first_memory(self, n_worlds: int) -> Memory:
-        """Returns zeros, (B, N, H), or nothing where it is not recurrent; see `Acting.first_memory`."""
-        if not self.hidden_size:
-            return {}
-        return {"hidden": self.trunk.head.bias.new_zeros(n_worlds, self.n_agents, self.hidden_size)}
+        """Returns zeros and a medium in which nothing has been said; see `Acting.first_memory`."""
+        memory = {} if self.conversation is None else self.conversation.medium.first_memory(n_worlds)
+        if self.hidden_size:
+            memory["hidden"] = self.trunk.head.bias.new_zeros(n_worlds, self.n_agents, self.hidden_size)
+        return memory
 
     @torch.inference_mode()
     def act(self, obs: Obs, memory: Memory, generator: torch.Generator | None = None) -> tuple[Action, Memory]:
@@ -148,34 +175,138 @@ class Actor(nn.Module):
         action_mask = None
         if obs.action_mask is not None:  # agents that are not alive are allowed all: a distribution needs an action
             action_mask = tensor_of(obs.action_mask, self.device) | ~alive.unsqueeze(-1)  # (B, N, A)
-        if not self.hidden_size:
-            return self(x)[0], action_mask, {}
+        if self.conversation is not None:  # whatever they observe, NaN too: nothing of it may be heard
+            x = x.masked_fill(~alive.unsqueeze(-1), 0)
         started = tensor_of(obs.started, self.device)  # (B,)
-        head, states = self(x[None], Recurrence(memory["hidden"], started[None], alive[None]))  # (1, B, N, A)
-        return head[0], action_mask, {"hidden": states[0]}
+        recurrence = None
+        if self.hidden_size:
+            x, recurrence = x[None], Recurrence(memory["hidden"], started[None], alive[None])  # (1, B, N, O)
+        if self.conversation is None:
+            out = self(x, recurrence)
+            if out.states is None:
+                return out.head, action_mask, {}
+            return out.head[0], action_mask, {"hidden": out.states[0]}
+        scene = Scene(tensor_of(obs.adjacency, self.device), alive, started, x.view(alive.shape + x.shape[-1:]))
+        head, memory, _ = self._in_company(x, recurrence, scene, memory)
+        return head, action_mask, memory
+
+    @torch.inference_mode()
+    def attention(self, obs: Obs, memory: Memory) -> Tensor | None:
+        """Returns how much each message counts that is heard now, in the first round; None where agents do not talk.
+
+        Args:
+            obs: See `heads`.
+            memory: See `heads`; it is not changed.
+
+        Returns:
+            (B, N, N) from 0 to 1, the mean over heads; [i, j] for j's message to i.
+        """
+        if self.conversation is None:
+            return None
+        x, alive = tensor_of(obs.obs, self.device), tensor_of(obs.alive, self.device)
+        x = x.masked_fill(~alive.unsqueeze(-1), 0)
+        started, recurrence, seen = tensor_of(obs.started, self.device), None, x
+        if self.hidden_size:
+            x, recurrence = x[None], Recurrence(memory["hidden"], started[None], alive[None])
+        scene = Scene(tensor_of(obs.adjacency, self.device), alive, started, seen)
+        _, _, weights = self._in_company(x, recurrence, scene, memory, keep_weights=True)
+        assert weights is not None
+        return weights
+
+    def _in_company(
+        self,
+        x: Tensor,
+        recurrence: Recurrence | None,
+        scene: Scene,
+        memory: Memory,
+        *,
+        keep_weights: bool = False,
+    ) -> tuple[Tensor, Memory, Tensor | None]:
+        """Acts where agents talk; see `heads` for the arguments.
+
+        Returns:
+            (B, N, A), the memory for the next step, and if asked for (B, N, N) weights of messages.
+        """
+        assert self.conversation is not None
+        medium = {name: value for name, value in memory.items() if name != "hidden"}
+        if self.gathers:  # of agents that are absent nothing is computed
+            hearing, medium = self.conversation.listen(None, None, scene, medium)
+            index = live_first(scene.alive)
+            hearing = Hearing(between_agents(hearing.age, index))
+            out = self(of_agents(x, index), None, hearing, keep_weights=keep_weights)
+            assert out.talked is not None
+            if out.talked.speaks is not None:
+                speaks = back_to_agents(out.talked.speaks, index, self.n_agents) > 0.5  # (B, N)
+                medium = {**medium, "sent": medium["sent"] & speaks}
+            weights = None
+            if keep_weights:
+                among = out.talked.weights[0].mean(-3)  # (B, L, L)
+                among = back_to_agents(among, index, self.n_agents).transpose(1, 2)  # (B, L, N)
+                weights = back_to_agents(among, index, self.n_agents).transpose(1, 2)  # (B, N, N)
+            return back_to_agents(out.head, index, self.n_agents), medium, weights
+        obs, features, states = self.features(x, recurrence)
+        shape = scene.alive.shape  # (B, N)
+        obs, features = obs.view(*shape, -1), features.view(*shape, -1)  # (B, N, O), (B, N, D)
+        hearing, medium = self.conversation.listen(features, obs, scene, medium)
+        if hearing.before is not None:
+            obs, features = obs[None], features[None]  # a sequence of one step
+        talked = self.conversation(features, obs, hearing, keep_weights=keep_weights)
+        medium = self.conversation.remember(medium, talked)
+        head = self.trunk.head(talked.features).view(*shape, -1)
+        weights = talked.weights[0].mean(-3).view(*shape, -1) if keep_weights else None
+        return head, medium if states is None else {**medium, "hidden": states[0]}, weights
 
     def forward(
-        self, obs: Tensor, recurrence: Recurrence | None = None, *, normalized: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
+        self,
+        obs: Tensor,
+        recurrence: Recurrence | None = None,
+        hearing: Hearing | None = None,
+        *,
+        normalized: bool = False,
+        keep_weights: bool = False,
+    ) -> Out:
         """Returns the parameters of the distributions.
 
         Args:
-            obs: (..., N, O); (T, B, N, O) when recurrent.
+            obs: (..., N, O); (T, B, N, O) when recurrent, or where messages of earlier steps are heard.
             recurrence: Needed when recurrent, ignored otherwise.
+            hearing: What agents hear; needed where they talk, ignored otherwise.
             normalized: `obs` has been normalised already (`InputNorm`). Training does that once for all networks.
-
-        Returns:
-            Logits or means, (..., N, A), and hidden states (T, B, N, H) or None.
+            keep_weights: Return how much each message counted.
         """
+        obs, features, states = self.features(obs, recurrence, normalized=normalized)
+        talked = None
+        if self.conversation is not None:
+            assert hearing is not None, "agents that talk need to know whom they hear"
+            talked = self.conversation(features, obs, hearing, keep_weights=keep_weights)
+            features = talked.features
+        return Out(self.trunk.head(features), states, talked)
+
+    def features(
+        self, obs: Tensor, recurrence: Recurrence | None, *, normalized: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns observations as networks read them, features (..., N, D), and hidden states."""
         if self.obs_norm is not None and not normalized:
             obs = self.obs_norm(obs)
-        features = obs if self.encoder is None else self.encoder(obs)  # (..., N, O or F)
-        return self.trunk([features], recurrence)
+        seen = obs if self.encoder is None else self.encoder(obs)  # (..., N, O or F)
+        features, states = self.trunk.body([seen], recurrence)
+        return obs, features, states
 
     @property
     def agent_blind(self) -> bool:
         """Whether each agent's head can be computed by itself, in the same way for all agents (see `Trunk`)."""
-        return self.trunk.agent_blind
+        return self.trunk.agent_blind and self.conversation is None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether agents that are absent can be left out: all are treated alike, and nothing is remembered."""
+        talks = self.conversation
+        return self.trunk.agent_blind and talks is not None and not (talks.remembers or talks.medium.config.change)
+
+    @property
+    def sequential(self) -> bool:
+        """Whether a step depends on those before, so that it learns from whole sequences."""
+        return self.hidden_size > 0 or (self.conversation is not None and self.conversation.remembers)
 
     def sample(
         self, head: Tensor, action_mask: Tensor | None = None, generator: torch.Generator | None = None
@@ -216,6 +347,13 @@ class Actor(nn.Module):
         log_std = self._log_std()  # (N or 1, A)
         entropy = (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(-1)  # (N or 1,)
         return gaussian_log_prob(self._mean(head), log_std, action), entropy.expand(head.shape[:-1])
+
+    def divergence(self, head: Tensor, other: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """Returns the Kullback-Leibler divergence of distributions from others, (..., N) [nats]."""
+        if self.discrete:
+            log_p, log_q = categorical(head, action_mask), categorical(other, action_mask)
+            return (log_p.exp() * (log_p - log_q)).sum(-1)
+        return 0.5 * ((self._mean(head) - self._mean(other)) * torch.exp(-self._log_std())).square().sum(-1)
 
     def _log_std(self) -> Tensor:
         """Returns (N, A), or (1, A) where all agents share it."""

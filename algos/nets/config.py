@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from ..maths.ranges import LAYER, Range, check
+from ..comm.config import CommConfig
+from ..maths.ranges import LAYER, Range
 
 Activation = Literal["tanh", "relu", "elu", "gelu", "silu"]
 Share = Literal["all", "group", "none"]
 
 
 @dataclass(frozen=True)
-class NetConfig:
+class NetConfig(CommConfig):
     """Options of networks. The options of an algorithm inherit them, and networks are built from them."""
 
     hidden: Annotated[tuple[int, ...], LAYER] = (64, 64)
@@ -25,11 +26,3 @@ class NetConfig:
     """Which agents share parameters: all agents, the agents of a group, or none."""
     agent_id: bool = False
     """Append the agent's index, one-hot, to its observation."""
-
-    def __post_init__(self) -> None:
-        """Refuses values that cannot work.
-
-        Raises:
-            ValueError: Says what came and what is allowed.
-        """
-        check(self)

@@ -47,6 +47,8 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.activation = ACTIVATIONS[net.activation]
         self.gru = Gru(d_in[0], net.gru, sets, generator) if net.gru else None
+        self.features = net.gru or d_in[0]
+        """D of what the head reads."""
         self.head = Dense([net.gru or d_in[0]], outputs, sets, gain=HEAD_GAIN, generator=generator)
 
     @property
@@ -56,6 +58,11 @@ class Trunk(nn.Module):
 
     def forward(self, inputs: Sequence[Tensor], recurrence: Recurrence | None) -> tuple[Tensor, Tensor | None]:
         """Maps inputs (..., N, D) to the head's output (..., N, D_out) and hidden states (T, B, N, H) if recurrent."""
+        x, states = self.body(inputs, recurrence)
+        return self.head(x), states
+
+    def body(self, inputs: Sequence[Tensor], recurrence: Recurrence | None) -> tuple[Tensor, Tensor | None]:
+        """Maps inputs (..., N, D) to what the head reads, and hidden states if recurrent: the same numbers."""
         if self.ids is not None:
             ids = self.ids.view(*(1,) * (inputs[0].dim() - 2), *self.ids.shape)  # (1, ..., 1, N, N)
             inputs = [*inputs, ids]
@@ -66,4 +73,4 @@ class Trunk(nn.Module):
         if self.gru is not None:
             assert recurrence is not None, "a recurrent network needs the state that its sequence begins with"
             x = states = self.gru(x, recurrence)
-        return self.head(x), states
+        return x, states

@@ -97,7 +97,8 @@ def run_config(
     entry = _entry(algos, algo)
     with _blaming("algo"):
         typed.refuse_unknown(algo_options or {}, [field.name for field in dataclasses.fields(entry.config)], "options")
-        of_algo = options_of(entry.config(**{**presets.algo, **with_tuples(algo_options or {})}))
+        of_algo = {**presets.algo, **with_tuples(algo_options or {})}
+        of_algo = options_of(entry.config(**typed.nested(entry.config, of_algo, "options")))
     with _blaming("run"):
         typed.refuse_unknown(run, [field.name for field in dataclasses.fields(RunOptions)], "")
         of_run = RunOptions(**{**presets.run, **run})

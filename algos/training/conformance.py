@@ -39,6 +39,8 @@ SPECS: dict[str, Spec] = {
 """Shapes that every algorithm must take."""
 EXPERIENCE = ("rollout", "pending")
 """Entries of `state_dict` that hold transitions as they came, with whatever the dead were shown."""
+CHANCE = ("counter",)
+"""Parts of a memory that count steps for the chance of acting, and so go on from one episode to the next."""
 LEAST_STEPS = 15
 """Steps of random play before something is checked: a rollout of 6 is half full, a replay of 12 has gone round."""
 MOST_STEPS = 2_000
@@ -210,7 +212,9 @@ def check_memory(build: Build, spec: Spec) -> None:
         blind = obs._replace(state=np.full_like(obs.state, np.nan))
         assert same(policy.act(blind, memory, None)[0], action), "actions depend on the global state"
         anew = obs._replace(started=np.ones_like(obs.started))
-        assert same(policy.act(anew, memory, None), policy.act(anew, first, None)), "its memory outlives an episode"
+        chance = {name: memory[name] for name in CHANCE if name in memory}
+        started = policy.act(anew, memory, None), policy.act(anew, {**first, **chance}, None)
+        assert same(*started), "its memory outlives an episode"
         memory = after
         stream.step(action)
 

@@ -54,7 +54,8 @@ def row_of(
         steps: Environment steps since the last row.
         n_agents: Number of agents of a world.
     """
-    row = {f"train/{name}": total / counters.counts[name] for name, total in counters.sums.items()}
+    means = {name: total / counters.counts[name] for name, total in counters.sums.items()}
+    row = {name if "/" in name else f"train/{name}": mean for name, mean in means.items()}
     for name, mean in episodes.means().items():
         row[f"{'rollout' if name in episodes.own_columns else 'env'}/{name}"] = mean
     row["rollout/episodes"] = episodes.finished

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Array, VectorEnv
+from ..core import Array, Obs, Player, VectorEnv
+from ..report.attention_map import beside
 from ..report.video import MOST_FRAMES
 from .evaluation import FIRST_SEED, Act, ended_worlds, to_obs
 
@@ -97,19 +98,30 @@ def _frames(env: VectorEnv, act: Act, pace: Pace, seed: int, stop: Callable[[], 
     step = env.reset(seed)
     started = np.ones(env.n_worlds, dtype=bool)
     before: Any = None
+    draw: Callable[[Array], Array] = np.asarray
     for count in itertools.count():
         if pace.between > 1:
             if count:
-                yield from _way(env, before, pace.between)
+                yield from (draw(frame) for frame in _way(env, before, pace.between))
+            draw = _shower(act, to_obs(step, started))
             before = env.batch_state  # pyright: ignore[reportAttributeAccessIssue] - an environment that blends has it
         elif count % pace.every == 0:
-            yield env.render(0)
+            yield _shower(act, to_obs(step, started))(env.render(0))
         final, step = env.step(act(to_obs(step, started)))
         started = ended_worlds(final)
         if started[0] or (stop is not None and stop()):
             break
     if pace.between > 1:
-        yield env.render_between(before, 0.0)  # pyright: ignore[reportAttributeAccessIssue]
+        yield draw(env.render_between(before, 0.0))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _shower(act: Act, obs: Obs) -> Callable[[Array], Array]:
+    """Returns what a picture of world 0 is shown with: a map of attention beside it, where agents talk."""
+    weights = act.attention(obs) if isinstance(act, Player) else None
+    if weights is None:
+        return np.asarray
+    of_world, alive = weights[0].cpu().numpy(), obs.alive[0]
+    return lambda frame: beside(frame, of_world, alive)
 
 
 def _way(env: Any, before: Any, between: int) -> Iterator[Array]:

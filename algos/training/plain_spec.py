@@ -29,6 +29,8 @@ def spec_to_plain(spec: Spec) -> dict[str, Any]:
         "groups": [list(group) for group in spec.groups],
         "obs_shape": list(spec.obs_shape),
         "pixels": spec.pixels,
+        "pose": list(spec.pose),
+        "pose_scale": spec.pose_scale,
     }
 
 
@@ -62,4 +64,9 @@ def spec_from_plain(plain: dict[str, Any]) -> Spec:
     if any(size < 0 for size in obs_shape):
         raise ValueError(f"spec.obs_shape is {obs_shape}; sizes are not negative")
     pixels = typed(plain.get("pixels", False), bool, "spec.pixels")  # older folders kept images as floats
-    return Spec(plain["n_agents"], plain["obs_dim"], plain["state_dim"], action_space, groups, obs_shape, pixels)
+    pose = tuple(typed(plain.get("pose", []), list[int], "spec.pose"))
+    if len(pose) not in (0, 2) or not all(0 <= index < plain["obs_dim"] for index in pose):
+        raise ValueError(f"spec.pose is {list(pose)}; it holds two indices of an observation, or none")
+    scale = float(typed(plain.get("pose_scale", 1.0), float, "spec.pose_scale"))
+    shapes = (plain["n_agents"], plain["obs_dim"], plain["state_dim"])
+    return Spec(*shapes, action_space, groups, obs_shape, pixels, pose, scale)

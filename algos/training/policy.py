@@ -14,7 +14,8 @@ Axes: B worlds, N agents, O observation, S global state, A actions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +23,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from ..comm.air import Air
 from ..core import Acting, Algorithm, Array, Obs, Player, Spec
+from ..nets.actor import Actor
 from . import checkpoint, runfolder, typed
+from .alone import Alone
 from .identity import refuse_other
 from .own_spaces import OwnSpaces
 
@@ -49,6 +53,8 @@ class Policy:
         self.spec = spec
         self._own = own
         self._acting = acting
+        talks = acting.conversation if isinstance(acting, Actor) else None
+        self._of_medium = frozenset(() if talks is None else talks.medium.first_memory(1))
         self._index = {agent: index for index, agent in enumerate(agents)}
         self._generator = torch.Generator(acting.device)
         self.reset()
@@ -56,6 +62,7 @@ class Policy:
     def reset(self, seed: int | None = None) -> None:
         """Forgets the episode. With a seed, sampled actions begin anew as well; without one they continue."""
         self._memory = self._acting.first_memory(1)
+        self._starts = True
         if self._own is not None:
             self._own.reset()
         if seed is not None:
@@ -75,7 +82,8 @@ class Policy:
                 flattening, (C, H, W) for an image; in any other as that environment gives them: dictionaries, pictures
                 of its own size, and so on. Agents that are missing are taken as dead.
             infos: By agent. An `action_mask` in them is obeyed: 1 where allowed, an entry for each of the agent's own
-                choices. A mask inside an observation is obeyed, too.
+                choices. A mask inside an observation is obeyed, too. Where agents talk, `neighbors` in them are the
+                agents that an agent can hear; without them it can hear all that are there.
             greedy: Take the most likely actions; otherwise sample from the policy.
 
         Returns:
@@ -86,10 +94,13 @@ class Policy:
         """
         infos = infos or {}
         masks = {agent: infos[agent]["action_mask"] for agent in observations if "action_mask" in infos.get(agent, ())}
-        return self._act(observations, masks, greedy)
+        neighbors = {agent: infos[agent]["neighbors"] for agent in observations if "neighbors" in infos.get(agent, ())}
+        return self._act(observations, masks, greedy, neighbors)
 
     def act_one(self, agent: Any, obs: Any, action_mask: Any = None, *, greedy: bool = True) -> Any:
         """Returns the action of one agent from its observation alone; the memories of the others stay as they are.
+
+        An agent that talks acts in more than one move, see `alone`.
 
         Args:
             agent: Name of the agent.
@@ -103,7 +114,37 @@ class Policy:
         Raises:
             ValueError: See `act`.
         """
-        return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy)[agent]
+        if isinstance(self._acting, Actor) and self._acting.conversation is not None:
+            raise ValueError("this policy talks: an agent of it sees, hears and then acts, see Policy.alone")
+        return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy, {})[agent]
+
+    def alone(self, agent: Any) -> Alone:
+        """Returns an agent that acts by itself, with a memory of its own, and talks through what carries its packets.
+
+        Raises:
+            ValueError: The agent is unknown, or the policy is none of Coterie's networks.
+        """
+        index = self._index_of(agent)
+        if not isinstance(self._acting, Actor):
+            raise ValueError(f"agents of {type(self._acting).__name__} cannot act alone; those of Actor can")
+
+        def read(obs: Any, action_mask: Any) -> Obs:
+            return self._batch({agent: obs}, {} if action_mask is None else {agent: action_mask}, {})
+
+        def act(chosen: Any) -> Any:
+            return chosen if self._own is None else self._own.action(index, chosen)
+
+        return Alone(self._acting, index, self.agents, read, act)
+
+    def air(self) -> Air:
+        """Returns the medium that carries the packets of agents that act alone.
+
+        Raises:
+            ValueError: The policy does not talk.
+        """
+        if not isinstance(self._acting, Actor) or self._acting.conversation is None:
+            raise ValueError("this policy does not talk: it was trained with comm 'none'")
+        return Air(self._acting.conversation.medium, self.agents)
 
     def player(self, *, generator: torch.Generator | None = None, agents: Sequence[str] | None = None) -> Player:
         """Returns the same policy for batches of worlds, with a memory of its own.
@@ -122,7 +163,33 @@ class Policy:
             )
         return Player(self._acting, generator=generator)
 
-    def _act(self, observations: Mapping[Any, Any], masks: Mapping[Any, Any], greedy: bool) -> dict[Any, Any]:
+    def _act(
+        self,
+        observations: Mapping[Any, Any],
+        masks: Mapping[Any, Any],
+        greedy: bool,
+        neighbors: Mapping[Any, Collection[Any]],
+    ) -> dict[Any, Any]:
+        batch = self._batch(observations, masks, neighbors)
+        batch = batch._replace(started=np.array([self._starts]))
+        self._starts = False
+        action, memory = self._acting.act(batch, self._memory, None if greedy else self._generator)
+        present = torch.from_numpy(batch.alive).to(self._acting.device)  # (1, N)
+        self._memory = {  # agents that were not asked keep their memory; the medium goes on without them
+            name: torch.where(present.view(1, -1, *(1,) * (new.dim() - 2)), new, self._memory[name])
+            if name not in self._of_medium
+            else new
+            for name, new in memory.items()
+        }
+        plain = action[0].tolist() if action.ndim == 2 else action[0]
+        found = {agent: (index, plain[index]) for agent in observations for index in [self._index_of(agent)]}
+        own = self._own
+        return {agent: chosen if own is None else own.action(index, chosen) for agent, (index, chosen) in found.items()}
+
+    def _batch(
+        self, observations: Mapping[Any, Any], masks: Mapping[Any, Any], neighbors: Mapping[Any, Collection[Any]]
+    ) -> Obs:
+        """Returns a batch of one world in which the agents that observe something are alive."""
         n_agents = len(self.agents)
         rows = np.zeros((1, n_agents, self.spec.obs_dim), dtype=np.float32)
         alive = np.zeros((1, n_agents), dtype=bool)
@@ -131,24 +198,17 @@ class Policy:
             row = self._row(index, seen)
             rows[0, index, : row.size] = row
             alive[0, index] = True
-        batch = Obs(  # of one world
+        adjacency = alive[:, :, None] & alive[:, None, :] & ~np.eye(n_agents, dtype=bool)
+        for agent, others in neighbors.items():
+            adjacency[0, self._index_of(agent)] &= np.isin(self.agents, [str(other) for other in others])
+        return Obs(  # of one world
             obs=rows,
             state=np.zeros((1, 0), dtype=np.float32),  # no policy reads it
-            adjacency=np.zeros((1, n_agents, n_agents), dtype=bool),  # dictionaries hold no adjacency
+            adjacency=adjacency,
             alive=alive,
             action_mask=self._masks(observations, masks),
             started=np.zeros(1, dtype=bool),
         )
-        action, memory = self._acting.act(batch, self._memory, None if greedy else self._generator)
-        present = torch.from_numpy(alive).to(self._acting.device)  # (1, N)
-        self._memory = {  # agents that were not asked keep their memory
-            name: torch.where(present.view(1, -1, *(1,) * (new.dim() - 2)), new, self._memory[name])
-            for name, new in memory.items()
-        }
-        plain = action[0].tolist() if action.ndim == 2 else action[0]
-        found = {agent: (index, plain[index]) for agent in observations for index in [self._index_of(agent)]}
-        own = self._own
-        return {agent: chosen if own is None else own.action(index, chosen) for agent, (index, chosen) in found.items()}
 
     def _row(self, index: int, seen: Any) -> Array:
         """Returns an agent's observation as the first numbers of its row."""
@@ -209,6 +269,8 @@ def load_policy_of(
     which: str,
     device: str,
     warn: Callable[[str], None],
+    agents: Sequence[str] | None = None,
+    channel: Mapping[str, Any] | None = None,
 ) -> Policy:
     """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
     folder = Path(run_folder)
@@ -227,17 +289,56 @@ def load_policy_of(
     if name not in algos:
         raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(algos)}")
     refuse_other(path, content, record)
-    spec, agents, own = record.spec, record.agents, record.own_spaces
+    spec, names, own = record.spec, record.agents, record.own_spaces
     entry = algos[name]
     where = folder / runfolder.CONFIG
     try:
         options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
-        own_spaces = None if own is None else OwnSpaces(own, agents, spec)
+        own_spaces = None if own is None else OwnSpaces(own, names, spec)
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
+    if channel:
+        options = replace(options, channel=_other_channel(options, channel))
+    if agents is not None and tuple(agents) != names:
+        spec, names = _other_team(spec, options, tuple(agents), foreign=own is not None), tuple(agents)
     try:
         acting = entry.algorithm(spec, options, seed=0, device=device).policy
         acting.load_state_dict(content["algo"]["policy"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
-    return Policy(acting, spec, agents, own_spaces)
+    return Policy(acting, spec, names, own_spaces)
+
+
+def _other_channel(options: Any, channel: Mapping[str, Any]) -> Any:
+    """Returns the medium of an algorithm's options with other values.
+
+    Raises:
+        ValueError: The policy does not talk, or an option is unknown or not allowed.
+    """
+    if getattr(options, "comm", "none") == "none":
+        raise ValueError(
+            "this policy does not talk, so no channel changes what it does: it was trained with comm 'none'"
+        )
+    typed.refuse_unknown(channel, [one.name for one in fields(options.channel)], "channel")
+    changed = replace(options.channel, **channel)
+    for name in ("entries", "learned_decay"):
+        if getattr(changed, name) != getattr(options.channel, name):
+            raise ValueError(
+                f"channel.{name} is {getattr(changed, name)}; networks trained with {getattr(options.channel, name)} "
+                "cannot be run with another"
+            )
+    return changed
+
+
+def _other_team(spec: Spec, options: Any, agents: tuple[str, ...], *, foreign: bool) -> Spec:
+    """Returns the shapes for other agents than a policy was trained with.
+
+    Raises:
+        ValueError: The policy treats agents differently, so it means nothing for others.
+    """
+    if foreign or getattr(options, "share", "") != "all" or getattr(options, "agent_id", True):
+        raise ValueError(
+            f"there are {len(agents)} agents, and the policy was trained with {spec.n_agents}; only a policy that is "
+            "the same for all (share 'all', no agent_id) acts for other agents"
+        )
+    return replace(spec, n_agents=len(agents), groups=(tuple(range(len(agents))),))

@@ -54,6 +54,11 @@ _MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
 # back; the penalty prevents that. The lesser of two critics keeps values from growing without bound.
 _MARKET_OFF_POLICY = {"reward": "team", "gamma": 0.9, "head_penalty": 0.02, "head_penalty_end": 0.02, "twin": True}
 
+# A car pays for its own crashes and time, within a few steps. Without much entropy a policy settles on always driving.
+_JUNCTION = {"gamma": 0.97, "ent_coef": 0.05, "rollout_steps": 20}
+# A symbol is named in the same step: nothing that is done shows later.
+_WHISPERS = {"gamma": 0.0, "gae_lambda": 0.0, "lr": 2e-3, "rollout_steps": 25, "minibatches": 4}
+
 # MPE declares no bounds of observations, but they are distances on a field of width 2.
 _NEAR_ONE = {"obs_norm": "off"}
 
@@ -69,9 +74,12 @@ OURS: dict[tuple[str, str], Presets] = {
         (_ON_POLICY, "signals", Presets({"total_steps": 1_000_000, "video_every": 500_000})),
         (_ON_POLICY, "edge_market", Presets({"total_steps": 5_000_000}, _MARKET)),
         (_ON_POLICY, "spread", Presets(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE)),
+        (_ON_POLICY, "traffic_junction", Presets({"total_steps": 600_000, "n_worlds": 128}, _JUNCTION)),
+        (_ON_POLICY, "whispers", Presets(run={"total_steps": 120_000}, algo=_WHISPERS)),
         (_OFF_POLICY, "warehouse", Presets({"total_steps": 1_000_000, **_WORLDS}, _WAREHOUSE_OFF_POLICY)),
         (_OFF_POLICY, "edge_market", Presets({"total_steps": 200_000, **_WORLDS}, _MARKET_OFF_POLICY)),
         (_OFF_POLICY, "spread", Presets({"total_steps": 400_000, **_WORLDS}, _MPE_OFF_POLICY)),
+        (_OFF_POLICY, "whispers", Presets({"total_steps": 100_000, **_WORLDS}, {"gamma": 0.0})),
     )
     for algo in algos
 }

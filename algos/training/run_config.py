@@ -136,12 +136,24 @@ def read_part(name: str, plain: Any) -> Any:
 
 def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns options from JSON, which has no tuples, as dataclasses have them."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return {key: _with_tuples(value) for key, value in options.items()}
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return with_tuples(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def options_of(config: Any) -> dict[str, Any]:
-    """Returns the fields of a dataclass by name, without a copy of their values."""
-    return {one.name: getattr(config, one.name) for one in dataclasses.fields(config)}
+    """Returns the fields of a dataclass by name, and of dataclasses in it, without a copy of their values."""
+    return {one.name: _plain(getattr(config, one.name)) for one in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return options_of(value) if dataclasses.is_dataclass(value) else value
 
 
 def _flat(nested: Mapping[str, Any], lead: str = "") -> dict[str, Any]:

@@ -40,6 +40,8 @@ _TYPES: dict[str, Any] = {
         "groups": list[list[int]],
         "obs_shape": list[int],
         "pixels": bool,
+        "pose": list[int],
+        "pose_scale": float,
     },
     "agents": list[str],
     "own_spaces": dict[str, Any] | None,
@@ -87,6 +89,13 @@ class RunRecord:
     def with_config(self, config: RunConfig) -> RunRecord:
         """Returns the record with another config for the same shapes and agents."""
         return replace(self, env=config.env, algo=config.algo, run=options_of(config.run))
+
+    def for_agents(self, agents: Sequence[str]) -> RunRecord:
+        """Returns the record for other agents, of which there may be more or fewer, in one group."""
+        if tuple(agents) == self.agents:
+            return self
+        spec = replace(self.spec, n_agents=len(agents), groups=(tuple(range(len(agents))),))
+        return replace(self, agents=tuple(agents), spec=spec)
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the record as plain data for JSON."""

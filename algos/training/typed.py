@@ -32,7 +32,7 @@ def fields(cls: type[Any], plain: Any, where: str, *, unknown: Callable[[str], N
     """Returns arguments of a dataclass from plain data; missing fields are left to their defaults.
 
     Args:
-        cls: The dataclass.
+        cls: The dataclass. A field that is a dataclass itself is read in the same way.
         plain: Values by the names of its fields.
         where: Name of the data, for messages.
         unknown: Called with one line for each key that is no field, which is then left out; None: it is an error.
@@ -44,7 +44,21 @@ def fields(cls: type[Any], plain: Any, where: str, *, unknown: Callable[[str], N
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls) if field.init]
     refuse_unknown(plain, names, where, unknown)
-    return {name: typed(plain[name], hints[name], f"{where}.{name}") for name in names if name in plain}
+    found = {name: typed(plain[name], hints[name], f"{where}.{name}") for name in names if name in plain}
+    return nested(cls, found, where, unknown=unknown)
+
+
+def nested(
+    cls: type[Any], values: Mapping[str, Any], where: str, *, unknown: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Returns arguments of a dataclass in which fields that are dataclasses are made from plain data; see `fields`."""
+    hints = typing.get_type_hints(cls)
+    found = dict(values)
+    for name, value in found.items():
+        if dataclasses.is_dataclass(hints.get(name)) and isinstance(value, dict):
+            kind = typing.cast("type[Any]", hints[name])
+            found[name] = kind(**fields(kind, value, f"{where}.{name}", unknown=unknown))
+    return found
 
 
 def refuse_unknown(
@@ -81,6 +95,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (dict, Mapping) or hint is dict:
         inner = arguments[1] if arguments else Any
         return isinstance(value, dict) and all(isinstance(k, str) and _fits(v, inner) for k, v in value.items())
+    if dataclasses.is_dataclass(hint):
+        return isinstance(value, (dict, typing.cast(type, hint)))
     if hint is float and isinstance(value, float):
         return not math.isnan(value)
     if hint in (int, float):

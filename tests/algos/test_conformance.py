@@ -15,6 +15,7 @@ from gradient_bandit import BanditConfig, GradientBandit, LinearPolicy
 
 import train as command
 from algos import ALGOS, load_policy
+from algos.comm.config import ChannelConfig
 from algos.core import Obs
 from algos.training import conformance
 from algos.training.conformance import CHECKS, SPECS, Build, builder, check_dead, check_resume, check_seed
@@ -34,6 +35,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"gru": 4, "reward": "team", "share": "group"},
         {"gru": 4, "critic": "local", "agent_id": True, "minibatches": 3, "epochs": 2},
         {"anneal": True, "target_kl": 1e-9, "value_norm": False},
+        {"comm": "attention"},
+        {"comm": "graph", "comm_heads": 2, "share": "group", "channel": ChannelConfig(loss=0.3, memory=3)},
+        {"comm": "mean", "comm_rounds": 2, "gru": 4, "channel": ChannelConfig(delay=1, delay_most=2)},
+        {"comm": "attention", "channel": ChannelConfig(bits=2, change=1.0, curriculum=0.5)},
+        {"comm": "attention", "comm_gate": True, "channel": ChannelConfig(loss=0.3, memory=0, burst=2.0)},
     ],
     "maddpg": [
         {},
@@ -44,6 +50,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"replay_on": "memory", "critic": "local", "reward": "team"},
         {"critic": "state"},
         {"critic": "state", "reward": "team"},
+        {"comm": "attention"},
+        {"comm": "graph", "comm_gate": True, "share": "none", "channel": ChannelConfig(loss=0.3, memory=0)},
+        {"comm": "mean", "twin": True, "n_step": 3, "channel": ChannelConfig(bits=3, change=1.0, memory=0)},
     ],
 }
 """Options worth checking, by algorithm; others are checked with their defaults."""
@@ -53,6 +62,14 @@ def fitting(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """Returns those of the options that the algorithm has."""
     fields = {field.name for field in dataclasses.fields(ALGOS[name].config)}
     return {key: value for key, value in options.items() if key in fields}
+
+
+def plain(value: Any) -> str:
+    """Returns an option as the name of a test has it: of a channel, only what is not as it is by default."""
+    if not isinstance(value, ChannelConfig):
+        return str(value)
+    fields = dataclasses.asdict(value)
+    return ",".join(f"{name}={fields[name]}" for name in fields if fields[name] != getattr(ChannelConfig(), name))
 
 
 def cases() -> list[Any]:
@@ -69,7 +86,7 @@ def cases() -> list[Any]:
                     continue
                 thorough = not options or shape == "discrete"
                 for check in CHECKS if thorough else (check_seed, check_resume, check_dead):
-                    words = "-".join(f"{key}={value}" for key, value in options.items()) or "default"
+                    words = "-".join(f"{key}={plain(value)}" for key, value in options.items()) or "default"
                     mark = f"{name}-{words}-{shape}-{check.__name__}"
                     found.append(pytest.param(name, options, shape, check, id=mark))
     return found

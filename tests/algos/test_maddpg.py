@@ -32,7 +32,7 @@ from toys import (
 
 from algos.core import Obs, Spec, Transition, spec_of
 from algos.maddpg import IddpgConfig, Maddpg, MaddpgConfig
-from algos.nets.actor import Actor
+from algos.nets.actor import Actor, Out
 
 SMALL = {"hidden": (32,), "warm_up": 256, "batch": 128, "updates": 1, "policy_lr": 3e-3, "critic_lr": 3e-3}
 SMALL |= {"tau": 0.05, "replay_size": 20_000, "max_grad_norm": 10.0}
@@ -234,7 +234,7 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     algo = Maddpg(spec, config, seed=0)
     algo.progress = 1.0
     head = torch.zeros(1, 2, 1, requires_grad=True)
-    monkeypatch.setattr(algo.policy, "forward", lambda obs, normalized: (head, None))
+    monkeypatch.setattr(algo.policy, "forward", lambda obs, **_: Out(head, None, None))
     monkeypatch.setattr(
         algo.critics[0], "forward", lambda obs, state, joint, own: (3 * own - 7 * joint.flip(1))[..., 0]
     )
@@ -261,16 +261,18 @@ def test_target_actions_are_smoothed_within_bounds(monkeypatch):
     spec = Spec(2, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
     algo = Maddpg(spec, MaddpgConfig(twin=True, target_noise=0.2, target_noise_clip=0.3, hidden=(4,)), seed=0)
     head = torch.atanh(torch.tensor([0.1, 0.9])).view(1, 2, 1).expand(20_000, 2, 1)
-    monkeypatch.setattr(algo.target_policy.network, "forward", lambda obs, normalized: (head, None))
-    action = algo._target_actions(head, None, torch.ones(20_000, 2, dtype=torch.bool))[..., 0]
+    monkeypatch.setattr(algo.target_policy.network, "forward", lambda obs, **_: Out(head, None, None))
+    action = algo._target_actions(head, None, None, torch.ones(20_000, 2, dtype=torch.bool))[..., 0]
     low, high = action.aminmax(dim=0)
     np.testing.assert_allclose(low, [-0.2, 0.6], atol=1e-5)
     np.testing.assert_allclose(high, [0.4, 1.0], atol=1e-5)
     clipped = 0.1 + np.clip(0.2 * np.random.default_rng(0).standard_normal(10**6), -0.3, 0.3)
     assert action[:, 0].std() == pytest.approx(clipped.std(), rel=0.03)
     plain = Maddpg(spec, MaddpgConfig(hidden=(4,)), seed=0)
-    monkeypatch.setattr(plain.target_policy.network, "forward", lambda obs, normalized: (head, None))
-    assert torch.equal(plain._target_actions(head, None, torch.ones(20_000, 2, dtype=torch.bool)), torch.tanh(head))
+    monkeypatch.setattr(plain.target_policy.network, "forward", lambda obs, **_: Out(head, None, None))
+    assert torch.equal(
+        plain._target_actions(head, None, None, torch.ones(20_000, 2, dtype=torch.bool)), torch.tanh(head)
+    )
 
 
 def test_what_is_drawn_more_often_counts_less(monkeypatch):

@@ -245,7 +245,7 @@ class TestSequences:
             hidden = algo._first_memory["hidden"]
             recurrence = Recurrence(hidden, data["started"], data["alive"])
             assert hidden.abs().sum() > 0
-        head, _ = algo.policy(data["obs"], recurrence)
+        head = algo.policy(data["obs"], recurrence).head
         log_prob, _ = algo.policy.log_prob(head, data["action"], data.get("action_mask"))
         torch.testing.assert_close(log_prob[data["alive"]], data["log_prob"][data["alive"]], atol=1e-5, rtol=0)
 
@@ -367,7 +367,7 @@ def test_the_policy_can_be_rebuilt_alone():
     actor = Actor(spec, algo.config)
     actor.load_state_dict(algo.state_dict()["policy"])
     obs = Stream(spec).now
-    head, _ = actor(torch.from_numpy(obs.obs))
+    head = actor(torch.from_numpy(obs.obs)).head
     action, _ = actor.sample(head, torch.from_numpy(obs.action_mask))
     np.testing.assert_array_equal(actor.to_space(action).numpy(), algo.act(obs, greedy=True))
 

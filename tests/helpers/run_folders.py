@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def untrained(
     learner = entry.algorithm(spec_of(env), config, seed=0, device="cpu")
     plain: dict[str, Any] = {
         "env": {"name": name, "task": task, "options": options, "version": None},
-        "algo": {"name": algo, "options": json.loads(json.dumps(vars(config)))},
+        "algo": {"name": algo, "options": json.loads(json.dumps(dataclasses.asdict(config)))},
         "run": {"seed": 0, "n_worlds": env.n_worlds, "total_steps": 8, "device": "cpu", "threads": 1},
         "spec": spec_to_plain(spec_of(env)),
         "agents": list(env.agents),

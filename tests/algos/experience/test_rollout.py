@@ -243,7 +243,7 @@ def test_what_is_not_asked_for_costs_nothing():
 
 
 def test_what_cannot_be_kept_is_refused():
-    with pytest.raises(ValueError, match="cannot keep returns; what can be kept: state, action_mask, adjacency, cost"):
+    with pytest.raises(ValueError, match="cannot keep returns; what can be kept: state, action_mask, adjacency, heard"):
         Rollout(SPEC, 1, B, keep=["returns"])
     with pytest.raises(ValueError, match=r"actions of Box.* have no masks"):
         Rollout(Spec(N, OBS, S, Box(-1, 1, (2,)), ()), 1, B, keep=["action_mask"])

@@ -158,8 +158,8 @@ def test_shared_actor_is_permutation_equivariant(gru):
     order = torch.tensor([2, 0, 3, 1])
     obs, hidden = randn(2, 3, 4, 5), randn(3, 4, 6, seed=2)
     started, alive = torch.zeros(2, 3, dtype=torch.bool), torch.ones(2, 3, 4, dtype=torch.bool)
-    straight, _ = actor(obs, Recurrence(hidden, started, alive))
-    permuted, _ = actor(obs[:, :, order], Recurrence(hidden[:, order], started, alive))
+    straight = actor(obs, Recurrence(hidden, started, alive)).head
+    permuted = actor(obs[:, :, order], Recurrence(hidden[:, order], started, alive)).head
     torch.testing.assert_close(permuted, straight[:, :, order])
 
 

@@ -142,12 +142,12 @@ def test_agents_may_change_places(share, gru):
     actor, order = scrambled(Actor(SPEC, NetConfig(share=share, hidden=(9,), gru=gru))), torch.tensor([2, 0, 3, 1])
     obs, hidden = randn(2, 3, 4, 60), randn(3, 4, 6, seed=2)
     memory = Recurrence(hidden, torch.zeros(2, 3, dtype=torch.bool), torch.ones(2, 3, 4, dtype=torch.bool))
-    straight, _ = actor(obs, memory)
-    mixed, _ = actor(obs[:, :, order], memory._replace(hidden=hidden[:, order]))
+    straight = actor(obs, memory).head
+    mixed = actor(obs[:, :, order], memory._replace(hidden=hidden[:, order])).head
     if share == "none":
         assert not torch.allclose(mixed, straight[:, :, order])
         permuted(actor, order)
-        mixed, _ = actor(obs[:, :, order], memory._replace(hidden=hidden[:, order]))
+        mixed = actor(obs[:, :, order], memory._replace(hidden=hidden[:, order])).head
     torch.testing.assert_close(mixed, straight[:, :, order])
 
 
@@ -216,7 +216,7 @@ def test_a_state_is_read_as_it_is():
 
 def test_the_policy_learns_to_see():
     actor = Actor(SPEC, NetConfig(share="none", hidden=(8,)))
-    head, _ = actor(randn(7, 4, 60))
+    head = actor(randn(7, 4, 60)).head
     head.square().sum().backward()
     assert actor.encoder is not None
     for parameter in actor.encoder.parameters():

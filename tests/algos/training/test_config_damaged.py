@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -236,5 +237,5 @@ def test_every_algorithm_reads_its_own_options_back() -> None:
     from algos.training import typed
 
     for entry in ALGOS.values():
-        plain = json.loads(json.dumps(vars(entry.config())))
+        plain = json.loads(json.dumps(dataclasses.asdict(entry.config())))
         assert entry.config(**typed.fields(entry.config, plain, "options")) == entry.config()

@@ -1,0 +1,125 @@
+"""Communication as a policy has it: agents that talk in rounds, through a medium, with those that they can reach.
+
+Axes: T time, B worlds, N agents, O observation, D features, K steps of history, R rounds, P numbers of a packet; `...`
+any leading axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..core import Memory, Spec
+from .config import CommConfig, graph_of
+from .hearing import Hearing
+from .medium import Medium
+from .methods import Linear
+from .reach import within_reach
+from .talk import Talk, Talked
+
+
+class Scene(NamedTuple):
+    """What decides who could hear whom now."""
+
+    adjacency: Tensor  # (B, N, N) bool, the environment's
+    alive: Tensor  # (B, N) bool
+    started: Tensor  # (B,) bool
+    obs: Tensor  # (B, N, O) as the environment gives them, not normalised
+
+
+class Conversation(nn.Module):
+    """What stands between the layers of a policy and its head, where agents talk."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        config: CommConfig,
+        features: int,
+        *,
+        activation: Callable[[Tensor], Tensor],
+        linear: Linear,
+        generator: torch.Generator,
+    ) -> None:
+        """Builds it.
+
+        Args:
+            spec: Shapes, and where observations hold positions.
+            config: How agents talk.
+            features: D.
+            activation: Activation function.
+            linear: Makes layers.
+            generator: Source of initial weights, and of the seed of the medium's chance.
+
+        Raises:
+            ValueError: The options do not fit each other, or need positions that observations do not hold.
+        """
+        super().__init__()
+        channel = config.channel
+        self.graph, self.scale, self._where = graph_of(config.comm_graph), spec.pose_scale, list(spec.pose)
+        self._pose = list(spec.pose) if config.comm_pose else []
+        self._measures = self.graph[0] in ("knn", "radius") or channel.range > 0
+        if self._measures and not spec.pose:
+            what = f"channel.range {channel.range:g}" if channel.range else f"comm_graph {config.comm_graph!r}"
+            raise ValueError(
+                f"{what} needs to know where agents are, and observations of this environment do not say: use "
+                "comm_graph 'env' or 'full', and channel.range 0"
+            )
+        self.talk = Talk(
+            config,
+            features,
+            pose=len(self._pose),
+            activation=activation,
+            linear=linear,
+            generator=generator,
+        )
+        seed = int(torch.randint(2**62, (), generator=generator))
+        self.medium = Medium(channel, spec.n_agents, rounds=config.comm_rounds, packet=self.talk.packet, seed=seed)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether messages of earlier steps are heard, so that steps must be in sequence."""
+        return self.medium.config.remembers
+
+    def pose(self, obs: Tensor) -> Tensor:
+        """Returns the positions that messages carry, (..., N, 2) or (..., N, 0)."""
+        return obs[..., self._pose] if self._pose else obs[..., :0]
+
+    def forward(self, x: Tensor, obs: Tensor, hearing: Hearing, *, keep_weights: bool = False) -> Talked:
+        """Lets agents talk; see `Talk`.
+
+        Args:
+            x: (..., N, D) features.
+            obs: (..., N, O) as networks read them.
+            hearing: Who hears whom.
+            keep_weights: Return how much each message counted.
+        """
+        return self.talk(x, self.pose(obs), hearing, levels=self.medium.levels(), keep_weights=keep_weights)
+
+    def listen(self, x: Tensor | None, obs: Tensor | None, scene: Scene, memory: Memory) -> tuple[Hearing, Memory]:
+        """Carries the messages of one step; see `Medium.listen`.
+
+        Args:
+            x: (B, N, D) features; they decide who speaks where messages of earlier steps stand in for new ones.
+            obs: (B, N, O) as networks read them; as `x`.
+            scene: What decides who could hear whom.
+            memory: After the step before.
+        """
+        where = scene.obs[..., self._where] * self.scale if self._measures else None
+        reach = within_reach(self.graph, scene.adjacency, scene.alive, where, self.medium.farthest())
+        packet = None
+        if self.medium.config.change:
+            assert x is not None
+            assert obs is not None
+            message = self.talk.say(x, 0, self.medium.levels())[1]
+            packet = torch.cat([message, self.pose(obs)], -1)
+        return self.medium.listen(memory, reach, scene.alive, scene.started, packet)
+
+    def remember(self, memory: Memory, talked: Talked) -> Memory:
+        """Adds what was said in a step, packets (1, B, N, P) or (B, N, P), to the memory from `listen`."""
+        shape = memory["sent"].shape  # (B, N)
+        packets = torch.stack([packet.view(*shape, -1) for packet in talked.packets], -2)  # (B, N, R, P)
+        speaks = None if talked.speaks is None else talked.speaks.view(shape) > 0.5
+        return self.medium.remember(memory, packets, speaks)

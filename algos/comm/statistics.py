@@ -1,0 +1,61 @@
+"""What is said and heard, in numbers to watch.
+
+Axes: T time, B worlds, N agents; R rows, H heads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .config import ChannelConfig
+from .hearing import NOTHING
+
+EXACT = 32
+"""Bits of a number that is not rounded, and of each number of a position."""
+
+
+def bits_of_message(channel: ChannelConfig, *, rounds: int, pose: int) -> int:
+    """Returns the bits that an agent sends in a step in which it speaks; a broadcast is counted once.
+
+    Args:
+        channel: The medium.
+        rounds: Exchanges in a step.
+        pose: Numbers of the position that comes with a message.
+    """
+    return rounds * channel.entries * (channel.bits or EXACT) + pose * EXACT
+
+
+def heard_statistics(heard: Tensor, sent: Tensor, alive: Tensor, bits: int) -> dict[str, Tensor]:
+    """Returns means over a rollout, () each.
+
+    Args:
+        heard: (T, B, N, N) uint8 ages of messages.
+        sent: (T, B, N) bool, agents that spoke.
+        alive: (T, B, N) bool.
+        bits: Of a message, see `bits_of_message`.
+
+    Returns:
+        `messages`, `bits`: sent by a live agent in a step; `heard`: share of pairs of live agents in which one has
+        something to hear of the other; `age` of that [steps].
+    """
+    count = alive.sum(-1)
+    pairs = (count * (count - 1)).sum().clamp(min=1)
+    links = (heard != NOTHING) & alive.unsqueeze(-2)  # not of the dead, whose last messages may still be heard
+    number = links.sum()
+    messages = (sent & alive).sum() / count.sum().clamp(min=1)
+    return {
+        "messages": messages,
+        "bits": messages * bits,
+        "heard": number / pairs,
+        "age": heard.masked_fill(~links, 0).sum(dtype=torch.float64) / number.clamp(min=1),
+    }
+
+
+def attention_entropy(weights: Tensor, alive: Tensor) -> Tensor:
+    """Returns the mean entropy of weights (R, H, N, N) over agents alive (R, N) [nats], the empty message included."""
+    empty = (1.0 - weights.sum(-1, keepdim=True)).clamp(min=0.0)
+    shares = torch.cat([weights, empty], -1)
+    entropy = torch.special.entr(shares).sum(-1)  # (R, H, N)
+    counts = alive.unsqueeze(1).expand_as(entropy)
+    return entropy[counts].mean() if bool(counts.any()) else entropy.new_zeros(())

@@ -1,0 +1,111 @@
+"""Communication from the command line: its options, their mistakes, and evaluations that change what a policy meets."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import train
+from algos import load_policy
+
+TALK = ["--env", "whispers", "--algo", "mappo", "--algo.comm", "attention"]
+SHORT = ["--n-worlds", "8", "--eval-episodes", "0", "--no-videos", "--quiet", "--threads", "1"]
+
+
+def run(tmp_path: Path, *words: str, name: str = "run", steps: int = 400) -> Path:
+    where = ["--log-dir", str(tmp_path), "--run-name", name, "--total-steps", f"{steps}"]
+    assert train.main([*words, *SHORT, *where]) == 0
+    return tmp_path / name
+
+
+def evaluated(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert train.main(["--evaluate", str(folder), "--episodes", "2", "--json", "--quiet", *words]) == 0
+    return json.loads(capsys.readouterr().out)["policies"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--channel.los", "1"], r"unknown option --channel\.los \(did you mean --channel\.loss\?\)"),
+        (["--channel.loss", "3"], r"--channel\.loss is 3\.0; allowed are 0 to 1"),
+        (["--channel.entries", "3"], r"--channel\.entries is 3; attention splits them .* give a multiple of 2"),
+        (
+            ["--channel.range", "5"],
+            r"--channel\.range 5 needs to know where agents are, .* use --algo\.comm-graph 'env'",
+        ),
+        (["--channel.partition", "9-2:0|1"], r"--channel\.partition is '9-2:0\|1'; write steps and groups"),
+        (["--channel.partition", "1-2:1|9"], r"--channel\.partition names agent 9; there are agents 0 to 3"),
+        (["--algo.comm-graph", "ring"], r"--algo\.comm-graph is 'ring'; allowed are env, full, knn-K and radius-R"),
+        (["--algo.comm-gate", "--channel.loss", "0.1"], r"--algo\.comm-gate needs a medium that remembers nothing"),
+        (["--algo.channel", "3"], r"unknown option --algo\.channel"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: list[str], line: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert train.main([*TALK, *words]) == 2
+    said = capsys.readouterr()
+    assert re.fullmatch(rf"train\.py: {line}.*\n", said.err), said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_medium_is_kept_with_the_run_and_its_scalars_are_written(tmp_path: Path) -> None:
+    folder = run(tmp_path, *TALK, "--channel.loss", "0.25", "--channel.bits", "4", "--channel.entries", "8")
+    channel = json.loads((folder / "config.json").read_text())["algo"]["options"]["channel"]
+    assert (channel["loss"], channel["bits"], channel["entries"]) == (0.25, 4, 8)
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["comm/bits"] == 8 * 4 * last["comm/messages"]
+    assert 0 < last["comm/heard"] <= 1
+    assert last["comm/age"] > 0
+    assert "comm/influence" in last
+
+
+def test_an_evaluation_may_sever_the_channel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = run(tmp_path, *TALK, "--algo.minibatches", "2", steps=30_000)
+    heard = evaluated(folder, capsys)["learned"]["share_right"]["mean"]
+    severed = evaluated(folder, capsys, "--channel.loss", "1")["learned"]["share_right"]["mean"]
+    assert heard > 0.8
+    assert severed < 0.45
+    with pytest.raises(ValueError, match=r"channel\.entries is 8; networks trained with 32 cannot"):
+        load_policy(folder, channel={"entries": 8})
+    with pytest.raises(ValueError, match=r"channel\.los is not known; did you mean loss"):
+        load_policy(folder, channel={"los": 1})
+    silent = run(tmp_path, *TALK[:4], name="silent")
+    with pytest.raises(ValueError, match="this policy does not talk"):
+        load_policy(silent, channel={"loss": 1.0})
+    assert train.main(["--evaluate", str(silent), "--channel.loss", "1"]) == 2
+
+
+def test_an_evaluation_may_be_in_another_world_with_more_agents(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--env", "traffic_junction", "--env.task", "easy-1", "--algo", "mappo", "--algo.comm", "graph"]
+    folder = run(tmp_path, *words)
+    assert len(load_policy(folder).agents) == 15
+    long = evaluated(folder, capsys, "--env.max-steps", "40")  # more cars arrive: there are names for 30
+    assert long["learned"]["length"]["mean"] == 40
+    assert long["random"]["throughput"]["mean"] > evaluated(folder, capsys)["random"]["throughput"]["mean"]
+    assert train.main(["--evaluate", str(folder), "--env.task", "medium-1"]) == 2
+    assert "the environment has changed: its observations have shape" in capsys.readouterr().err
+    apart = run(tmp_path, *words, "--algo.share", "none", name="apart")
+    assert train.main(["--evaluate", str(apart), "--env.max-steps", "40"]) == 2
+    assert "only a policy that is the same for all" in capsys.readouterr().err
+
+
+def test_a_film_shows_who_listens_to_whom(tmp_path: Path) -> None:
+    from PIL import Image
+
+    sizes = []
+    for name, words in (("talks", TALK), ("silent", TALK[:4])):
+        folder, film = run(tmp_path, *words, "--env.max-steps", "4", name=name), tmp_path / f"{name}.gif"
+        assert train.main(["--evaluate", str(folder), "--episodes", "1", "--video", str(film), "--quiet"]) == 0
+        with Image.open(film) as image:
+            sizes.append(image.size)
+    assert sizes[0][0] > sizes[1][0]
+    assert sizes[0][1] == sizes[1][1]
