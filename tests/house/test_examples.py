@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES: dict[str, tuple[list[str], str]] = {
     "step_warehouse.py": ([], "orders_per_hour"),
+    "noisy_channel.py": ([], "8 bits sent by each agent in a step"),
     "rows_and_actions.py": ([], "16 of 16 actions were those of the agents' own spaces"),
 }
 """By example, arguments that keep it short and a text that it must print."""
@@ -31,6 +33,29 @@ def test_example(name: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout
+
+
+@pytest.mark.slow
+def test_agents_in_processes_of_their_own_act_as_in_the_batch(tmp_path: Path) -> None:
+    """Positions, momentum and two rounds of late and lost messages: everything that a policy may carry along."""
+    words = "--env spread --env.continuous --algo mappo --algo.comm graph --algo.comm-rounds 2 --algo.gru 8"
+    words += " --channel.loss 0.3 --channel.delay-most 2 --total-steps 3200 --eval-episodes 0 --no-videos --quiet"
+    words += " --log-dir runs --run-name talking"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for command in (["-m", "coterie", *words.split()], [str(ROOT / "examples" / "apart.py"), "runs/talking"]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    found = re.search(r"75 actions differ from those of the batched policy by at most (\S+)", done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) < 1e-6
 
 
 def test_every_example_is_run_by_some_test() -> None:

@@ -23,6 +23,7 @@ HOUSE = {
     "adapters",
     "aec",
     "builder",
+    "channel",
     "conformance",
     "core",
     "foreign",
