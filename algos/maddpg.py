@@ -281,13 +281,13 @@ class Maddpg:
     def _heard(self, transition: Transition) -> tuple[Tensor, ...]:
         """Returns the ages of messages heard before and after the step, (B, N, N) each; nothing without communication.
 
-        What is heard after it is what will be heard in the next step, if the world goes on.
+        What is heard after it is what will be heard in the next step, if the world goes on. An agent that leaves
+        hears nothing there.
         """
         if self.policy.conversation is None:
             return ()
         assert self._memory is not None
-        _, _, after = self.policy.heads(transition.final, self._memory)
-        return self._memory["age"], after["age"]
+        return self._memory["age"], self.policy.hears(transition.final, self._memory)
 
     def update(self) -> dict[str, float]:
         """Learns every `update_every` steps of the worlds, after `warm_up`; see `Algorithm.update`."""

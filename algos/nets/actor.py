@@ -190,6 +190,22 @@ class Actor(nn.Module):
         head, memory, _ = self._in_company(x, recurrence, scene, memory)
         return head, action_mask, memory
 
+    def hears(self, obs: Obs, memory: Memory) -> Tensor:
+        """Returns the age of every message that would be heard, (B, N, N), with as little work as that takes.
+
+        Args:
+            obs: See `heads`.
+            memory: See `heads`; it is not changed.
+        """
+        talks = self.conversation
+        assert talks is not None
+        if talks.medium.config.change:  # who speaks depends on what there is to say
+            return self.heads(obs, memory)[2]["age"]
+        fields = (obs.adjacency, obs.alive, obs.started, obs.obs)
+        scene = Scene(*(tensor_of(field, self.device) for field in fields))
+        medium = {name: value for name, value in memory.items() if name != "hidden"}
+        return talks.listen(None, None, scene, medium)[1]["age"]
+
     @torch.inference_mode()
     def attention(self, obs: Obs, memory: Memory) -> Tensor | None:
         """Returns how much each message counts that is heard now, in the first round; None where agents do not talk.

@@ -80,20 +80,17 @@ def test_the_policy_computes_what_was_acted() -> None:
     algo, stream = Maddpg(spec, MaddpgConfig(**SMALL, comm="graph", channel=LOSSY), seed=0), Stream(spec)
     algo.begin(stream.now)
     assert algo.replay is not None
-    heads = []
-    original = algo.policy.heads
-
-    def heads_of(obs: Any, memory: Any) -> Any:
-        found = original(obs, memory)
-        heads.append(found[0])
-        return found
-
-    algo.policy.heads = heads_of  # type: ignore[method-assign]
+    before, after = [], []  # heads of what was acted on, and of what came of it
     for _ in range(4):
-        algo.observe(stream.step(algo.act(stream.now)))
-    acted, after = torch.stack(heads[::2]), torch.stack(heads[1::2])  # what was acted on, and what came of it
+        now, memory = stream.now, algo._memory or algo.policy.first_memory(len(stream.now.alive))
+        before.append(algo.policy.heads(now, memory)[0])
+        transition = stream.step(algo.act(now))
+        assert algo._memory is not None
+        after.append(algo.policy.heads(transition.final, algo._memory)[0])
+        algo.observe(transition)
+    acted, led_to = torch.stack(before), torch.stack(after)
     fields = {name: field[:4] for name, field in algo.replay.fields.items()}
-    for lead, seen, present in (("", acted, fields["alive"]), ("next_", after, fields["next_alive"])):
+    for lead, seen, present in (("", acted, fields["alive"]), ("next_", led_to, fields["next_alive"])):
         again = algo.policy(fields[f"{lead}obs"], hearing=Hearing(fields[f"{lead}heard"])).head
         torch.testing.assert_close(again[present], seen[present], atol=1e-6, rtol=1e-5)
 
