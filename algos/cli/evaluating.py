@@ -88,8 +88,8 @@ def elsewhere(record: RunRecord, argv: list[str], program: Program) -> dict[str,
         then, task = record.env.task or envs.default_task(name), options.find(argv, "--env.task")
         if task is not None:
             task = options.one_of("--env.task", task, envs.tasks(name), f"task of {name}")
-        own = envs.options(name, task or then)
-        with contextlib.suppress(TypeError, ValueError):  # options that are damaged are reported where they are built
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # what is damaged is reported where it is built
+            own = envs.options(name, task or then)
             if task is None:
                 own = replace(own, **typed.fields(type(own), record.env.options, "env.options"))
             choice = options.group("Task", task=("env.task", "Another task.", task or then, envs.tasks(name)))
