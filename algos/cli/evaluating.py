@@ -95,7 +95,9 @@ def elsewhere(record: RunRecord, argv: list[str], program: Program) -> dict[str,
             choice = options.group("Task", task=("env.task", "Another task.", task or then, envs.tasks(name)))
             parts |= {"task": choice, "env": own}
     if record.algo.options.get("comm", "none") != "none":
-        parts["channel"] = ChannelConfig(**record.algo.options["channel"])
+        with contextlib.suppress(TypeError, ValueError):
+            of_channel = record.algo.options.get("channel", {})
+            parts["channel"] = ChannelConfig(**typed.fields(ChannelConfig, of_channel, "algo.options.channel"))
     return parts
 
 
@@ -108,7 +110,7 @@ def changed(record: RunRecord, parts: dict[str, Any], program: Program) -> tuple
             record = replace(record, env=replace(record.env, task=task, options=of_env))
     if "channel" not in parts:
         return record, {}
-    of_channel, then = options_of(parts["channel"]), record.algo.options["channel"]
+    of_channel, then = options_of(parts["channel"]), record.algo.options.get("channel", {})
     return record, {name: value for name, value in of_channel.items() if value != then.get(name, value)}
 
 

@@ -41,8 +41,6 @@ class Air:
             agents: (N,) names by index.
         """
         self.medium, self.agents = medium, tuple(agents)
-        self._memory = medium.first_memory(1)
-        self._sent: list[list[Packets]] = []  # by round, of the present step and those before, the newest first
         self.reset()
 
     @property
@@ -51,9 +49,10 @@ class Air:
         return self.medium.rounds
 
     def reset(self) -> None:
-        """Begins another episode: nothing is on its way."""
-        self._started = True
-        self._sent = [[] for _ in range(self.medium.rounds)]
+        """Begins another episode: nothing is on its way, and chance begins anew, as in `Policy.reset`."""
+        self._memory, self._started = self.medium.first_memory(1), True
+        # By round, of the present step and those before, the newest first.
+        self._sent: list[list[Packets]] = [[] for _ in range(self.medium.rounds)]
 
     def step(self, neighbors: Mapping[str, Collection[str]], said: Packets) -> dict[str, dict[str, Message]]:
         """Carries the packets of the first round of a step, and decides what arrives in the step.

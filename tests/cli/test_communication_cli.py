@@ -76,6 +76,12 @@ def test_an_evaluation_may_sever_the_channel(tmp_path: Path, capsys: pytest.Capt
         load_policy(folder, channel={"entries": 8})
     with pytest.raises(ValueError, match=r"channel\.los is not known; did you mean loss"):
         load_policy(folder, channel={"los": 1})
+    config = json.loads((folder / "config.json").read_text())
+    for damaged in ({"loss": 7}, {"los": 1}, 3):
+        config["algo"]["options"]["channel"] = damaged
+        (folder / "config.json").write_text(json.dumps(config))
+        assert train.main(["--evaluate", str(folder), "--episodes", "2"]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
     silent = run(tmp_path, *TALK[:4], name="silent")
     with pytest.raises(ValueError, match="this policy does not talk"):
         load_policy(silent, channel={"loss": 1.0})
