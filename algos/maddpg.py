@@ -71,6 +71,8 @@ class MaddpgConfig(NetConfig):
     """Transitions in a gradient step, each of one world and all its agents."""
     warm_up: Annotated[int, Range(0, 10**12)] = 5_000
     """Environment steps before the first update; actions are random until then."""
+    policy_start: Annotated[int, Range(0, 10**9)] = 200
+    """Gradient steps that the critics make before the policies' first: slopes of untrained critics lead anywhere."""
     replay_size: Annotated[int, Range(1, 10**12)] = 250_000
     """Environment steps that the replay holds; its size in bytes is printed at the start."""
     replay_on: Literal["device", "memory"] = "device"
@@ -300,7 +302,7 @@ class Maddpg:
             return self._learn(replay)
 
     def _learn(self, replay: Replay) -> dict[str, float]:
-        """Makes gradient steps of the critics and, along them, of the policies; then moves the target networks."""
+        """Makes gradient steps of the critics and, after `policy_start` of them, of the policies; moves the targets."""
         config, drawing = self.config, self._generators["drawing"]
         beta = linear(config.prioritised_beta, 1.0, self.progress)
         delay = config.policy_delay if config.twin else 1
@@ -325,7 +327,8 @@ class Maddpg:
                 replay.priorities.update(index, td_error.to(replay.device))
             self.gradient_steps += 1
             if self.gradient_steps % delay == 0:
-                of_policy.append(self._policy_step(batch, joint))
+                if self.gradient_steps > config.policy_start:
+                    of_policy.append(self._policy_step(batch, joint))
                 self.target_policy.follow(config.tau)
                 self.target_critics.follow(config.tau)
         if not self.policy.discrete:  # the deviation with which a saved policy samples

@@ -16,7 +16,7 @@ from .layers import ACTIVATIONS, Dense
 from .recurrent import Gru, Recurrence
 
 HEAD_GAIN = 0.01
-"""Gain of the head's first weights: a first policy is near uniform, first values are near 0."""
+"""Usual gain of the head's first weights: a first policy is near uniform, first values are near 0."""
 
 
 class Trunk(nn.Module):
@@ -25,7 +25,14 @@ class Trunk(nn.Module):
     ids: Tensor | None
 
     def __init__(
-        self, inputs: Sequence[int], outputs: int, sets: Sequence[int], net: NetConfig, *, generator: torch.Generator
+        self,
+        inputs: Sequence[int],
+        outputs: int,
+        sets: Sequence[int],
+        net: NetConfig,
+        *,
+        generator: torch.Generator,
+        head_gain: float = HEAD_GAIN,
     ) -> None:
         """Builds it.
 
@@ -35,6 +42,7 @@ class Trunk(nn.Module):
             sets: (N,) the parameter set of each agent, see `parameter_sets`.
             net: Hidden layers, activation, recurrence and agent ids; `sets` has settled how parameters are shared.
             generator: Source of the initial weights.
+            head_gain: Gain of the head's first weights.
         """
         super().__init__()
         n = len(sets)
@@ -49,7 +57,7 @@ class Trunk(nn.Module):
         self.gru = Gru(d_in[0], net.gru, sets, generator) if net.gru else None
         self.features = net.gru or d_in[0]
         """D of what the head reads."""
-        self.head = Dense([net.gru or d_in[0]], outputs, sets, gain=HEAD_GAIN, generator=generator)
+        self.head = Dense([net.gru or d_in[0]], outputs, sets, gain=head_gain, generator=generator)
 
     @property
     def agent_blind(self) -> bool:
