@@ -10,6 +10,7 @@ needed: all actions are the same.
 
 import multiprocessing
 import sys
+from collections.abc import Mapping
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import numpy as np
 
 from coterie import envs
 from coterie.algos import load_policy
+from coterie.algos.comm.air import Message
+from coterie.algos.training.alone import Packet
 from coterie.algos.training.runfolder import read_config
 
 KEY = b"agents of one team"
@@ -25,16 +28,17 @@ STEPS = 50
 
 def live(folder: Path, agent: str, address: tuple[str, int]) -> None:
     """The life of one agent, in a process of its own: its connection is all it knows of the others."""
-    alone = load_policy(folder).alone(agent)
+    policy = load_policy(folder)
     with Client(address, authkey=KEY) as air:
+
+        def exchange(packet: Packet | None) -> Mapping[str, Message]:
+            air.send(packet)
+            return air.recv()
+
         air.send(agent)
         while (seen := air.recv()) is not None:
-            observation, action_mask, rounds = seen
-            packet = alone.see(observation, action_mask)
-            for _ in range(rounds):
-                air.send(packet)
-                packet = alone.hear(air.recv())
-            air.send(alone.act())
+            observation, action_mask = seen
+            air.send(policy.act_one(agent, observation, action_mask, exchange=exchange))
 
 
 def main(folder: Path) -> None:
@@ -64,7 +68,7 @@ def main(folder: Path) -> None:
             there = list(env.agents)
             for agent in there:
                 mask = infos[agent].get("action_mask")
-                connections[agent].send((observations[agent], mask, air.rounds))
+                connections[agent].send((observations[agent], mask))
             for number in range(air.rounds):
                 said = {agent: connections[agent].recv() for agent in there}
                 said = {agent: packet for agent, packet in said.items() if packet is not None}

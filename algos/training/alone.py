@@ -42,7 +42,13 @@ class Alone:
     scores: NDArray[np.float32]
 
     def __init__(
-        self, actor: Actor, index: int, agents: tuple[str, ...], read: Read, act: Callable[[Any], Any]
+        self,
+        actor: Actor,
+        index: int,
+        agents: tuple[str, ...],
+        read: Read,
+        act: Callable[[Any], Any],
+        generator: torch.Generator | None = None,
     ) -> None:
         """Begins an episode.
 
@@ -52,10 +58,11 @@ class Alone:
             agents: (N,) names by row.
             read: See `Read`.
             act: Turns an action of the batch into one of the agent's own space.
+            generator: Source of sampled actions; None: one of its own.
         """
         self._actor, self._index, self._read, self._act = actor, index, read, act
         self._rows = {name: row for row, name in enumerate(agents)}
-        self._generator = torch.Generator(actor.device)
+        self._generator = torch.Generator(actor.device) if generator is None else generator
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:

@@ -23,13 +23,16 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ..comm.air import Air
+from ..comm.air import Air, Message
 from ..core import Acting, Algorithm, Array, Obs, Player, Spec
 from ..nets.actor import Actor
 from . import checkpoint, runfolder, typed
-from .alone import Alone
+from .alone import Alone, Packet
 from .identity import refuse_other
 from .own_spaces import OwnSpaces
+
+Exchange = Callable[[Packet | None], Mapping[str, Message]]
+"""Sends what an agent says in a round, (P,) or None for silence, and returns what it hears in that round, by sender."""
 
 
 class Policy:
@@ -54,6 +57,7 @@ class Policy:
         self._own = own
         self._acting = acting
         talks = acting.conversation if isinstance(acting, Actor) else None
+        self._rounds = 0 if talks is None else len(talks.talk.rounds)
         self._of_medium = frozenset(() if talks is None else talks.medium.first_memory(1))
         self._index = {agent: index for index, agent in enumerate(agents)}
         self._generator = torch.Generator(acting.device)
@@ -63,6 +67,7 @@ class Policy:
         """Forgets the episode. With a seed, sampled actions begin anew as well; without one they continue."""
         self._memory = self._acting.first_memory(1)
         self._starts = True
+        self._alone: dict[str, Alone] = {}  # agents of `act_one` that talk
         if self._own is not None:
             self._own.reset()
         if seed is not None:
@@ -97,29 +102,44 @@ class Policy:
         neighbors = {agent: infos[agent]["neighbors"] for agent in observations if "neighbors" in infos.get(agent, ())}
         return self._act(observations, masks, greedy, neighbors)
 
-    def act_one(self, agent: Any, obs: Any, action_mask: Any = None, *, greedy: bool = True) -> Any:
-        """Returns the action of one agent from its observation alone; the memories of the others stay as they are.
-
-        An agent that talks acts in more than one move, see `alone`.
+    def act_one(
+        self, agent: Any, obs: Any, action_mask: Any = None, *, exchange: Exchange | None = None, greedy: bool = True
+    ) -> Any:
+        """Returns the action of one agent from what it sees and hears; the memories of the others stay as they are.
 
         Args:
             agent: Name of the agent.
             obs: Its observation, see `act`.
             action_mask: An entry for each of its choices, 1 where allowed; or None.
+            exchange: Carries its messages, where the policy talks: called once for each round, see `Exchange`.
             greedy: See `act`.
 
         Returns:
             An action of its own space: an int for `Discrete`, an array otherwise.
 
         Raises:
-            ValueError: See `act`.
+            ValueError: See `act`; or the policy talks and nothing carries its messages.
         """
-        if isinstance(self._acting, Actor) and self._acting.conversation is not None:
-            raise ValueError("this policy talks: an agent of it sees, hears and then acts, see Policy.alone")
-        return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy, {})[agent]
+        if not self._rounds:
+            return self._act({agent: obs}, {} if action_mask is None else {agent: action_mask}, greedy, {})[agent]
+        if exchange is None:
+            raise ValueError(
+                "this policy talks: give exchange=, a function that sends what the agent says and returns what it hears"
+            )
+        if str(agent) not in self._alone:
+            self._alone[str(agent)] = self.alone(agent, generator=self._generator)
+        alone = self._alone[str(agent)]
+        packet = alone.see(obs, action_mask)
+        for _ in range(self._rounds):
+            packet = alone.hear(exchange(packet))
+        return alone.act(greedy=greedy)
 
-    def alone(self, agent: Any) -> Alone:
+    def alone(self, agent: Any, *, generator: torch.Generator | None = None) -> Alone:
         """Returns an agent that acts by itself, with a memory of its own, and talks through what carries its packets.
+
+        Args:
+            agent: Name of the agent.
+            generator: Source of sampled actions; None: one of its own.
 
         Raises:
             ValueError: The agent is unknown, or the policy is none of Coterie's networks.
@@ -134,7 +154,7 @@ class Policy:
         def act(chosen: Any) -> Any:
             return chosen if self._own is None else self._own.action(index, chosen)
 
-        return Alone(self._acting, index, self.agents, read, act)
+        return Alone(self._acting, index, self.agents, read, act, generator)
 
     def air(self) -> Air:
         """Returns the medium that carries the packets of agents that act alone.

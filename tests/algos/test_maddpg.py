@@ -35,7 +35,7 @@ from algos.maddpg import IddpgConfig, Maddpg, MaddpgConfig
 from algos.nets.actor import Actor, Out
 
 SMALL = {"hidden": (32,), "warm_up": 256, "batch": 128, "updates": 1, "policy_lr": 3e-3, "critic_lr": 3e-3}
-SMALL |= {"tau": 0.05, "replay_size": 20_000, "max_grad_norm": 10.0}
+SMALL |= {"tau": 0.05, "replay_size": 20_000, "max_grad_norm": 10.0, "policy_start": 0}
 
 
 @pytest.fixture(autouse=True)
@@ -352,7 +352,7 @@ def test_a_critic_of_states_needs_one():
 
 def tiny(spec: Spec, seed: int = 3, **options: Any) -> Maddpg:
     """A learner that begins to update after 4 steps of 5 worlds, in a replay of 12."""
-    small = {"warm_up": 20, "replay_size": 60, "batch": 16, "updates": 2, "hidden": (8,)}
+    small = {"warm_up": 20, "replay_size": 60, "batch": 16, "updates": 2, "hidden": (8,), "policy_start": 0}
     return Maddpg(spec, MaddpgConfig(**{**small, **options}), seed=seed)
 
 
@@ -418,6 +418,28 @@ def test_the_policy_is_slower_than_the_critics_with_twin():
         moved.append(not torch.equal(target, algo.target_critics.network.state_dict()["0.trunk.head.bias"]))
         seen.append((*moved, "slope" in stats))
     assert seen == [(False, True, False, False), (True, True, True, True)] * 3
+
+
+@pytest.mark.parametrize("options", [{}, {"twin": True}], ids=str)
+def test_critics_and_targets_learn_before_the_policies(options):
+    """Adam makes full steps of slopes however small, so policies would run after critics that know nothing."""
+    spec = SPECS[1]
+    algo, stream = tiny(spec, updates=1, policy_start=4, **options), Stream(spec)
+    drive(algo, stream, 3)
+    moved = []
+    for _ in range(6):
+        networks = (algo.policy_adam.vector, algo.critic_adam.vector)
+        before = [vector.clone() for vector in networks]
+        target = algo.target_critics.network.state_dict()["0.trunk.head.bias"].clone()
+        drive(algo, stream, 1)
+        policy, critic = (not torch.equal(x, y) for x, y in zip(before, networks, strict=True))
+        moved.append(
+            (policy, critic, not torch.equal(target, algo.target_critics.network.state_dict()["0.trunk.head.bias"]))
+        )
+    late = bool(options)  # targets and policies move in every second step
+    assert [critic for _, critic, _ in moved] == [True] * 6
+    assert [policy for policy, _, _ in moved] == [False] * 4 + [not late, True]
+    assert [target for _, _, target in moved] == [not late, True] * 3
 
 
 def test_updates_come_when_they_are_due():

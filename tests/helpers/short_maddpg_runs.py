@@ -27,7 +27,8 @@ def session(
     """A session of 4 worlds in `folder`: 40 steps, of which the ring holds 25."""
     make, options = RUNS[case]
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    config = MaddpgConfig(hidden=(8,), warm_up=24, replay_size=100, batch=8, updates=1, **options)
+    small: dict[str, Any] = {"hidden": (8,), "warm_up": 24, "replay_size": 100, "batch": 8, "updates": 1}
+    config = MaddpgConfig(policy_start=0, **small, **options)
     asked = iter(range(10**9))
     how: dict[str, Any] = {"total_steps": 160, "eval_episodes": 0, "save_replay": save_replay, **schedule}
     return Session(

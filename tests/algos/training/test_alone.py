@@ -95,6 +95,45 @@ def test_agents_act_alone_as_they_do_together(case: str) -> None:
     assert apart_and_together(name, task, **options) > 40
 
 
+@pytest.mark.parametrize("greedy", [True, False])
+def test_one_call_sees_says_hears_and_acts(greedy: bool) -> None:
+    """`act_one` with what carries its messages acts as the agent apart does, step after step, episode after episode."""
+    options = {"comm": "attention", "comm_rounds": 2, "channel": ChannelConfig(loss=0.4, delay=1)}
+    (policy, _), (one, _) = (trained("whispers", **options) for _ in range(2))
+    name = policy.agents[0]
+    agent = policy.alone(name)
+    env = envs.parallel_env("whispers")
+    said: list[np.ndarray] = []
+    drawn = np.random.default_rng(5)
+    acted: list[tuple[int, int]] = []
+    for episode in range(2):
+        observations, _ = env.reset(seed=episode)
+        agent.reset(seed=episode)
+        one.reset(seed=episode)
+        for _ in range(10):
+            sender = policy.agents[1 + int(drawn.integers(3))]
+            brought = [{sender: Message(drawn.normal(size=32).astype(np.float32), 1)} for _ in range(2)]
+            packet = agent.see(observations[name])
+            expected = []
+            for messages in brought:
+                assert packet is not None
+                expected.append(packet)
+                packet = agent.hear(messages)
+            apart = agent.act(greedy=greedy)
+            said.clear()
+            rounds = iter(brought)
+
+            def exchange(packet: Any, rounds: Any = rounds) -> Any:
+                said.append(packet)
+                return next(rounds)
+
+            acted.append((apart, one.act_one(name, observations[name], exchange=exchange, greedy=greedy)))
+            assert all(np.array_equal(x, y) for x, y in zip(expected, said, strict=True))
+            observations, *_ = env.step(dict.fromkeys(policy.agents, 0))
+    assert all(x == y for x, y in acted)
+    assert len({x for x, _ in acted}) > 1
+
+
 def test_an_agent_alone_does_not_know_what_was_not_brought_to_it() -> None:
     policy, _ = trained("whispers", comm="attention")
     env = envs.parallel_env("whispers")
@@ -131,7 +170,7 @@ def test_moves_in_the_wrong_order_are_refused() -> None:
         agent.hear({"nobody": Message(np.zeros(width, np.float32), 0)})
     with pytest.raises(ValueError, match=r"packet of .* has shape \(3,\); \(32,\) is sent"):
         agent.hear({policy.agents[1]: Message(np.zeros(3, np.float32), 0)})
-    with pytest.raises(ValueError, match=r"see Policy\.alone"):
+    with pytest.raises(ValueError, match="this policy talks: give exchange="):
         policy.act_one(policy.agents[0], np.zeros(12))
     silent, _ = trained("whispers")
     with pytest.raises(ValueError, match="does not talk"):
