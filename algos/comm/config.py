@@ -168,6 +168,14 @@ class CommConfig:
         """
         check(self)
         graph_of(self.comm_graph)
+        if self.comm == "none" and self.channel != ChannelConfig():
+            raise ValueError(
+                "channel options were given, but comm is 'none', so nothing is sent: choose comm mean, graph or attention"
+            )
+        if self.comm_gate_cost and not self.comm_gate:
+            raise ValueError(
+                f"comm_gate_cost is {self.comm_gate_cost:g}, but there is no gate to charge for: set comm_gate"
+            )
         if self.comm == "mean" and (self.comm_heads > 1 or self.comm_top):
             raise ValueError("comm is 'mean', which weighs all messages alike; comm_heads and comm_top need attention")
         if self.comm_gate and self.channel.remembers:
