@@ -170,7 +170,7 @@ class CommConfig:
         graph_of(self.comm_graph)
         if self.comm == "none" and self.channel != ChannelConfig():
             raise ValueError(
-                "channel options were given, but comm is 'none', so nothing is sent: choose comm mean, graph or attention"
+                "channel options were given, but comm is 'none', so nothing is sent: choose mean, graph or attention"
             )
         if self.comm_gate_cost and not self.comm_gate:
             raise ValueError(

@@ -6,7 +6,8 @@
 | PettingZoo    | `pettingzoo.make("parallel", "coterie/warehouse_v0", task="small-4")`, also `"aec"`       |
 | agents        | `robot_0` ... `robot_{N-1}`; N = `n_robots`                                               |
 | actions       | `Discrete(7)`, or `Box(-1, 1, (2,))` with `continuous=True`                               |
-| observations  | `Box(-1, 1, (O,))`, O = 15 + `n_rays` + 11 `n_neighbors` (+ 6 `n_orders` in `claim`)     |
+| observations  | `Box(-1, 1, (O,))`, O = 15 + `n_rays` + 11 `n_neighbors` (+ 6 `n_orders` in `claim`) (+ 4 |
+|               | with `position=True`)                                                                     |
 | state         | `Box(-1, 1, (S,))`, S = 16 N + 6 `n_orders` + 2                                           |
 | control step  | 0.2 s, 4 pymunk substeps; the time limit is `max_steps` (500: 100 s)                      |
 | agents die    | only with `battery=True`                                                                  |
@@ -60,6 +61,9 @@ order there.
 |   +3     | length r [m] of the way to its face, r / (r + 5)                                      | [0, 1)   |
 |   +4     | length r [m] of the way from there to its station, r / (r + 5)                        | [0, 1)   |
 |   +5     | time to its deadline over 60 s                                                        | [-1, 1]  |
+| last     | with `position=True`, four:                                                           |          |
+|   +0, 1  | x, y over the longer side of the map (the environment's `pose`)                       | [0, 1]   |
+|   +2, 3  | its heading: cos, sin                                                                 | [-1, 1]  |
 
 **State** for centralised critics: for each robot 16 entries (alive; position over the map; heading cos, sin; velocity
 over 1 m/s; turn rate over 2 rad/s; loaded; battery; dwell; busy; goal over the map; route length r / (r + 5);

@@ -54,6 +54,8 @@ class Config:
     """Power of a charger [W]."""
     route_hint: bool = True
     """Robots observe the length and the direction of the shortest route to their goal; without, these entries are 0."""
+    position: bool = False
+    """Robots also observe their place on the map and their heading, as from a localiser."""
     n_rays: int = 16
     """Number of lidar rays, evenly spread, the first straight ahead."""
     lidar_range: float = 5.0

@@ -60,6 +60,10 @@ class Warehouse:
         self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
         self.observation_space = Box(-1.0, 1.0, (obs_size(self.params),), np.float32)
         self.state_space = Box(-1.0, 1.0, (state_size(self.params, config.n_robots),), np.float32)
+        if config.position:  # see `envs.core.BatchEnv.pose`
+            end = self.observation_space.shape[0]
+            self.pose = (end - 4, end - 3)
+            self.pose_scale = float(max(self.layout.blocked.shape))
         self.action_space: Box | Discrete = (
             Box(-1.0, 1.0, (2,), np.float32) if config.continuous else Discrete(len(PRIMITIVES))
         )

@@ -23,6 +23,8 @@ PER_NEIGHBOR = 11
 """Number of entries on each neighbour."""
 PER_ORDER = 6
 """Number of entries on each order in view."""
+POSITION = 4
+"""Number of entries on the robot's own place and heading, the last ones."""
 STATE_PER_ROBOT, STATE_PER_ORDER, STATE_GLOBAL = 16, 6, 2
 """Number of entries of the global state on each robot, on each order, and on the whole."""
 GOAL_SCALE = 1.0
@@ -40,7 +42,8 @@ DEADLINE_SCALE = 60.0
 def obs_size(params: Params) -> int:
     """Returns O."""
     orders = params.n_orders * PER_ORDER if params.dispatch == CLAIM else 0
-    return OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors + orders
+    position = POSITION if params.position else 0
+    return OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors + orders + position
 
 
 def state_size(params: Params, n_robots: int) -> int:
@@ -165,6 +168,9 @@ def _observe_robots(params, layout, state, way, ray, obs):
             if params.dispatch == CLAIM:
                 base = OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors
                 _observe_orders(params, layout, state, b, x, y, c, s, out[base:])
+            if params.position:
+                extent = max(layout.blocked.shape[0], layout.blocked.shape[1])
+                out[-4], out[-3], out[-2], out[-1] = x / extent, y / extent, c, s
 
 
 @kernel

@@ -23,6 +23,7 @@ class Params(NamedTuple):
     battery_capacity: float
     charge_power: float
     route_hint: bool
+    position: bool
     n_rays: int
     lidar_range: float
     n_neighbors: int
@@ -46,6 +47,7 @@ def params_of(config: Config, layout: Layout) -> Params:
         battery_capacity=float(config.battery_capacity),
         charge_power=float(config.charge_power),
         route_hint=bool(config.route_hint),
+        position=bool(config.position),
         n_rays=int(config.n_rays),
         lidar_range=float(config.lidar_range),
         n_neighbors=int(config.n_neighbors),

@@ -49,7 +49,7 @@ def test_a_channel_that_cannot_work_is_refused(options: dict[str, Any], message:
         ({"comm_top": -1}, "comm_top is -1"),
         ({"comm_gate_cost": -1.0}, "comm_gate_cost is -1"),
         ({"comm": "mean", "comm_gate_cost": 0.1}, "there is no gate to charge for: set comm_gate"),
-        ({"channel": ChannelConfig(loss=0.1)}, "comm is 'none', so nothing is sent: choose comm mean, graph or atten"),
+        ({"channel": ChannelConfig(loss=0.1)}, "comm is 'none', so nothing is sent: choose mean, graph or attention"),
         ({"channel": None}, "channel is None"),
         ({"comm_graph": "knn-0"}, "comm_graph is 'knn-0'; allowed are env, full, knn-K and radius-R"),
         ({"comm_graph": "radius-0"}, "comm_graph is 'radius-0'"),

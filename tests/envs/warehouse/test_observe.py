@@ -215,6 +215,23 @@ def test_without_the_route_hint_exactly_its_entries_are_missing(dispatch):
     assert hinted > 0.5 or dispatch == "claim"
 
 
+@pytest.mark.parametrize("dispatch", ["nearest", "claim"])
+def test_a_robot_may_observe_where_it_is(dispatch):
+    plain, env = (task("small-4", dispatch=dispatch, position=position) for position in (False, True))
+    assert not hasattr(plain, "pose")
+    rng = np.random.default_rng(0)
+    state, step = env.reset([1, 2])
+    for _ in range(20):
+        action = random_action(env, state, rng)
+        without = plain.step(state, action)[1]
+        state, step = env.step(state, action)
+        np.testing.assert_array_equal(step.obs[:, :, :-4], without.obs)
+        np.testing.assert_allclose(step.obs[:, :, env.pose] * env.pose_scale, state.body[:, :, [X, Y]], rtol=1e-6)
+        angle = np.arctan2(step.obs[:, :, -1], step.obs[:, :, -2])
+        np.testing.assert_allclose(np.cos(angle - state.body[:, :, ANGLE]), 1.0, atol=1e-6)
+        assert env.observation_space.contains(step.obs[0, 0])
+
+
 def test_claim_shows_the_oldest_open_orders():
     env = yard(1, dispatch="claim", n_orders=2)
     station = target_at(env, 4, 1)
