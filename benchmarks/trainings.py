@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Training:
     """Folder in which runs are kept."""
     columns: Mapping[str, str]
     """Columns of metrics.jsonl that are kept: new name and name there."""
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further evaluations of the learned policy: options of `train.py --evaluate` by name."""
 
     @property
     def folder(self) -> Path:
@@ -65,7 +67,7 @@ class Training:
         kept = report.ROOT / self.folder / f"seed-{self.seed}.json"
         if kept.exists() and not fresh:
             found = json.loads(kept.read_text(encoding="utf-8"))
-            if found["episodes"] == self.episodes:
+            if found["episodes"] == self.episodes and set(found.get("elsewhere", {})) == set(self.elsewhere):
                 if found["code"] != code():
                     print(f"{self.key}, seed {self.seed}: kept, but of other code; --fresh runs it again")
                 return found
@@ -73,7 +75,9 @@ class Training:
         if run.exists():
             shutil.rmtree(run)  # begun and never finished
         run.parent.mkdir(parents=True, exist_ok=True)
-        found = {"seed": self.seed, "code": code(), "machine": report.machine(), **self._train(), **self._evaluate()}
+        found = {"seed": self.seed, "code": code(), "machine": report.machine(), **self._train()}
+        found |= {"episodes": self.episodes, "policies": self._evaluate()}
+        found["elsewhere"] = {name: self._evaluate(options) for name, options in self.elsewhere.items()}
         found["curve"] = learning_curves.thinned(run / "metrics.jsonl", self.columns)
         if not found["curve"]:
             raise RuntimeError("no episode ended while it trained; give it more time")
@@ -106,15 +110,15 @@ class Training:
             "command_seconds": round(seconds, 1),
         }
 
-    def _evaluate(self) -> dict[str, Any]:
+    def _evaluate(self, options: tuple[str, ...] = ()) -> dict[str, Any]:
         words = ["train.py", "--evaluate", str(self.folder / f"seed-{self.seed}"), "--json"]
-        words += ["--episodes", str(self.episodes), "--seed", str(self.seed)]
+        words += ["--episodes", str(self.episodes), "--seed", str(self.seed), *options]
         done = subprocess.run(
             [sys.executable, *words], cwd=report.ROOT, capture_output=True, text=True, check=False, encoding="utf-8"
         )
         if done.returncode:
             raise RuntimeError(report.last_line(done.stderr))
-        return {"episodes": self.episodes, "policies": json.loads(done.stdout)["policies"]}
+        return json.loads(done.stdout)["policies"]
 
 
 def results(trainings: Sequence[Training], *, jobs: int, fresh: bool) -> Iterator[tuple[Training, dict[str, Any]]]:
