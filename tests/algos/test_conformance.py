@@ -21,10 +21,10 @@ from algos.training import conformance
 from algos.training.conformance import CHECKS, SPECS, Build, builder, check_dead, check_resume, check_seed
 
 SMALL: dict[str, Any] = {"hidden": (8,), "rollout_steps": 6, "minibatches": 2}
-SMALL |= {"warm_up": 20, "replay_size": 60, "batch": 16, "updates": 1}
+SMALL |= {"warm_up": 20, "replay_size": 60, "batch": 16, "updates": 1, "policy_start": 0}
 """Options by which an algorithm learns after few steps, where it has them."""
 FAST: dict[str, Any] = {"hidden": (32,), "rollout_steps": 16, "lr": 3e-3, "minibatches": 2, "tau": 0.05, "updates": 1}
-FAST |= {"warm_up": 256, "batch": 128, "replay_size": 20_000, "policy_lr": 3e-3, "critic_lr": 3e-3}
+FAST |= {"policy_start": 0, "warm_up": 256, "batch": 128, "replay_size": 20_000, "policy_lr": 3e-3, "critic_lr": 3e-3}
 """Options by which an algorithm learns a small task in seconds, where it has them."""
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "mappo": [
