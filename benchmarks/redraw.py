@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+import communication_pictures
 import learning_curves
 import report
 
@@ -37,6 +38,8 @@ def main() -> int:
             print("no pictures: matplotlib is not installed (pip install matplotlib)", file=sys.stderr)
             return 1
         print(f"drawn: {name}.png")
+    communication_pictures.redraw()
+    print("drawn: communication_junction.png, communication_bits.png")
     return 0
 
 

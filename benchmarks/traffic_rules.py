@@ -1,4 +1,4 @@
-"""Results of the hand-written policies and of random actions on intersection and signals, on the same episodes.
+"""Results of hand-written policies and of random actions on intersection, signals and traffic junction.
 
 python benchmarks/traffic_rules.py
 python benchmarks/traffic_rules.py --env signals --tasks single grid-4x4 --episodes 64
@@ -27,6 +27,7 @@ from algos.training import evaluation
 COLUMNS = {
     "intersection": ("success", "crash_rate", "delay", "longest_wait", "min_ttc", "fairness"),
     "signals": ("delay", "queue", "stops", "throughput", "fairness", "spillback"),
+    "traffic_junction": ("success", "throughput", "delay", "brakes"),
 }
 
 
