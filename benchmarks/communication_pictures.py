@@ -32,7 +32,7 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
     plt = _pyplot()
     if plt is None:
         return False
-    methods = {name: colour for name, colour in zip(_order(), COLOURS, strict=True)}
+    methods = dict(zip(_order(), COLOURS, strict=True))
     levels = [level for level in communication.LEVELS if any(f"{level} {method}" in _plain(rows) for method in methods)]
     figure, axes = plt.subplots(2, 3, figsize=(12, 7), sharey=True, squeeze=False)
     for axis in axes.flat[len(levels) :]:
