@@ -49,6 +49,7 @@ ENVS: dict[str, str] = {
     "edge_market": "coterie/edge_market_v1",
     "whispers": "coterie/whispers_v0",
     "traffic_junction": "coterie/traffic_junction_v0",
+    "rovers": "coterie/rovers_v0",
 }
 """Each environment's name, which is also its module's, and its versioned name in PettingZoo's registry."""
 

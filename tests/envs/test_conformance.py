@@ -50,6 +50,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"task": "easy-0", "counterfactual": "absent", "least_rate_share": 0.3, "n_cars": 3},
         {"task": "hard-1", "encoding": "published", "comm_range": 3.0},
     ],
+    "rovers": [
+        {},
+        {"n_rovers": 5, "n_pois": 3, "coupling": 2, "continuous": True, "counterfactual": "absent", "size": 10.0},
+        {"n_rovers": 1, "n_pois": 1},
+    ],
     "whispers": [
         {},
         {"task": "whispers-4-slow", "source_persistence": 0.7, "n_symbols": 3, "n_agents": 5},

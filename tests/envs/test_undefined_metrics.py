@@ -24,6 +24,7 @@ ALWAYS = {
     "signals": set(),
     "edge_market": {"welfare", "cold_starts", "payments_balance"},
     "traffic_junction": {"success", "crashes", "throughput", "brakes"},
+    "rovers": {"score", "observed_share", "found_share"},
     "whispers": set(),
 }
 """Counts, sums and extremes, which are defined before anything has happened."""
@@ -34,6 +35,7 @@ SOMETHING = {
     "signals": {"queue", "throughput", "spillback"},
     "edge_market": {"utilisation", "overload_share"},
     "traffic_junction": {"cars"},
+    "rovers": set(),
     "whispers": {"share_right", "share_right_now"},
 }
 """Metrics that are defined once time has passed, even if nothing has happened."""
@@ -46,6 +48,7 @@ NEVER: dict[str, dict[str, Any]] = {
     "signals": {},
     "edge_market": {"load": 0.0},
     "traffic_junction": {},
+    "rovers": {},
     "whispers": {},
 }
 

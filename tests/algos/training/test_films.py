@@ -19,7 +19,7 @@ from algos.training.evaluation import random_policy
 from envs.core import take_worlds
 from envs.parallel import ParallelView
 
-BLENDING = ("warehouse", "intersection", "signals", "spread", "traffic_junction")
+BLENDING = ("warehouse", "intersection", "signals", "spread", "traffic_junction", "rovers")
 
 
 class Clocked:
