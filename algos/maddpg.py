@@ -562,7 +562,10 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     networks = parameters(spec, config, features, actions)
     networks += critics * parameters(spec, config, inputs, 1, team=team)
     joint = config.batch * (1 if team else n) * inputs * critics
-    activations = config.batch * n * critics * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
+    earlier = 0  # steps at most whose messages are heard in a sampled one
+    if config.comm != "none":
+        earlier = min(config.comm_rounds * config.channel.history, (n * (n - 1)) ** config.comm_rounds)
+    activations = config.batch * n * (critics + earlier) * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
     follow = config.batch * config.n_step * (16 + 24 * n)  # the steps after a transition, see `Replay.sample`
     place, smaller = place_of(device), "--algo.batch"
     if config.critic == "central" and n > 1:
