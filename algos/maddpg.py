@@ -357,7 +357,10 @@ class Maddpg:
             for name in history[0]
         }
         values = torch.stack(list(means.values())).tolist()  # one copy from the device
-        return {**dict(zip(means, values, strict=True)), "replay_steps": float(len(replay))}
+        stats = {**dict(zip(means, values, strict=True)), "replay_steps": float(len(replay))}
+        if self.policy.conversation is not None and config.channel.curriculum:
+            stats["comm/tightness"] = float(self.policy.conversation.medium.tightness)
+        return stats
 
     def _critic_step(
         self, batch: dict[str, Tensor], joint: Tensor, weight: Tensor | None

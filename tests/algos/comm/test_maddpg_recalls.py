@@ -297,11 +297,13 @@ def test_the_medium_tightens_with_the_run_for_target_policies_too() -> None:
     found = []
     for step in range(320):
         algo.progress = (step + 1) / 320
-        drive(algo, stream, 1)
+        _, stats = drive(algo, stream, 1)
         media = [network.conversation for network in (algo.policy, algo.target_policy.network)]
         tightness = [float(talks.medium.tightness) for talks in media if talks is not None]
         assert tightness[0] == tightness[1]
+        assert stats.get("comm/tightness", tightness[0]) == tightness[0]
         found.append(tightness[0])
+    assert "comm/tightness" in stats
     assert found[0] == 0.0
     assert found == sorted(found)
     assert len(set(found)) >= 4  # it does not wait for the end of the run
