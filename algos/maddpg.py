@@ -34,7 +34,7 @@ from .maths.ranges import LENGTH, RATE, SHARE, WEIGHT, Range
 from .maths.returns import constant_value, masked_mean, masked_var, n_step
 from .maths.snapshots import copied, on_device
 from .maths.threads import one_thread
-from .nets.actor import Actor, categorical
+from .nets.actor import Actor, Out, categorical
 from .nets.config import Activation, NetConfig
 from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
@@ -47,6 +47,15 @@ from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
 CriticInput = Literal["central", "state", "local"]
 _POSITIVE_SHARE = Range(0.0, 1.0, above=True)
 _NOISE = Range(0.0, 100.0)
+_PRESENT = {
+    "": "alive",
+    "next_": "next_present",
+    "earlier_": "earlier_alive",
+    "next_earlier_": "next_earlier_alive",
+}
+"""By the beginning of the names of sampled fields, the field that says which agents are in them."""
+_TIGHTENS_EVERY = 64
+"""Steps of every world between two looks of the medium's curriculum at their mean reward."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +137,6 @@ class MaddpgConfig(NetConfig):
         if isinstance(self.gru, int) and self.gru:
             raise ValueError(f"gru is {self.gru}; it must be 0: MADDPG has no recurrent policy (MAPPO has)")
         super().__post_init__()
-        if self.comm != "none" and self.channel.remembers:
-            raise ValueError(
-                "comm hears messages of earlier steps, which MADDPG does not learn from (MAPPO does): set "
-                "channel.memory and the delays to 0"
-            )
-        if self.comm != "none" and self.channel.curriculum:
-            raise ValueError(
-                f"channel.curriculum is {self.channel.curriculum:g}; "
-                "it must be 0: MADDPG has no curriculum of the medium (MAPPO has)"
-            )
         if self.warm_up > self.replay_size:
             raise ValueError(f"warm_up is {self.warm_up}; allowed are 0 to replay_size, which is {self.replay_size}")
 
@@ -198,6 +197,8 @@ class Maddpg:
         self.progress = 0.0
         self.steps = 0  # environment steps, summed over worlds
         self.gradient_steps = 0
+        remembers = self.policy.conversation is not None and self.policy.conversation.remembers
+        self._recall_rounds = config.comm_rounds if remembers else 0  # see `Replay.sample`
 
         self.replay: Replay | None = None
         self._greedy = Player(self.policy)  # has a memory of its own
@@ -278,6 +279,19 @@ class Maddpg:
         self._pending = None
         self._unlearned += 1
         self.steps += len(transition.ended)
+        if self.policy.conversation is not None and self.config.channel.curriculum:
+            self._tighten(self.replay)
+
+    def _tighten(self, replay: Replay) -> None:
+        """Tightens the medium by the rewards of the last steps, every so often and at the end; see `Curriculum`."""
+        due = self.steps // replay.n_worlds % _TIGHTENS_EVERY == 0 and self.steps > self.config.warm_up
+        if not due and self.progress < 1.0:
+            return
+        recent = replay.rewards(newest=_TIGHTENS_EVERY)
+        mean = float(masked_mean(self._rewards(recent)[0], self._whose(recent["alive"]).float()))
+        for network in (self.policy, self.target_policy.network):  # targets read messages of as many bits
+            assert network.conversation is not None
+            network.conversation.medium.tightness.learned(self.progress, mean)
 
     @torch.inference_mode()
     def _heard(self, transition: Transition) -> tuple[Tensor, ...]:
@@ -310,13 +324,15 @@ class Maddpg:
         of_policy: list[dict[str, Tensor]] = []
         if config.value_norm and not self.value_norm.begun:  # values get their offset before the policy learns
             so_far = {name: field.to(self.device) for name, field in replay.rewards().items()}
-            alive = so_far["alive"].any(-1, keepdim=True) if self.kind == "team" else so_far["alive"]
-            self.value_norm.begin_at(constant_value(*self._rewards(so_far), alive, gamma=config.gamma))
+            whose = self._whose(so_far["alive"])
+            self.value_norm.begin_at(constant_value(*self._rewards(so_far), whose, gamma=config.gamma))
         for _ in range(config.updates):
             index = replay.draw(config.batch, drawing)  # (R,)
-            batch = {name: field.to(self.device) for name, field in replay.sample(index, config.n_step).items()}
-            self.input_norm.apply(batch, batch["alive"])
-            self.input_norm.apply(batch, batch["next_present"], lead="next_")
+            sample = replay.sample(index, config.n_step, recall_rounds=self._recall_rounds)
+            batch = {name: field.to(self.device) for name, field in sample.items()}
+            for lead, present in _PRESENT.items():
+                if present in batch:
+                    self.input_norm.apply(batch, batch[present], lead=lead)
             joint = self._joint(batch["action"], batch["alive"])  # (R, N, A)
             weight = None
             if replay.priorities is not None:
@@ -341,7 +357,10 @@ class Maddpg:
             for name in history[0]
         }
         values = torch.stack(list(means.values())).tolist()  # one copy from the device
-        return {**dict(zip(means, values, strict=True)), "replay_steps": float(len(replay))}
+        stats = {**dict(zip(means, values, strict=True)), "replay_steps": float(len(replay))}
+        if self.policy.conversation is not None and config.channel.curriculum:
+            stats["comm/tightness"] = float(self.policy.conversation.medium.tightness)
+        return stats
 
     def _critic_step(
         self, batch: dict[str, Tensor], joint: Tensor, weight: Tensor | None
@@ -353,8 +372,7 @@ class Maddpg:
         """
         config = self.config
         target = self._targets(batch)  # (R, V)
-        alive = batch["alive"]  # (R, N)
-        counts = alive.any(-1, keepdim=True).float() if self.kind == "team" else alive.float()  # (R, V)
+        counts = self._whose(batch["alive"]).float()  # (R, V)
         stats = {
             "value_mean": masked_mean(target, counts),
             "value_std": masked_var(target, counts).sqrt(),
@@ -381,8 +399,8 @@ class Maddpg:
         """
         config = self.config
         obs, state = batch["next_obs"], batch.get("next_state")
-        present, left = batch["next_present"], batch["left"]  # (R, N)
-        action = self._target_actions(obs, batch.get("next_heard"), batch.get("next_action_mask"), present)  # (R, N, A)
+        left = batch["left"]  # (R, N)
+        action = self._target_actions(batch)  # (R, N, A)
         value = self._target_values(obs, state, action)  # (R, V)
         assert self.replay is not None
         if self.replay.departures:
@@ -395,6 +413,10 @@ class Maddpg:
         total, discount = n_step(reward, terminated, batch["stop"], gamma=config.gamma)  # (R, V) each
         return total + discount * value
 
+    def _whose(self, alive: Tensor) -> Tensor:
+        """Returns which values count, (..., V) bool: those of agents that are alive, or of a team with any."""
+        return alive.any(-1, keepdim=True) if self.kind == "team" else alive
+
     def _rewards(self, steps: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Returns the rewards that values sum and the endings that cut them, (R, K, V) each."""
         if self.kind == "team":
@@ -403,12 +425,12 @@ class Maddpg:
             return steps["team_reward"].unsqueeze(-1).expand(-1, -1, self.spec.n_agents), steps["terminated"]
         return steps["reward"], steps["terminated"]
 
-    def _target_actions(self, obs: Tensor, heard: Tensor | None, mask: Tensor | None, present: Tensor) -> Tensor:
+    def _target_actions(self, batch: dict[str, Tensor]) -> Tensor:
         """Returns actions of target policies, (R, N, A): sampled if discrete (as in Lowe's code), noisy with `twin`."""
         config, generator = self.config, self._generators["learning"]
-        head = self.target_policy.network(obs, hearing=_hearing(heard), normalized=True).head  # (R, N, A)
+        head = _out(self.target_policy.network, batch, lead="next_").head  # (R, N, A)
         if self.policy.discrete:
-            log_p = categorical(head, mask)
+            log_p = categorical(head, batch.get("next_action_mask"))
             action = straight_through(log_p, gumbel(log_p, generator), 1.0)
         else:
             action = torch.tanh(head)
@@ -416,7 +438,7 @@ class Maddpg:
                 noise = config.target_noise * torch.empty_like(action).normal_(generator=generator)
                 noise = noise.clamp(-config.target_noise_clip, config.target_noise_clip)
                 action = (action + noise).clamp(-1.0, 1.0)
-        return action * present.unsqueeze(-1)
+        return action * batch["next_present"].unsqueeze(-1)
 
     def _target_values(self, obs: Tensor, state: Tensor | None, action: Tensor) -> Tensor:
         """Returns values of the target critics, (R, V), the lower one of two (Fujimoto et al. 2018, equation 10)."""
@@ -431,7 +453,7 @@ class Maddpg:
         """
         config = self.config
         alive = batch["alive"].float()  # (R, N)
-        out = self.policy(batch["obs"], hearing=_hearing(batch.get("heard")), normalized=True)
+        out = _out(self.policy, batch)
         head = out.head  # (R, N, A)
         log_p = None
         if self.policy.discrete:
@@ -515,8 +537,15 @@ def _kept(config: MaddpgConfig, *, action_mask: bool) -> list[str]:
     return [name for name, kept in keep.items() if kept]
 
 
-def _hearing(heard: Tensor | None) -> Hearing | None:
-    return None if heard is None else Hearing(heard)
+def _out(policy: Actor, batch: dict[str, Tensor], *, lead: str = "") -> Out:
+    """Returns what a policy computes of sampled steps, or of those that they led to, with all that is heard in them."""
+    obs, heard = batch[f"{lead}obs"], batch.get(f"{lead}heard")
+    if f"{lead}said_in" not in batch:
+        return policy(obs, hearing=None if heard is None else Hearing(heard), normalized=True)
+    assert heard is not None
+    seen = torch.cat([obs, batch[f"{lead}earlier_obs"]])  # (R + M, N, O)
+    out = policy(seen, hearing=Hearing(heard, said_in=batch[f"{lead}said_in"]), normalized=True)
+    return out._replace(head=out.head[: len(obs)])
 
 
 def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:
@@ -536,7 +565,10 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     networks = parameters(spec, config, features, actions)
     networks += critics * parameters(spec, config, inputs, 1, team=team)
     joint = config.batch * (1 if team else n) * inputs * critics
-    activations = config.batch * n * critics * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
+    earlier = 0  # steps at most whose messages are heard in a sampled one
+    if config.comm != "none":
+        earlier = min(config.comm_rounds * config.channel.history, (n * (n - 1)) ** config.comm_rounds)
+    activations = config.batch * n * (critics + earlier) * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
     follow = config.batch * config.n_step * (16 + 24 * n)  # the steps after a transition, see `Replay.sample`
     place, smaller = place_of(device), "--algo.batch"
     if config.critic == "central" and n > 1:

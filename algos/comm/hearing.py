@@ -1,6 +1,7 @@
 """What agents have heard: of every link the age of the message, and the messages of earlier steps.
 
-Axes: T time, B worlds, N agents, K steps of history, R rounds, P numbers of a packet, E links; `...` any leading axes.
+Axes: T time, B worlds, N agents, K steps of history, H steps in which something is heard, R rounds, P numbers of a
+packet, E links; `...` any leading axes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ class Hearing(NamedTuple):
     """(..., N, N) uint8, [i, j]: steps since j said what i hears of it; `NOTHING`: i hears nothing of it."""
     before: Tensor | None = None
     """(B, N, K, R, P) packets of the K steps before the sequence, the newest last. The axes of `age` are then
-    (T, B, N, N). None: nothing is remembered, all ages are 0, and steps need not be in sequence."""
+    (T, B, N, N). None: steps need not be in sequence, and without `said_in` nothing is remembered: all ages are 0."""
+    said_in: Tensor | None = None
+    """(H, N, N) int64 index of the step, among all steps that are computed together, in which j said what i hears of
+    it. The axes of `age` are then (H, N, N); any steps after these H only speak."""
 
 
 class Links(NamedTuple):
@@ -42,7 +46,10 @@ def links_of(hearing: Hearing) -> Links:
     n = age.shape[-1]
     if hearing.before is None:
         row, receiver, which = (age.flatten(0, -3) != NOTHING).nonzero(as_tuple=True)  # (E,) each
-        return Links(row * n + receiver, row * n + which, which, age.new_zeros(len(row), dtype=torch.float32))
+        if hearing.said_in is None:
+            return Links(row * n + receiver, row * n + which, which, age.new_zeros(len(row), dtype=torch.float32))
+        said, old = hearing.said_in[row, receiver, which], age[row, receiver, which]
+        return Links(row * n + receiver, said * n + which, which, old.float())
     n_worlds, history = age.shape[1], hearing.before.shape[2]
     step, world, receiver, which = (age != NOTHING).nonzero(as_tuple=True)
     old = age[step, world, receiver, which].long()

@@ -121,7 +121,8 @@ class Talk(nn.Module):
         speaks = self.speaks(x)  # (..., N)
         # Exactly 0 or 1, with the gradient of the chance.
         hard = None if speaks is None else (speaks > 0.5).float() + (speaks - speaks.detach())
-        sparse = hearing.before is not None or self._sparse(hearing)
+        remembers = hearing.before is not None or hearing.said_in is not None
+        sparse = remembers or self._sparse(hearing)
         links = links_of(hearing) if sparse else None
         packets, weights = [], []
         for number, one in enumerate(self.rounds):

@@ -17,6 +17,7 @@ from ..core import Array, Spec, Transition
 from ..maths.arrays import as_bytes, tensor_of
 from .fields import Fields, between, counterfactual_of, optional_fields
 from .priorities import Priorities
+from .recall import recall
 
 PAIRED = ("obs", "state", "action_mask", "adjacency", "heard")
 """Fields that are kept both before a step and after it, there as `next_...`."""
@@ -144,7 +145,7 @@ class Replay:
             return self.priorities.draw(count, generator)
         return torch.randint(len(self), (count,), generator=generator, device=self.device)
 
-    def sample(self, index: Tensor, n_steps: int) -> dict[str, Tensor]:
+    def sample(self, index: Tensor, n_steps: int, *, recall_rounds: int = 0) -> dict[str, Tensor]:
         """Returns transitions, with the K steps that followed each of them.
 
         The sum of rewards over these steps must `stop` at the end of an episode, at the newest stored step, and where
@@ -153,6 +154,7 @@ class Replay:
         Args:
             index: (R,) into (T * B), on the store's device.
             n_steps: K.
+            recall_rounds: Rounds of communication, where messages of earlier steps are heard; 0: they are not.
 
         Returns:
             Of the transition itself: `obs` (R, N, O), `action` (R, N) or (R, N, A), `alive` (R, N), and where they are
@@ -162,6 +164,10 @@ class Replay:
             Of the observation that the last of these steps led to: `next_obs`, `next_state`, `next_action_mask`,
             `next_adjacency`; `next_present` (R, N), the agents that are in it; and `left` (R, N), those among them that
             leave a world that goes on.
+            With `recall_rounds`, the M earlier steps in which something was said that is heard: `earlier_obs` (M, N, O)
+            and `earlier_alive` (M, N). Then `heard` (H, N, N) has the ages of the transitions and of the first of the
+            earlier steps, and `said_in` (H, N, N) the row of transitions and earlier steps together in which each
+            message was said, see `recall`. The same for the observation that the steps led to, as `next_...`.
         """
         fields = {name: field.flatten(0, 1) for name, field in self.fields.items()}  # (T * B, ...)
         row, world = index // self.n_worlds, index % self.n_worlds  # (R,)
@@ -186,13 +192,38 @@ class Replay:
         of_last = last.view(-1, 1, 1).expand(-1, 1, leaves.shape[-1])  # (R, 1, N)
         found["next_present"] = (survives | follow["next_alive"]).gather(1, of_last).squeeze(1)
         found["left"] = leaves.gather(1, of_last).squeeze(1)
+        if recall_rounds:
+            moment = (self.rows - 1 - age) * self.n_worlds + world  # (R,) counted from the oldest step on
+            found |= self._recalled(moment, found["heard"], recall_rounds)
+            moment = moment + (last + 1) * self.n_worlds
+            after = self._recalled(moment, found["next_heard"], recall_rounds)
+            found |= {f"next_{name}": field for name, field in after.items()}
         return found
 
-    def rewards(self) -> dict[str, Tensor]:
-        """Returns `reward`, `terminated`, `alive` (rows, B, N), `team_reward` and `team_over` (rows, B)."""
-        found = {name: self.fields[name][: self.rows] for name in ("reward", "team_reward", "terminated", "alive")}
-        survives = (found["alive"] & ~found["terminated"]) | self.fields["next_alive"][: self.rows]
-        found["team_over"] = self.fields["over"][: self.rows] & ~survives.any(-1)
+    def _recalled(self, moment: Tensor, age: Tensor, rounds: int) -> dict[str, Tensor]:
+        """Returns what `sample` does with the earlier steps, by name; see `recall` for the arguments."""
+        obs, alive, heard = (self.fields[name].flatten(0, 1) for name in ("obs", "alive", "heard"))  # (T * B, ...)
+        oldest = (self.next - self.rows) % self.steps * self.n_worlds
+        recalled = recall(moment, age, heard, oldest=oldest, n_worlds=self.n_worlds, rounds=rounds)
+        return {
+            "heard": recalled.age,
+            "said_in": recalled.said_in,
+            "earlier_obs": obs.index_select(0, recalled.earlier),
+            "earlier_alive": alive.index_select(0, recalled.earlier),
+        }
+
+    def rewards(self, newest: int | None = None) -> dict[str, Tensor]:
+        """Returns `reward`, `terminated`, `alive` (rows, B, N), `team_reward` and `team_over` (rows, B).
+
+        Args:
+            newest: Rows to return, from the newest one back; None: all, in the order of the store.
+        """
+        rows = slice(0, self.rows)
+        if newest is not None:
+            rows = (self.next - 1 - torch.arange(min(newest, self.rows), device=self.device)) % self.steps
+        found = {name: self.fields[name][rows] for name in ("reward", "team_reward", "terminated", "alive")}
+        survives = (found["alive"] & ~found["terminated"]) | self.fields["next_alive"][rows]
+        found["team_over"] = self.fields["over"][rows] & ~survives.any(-1)
         return found
 
     def state_dict(self) -> dict[str, Any]:

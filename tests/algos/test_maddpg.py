@@ -262,7 +262,8 @@ def test_target_actions_are_smoothed_within_bounds(monkeypatch):
     algo = Maddpg(spec, MaddpgConfig(twin=True, target_noise=0.2, target_noise_clip=0.3, hidden=(4,)), seed=0)
     head = torch.atanh(torch.tensor([0.1, 0.9])).view(1, 2, 1).expand(20_000, 2, 1)
     monkeypatch.setattr(algo.target_policy.network, "forward", lambda obs, **_: Out(head, None, None))
-    action = algo._target_actions(head, None, None, torch.ones(20_000, 2, dtype=torch.bool))[..., 0]
+    batch = {"next_obs": head, "next_present": torch.ones(20_000, 2, dtype=torch.bool)}
+    action = algo._target_actions(batch)[..., 0]
     low, high = action.aminmax(dim=0)
     np.testing.assert_allclose(low, [-0.2, 0.6], atol=1e-5)
     np.testing.assert_allclose(high, [0.4, 1.0], atol=1e-5)
@@ -270,9 +271,7 @@ def test_target_actions_are_smoothed_within_bounds(monkeypatch):
     assert action[:, 0].std() == pytest.approx(clipped.std(), rel=0.03)
     plain = Maddpg(spec, MaddpgConfig(hidden=(4,)), seed=0)
     monkeypatch.setattr(plain.target_policy.network, "forward", lambda obs, **_: Out(head, None, None))
-    assert torch.equal(
-        plain._target_actions(head, None, None, torch.ones(20_000, 2, dtype=torch.bool)), torch.tanh(head)
-    )
+    assert torch.equal(plain._target_actions(batch), torch.tanh(head))
 
 
 def test_what_is_drawn_more_often_counts_less(monkeypatch):

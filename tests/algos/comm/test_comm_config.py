@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from algos.comm.config import ChannelConfig, CommConfig, Partition, graph_of, partitions
-from algos.maddpg import MaddpgConfig
 
 
 @pytest.mark.parametrize(
@@ -66,20 +65,6 @@ def test_a_channel_that_cannot_work_is_refused(options: dict[str, Any], message:
 def test_talk_that_cannot_work_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         CommConfig(**options)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("channel", "message"),
-    [
-        (ChannelConfig(loss=0.1), "comm hears messages of earlier steps, which MADDPG does not learn from"),
-        (ChannelConfig(delay=1, memory=0), "comm hears messages of earlier steps, which MADDPG does not learn from"),
-        (ChannelConfig(loss=0.1, memory=0, curriculum=0.5), "channel.curriculum is 0.5; it must be 0: MADDPG"),
-    ],
-)
-def test_maddpg_refuses_what_it_does_not_learn_from(channel: ChannelConfig, message: str) -> None:
-    with pytest.raises(ValueError, match=message) as error:
-        MaddpgConfig(comm="mean", channel=channel)
     assert "\n" not in str(error.value)
 
 
