@@ -22,6 +22,8 @@ Action = NDArray[Any]
 """(B, N) int64 for `Discrete`, (B, N, A) float32 inside the `Box` otherwise."""
 Memory = dict[str, Tensor]
 """All that execution carries from one step to the next, by name, (B, N, ...) each; empty where nothing is carried."""
+NOTHING = 255
+"""Age of the message of an agent of which nothing is heard, in one byte; others are ages in steps."""
 
 
 @dataclass(frozen=True)

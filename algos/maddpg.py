@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from .comm.hearing import Hearing
 from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
 from .experience.fields import bytes_of
+from .experience.heard import field_of
 from .experience.replay import Replay, replay_fields
 from .maths.arrays import tensor_of
 from .maths.chance import Generators
@@ -215,7 +216,7 @@ class Maddpg:
             self.spec,
             config.replay_size,
             len(obs.alive),
-            keep=_kept(config, action_mask=obs.action_mask is not None),
+            keep=_kept(self.spec, config, action_mask=obs.action_mask is not None),
             prioritised=config.prioritised,
             device=self._generators["drawing"].device,
         )
@@ -531,9 +532,10 @@ class Maddpg:
         self._before, self.replay = None, None
 
 
-def _kept(config: MaddpgConfig, *, action_mask: bool) -> list[str]:
+def _kept(spec: Spec, config: MaddpgConfig, *, action_mask: bool) -> list[str]:
     """Returns the optional fields that the replay keeps."""
-    keep = {"state": config.critic == "state", "action_mask": action_mask, "heard": config.comm != "none"}
+    heard = field_of(spec.n_agents, remembers=config.channel.remembers)
+    keep = {"state": config.critic == "state", "action_mask": action_mask, heard: config.comm != "none"}
     return [name for name, kept in keep.items() if kept]
 
 
@@ -554,7 +556,7 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     features, maps = encoded(spec)
     team = config.reward == "team" and config.critic != "local"
     steps = -(-config.replay_size // n_worlds) * n_worlds
-    replay = steps * bytes_of(replay_fields(spec, _kept(config, action_mask=action_mask)))
+    replay = steps * bytes_of(replay_fields(spec, _kept(spec, config, action_mask=action_mask)))
     if config.prioritised:
         replay += 16 << max(steps - 1, 1).bit_length()  # the tree of priorities
     inputs = {

@@ -24,6 +24,7 @@ from .comm.hearing import Hearing
 from .comm.statistics import bits_of_message, heard_statistics
 from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
 from .experience.fields import bytes_of
+from .experience.heard import AGES, BITS, ages_of, field_of
 from .experience.minibatches import Minibatches
 from .experience.rollout import Rollout, rollout_fields
 from .maths.chance import Generators
@@ -229,7 +230,7 @@ class Mappo:
             target = self.value_norm.normalize(target)  # float32
 
         # Gradient steps: on minibatches of steps, or of whole sequences of some worlds if steps depend on earlier ones.
-        fields = ("obs", "state", "action", "action_mask", "log_prob", "started", "alive", "heard")
+        fields = ("obs", "state", "action", "action_mask", "log_prob", "started", "alive", "heard", "heard_bits")
         batch = {name: data[name] for name in fields if name in data}
         batch |= {"advantage": advantage, "target": target, "value": raw, "weight": weight}
         batch |= {"value_weight": value_weight}
@@ -310,7 +311,10 @@ class Mappo:
         conversation, config = self.policy.conversation, self.config
         assert conversation is not None
         bits = bits_of_message(config.channel, rounds=config.comm_rounds, pose=conversation.talk.pose)
-        found = heard_statistics(data["heard"], data["sent"], data["alive"], bits)
+        heard = (
+            ages_of({name: data[name][t] for name in (AGES, BITS) if name in data}) for t in range(len(data["sent"]))
+        )
+        found = heard_statistics(heard, data["sent"], data["alive"], bits)
         share = max(minibatches.n_units // (_SEVERED if self.policy.sequential else _SEVERED * 4), 1)
         units = torch.arange(0, minibatches.n_units, share, device=self.device)
         names = ("obs", "action_mask", "heard", "started", "alive")
@@ -330,9 +334,9 @@ class Mappo:
         if self.config.gru:
             assert first is not None
             recurrence = Recurrence(first["hidden"][units], mini["started"], mini["alive"])
-        if "heard" in mini:
+        if AGES in mini or BITS in mini:
             assert first is not None
-            hearing = Hearing(mini["heard"], first["said"][units] if "said" in first else None)
+            hearing = Hearing(ages_of(mini), first["said"][units] if "said" in first else None)
         return recurrence, hearing
 
     def _critic_step(self, minibatches: Minibatches, units: Tensor, first_hidden: Tensor | None) -> dict[str, Tensor]:
@@ -390,7 +394,8 @@ class Mappo:
 
     def _new_rollout(self, n_worlds: int, *, action_mask: bool) -> Rollout:
         talks = self.policy.conversation is not None
-        keep = {"state": self.critic.reads_state, "action_mask": action_mask, "heard": talks, "sent": talks}
+        heard = field_of(self.spec.n_agents, remembers=self.config.channel.remembers)
+        keep = {"state": self.critic.reads_state, "action_mask": action_mask, heard: talks, "sent": talks}
         names = [name for name, kept in keep.items() if kept]
         return Rollout(self.spec, self.config.rollout_steps, n_worlds, keep=names)
 
@@ -444,8 +449,8 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
         raise ValueError(f"minibatches is {config.minibatches}; a rollout of {what} makes at most {units} of them")
     n, (features, maps), place = spec.n_agents, encoded(spec), place_of(device)
     central = config.critic == "central"
-    kept = (("state", central and spec.state_dim > 0), ("action_mask", action_mask), ("heard", config.comm != "none"))
-    kept = (*kept, ("sent", config.comm != "none"))
+    talks, heard = config.comm != "none", field_of(n, remembers=config.channel.remembers)
+    kept = (("state", central and spec.state_dim > 0), ("action_mask", action_mask), (heard, talks), ("sent", talks))
     rollout = steps * bytes_of(rollout_fields(spec, [name for name, keep in kept if keep]))
     joint = (spec.state_dim or n * features) if central else 0
     networks = parameters(spec, config, features, spec.action_dim)

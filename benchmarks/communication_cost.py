@@ -25,8 +25,8 @@ from gymnasium.spaces import Discrete
 
 from algos.comm import talk as talking
 from algos.comm.config import ChannelConfig
-from algos.comm.hearing import NOTHING, Hearing
-from algos.core import Obs, Spec, Transition
+from algos.comm.hearing import Hearing
+from algos.core import NOTHING, Obs, Spec, Transition
 from algos.mappo import Mappo, MappoConfig
 
 ROWS, FEATURES, FEW = 4096, 64, 8

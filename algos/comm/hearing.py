@@ -11,15 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-NOTHING = 255
-"""Age that stands for nothing heard."""
+from ..core import NOTHING
 
 
 class Hearing(NamedTuple):
     """What a network needs to know of the medium to hear."""
 
     age: Tensor
-    """(..., N, N) uint8, [i, j]: steps since j said what i hears of it; `NOTHING`: i hears nothing of it."""
+    """(..., N, N) uint8, [i, j]: steps since j said what i hears of it, or `NOTHING`."""
     before: Tensor | None = None
     """(B, N, K, R, P) packets of the K steps before the sequence, the newest last. The axes of `age` are then
     (T, B, N, N). None: steps need not be in sequence, and without `said_in` nothing is remembered: all ages are 0."""

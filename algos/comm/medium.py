@@ -28,11 +28,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..core import Memory
+from ..core import NOTHING, Memory
 from .chance import first_counter, uniform
 from .config import ChannelConfig, partitions
 from .curriculum import Curriculum
-from .hearing import NOTHING, Hearing
+from .hearing import Hearing
 from .reach import divided, groups_apart
 
 _LOST, _LATE, _STATIONARY = 1, 2, 3

@@ -5,11 +5,13 @@ Axes: T time, B worlds, N agents; R rows, H heads.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
+from ..core import NOTHING
 from .config import ChannelConfig
-from .hearing import NOTHING
 
 EXACT = 32
 """Bits of a number that is not rounded, and of each number of a position."""
@@ -26,11 +28,11 @@ def bits_of_message(channel: ChannelConfig, *, rounds: int, pose: int) -> int:
     return rounds * channel.entries * (channel.bits or EXACT) + pose * EXACT
 
 
-def heard_statistics(heard: Tensor, sent: Tensor, alive: Tensor, bits: int) -> dict[str, Tensor]:
+def heard_statistics(heard: Iterable[Tensor], sent: Tensor, alive: Tensor, bits: int) -> dict[str, Tensor]:
     """Returns means over a rollout, () each.
 
     Args:
-        heard: (T, B, N, N) uint8 ages of messages.
+        heard: (B, N, N) uint8 ages of messages, step by step.
         sent: (T, B, N) bool, agents that spoke.
         alive: (T, B, N) bool.
         bits: Of a message, see `bits_of_message`.
@@ -41,14 +43,17 @@ def heard_statistics(heard: Tensor, sent: Tensor, alive: Tensor, bits: int) -> d
     """
     count = alive.sum(-1)
     pairs = (count * (count - 1)).sum().clamp(min=1)
-    links = (heard != NOTHING) & alive.unsqueeze(-2)  # not of the dead, whose last messages may still be heard
-    number = links.sum()
+    number, age = count.new_zeros(()), count.new_zeros((), dtype=torch.float64)
+    for ages, there in zip(heard, alive, strict=True):
+        links = (ages != NOTHING) & there.unsqueeze(-2)  # not of the dead, whose last messages may still be heard
+        number += links.sum()
+        age += ages.masked_fill(~links, 0).sum(dtype=torch.float64)
     messages = (sent & alive).sum() / count.sum().clamp(min=1)
     return {
         "messages": messages,
         "bits": messages * bits,
         "heard": number / pairs,
-        "age": heard.masked_fill(~links, 0).sum(dtype=torch.float64) / number.clamp(min=1),
+        "age": age / number.clamp(min=1),
     }
 
 

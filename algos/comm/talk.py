@@ -20,8 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..core import NOTHING
 from .config import CommConfig
-from .hearing import NOTHING, Hearing, Links, links_of, table
+from .hearing import Hearing, Links, links_of, table
 from .methods import Graph, Linear, Mean, method_of
 from .mixing import (
     highest_dense,

@@ -29,6 +29,7 @@ def optional_fields(spec: Spec, keep: Collection[str]) -> Fields:
         "action_mask": ((n, spec.action_dim), torch.bool),
         "adjacency": ((n, n), torch.bool),
         "heard": ((n, n), torch.uint8),  # age of the message of j that i heard in this step
+        "heard_bits": ((n, -(-n // 8)), torch.uint8),  # the same in bits, where all ages are 0
         "sent": ((n,), torch.bool),  # agent that spoke in this step
         "cost": ((n,), torch.float32),
         "counterfactual": ((n,), torch.float32),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from ..maths.live import between_agents, live_first, of_agents
+from .heard import unpacked
 
 
 class Minibatches:
@@ -56,12 +57,13 @@ class Minibatches:
         Returns:
             By name (R, ...), or (T, R, ...) for whole sequences, or (M, ...).
         """
-        names = [name for name in names if name in self._fields]
+        there = {*self._fields, *(("heard",) if "heard_bits" in self._fields else ())}
+        names = [name for name in names if name in there]
         if not ((agent_blind or gathers) and self._some_dead):
-            return {name: self._fields[name].index_select(self._axis, units) for name in names}
+            return {name: self._taken(name, units) for name in names}
         if gathers:
             index = live_first(self._alive.index_select(0, units))  # (R, L)
-            taken = {name: self._fields[name].index_select(0, units) for name in names}
+            taken = {name: self._taken(name, units) for name in names}
             return {
                 name: between_agents(field, index) if name == "heard" else of_agents(field, index)
                 for name, field in taken.items()
@@ -75,3 +77,8 @@ class Minibatches:
             else self._fields[name].flatten(0, 1).index_select(0, sample).unsqueeze(1)
             for name in names
         }
+
+    def _taken(self, name: str, units: Tensor) -> Tensor:
+        if name in self._fields:
+            return self._fields[name].index_select(self._axis, units)
+        return unpacked(self._fields["heard_bits"].index_select(self._axis, units))

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..comm.hearing import NOTHING
+from ..core import NOTHING
 
 
 class Recalled(NamedTuple):

@@ -16,10 +16,11 @@ from torch import Tensor
 from ..core import Array, Spec, Transition
 from ..maths.arrays import as_bytes, tensor_of
 from .fields import Fields, between, counterfactual_of, optional_fields
+from .heard import packed, unpacked
 from .priorities import Priorities
 from .recall import recall
 
-PAIRED = ("obs", "state", "action_mask", "adjacency", "heard")
+PAIRED = ("obs", "state", "action_mask", "adjacency", "heard", "heard_bits")
 """Fields that are kept both before a step and after it, there as `next_...`."""
 
 
@@ -125,6 +126,11 @@ class Replay:
             assert next_heard is not None
             self._write("heard", heard)
             self._write("next_heard", next_heard)
+        if "heard_bits" in self.fields:
+            assert heard is not None
+            assert next_heard is not None
+            self._write("heard_bits", packed(heard.cpu()))
+            self._write("next_heard_bits", packed(next_heard.cpu()))
         if "cost" in self.fields:
             self._write("cost", np.where(alive, transition.cost, np.float32(0)))
         if "counterfactual" in self.fields:
@@ -187,6 +193,9 @@ class Replay:
         found = {name: fields[name].index_select(0, index) for name in before}
         found |= {name: fields[name].index_select(0, ends) for name in after}
         found |= {name: follow[name] for name in summed}
+        for lead in ("", "next_"):
+            if (bits := found.pop(f"{lead}heard_bits", None)) is not None:
+                found[f"{lead}heard"] = unpacked(bits)
         found["team_over"] = follow["over"] & ~(survives | follow["next_alive"]).any(-1)
         found["stop"] = stop
         of_last = last.view(-1, 1, 1).expand(-1, 1, leaves.shape[-1])  # (R, 1, N)

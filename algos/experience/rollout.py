@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core import Array, Obs, Spec, Transition
 from ..maths.arrays import as_bytes
 from .fields import Fields, between, counterfactual_of, optional_fields
+from .heard import packed
 
 
 class Rollout:
@@ -108,6 +109,9 @@ class Rollout:
         if "heard" in views:
             assert heard is not None
             views["heard"][t] = heard.numpy()
+        if "heard_bits" in views:
+            assert heard is not None
+            views["heard_bits"][t] = packed(heard)
         if "sent" in views:
             assert sent is not None
             views["sent"][t] = sent.numpy()

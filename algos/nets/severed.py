@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..comm.hearing import NOTHING, Hearing
+from ..comm.hearing import Hearing
 from ..comm.statistics import attention_entropy
+from ..core import NOTHING
 from .actor import Actor
 from .recurrent import Recurrence
 

@@ -14,9 +14,8 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 from algos.comm.config import ChannelConfig, CommConfig
-from algos.comm.hearing import NOTHING
 from algos.comm.talk import Talk
-from algos.core import Obs, Spec
+from algos.core import NOTHING, Obs, Spec
 from algos.nets.layers import Dense
 
 METHODS = ("mean", "graph", "attention")

@@ -9,8 +9,9 @@ import torch
 from comm_scenes import links, spec_of
 
 from algos.comm.config import ChannelConfig
-from algos.comm.hearing import NOTHING, Hearing
+from algos.comm.hearing import Hearing
 from algos.comm.statistics import attention_entropy, bits_of_message, heard_statistics
+from algos.core import NOTHING
 from algos.maths.live import back_to_agents, between_agents, live_first, of_agents
 from algos.nets.actor import Actor
 from algos.nets.config import NetConfig

@@ -13,9 +13,10 @@ from comm_scenes import METHODS, D, normal, talk_of
 from torch import Tensor
 
 from algos.comm.config import ChannelConfig
-from algos.comm.hearing import NOTHING, Hearing
+from algos.comm.hearing import Hearing
 from algos.comm.medium import Medium
 from algos.comm.talk import Talk
+from algos.core import NOTHING
 
 T, N = 7, 4
 MEDIA: dict[str, dict[str, Any]] = {

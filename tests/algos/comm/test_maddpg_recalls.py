@@ -14,8 +14,7 @@ from torch import Tensor
 from toys import Array, Toy, train
 
 from algos.comm.config import ChannelConfig
-from algos.comm.hearing import NOTHING
-from algos.core import Obs
+from algos.core import NOTHING, Obs
 from algos.core import spec_of as shapes_of
 from algos.maddpg import Maddpg, MaddpgConfig, _out, footprint
 

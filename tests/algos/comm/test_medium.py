@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from algos.comm.config import ChannelConfig
-from algos.comm.hearing import NOTHING
 from algos.comm.medium import Medium
+from algos.core import NOTHING
 
 B, N, R, P = 3, 3, 2, 4
 

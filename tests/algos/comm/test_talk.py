@@ -11,7 +11,7 @@ from comm_scenes import METHODS, D, links, normal, talk_of
 from torch import Tensor
 
 from algos.comm.config import ChannelConfig
-from algos.comm.hearing import NOTHING, Hearing, links_of
+from algos.comm.hearing import Hearing, links_of
 from algos.comm.mixing import (
     highest_dense,
     highest_links,
@@ -22,6 +22,7 @@ from algos.comm.mixing import (
 )
 from algos.comm.quantise import quantised
 from algos.comm.talk import Round, Talk
+from algos.core import NOTHING
 
 OPTIONS: list[dict[str, Any]] = [
     {},

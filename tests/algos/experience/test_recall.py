@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from algos.comm.hearing import NOTHING
+from algos.core import NOTHING
 from algos.experience.recall import recall
 
 STEPS, B, N = 9, 2, 3
