@@ -16,7 +16,14 @@ from algos.comm.hearing import NOTHING, Hearing
 from algos.core import spec_of as shapes_of
 from algos.maddpg import Maddpg, MaddpgConfig, footprint
 
-SMALL: dict[str, Any] = {"hidden": (8,), "warm_up": 20, "replay_size": 400, "batch": 16, "updates": 1, "policy_start": 0}
+SMALL: dict[str, Any] = {
+    "hidden": (8,),
+    "warm_up": 20,
+    "replay_size": 400,
+    "batch": 16,
+    "updates": 1,
+    "policy_start": 0,
+}
 LOSSY = ChannelConfig(entries=8, loss=0.5, memory=0)
 
 
