@@ -22,6 +22,8 @@ from envs.whispers.optimum import over_episode
 Rows = Mapping[str, Any]
 RULES = {"priority": ("planner", "-"), "vision": ("rule with a vision of 1", "--"), "gas": ("always gas", ":")}
 """Name and style of the line of each hand-written policy of Traffic Junction."""
+WIDE = 3
+"""Levels side by side."""
 COLOURS = ("0.6", "0.8", "tab:olive", "tab:green", "tab:blue", "tab:purple")
 _LOSS_AND_DELAY = {"ideal": (0.0, 0), "loss 20 %": (0.2, 0), "loss 50 %": (0.5, 0), "delay 2": (0.0, 2)}
 _LOSS_AND_DELAY |= {"delay 5": (0.0, 5)}
@@ -34,7 +36,10 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
         return False
     methods = dict(zip(_order(), COLOURS, strict=True))
     levels = [level for level in communication.LEVELS if any(f"{level} {method}" in _plain(rows) for method in methods)]
-    figure, axes = plt.subplots(2, 3, figsize=(12, 7), sharey=True, squeeze=False)
+    blocks = max(-(-len(levels) // WIDE), 1)
+    figure, axes = plt.subplots(
+        blocks, WIDE, figsize=(4 * WIDE, 3.2 * blocks), sharey=True, squeeze=False, layout="constrained"
+    )
     for axis in axes.flat[len(levels) :]:
         axis.set_axis_off()
     for axis, level in zip(axes.flat, levels, strict=False):
@@ -50,11 +55,12 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
             axis.axhline(value, color="black", linestyle=style, linewidth=1, label=name)
         axis.set_xticks(range(len(methods)), [name.replace("attention", "att.") for name in methods], fontsize=8)
         axis.set_title(level.replace("-", ", vision "), fontsize=10)
+        axis.set_xlim(-0.6, len(methods) - 0.4)
         axis.set_ylim(0, 1.05)
         axis.grid(axis="y", alpha=0.3)
     for axis in axes[:, 0]:
         axis.set_ylabel("success, greedy")
-    axes[0, 0].legend(fontsize=8, loc="lower right")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=len(RULES), loc="outside lower center")
     return _save(plt, figure, picture)
 
 
@@ -64,7 +70,7 @@ def draw_bits(rows: Rows, picture: Path) -> bool:
     if plt is None:
         return False
     task, budgets = TASKS["whispers-4-slow"], list(communication.BUDGETS)
-    figure, axis = plt.subplots(figsize=(7, 4.5))
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for index, (medium, (loss, delay)) in enumerate(_LOSS_AND_DELAY.items()):
         colour, points = f"C{index}", []
         for place, budget in enumerate(budgets):
@@ -121,7 +127,6 @@ def _pyplot() -> Any:
 
 
 def _save(plt: Any, figure: Any, picture: Path) -> bool:
-    figure.tight_layout()
     figure.savefig(picture, dpi=110)
     plt.close(figure)
     return True
