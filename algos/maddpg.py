@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .comm.hearing import Hearing
+from .comm.statistics import bits_of_message, heard_statistics, sent_statistics
 from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
 from .experience.fields import bytes_of
 from .experience.heard import field_of
@@ -40,6 +41,7 @@ from .nets.config import Activation, NetConfig
 from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
 from .nets.q_critic import QCritic
+from .nets.severed import Rows, severed
 from .nets.targets import Target
 from .nets.value_norm import ValueNorm
 from .nets.vision import is_image
@@ -55,6 +57,8 @@ _PRESENT = {
     "next_earlier_": "next_earlier_alive",
 }
 """By the beginning of the names of sampled fields, the field that says which agents are in them."""
+_WATCHES_EVERY = 16
+"""Updates between two looks at what messages do: each costs two forward passes of a batch."""
 _TIGHTENS_EVERY = 64
 """Steps of every world between two looks of the medium's curriculum at their mean reward."""
 
@@ -323,6 +327,7 @@ class Maddpg:
         delay = config.policy_delay if config.twin else 1
         of_critics: list[dict[str, Tensor]] = []
         of_policy: list[dict[str, Tensor]] = []
+        batch: dict[str, Tensor] = {}
         if config.value_norm and not self.value_norm.begun:  # values get their offset before the policy learns
             so_far = {name: field.to(self.device) for name, field in replay.rewards().items()}
             whose = self._whose(so_far["alive"])
@@ -359,9 +364,34 @@ class Maddpg:
         }
         values = torch.stack(list(means.values())).tolist()  # one copy from the device
         stats = {**dict(zip(means, values, strict=True)), "replay_steps": float(len(replay))}
-        if self.policy.conversation is not None and config.channel.curriculum:
-            stats["comm/tightness"] = float(self.policy.conversation.medium.tightness)
+        if self.policy.conversation is not None:
+            if config.channel.curriculum:
+                stats["comm/tightness"] = float(self.policy.conversation.medium.tightness)
+            if self.gradient_steps // config.updates % _WATCHES_EVERY == 0:
+                stats |= self._talk_statistics(batch, replay.rewards(newest=1)["alive"])
         return stats
+
+    @torch.no_grad()
+    def _talk_statistics(self, batch: dict[str, Tensor], alive: Tensor) -> dict[str, float]:
+        """Returns what is said in the last step, what is heard in sampled ones, and how much it decides, by name.
+
+        Args:
+            batch: Sampled steps.
+            alive: (1, B, N) bool, in the last step.
+        """
+        conversation, config = self.policy.conversation, self.config
+        assert conversation is not None
+        assert self._memory is not None
+        bits = bits_of_message(config.channel, rounds=config.comm_rounds, pose=conversation.talk.pose)
+        obs, hearing = _sights(batch)
+        assert hearing is not None
+        there = batch["alive"]  # (R, N)
+        found = {
+            **sent_statistics(self._memory["sent"], alive[0].to(self.device), bits),
+            **heard_statistics([hearing.age[: len(there)]], there.unsqueeze(0)),
+            **severed(self.policy, Rows(obs, None, hearing, batch.get("action_mask"), there)),
+        }
+        return {f"comm/{name}": float(value) for name, value in found.items()}
 
     def _critic_step(
         self, batch: dict[str, Tensor], joint: Tensor, weight: Tensor | None
@@ -541,13 +571,19 @@ def _kept(spec: Spec, config: MaddpgConfig, *, action_mask: bool) -> list[str]:
 
 def _out(policy: Actor, batch: dict[str, Tensor], *, lead: str = "") -> Out:
     """Returns what a policy computes of sampled steps, or of those that they led to, with all that is heard in them."""
+    obs, hearing = _sights(batch, lead=lead)
+    out = policy(obs, hearing=hearing, normalized=True)
+    return out._replace(head=out.head[: len(batch[f"{lead}obs"])])
+
+
+def _sights(batch: dict[str, Tensor], *, lead: str = "") -> tuple[Tensor, Hearing | None]:
+    """Returns what agents see in sampled steps, then in the earlier ones of which they hear, and what they hear."""
     obs, heard = batch[f"{lead}obs"], batch.get(f"{lead}heard")
+    if heard is None:
+        return obs, None
     if f"{lead}said_in" not in batch:
-        return policy(obs, hearing=None if heard is None else Hearing(heard), normalized=True)
-    assert heard is not None
-    seen = torch.cat([obs, batch[f"{lead}earlier_obs"]])  # (R + M, N, O)
-    out = policy(seen, hearing=Hearing(heard, said_in=batch[f"{lead}said_in"]), normalized=True)
-    return out._replace(head=out.head[: len(obs)])
+        return obs, Hearing(heard)
+    return torch.cat([obs, batch[f"{lead}earlier_obs"]]), Hearing(heard, said_in=batch[f"{lead}said_in"])
 
 
 def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: bool, device: str) -> list[Part]:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .comm.hearing import Hearing
-from .comm.statistics import bits_of_message, heard_statistics
+from .comm.statistics import bits_of_message, heard_statistics, sent_statistics
 from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
 from .experience.fields import bytes_of
 from .experience.heard import AGES, BITS, ages_of, field_of
@@ -314,7 +314,7 @@ class Mappo:
         heard = (
             ages_of({name: data[name][t] for name in (AGES, BITS) if name in data}) for t in range(len(data["sent"]))
         )
-        found = heard_statistics(heard, data["sent"], data["alive"], bits)
+        found = sent_statistics(data["sent"], data["alive"], bits) | heard_statistics(heard, data["alive"])
         share = max(minibatches.n_units // (_SEVERED if self.policy.sequential else _SEVERED * 4), 1)
         units = torch.arange(0, minibatches.n_units, share, device=self.device)
         names = ("obs", "action_mask", "heard", "started", "alive")

@@ -23,9 +23,9 @@ import report
 import torch
 from gymnasium.spaces import Discrete
 
-from algos.comm import talk as talking
 from algos.comm.config import ChannelConfig
 from algos.comm.hearing import Hearing
+from algos.comm.methods import LISTED
 from algos.core import NOTHING, Obs, Spec, Transition
 from algos.mappo import Mappo, MappoConfig
 
@@ -62,14 +62,14 @@ def of_round(method: str, n: int, few: int, links: bool, rounds: int) -> tuple[f
     talk = policy.conversation.talk
     x = torch.randn(n_worlds, n, FEATURES, requires_grad=True)
     pose, hearing = torch.zeros(n_worlds, n, 0), Hearing(heard(n_worlds, n, few))
-    before = talking.FEWEST_FOR_LINKS, talking.DENSEST_FOR_LINKS
-    talking.FEWEST_FOR_LINKS, talking.DENSEST_FOR_LINKS = (1, 1.0) if links else (10**9, 0.0)
+    before = LISTED[method]
+    LISTED[method] = (1, 1.0) if links else (10**9, 0.0)
     try:
         with torch.no_grad():
             forward = milliseconds(lambda: talk(x, pose, hearing), rounds)
         backward = milliseconds(lambda: talk(x, pose, hearing).features.sum().backward(), rounds)
     finally:
-        talking.FEWEST_FOR_LINKS, talking.DENSEST_FOR_LINKS = before
+        LISTED[method] = before
     return forward, backward
 
 

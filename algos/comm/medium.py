@@ -144,7 +144,7 @@ class Medium(nn.Module):
         late = self._late(memory["counter"][:, 0]) if config.delay_most > config.delay else None
         memory["counter"] = memory["counter"] + 1
         if not config.remembers:
-            memory["age"] = torch.where(link, 0, NOTHING).to(torch.uint8)
+            memory["age"] = torch.zeros_like(link, dtype=torch.uint8).masked_fill_(~link, NOTHING)
             return memory
         delay = torch.full_like(memory["age"], config.delay) if late is None else late
         way = torch.where(link, delay, NOTHING).unsqueeze(-1)
@@ -189,6 +189,8 @@ class Medium(nn.Module):
 
     def begun(self, memory: Memory, started: Tensor) -> Memory:
         """Returns a memory that holds nothing of before where an episode has `started`, (B,) bool, but the counter."""
+        if not started.any():
+            return dict(memory)
         first = {"age": NOTHING, "way": NOTHING, "since": self.config.longest, "usual": -1.0}
         return {
             name: value.clone()

@@ -23,6 +23,11 @@ Its arguments are the sizes of inputs, the size of the output, and the gain of t
 """
 
 
+LISTED = {"mean": (768, 0.02), "graph": (32, 0.2), "attention": (192, 0.06)}
+"""Where a list of links is faster than whole matrices, by `benchmarks/communication_cost.py`: number of agents from
+which on it is, and share of all links up to which it is."""
+
+
 class Mean(nn.Module):
     """The mean of all messages: it asks nothing, and has no scores.
 
@@ -69,7 +74,7 @@ class Attention(nn.Module):
         """Returns (..., H, V), the second half of each message."""
         return message[..., self.question :].unflatten(-1, (self.heads, self.value))
 
-    def scores_dense(self, question: Tensor, message: Tensor, link: Tensor) -> Tensor:  # noqa: ARG002 - as Graph has it
+    def scores_dense(self, question: Tensor, message: Tensor, link: Tensor | None) -> Tensor:  # noqa: ARG002 - as Graph
         """Returns (R, H, N, N) from (R, N, Q) and (R, N, M); features of links have no part in it."""
         ask = question.unflatten(-1, (self.heads, self.value)).transpose(1, 2)  # (R, H, N, V)
         sign = message[..., : self.question].unflatten(-1, (self.heads, self.value)).permute(0, 2, 3, 1)
@@ -112,9 +117,11 @@ class Graph(nn.Module):
         """Returns (..., H, V)."""
         return message.unflatten(-1, (self.heads, self.value))
 
-    def scores_dense(self, question: Tensor, message: Tensor, link: Tensor) -> Tensor:
-        """Returns (R, H, N, N) from (R, N, M) each and features of links (R, N, N, F)."""
-        sums = question.unsqueeze(2) + message.unsqueeze(1) + link @ self.link  # (R, N, N, M)
+    def scores_dense(self, question: Tensor, message: Tensor, link: Tensor | None) -> Tensor:
+        """Returns (R, H, N, N) from (R, N, M) each and features of links (R, N, N, F); None where all are 0."""
+        sums = question.unsqueeze(2) + message.unsqueeze(1)  # (R, N, N, M)
+        if link is not None:
+            sums = sums + link @ self.link
         return self._scores(sums).permute(0, 3, 1, 2)
 
     def scores_links(self, question: Tensor, message: Tensor, link: Tensor) -> Tensor:
@@ -123,7 +130,7 @@ class Graph(nn.Module):
 
     def _scores(self, sums: Tensor) -> Tensor:
         """Maps (..., M) to (..., H)."""
-        return (F.leaky_relu(sums, 0.2).unflatten(-1, (self.heads, self.value)) * self.score).sum(-1)
+        return F.leaky_relu(sums, 0.2, inplace=True) @ torch.block_diag(*self.score.unsqueeze(-1))  # (M, H)
 
 
 def method_of(

@@ -25,7 +25,7 @@ def within_reach(
     """
     kind, number = graph
     both = alive.unsqueeze(-1) & alive.unsqueeze(-2)
-    both = both & ~torch.eye(alive.shape[-1], dtype=torch.bool, device=alive.device)
+    both.diagonal(dim1=-2, dim2=-1).fill_(False)
     reach = adjacency & both if kind == "env" else both
     if kind not in ("knn", "radius") and not farthest:
         return reach

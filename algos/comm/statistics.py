@@ -28,18 +28,27 @@ def bits_of_message(channel: ChannelConfig, *, rounds: int, pose: int) -> int:
     return rounds * channel.entries * (channel.bits or EXACT) + pose * EXACT
 
 
-def heard_statistics(heard: Iterable[Tensor], sent: Tensor, alive: Tensor, bits: int) -> dict[str, Tensor]:
-    """Returns means over a rollout, () each.
+def sent_statistics(sent: Tensor, alive: Tensor, bits: int) -> dict[str, Tensor]:
+    """Returns the `messages` and `bits` that a live agent sends in a step, () each.
+
+    Args:
+        sent: (..., N) bool, agents that spoke.
+        alive: (..., N) bool.
+        bits: Of a message, see `bits_of_message`.
+    """
+    messages = (sent & alive).sum() / alive.sum().clamp(min=1)
+    return {"messages": messages, "bits": messages * bits}
+
+
+def heard_statistics(heard: Iterable[Tensor], alive: Tensor) -> dict[str, Tensor]:
+    """Returns means over some steps, () each.
 
     Args:
         heard: (B, N, N) uint8 ages of messages, step by step.
-        sent: (T, B, N) bool, agents that spoke.
         alive: (T, B, N) bool.
-        bits: Of a message, see `bits_of_message`.
 
     Returns:
-        `messages`, `bits`: sent by a live agent in a step; `heard`: share of pairs of live agents in which one has
-        something to hear of the other; `age` of that [steps].
+        `heard`: share of pairs of live agents in which one has something to hear of the other; `age` of that [steps].
     """
     count = alive.sum(-1)
     pairs = (count * (count - 1)).sum().clamp(min=1)
@@ -48,13 +57,7 @@ def heard_statistics(heard: Iterable[Tensor], sent: Tensor, alive: Tensor, bits:
         links = (ages != NOTHING) & there.unsqueeze(-2)  # not of the dead, whose last messages may still be heard
         number += links.sum()
         age += ages.masked_fill(~links, 0).sum(dtype=torch.float64)
-    messages = (sent & alive).sum() / count.sum().clamp(min=1)
-    return {
-        "messages": messages,
-        "bits": messages * bits,
-        "heard": number / pairs,
-        "age": age / number.clamp(min=1),
-    }
+    return {"heard": number / pairs, "age": age / number.clamp(min=1)}
 
 
 def attention_entropy(weights: Tensor, alive: Tensor) -> Tensor:

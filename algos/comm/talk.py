@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..core import NOTHING
 from .config import CommConfig
 from .hearing import Hearing, Links, links_of, table
-from .methods import Graph, Linear, Mean, method_of
+from .methods import LISTED, Graph, Linear, Mean, method_of
 from .mixing import (
     highest_dense,
     highest_links,
@@ -35,10 +35,6 @@ from .mixing import (
 )
 from .quantise import quantised
 
-FEWEST_FOR_LINKS = 192
-"""Agents from which on sparse graphs are computed as lists of links; see `benchmarks/communication_cost.py`."""
-DENSEST_FOR_LINKS = 0.06
-"""Share of all links up to which a list of them is faster than whole matrices."""
 _AGE = 1 / 16
 """Unit of an age, as networks read it [1/steps]."""
 
@@ -129,7 +125,7 @@ class Talk(nn.Module):
         for number, one in enumerate(self.rounds):
             assert isinstance(one, Round)
             question, message = self.say(x, number, levels)
-            packets.append(torch.cat([message, pose], -1))
+            packets.append(torch.cat([message, pose], -1) if self.pose else message)
             if links is not None:
                 sent = table(packets[-1], hearing, number)[links.sender]  # (E, P)
                 open_ = None if hard is None else hard.flatten()[links.sender]  # (E,)
@@ -173,10 +169,8 @@ class Talk(nn.Module):
         return x + self.activation(one.mix(x, c.view(*x.shape[:-1], c.shape[-1])))
 
     def _sparse(self, hearing: Hearing) -> bool:
-        n = hearing.age.shape[-1]
-        if n < FEWEST_FOR_LINKS:
-            return False
-        return bool((hearing.age != NOTHING).float().mean() <= DENSEST_FOR_LINKS)
+        fewest, densest = LISTED[self.name]
+        return hearing.age.shape[-1] >= fewest and bool((hearing.age != NOTHING).float().mean() <= densest)
 
     def _fade(self) -> Tensor | float:
         """Returns by how much the score of a message falls in a step."""
@@ -193,13 +187,15 @@ class Talk(nn.Module):
         if isinstance(method, Mean):
             weight = mean_dense(heard, speaks)  # (R, 1, N, N)
         else:
-            away = pose.unsqueeze(1) - pose.unsqueeze(2)  # (R, N, N, 0 or 2)
-            link = _of_links(away.new_zeros(*away.shape[:-1], 1), away) if isinstance(method, Graph) else away
+            link = None
+            if self.pose and isinstance(method, Graph):
+                away = pose.unsqueeze(1) - pose.unsqueeze(2)  # (R, N, N, 2)
+                link = _of_links(away.new_zeros(*away.shape[:-1], 1), away)
             scores = method.scores_dense(question, message, link)
             if self.top:
                 heard = highest_dense(scores, heard, self.top, speaks)
             weight = softmax_dense(scores, heard, speaks)  # (R, H, N, N)
-        values = _beside(method.values(message), message.new_zeros(*message.shape[:-1], 1), pose)  # (R, N, H, V + X)
+        values = _beside(method.values(message), message.new_zeros(1, 1, 1), pose)  # (R, N, H, V + X)
         total = (weight @ values.transpose(1, 2)).transpose(1, 2)  # (R, N, H, V + X)
         return self._seen_from(total, pose, method.value).flatten(2), weight
 
@@ -248,8 +244,10 @@ def _of_links(age: Tensor, away: Tensor) -> Tensor:
 
 def _beside(values: Tensor, age: Tensor, pose: Tensor) -> Tensor:
     """Adds to values (..., H, V) a 1, the age (..., 1) and the position (..., 0 or 2): (..., H, V + X)."""
-    further = torch.cat([torch.ones_like(age), age, pose], -1).unsqueeze(-2)
-    return torch.cat([values, further.expand(*values.shape[:-1], -1)], -1)
+    further = F.pad(age, (1, 0), value=1.0)
+    if pose.shape[-1]:
+        further = torch.cat([further.expand(*pose.shape[:-1], -1), pose], -1)
+    return torch.cat([values, further.unsqueeze(-2).expand(*values.shape[:-1], -1)], -1)
 
 
 def _matrix(weight: Tensor, links: Links, shape: torch.Size) -> Tensor:

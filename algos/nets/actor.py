@@ -175,7 +175,7 @@ class Actor(nn.Module):
         action_mask = None
         if obs.action_mask is not None:  # agents that are not alive are allowed all: a distribution needs an action
             action_mask = tensor_of(obs.action_mask, self.device) | ~alive.unsqueeze(-1)  # (B, N, A)
-        if self.conversation is not None:  # whatever they observe, NaN too: nothing of it may be heard
+        if self.conversation is not None and not alive.all():  # what they observe, NaN too: nothing may be heard of it
             x = x.masked_fill(~alive.unsqueeze(-1), 0)
         started = tensor_of(obs.started, self.device)  # (B,)
         recurrence = None
@@ -245,7 +245,7 @@ class Actor(nn.Module):
         """
         assert self.conversation is not None
         medium = {name: value for name, value in memory.items() if name != "hidden"}
-        if self.gathers:  # of agents that are absent nothing is computed
+        if self.gathers and not scene.alive.all():  # of agents that are absent nothing is computed
             hearing, medium = self.conversation.listen(None, None, scene, medium)
             index = live_first(scene.alive)
             hearing = Hearing(between_agents(hearing.age, index))

@@ -15,7 +15,7 @@ from .recurrent import Recurrence
 
 
 class Rows(NamedTuple):
-    """Some steps of a rollout."""
+    """Some steps of experience, R of them or (T, B); after them, if messages of earlier steps are told, those steps."""
 
     obs: Tensor  # (..., N, O) as networks read them
     recurrence: Recurrence | None
@@ -35,8 +35,9 @@ def severed(policy: Actor, rows: Rows) -> dict[str, Tensor]:
     deaf = rows.hearing._replace(age=torch.full_like(rows.hearing.age, NOTHING))
     out = policy(rows.obs, rows.recurrence, rows.hearing, normalized=True, keep_weights=True)
     without = policy(rows.obs, rows.recurrence, deaf, normalized=True)
-    apart = policy.divergence(out.head, without.head, rows.action_mask)  # (..., N)
+    steps = len(rows.alive)
+    apart = policy.divergence(out.head[:steps], without.head[:steps], rows.action_mask)  # (..., N)
     assert out.talked is not None
-    weights = out.talked.weights[0].flatten(0, -4)  # (R, H, N, N)
+    weights = out.talked.weights[0][:steps].flatten(0, -4)  # (R, H, N, N)
     influence = apart[rows.alive].mean() if bool(rows.alive.any()) else apart.new_zeros(())
     return {"influence": influence, "attention_entropy": attention_entropy(weights, rows.alive.flatten(0, -2))}

@@ -10,7 +10,7 @@ from comm_scenes import links, spec_of
 
 from algos.comm.config import ChannelConfig
 from algos.comm.hearing import Hearing
-from algos.comm.statistics import attention_entropy, bits_of_message, heard_statistics
+from algos.comm.statistics import attention_entropy, bits_of_message, heard_statistics, sent_statistics
 from algos.core import NOTHING
 from algos.maths.live import back_to_agents, between_agents, live_first, of_agents
 from algos.nets.actor import Actor
@@ -32,14 +32,18 @@ def test_what_is_heard_is_counted_among_the_living() -> None:
     heard[1, 0, 1, 0] = 2
     heard[1, 0, 1, 2] = 9  # the last message of an agent that is dead
     sent = torch.tensor([[[True, False, True]], [[True, True, False]]])
-    found = {name: float(value) for name, value in heard_statistics(heard, sent, alive, 100).items()}
+    found = {
+        name: float(value)
+        for name, value in (sent_statistics(sent, alive, 100) | heard_statistics(heard, alive)).items()
+    }
     assert found == pytest.approx({"messages": 0.75, "bits": 75.0, "heard": 0.75, "age": 2.0})
 
 
 def test_nobody_alive_is_no_division_by_zero() -> None:
     nothing = torch.full((2, 1, 3, 3), NOTHING, dtype=torch.uint8)
     dead = torch.zeros(2, 1, 3, dtype=torch.bool)
-    assert all(float(value) == 0.0 for value in heard_statistics(nothing, dead, dead, 100).values())
+    found = sent_statistics(dead, dead, 100) | heard_statistics(nothing, dead)
+    assert all(float(value) == 0.0 for value in found.values())
 
 
 def test_entropy_counts_the_empty_message() -> None:

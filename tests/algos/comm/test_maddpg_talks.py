@@ -121,3 +121,35 @@ def test_policies_learn_from_what_was_heard_and_targets_from_what_was_heard_next
     for (obs, age), lead in zip(read, ("", "next_"), strict=True):
         assert torch.equal(obs, batch[f"{lead}obs"])
         assert torch.equal(age, batch[f"{lead}heard"])
+
+
+@pytest.mark.parametrize("channel", [LOSSY, ChannelConfig(entries=8, loss=0.5, memory=4)], ids=["memoryless", "memory"])
+def test_what_is_said_and_heard_is_told(channel: ChannelConfig) -> None:
+    """With memory, sampled steps come with the earlier ones in which was said what is heard in them."""
+    spec = spec_of(3, pose=(0, 1))
+    options: dict[str, Any] = {**SMALL, "comm": "attention", "batch": 64, "channel": channel}
+    algo, stream = Maddpg(spec, MaddpgConfig(**options), seed=0), Stream(spec)
+    algo.begin(stream.now)
+    stats = [one for one in drive(algo, stream, 60) if isinstance(one, dict)]
+    told = [one for one in stats if "comm/heard" in one]
+    assert 2 <= len(told) < len(stats) / 8  # not in every update
+    for one in told:
+        assert one["comm/messages"] == 1.0
+        assert one["comm/bits"] == (8 + 2) * 32
+        assert one["comm/influence"] > 0.0
+        assert one["comm/attention_entropy"] > 0.0
+        assert (one["comm/age"] > 0.1) == bool(channel.memory)
+    heard = np.mean([one["comm/heard"] for one in told])
+    assert 0.55 < heard < 0.75 if channel.memory else 0.4 < heard < 0.5  # some of what is lost is remembered
+
+
+def test_of_a_silent_medium_nothing_is_told_but_silence() -> None:
+    spec = spec_of(3)
+    algo, stream = (
+        Maddpg(spec, MaddpgConfig(**SMALL, comm="mean", channel=ChannelConfig(loss=1.0)), seed=0),
+        Stream(spec),
+    )
+    algo.begin(stream.now)
+    told = [one for one in drive(algo, stream, 40) if isinstance(one, dict) and "comm/heard" in one]
+    assert told
+    assert all(one["comm/heard"] == one["comm/influence"] == 0.0 for one in told)

@@ -97,7 +97,7 @@ def test_an_update_computes_what_was_acted(variant: str) -> None:
         new, old, deaf = recomputed(algo)
         assert len(new) == int(alive.sum())
         if rollout or variant != "obs-norm":  # the first rollout was acted without statistics
-            torch.testing.assert_close(new, old, atol=1e-5, rtol=0)
+            torch.testing.assert_close(new, old, atol=1e-5, rtol=1e-5)
         hears = variant != "deaf" and (rollout or variant != "delay-long")
         if hears:
             assert float((new - deaf).abs().mean()) > 0.005  # messages matter
@@ -116,10 +116,10 @@ def test_worlds_without_their_absent_agents_are_computed_alike(variant: str, mon
     assert algo.policy.gathers
     fill(algo, stream)
     new, old, _ = recomputed(algo)
-    torch.testing.assert_close(new, old, atol=1e-5, rtol=0)
+    torch.testing.assert_close(new, old, atol=1e-5, rtol=1e-5)
     monkeypatch.setattr(type(algo.policy), "gathers", False)
     whole, old, _ = recomputed(algo)
-    torch.testing.assert_close(whole, old, atol=1e-5, rtol=0)
+    torch.testing.assert_close(whole, old, atol=1e-5, rtol=1e-5)
 
 
 def test_a_sequence_begins_with_what_was_said_before_it() -> None:
