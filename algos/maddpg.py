@@ -45,7 +45,7 @@ from .nets.severed import Rows, severed
 from .nets.targets import Target
 from .nets.value_norm import ValueNorm
 from .nets.vision import is_image
-from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
 
 CriticInput = Literal["central", "state", "local"]
 _POSITIVE_SHARE = Range(0.0, 1.0, above=True)
@@ -607,6 +607,7 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     if config.comm != "none":
         earlier = min(config.comm_rounds * config.channel.history, (n * (n - 1)) ** config.comm_rounds)
     activations = config.batch * n * (critics + earlier) * (2 * spec.obs_dim + maps + 4 * sum(config.hidden))
+    activations += config.batch * n * talking(config, n)
     follow = config.batch * config.n_step * (16 + 24 * n)  # the steps after a transition, see `Replay.sample`
     place, smaller = place_of(device), "--algo.batch"
     if config.critic == "central" and n > 1:

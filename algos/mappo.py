@@ -40,7 +40,7 @@ from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
 from .nets.value_norm import ValueNorm
-from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
 
 CriticInput = Literal["central", "local"]
 _SEVERED = 8
@@ -456,12 +456,13 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
     networks = parameters(spec, config, features, spec.action_dim)
     networks += parameters(spec, config, features + joint, 1)
     per_row = maps + features + joint // n + 3 * sum(config.hidden) + 12 * config.gru  # of one agent in one step
-    gradient_step = 2 * FLOAT * n * per_row * -(-steps // min(config.minibatches, units))
+    gradient_step = FLOAT * n * (2 * per_row + talking(config, n)) * -(-steps // min(config.minibatches, units))
     values = FLOAT * n * steps * (features + 2 * max(config.hidden) + 12 * config.gru)
     learning = max(gradient_step, values) + (0 if place == "cpu" else rollout)  # copied to the device as a whole
     options = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"
+    fewer = "--algo.rollout-steps, --n-worlds" + (", or raise --algo.minibatches" if talks else "")
     return [
         Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),
         Part("networks", ADAM * networks, place, options),
-        Part("learning from it", learning, place, "--algo.rollout-steps, --n-worlds"),
+        Part("learning from it", learning, place, fewer),
     ]

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import torch
 
+from ..comm.config import graph_of
+from ..comm.methods import LISTED
 from ..core import Spec
 from ..nets.config import NetConfig
 from ..nets.sharing import parameter_sets
@@ -27,6 +29,10 @@ FLOAT = 4
 """Size of a number [bytes]."""
 ADAM = 4 * FLOAT
 """Size of a parameter with its gradient and two moments [bytes]."""
+
+
+FEW = 16
+"""Agents that an agent is taken to hear where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,22 @@ def parameters(spec: Spec, net: NetConfig, inputs: int, outputs: int, *, team: b
     if net.gru:
         count += (sizes[-1] + net.gru + 2) * 3 * net.gru
     return sets * (count + ((net.gru or sizes[-1]) + 1) * outputs)
+
+
+def talking(net: NetConfig, n_agents: int) -> int:
+    """Returns the numbers that a gradient step keeps of one agent in the rounds of communication in one step.
+
+    Measured per agent, per pair of agents in whole matrices, and per link in lists. How many an agent hears in the
+    environment's graph is not known before it runs: where lists of links are taken, it counts as `FEW`.
+    """
+    if net.comm == "none":
+        return 0
+    kind, number = graph_of(net.comm_graph)
+    listed = net.channel.remembers or (n_agents >= LISTED[net.comm][0] and kind in ("env", "knn"))
+    most = {"env": FEW if listed else n_agents, "knn": int(number) if listed else n_agents}.get(kind, n_agents)
+    pair = 13 * net.comm_heads + net.channel.entries * (4 if listed else 3 if net.comm == "graph" else 0)
+    features = net.gru or net.hidden[-1]
+    return net.comm_rounds * (3 * features + 2 * net.channel.entries + min(most, n_agents) * pair)
 
 
 def readable(number: float) -> str:
