@@ -2,15 +2,15 @@
 
     python benchmarks/communication.py --cases junction --seeds 5 -- --threads 1
     python benchmarks/communication.py --cases crossing --seeds 5 -- --threads 1
-    python benchmarks/communication.py --cases whispers bits robots --seeds 3 -- --threads 1
+    python benchmarks/communication.py --cases whispers bits "blind bits" robots --seeds 3 -- --threads 1
     python benchmarks/communication.py --cases "easy-1 attention" "easy-1 deaf"
     python benchmarks/communication.py --table           # only prints what results/communication.json holds
 
 junction: Traffic Junction, three levels with a vision of 1 and 0; `deaf` is attention in two rounds, of which every
 message is lost: a network of equal size, beside which every claim for communication stands. crossing: the intersection
 as it is (cross-8), and one where nobody sees far (blind-8); `severed` is the learned policy when every message is lost.
-whispers: methods, and what was lost and late beside the optimum in closed form. bits: what a message may hold, in five
-media. robots: policies of four robots that do not see each other, run with 8 and 16.
+whispers: methods, and what was lost and late beside the optimum in closed form. bits, blind bits: what a message may
+hold, in five media, on whispers and on blind-8. robots: policies of four robots that do not see each other, run with 8 and 16.
 
 Arguments after `--` are passed to `train.py`. The learned policy acts greedily on unseen episodes. Finished runs in
 `runs/bench/` are not repeated.
@@ -70,6 +70,7 @@ BUDGETS: dict[str, tuple[str, ...]] = {  # entries x bits; attention takes half 
     "unlimited": (),
 }
 """What a message may hold."""
+_BLIND = ("--env", "intersection", "--env.task", "blind-8", *_ATTENTION, "--total-steps", "600000")
 _ROBOTS = ("--env", "warehouse", "--env.task", "medium-8", "--env.n-robots", "4", "--env.n-neighbors", "0")
 _ROBOTS += ("--env.position", "--total-steps", "1000000")
 TEAMS = {f"{n} robots": ("--env.n-robots", f"{n}") for n in (8, 16)}
@@ -101,6 +102,12 @@ GROUPS: dict[str, dict[str, Case]] = {
         f"whispers slow, {medium}, {budget}": Case((*_SLOW, *how, *size), ("share_right",))
         for medium, how in MEDIA.items()
         for budget, size in BUDGETS.items()
+        if medium == "ideal" or budget != "0 bits"
+    },
+    "blind bits": {
+        f"blind-8, {medium}, {budget}": Case((*_BLIND, *how, *BUDGETS[budget]), _CROSSING)
+        for budget in ("unlimited", "8 bits", "2 bits", "0 bits")
+        for medium, how in MEDIA.items()
         if medium == "ideal" or budget != "0 bits"
     },
     "robots": {
