@@ -31,12 +31,15 @@ class Alone:
         self._parked = np.zeros((GHOSTS, 6))
         self._parked[:, X] = -1000.0 - 10.0 * np.arange(GHOSTS)
 
-    def advance(self, body: NDArray[np.float64], path: NDArray[np.float64]) -> NDArray[np.float64]:
+    def advance(
+        self, body: NDArray[np.float64], path: NDArray[np.float64], needed: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
         """Runs every robot through the substeps, as `Physics.advance` does, but as if all others were not there.
 
         Args:
             body: (B, N, 6) as `drive` wrote it.
             path: (B, N, SUBSTEPS, 2), written: x, y of every robot after each substep [m].
+            needed: (B, N) bool; what is said of the other robots is not right.
 
         Returns:
             (B, N, 6), a new array.
@@ -46,7 +49,7 @@ class Alone:
         touched = np.empty(len(start), dtype=bool)
         glide(self._layout.blocked, start, end, touched)
         glide_along(body, path)
-        rows = np.flatnonzero(touched)
+        rows = np.flatnonzero(touched & needed.ravel())
         if len(rows):
             simulator = self._shared.take()
             for first in range(0, len(rows), GHOSTS):

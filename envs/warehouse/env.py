@@ -21,7 +21,7 @@ from .observe import hear, obs_size, observe, state_size, waypoints
 from .params import params_of
 from .physics import ANGLE, CONTROL_STEP, SUBSTEPS, TOP_SPEED, TOP_TURN_RATE, physics_of
 from .start import start
-from .state import Array, State
+from .state import Array, State, copied
 from .steps import Outcome, move, work_on
 from .without import Without, gone
 from .work import dispatch, total
@@ -102,7 +102,8 @@ class Warehouse:
 
         With a horizon of h > 1 it is G - D_i, where D_i is the sum over h steps of the team's reward with robot i's
         action less that with the default, all actions held. The default is to stop or, with
-        `counterfactual="absent"`, not to be there.
+        `counterfactual="absent"`, not to be there. A horizon of 1 costs what the defaults change, see `without`; a
+        longer one steps every world once for each robot.
         """
         return self._advance_and_compare(state, self._targets(state, action))[1]
 
@@ -141,7 +142,7 @@ class Warehouse:
         return target
 
     def _advance(self, state: State, target: Array) -> Outcome:
-        return work_on(self.params, self.layout, state, move(self._physics.advance, state, target))
+        return work_on(self.params, self.layout, copied(state), move(self._physics.advance, state, target))
 
     def _advance_and_compare(self, state: State, target: Array) -> tuple[Outcome, NDArray[np.float32]]:
         """Returns the outcome, and the counterfactual of every robot, (B, N)."""
@@ -150,7 +151,7 @@ class Warehouse:
             return outcome, self._by_stepping(state, target, total(outcome.reward))
         path = np.empty((*state.alive.shape, SUBSTEPS, 2))
         motion = move(partial(self._physics.advance, path=path), state, target)
-        outcome = work_on(self.params, self.layout, state, motion)
+        outcome = work_on(self.params, self.layout, copied(state), motion)
         return outcome, self._without.each(state, target, path, motion, outcome)
 
     def _step_of(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:

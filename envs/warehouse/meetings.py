@@ -21,11 +21,12 @@ pymunk makes boxes a tenth larger than the shapes in them, and a robot that leav
 def find_meetings(blocked, path, default_path, meets):
     """Finds the robots that touch another robot, or would with their default action.
 
-    All other robots move the same, default or not: without contact none can tell the difference. There is one
-    exception. Where several contacts press on the same robots, the solver's result depends on the sequence in which it
-    resolves them (by up to 2 cm/s, seen in crowds), and pymunk takes this sequence from a tree in which robots far away
-    have their place. Two robots are safe from that unless one of them leaves its box while they touch a wall: in all
-    other cases their contacts with walls come first. In worlds with other crowds all robots are said to meet.
+    If any other robot does its default instead, nobody else moves differently, to the last bit: as long as it touches
+    nobody, nobody can tell. There is one exception, crowds. Where several contacts hang together, the solver's result
+    depends on the sequence in which it resolves them (differences of 0.02 m/s were seen), and pymunk takes the sequence
+    from a tree in which robots far away have their place. Of two robots that touch each other and walls, the contacts
+    with walls come first, until one of the robots leaves its box in the tree; from then on the sequence is open, as it
+    is among three robots. In a world with such a crowd all robots are said to meet, so all are simulated.
 
     Args:
         blocked: (height, width), 1 where a wall or rack stands.
@@ -56,20 +57,28 @@ def find_meetings(blocked, path, default_path, meets):
 @kernel
 def _touch(path, other):
     """Returns whether two robots touch after any substep, or nearly."""
-    apart = 2.0 * RADIUS + MARGIN
     touch = False
     for s in range(SUBSTEPS):
-        dx, dy = path[s, 0] - other[s, 0], path[s, 1] - other[s, 1]
-        touch |= not dx * dx + dy * dy > apart * apart  # True for NaN as well
+        touch |= _near(path[s], other[s])
     return touch
+
+
+@kernel
+def _near(place, other):
+    apart = 2.0 * RADIUS + MARGIN
+    dx, dy = place[0] - other[0], place[1] - other[1]
+    return not dx * dx + dy * dy > apart * apart  # True for NaN as well
 
 
 @kernel
 def _may_swap(blocked, path, other):
     """Returns whether pymunk may resolve the contacts of two robots that touch in one sequence or in another."""
-    at_wall, stay = False, True
+    stay = True
     for s in range(SUBSTEPS):
-        at_wall |= touches_wall(blocked, path[s, 0], path[s, 1]) or touches_wall(blocked, other[s, 0], other[s, 1])
         for axis in range(2):
             stay &= abs(path[s, axis] - path[0, axis]) < STAYS and abs(other[s, axis] - other[0, axis]) < STAYS
-    return at_wall and not stay
+        if stay or not _near(path[s], other[s]):
+            continue
+        if touches_wall(blocked, path[s, 0], path[s, 1]) or touches_wall(blocked, other[s, 0], other[s, 1]):
+            return True
+    return False

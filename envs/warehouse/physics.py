@@ -286,10 +286,12 @@ class Simulator:
         self._row = np.zeros((n_robots + 1, 6))
         parked = np.zeros((n_robots + 1, 6))
         parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
-        self._result = np.zeros((n_robots + 2, 6))
+        result = np.zeros((SUBSTEPS * (n_robots + 1) + 1, 6))
+        self._results = result[:-1].reshape(SUBSTEPS, n_robots + 1, 6)[:, :n_robots]  # views
+        self._path = self._results[:, :, X : Y + 1].transpose(1, 0, 2)  # (N, SUBSTEPS, 2)
         self.step = chipmunk.stepper(space)
         self._park, self._put = chipmunk.writer(space, parked), chipmunk.writer(space, self._row)
-        self._get = chipmunk.reader(space, self._result)
+        self._get = chipmunk.reader(space, result)
 
     def advance(
         self, body: NDArray[np.float64], out: NDArray[np.float64], path: NDArray[np.float64] | None = None
@@ -300,13 +302,16 @@ class Simulator:
         step(_SUBSTEP)
         self._row[: self._n_robots] = body
         self._put()
+        if path is None:
+            for _ in range(SUBSTEPS):
+                step(_SUBSTEP)
+            self._get(True)
+            out[:] = self._results[0]
+            return
         for s in range(SUBSTEPS):
             step(_SUBSTEP)
-            if path is not None:
-                self._get()
-                path[:, s] = self._result[: self._n_robots, X : Y + 1]
-        self._get()
-        out[:] = self._result[: self._n_robots]
+            self._get(s == 0)
+        out[:], path[:] = self._results[-1], self._path
 
 
 def physics_of(layout: str, n_robots: int) -> Physics:

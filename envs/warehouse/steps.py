@@ -13,7 +13,7 @@ import numpy as np
 from .layout import Layout
 from .params import Params
 from .physics import drive, settle
-from .state import TO_STATION, Array, State, copied
+from .state import TO_STATION, Array, State
 from .work import work
 
 
@@ -45,20 +45,20 @@ def move(advance: Callable[[Array], Array], state: State, target: Array) -> Moti
     """
     start, drive_power = np.empty_like(state.body), np.zeros(state.alive.shape)
     drive(state.body, target, state.phase == TO_STATION, start, drive_power)
-    return moved(advance, start, drive_power)
+    return run_substeps(advance, start, drive_power)
 
 
-def moved(advance: Callable[[Array], Array], start: Array, drive_power: Array) -> Motion:
-    """Moves robots that are under way already: `start` (B, N, 6) and `drive_power` (B, N) are those of a `Motion`."""
+def run_substeps(advance: Callable[[Array], Array], start: Array, drive_power: Array) -> Motion:
+    """Moves robots that have their velocities already: `start` and `drive_power` are those of a `Motion`."""
     end, impulse = advance(start), np.zeros(drive_power.shape)
     settle(start, end, impulse)
     return Motion(start, end, drive_power, impulse)
 
 
-def work_on(params: Params, layout: Layout, state: State, motion: Motion) -> Outcome:
-    """Returns what follows from a state and the motion out of it."""
-    after = copied(state)._replace(body=motion.end)
-    reward, cost = np.zeros(state.alive.shape), np.zeros(state.alive.shape)
-    terminated = np.zeros(state.alive.shape, dtype=bool)
+def work_on(params: Params, layout: Layout, after: State, motion: Motion) -> Outcome:
+    """Does the work of a step whose motion is known; `after` is a copy of the state before, and is written."""
+    after = after._replace(body=motion.end)
+    reward, cost = np.zeros(after.alive.shape), np.zeros(after.alive.shape)
+    terminated = np.zeros(after.alive.shape, dtype=bool)
     work(params, layout, after, motion.impulse, motion.drive_power, reward, cost, terminated)
     return Outcome(after, reward, cost, terminated)

@@ -27,8 +27,8 @@ from .layout import Layout
 from .meetings import find_meetings
 from .params import Params
 from .physics import RADIUS, Physics, X, Y
-from .state import IDLE, Array, State
-from .steps import Motion, Outcome, move, moved, work_on
+from .state import IDLE, Array, State, copied
+from .steps import Motion, Outcome, move, run_substeps, work_on
 from .work import total
 
 
@@ -63,11 +63,12 @@ class Without:
             own = np.zeros(state.alive.shape)
             differs = np.ones(state.alive.shape, dtype=bool)
         else:
-            default = move(partial(self._alone.advance, path=default_path), state, np.zeros_like(target))
-            alone = work_on(self._params, self._layout, state, default)
+            differs = (target[:, :, 0] != 0.0) | (target[:, :, 1] != 0.0)
+            advance = partial(self._alone.advance, path=default_path, needed=differs)
+            default = move(advance, state, np.zeros_like(target))
+            alone = work_on(self._params, self._layout, copied(state), default)
             seeks |= _seeks_order(state, alone.state)
             own = alone.reward
-            differs = target.any(axis=2)
         find_meetings(self._layout.blocked, path, default_path, meets)
         reward = np.repeat(outcome.reward[:, None], n_robots, axis=1)  # (B, N, N): [b, i] of all robots without i
         every = np.arange(n_robots)
@@ -89,7 +90,7 @@ class Without:
             values[copy, robot] = instead[world, robot]
         again = np.flatnonzero(meets[world, robot])
         if len(again):
-            simulated = moved(self._physics.advance, mixed.start[again], mixed.drive_power[again])
+            simulated = run_substeps(self._physics.advance, mixed.start[again], mixed.drive_power[again])
             mixed = put_worlds(mixed, again, simulated)
         return work_on(self._params, self._layout, copies, mixed).reward
 

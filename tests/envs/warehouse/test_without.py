@@ -1,0 +1,248 @@
+"""Counterfactuals that simulate only what changes equal, to the bit, stepping every world once for each robot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from warehouse_scenes import BUMPER_GAP, begin, random_action, task, yard
+
+from envs.kit.counterfactual import without_each
+from envs.warehouse import Warehouse, heuristic, physics
+from envs.warehouse.alone import GHOSTS, alone_of
+from envs.warehouse.meetings import find_meetings
+from envs.warehouse.physics import ANGLE, SUBSTEPS, VX, VY, Physics, X, Y
+from envs.warehouse.state import State
+from envs.warehouse.steps import move
+from envs.warehouse.without import gone
+
+BATTERY = {"battery": True, "battery_capacity": 0.1}
+EPISODES: list[tuple[str, dict[str, Any], str, int]] = [
+    ("tiny-2", {}, "chase", 60),
+    ("small-4", {}, "random", 60),
+    ("small-4", {"dispatch": "fifo", **BATTERY}, "together", 60),
+    ("small-4", {"dispatch": "claim", **BATTERY}, "random", 60),
+    ("corridor-6", {"orders_per_hour": 200.0, "backlog": 0}, "heuristic", 60),
+    ("corridor-6", {}, "chase", 40),
+    ("medium-8", {"contact_charge": 3.0, **BATTERY}, "chase", 40),
+    ("medium-8", {"shaping": 0.0}, "heuristic", 60),
+    ("large-16", {}, "together", 20),
+    ("large-16", {}, "random", 20),
+]
+
+
+def _episode(
+    name: str, change: dict[str, Any], mode: str, steps: int, visit: Callable[..., None], worlds: int = 2
+) -> State:
+    """Plays some worlds, calls `visit(state, action)` before every step, and returns the last state."""
+    env = task(name, continuous=mode != "heuristic", **change)
+    rng, plan = np.random.default_rng(11), heuristic(env)
+    state, _ = env.reset(range(4, 4 + worlds))
+    aim, loose = np.ones((worlds, len(env.agents), 2)), np.zeros(state.alive.shape, dtype=bool)
+    for t in range(steps):
+        if t % 30 == 0 and mode != "random":  # all but the loose ones head for one place, or in one direction
+            place = env.layout.floor[rng.integers(len(env.layout.floor), size=(worlds, 1))]
+            aim[:] = place if mode == "chase" else rng.normal(size=(worlds, 1, 2))
+            loose = rng.random(state.alive.shape) < 0.3
+        if mode == "heuristic":
+            action = plan(state)
+        elif mode == "random":
+            action = aim = np.where(rng.random(aim.shape) < 0.3, rng.choice([-1.0, 0.0, 1.0, 1.0], aim.shape), aim)
+        else:
+            ahead = aim - state.body[:, :, X : Y + 1] if mode == "chase" else aim
+            off = np.arctan2(ahead[:, :, 1], ahead[:, :, 0]) - state.body[:, :, ANGLE]
+            off = np.mod(off + math.pi, 2.0 * math.pi) - math.pi
+            action = np.stack([np.where(np.abs(off) < 1.0, 1.0, 0.0), np.clip(2.0 * off, -1.0, 1.0)], axis=2)
+            action = np.where(loose[:, :, None], rng.uniform(-1.0, 1.0, action.shape), action)
+            action = np.where(rng.random(loose.shape)[:, :, None] < 0.1, 0.0, action)
+        visit(state, action)
+        state, _ = env.step(state, action)
+    return state
+
+
+def _brute_force(env: Warehouse, state: State, action: np.ndarray) -> np.ndarray:
+    """Returns the counterfactuals by stepping a plain environment, every world once for each robot."""
+    plain = Warehouse(replace(env.config, counterfactual="none"))
+
+    def advance(state: State, action: np.ndarray) -> tuple[State, np.ndarray]:
+        after, step = plain.step(state, action)
+        return after, step.team_reward
+
+    def replaced(state: State, action: np.ndarray, copy: np.ndarray, robot: np.ndarray) -> None:
+        action[copy, robot] = 0
+        if env.config.counterfactual == "absent":
+            state.alive[copy, robot] = False
+            state.body[copy, robot] = 0.0
+            state.body[copy, robot, X] = -100.0 - 3.0 * robot
+
+    team_reward = plain.step(state, action)[1].team_reward
+    n_robots, horizon = len(env.agents), env.config.horizon
+    return without_each(advance, replaced, state, action, n_robots, horizon=horizon, team_reward=team_reward)
+
+
+@pytest.mark.parametrize(("name", "change", "mode", "steps"), EPISODES)
+def test_counterfactuals_have_the_bytes_of_brute_force(name, change, mode, steps):
+    envs = [
+        task(name, continuous=mode != "heuristic", counterfactual=default, horizon=horizon, **change)
+        for default, horizon in (("stop", 1), ("absent", 1), ("stop", 3), ("absent", 3))
+    ]
+    compared, moment = np.zeros(3), 0  # robots with less, with the same and with more than G
+
+    def visit(state: State, action: np.ndarray) -> None:
+        nonlocal moment
+        for env in envs:
+            if env.config.horizon == 1 or moment % 20 == 19:
+                step = env.step(state, action)[1]
+                assert step.counterfactual is not None
+                assert step.counterfactual.tobytes() == _brute_force(env, state, action).tobytes(), (env.config, moment)
+                sign = np.sign(step.counterfactual - step.team_reward[:, None]).astype(int)
+                compared[:] += [(sign == s).sum() for s in (-1, 0, 1)]
+        moment += 1
+
+    last = _episode(name, change, mode, steps, visit)
+    assert np.count_nonzero(compared) > 1
+    if "battery" in change:
+        assert not last.alive.all(), "some must have died"
+        assert last.alive.any()
+
+
+def _start(env: Warehouse, state: State, action: np.ndarray) -> np.ndarray:
+    """Returns the bodies (B, N, 6) at the beginning of the substeps."""
+    return move(lambda body: body.copy(), state, env._targets(state, action)).start
+
+
+def _alone(env: Warehouse, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the bodies of robots that are alone after the substeps, and their paths."""
+    path = np.empty((*start.shape[:2], SUBSTEPS, 2))
+    return alone_of(env.config.layout).advance(start, path, np.ones(start.shape[:2], dtype=bool)), path
+
+
+def _meets(env: Warehouse, path: np.ndarray, default_path: np.ndarray) -> np.ndarray:
+    meets = np.empty(path.shape[:2], dtype=bool)
+    find_meetings(env.layout.blocked, path, default_path, meets)
+    return meets
+
+
+@pytest.mark.parametrize(("name", "mode"), [("corridor-6", "chase"), ("medium-8", "chase"), ("large-16", "random")])
+def test_if_a_robot_meets_nobody_no_other_moves_differently(name, mode):
+    env = task(name, continuous=True)
+    n_robots = len(env.agents)
+    away = np.tile(gone(n_robots), (6, 1, 1))
+    seen = {"meets": 0, "in contact elsewhere": 0, "at a wall by default": 0}
+
+    def visit(state: State, action: np.ndarray) -> None:
+        start, stop = _start(env, state, action), _start(env, state, 0.0 * action)
+        path = np.empty((*state.alive.shape, SUBSTEPS, 2))
+        end = env._physics.advance(start, path)
+        stopped, stop_path = _alone(env, stop)
+        for default, default_end, default_path in (
+            (stop, stopped, stop_path),
+            (away, away, np.full_like(path, -100.0)),
+        ):
+            meets = _meets(env, path, default_path)
+            world, robot = np.nonzero(~meets)
+            copy = np.arange(len(world))
+            mixed, expected = start[world], end[world]
+            mixed[copy, robot], expected[copy, robot] = default[world, robot], default_end[world, robot]
+            assert (env._physics.advance(mixed) == expected).all()
+            seen["meets"] += int(meets.sum())
+            hit = (expected[:, :, VX : VY + 1] != mixed[:, :, VX : VY + 1]).any(axis=2)
+            seen["at a wall by default"] += int(hit[copy, robot].sum())
+            hit[copy, robot] = False
+            seen["in contact elsewhere"] += int(hit.sum())
+
+    _episode(name, {}, mode, 60, visit, worlds=6)
+    assert min(seen.values()) > 20, seen
+
+
+def test_ghosts_move_as_if_each_had_a_space_of_its_own():
+    env, rng = task("small-4"), np.random.default_rng(3)
+    single = Physics(env.layout, 1)
+    cells = env.layout.targets[rng.integers(env.layout.n_faces, size=5 * GHOSTS)]  # beside racks
+    start = np.zeros((5, GHOSTS, 6))
+    start[:, :, X : Y + 1] = cells.reshape(5, GHOSTS, 2) + rng.uniform(-0.35, 0.35, (5, GHOSTS, 2))
+    start[:, :, VX:] = rng.uniform(-1.0, 1.0, (5, GHOSTS, 3))
+    end, path = _alone(env, start)
+    again, _ = _alone(env, start[::-1, ::-1].copy())
+    assert end.tobytes() == again[::-1, ::-1].tobytes()
+    their_path = np.empty((1, 1, SUBSTEPS, 2))
+    hits = 0
+    for world, robot in np.ndindex(5, GHOSTS):
+        expected = single.advance(start[world, robot][None, None], their_path)
+        assert (end[world, robot] == expected[0, 0]).all()
+        assert (path[world, robot] == their_path[0, 0]).all()
+        hits += int((end[world, robot, VX:] != start[world, robot, VX:]).any())
+    assert GHOSTS < hits < 5 * GHOSTS  # more than fit into one Space, but not all
+
+
+def test_path_is_where_pymunk_has_the_robots_after_each_substep(monkeypatch):
+    env = task("medium-8")
+    state, _ = env.reset([0, 1])
+    start = _start(env, state, np.ones(state.alive.shape, dtype=np.int64))
+    start[1, 1, : Y + 1] = start[1, 0, : Y + 1] + 0.3  # the second world goes to pymunk
+    path = np.empty((*state.alive.shape, SUBSTEPS, 2))
+    end = env._physics.advance(start, path)
+    assert end.tobytes() == env._physics.advance(start).tobytes()
+    for s in range(SUBSTEPS):
+        monkeypatch.setattr(physics, "SUBSTEPS", s + 1)
+        shorter = Physics(env.layout, 8)
+        for b in range(2):
+            out = np.empty((8, 6))
+            shorter.take().advance(start[b], out)
+            assert (out[:, : Y + 1] == path[b, :, s]).all()
+
+
+@pytest.mark.parametrize(
+    ("places", "slide", "default", "expected"),
+    [
+        ([(5.0, 3.0), (8.0, 3.0), (8.0, 6.0)], 0.0, None, [0, 0, 0]),
+        ([(5.0, 3.0), (5.6, 3.0), (8.0, 6.0)], 0.0, None, [1, 1, 0]),  # in the open: one contact
+        ([(5.0, 3.0), (8.0, 3.0), (8.0, 6.0)], 0.0, (8.0, 3.5), [1, 0, 0]),  # only robot 0 would touch another
+        ([(5.0, 3.0), (5.5, 3.3), (6.0, 3.0), (8.0, 6.0)], 0.0, None, [1, 1, 1, 1]),  # three in a row
+        ([(5.0, 1.3), (5.6, 1.3), (8.0, 6.0)], 0.0, None, [1, 1, 0]),  # at a wall, but at rest
+        ([(5.0, 1.3), (5.6, 1.3), (8.0, 6.0)], 0.03, None, [1, 1, 1]),  # sliding along a wall
+        ([(5.0, 3.0), (5.6, 3.0), (8.0, 6.0)], 0.03, None, [1, 1, 0]),  # sliding in the open
+    ],
+)
+def test_robots_meet_where_they_touch_and_all_do_where_there_is_a_crowd(places, slide, default, expected):
+    env = yard(len(places))
+    path = np.repeat(np.array(places)[None, :, None], SUBSTEPS, axis=2)  # (1, N, S, 2)
+    path[:, :, :, 0] += slide * np.arange(SUBSTEPS)
+    default_path = path.copy()
+    if default is not None:
+        default_path[0, 0] = default
+    assert _meets(env, path, default_path).tolist() == [[bool(value) for value in expected]]
+
+
+def test_few_worlds_are_simulated_again(monkeypatch):
+    env = task("large-16", counterfactual="stop")
+    bodies: list[int] = []
+    advance = env._physics.advance
+
+    def counted(body: np.ndarray, path: np.ndarray | None = None) -> np.ndarray:
+        if path is None:  # not the step itself
+            bodies.append(len(body))
+        return advance(body, path)
+
+    monkeypatch.setattr(env._physics, "advance", counted)
+    rng, (state, _) = np.random.default_rng(0), env.reset(range(4))
+    for _ in range(60):
+        state, _ = env.step(state, random_action(env, state, rng))
+    share = sum(bodies) / (60 * 4 * 16)
+    print(f"{share:.1%} of the counterfactuals were simulated")
+    assert 0.0 < share < 0.2
+
+
+def test_robot_that_does_its_default_anyway_has_the_teams_reward_to_the_bit():
+    env = yard(2, continuous=True, counterfactual="stop", contact_charge=1.0, shaping=1.0)
+    state = begin(env, [(4.0, 6.5, 0.0), (4.0 + BUMPER_GAP, 6.5, math.pi)])
+    state.body[0, 1, VX] = -0.8  # robot 1 drives into robot 0, which stands
+    step = env.step(state, np.array([[[0.0, 0.0], [1.0, 0.0]]]))[1]
+    assert step.counterfactual is not None
+    assert step.team_reward[0] < -0.1
+    assert step.counterfactual[0, 0] == step.team_reward[0]
+    assert step.counterfactual[0, 1] > step.team_reward[0]
