@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from warehouse_scenes import BUMPER_GAP, begin, random_action, task, yard
+from warehouse_scenes import BUMPER_GAP, begin, random_action, target_at, task, yard
 
 from envs.kit.counterfactual import without_each
 from envs.warehouse import Warehouse, heuristic, physics
 from envs.warehouse.alone import GHOSTS, alone_of
 from envs.warehouse.meetings import find_meetings
 from envs.warehouse.physics import ANGLE, SUBSTEPS, VX, VY, Physics, X, Y
-from envs.warehouse.state import State
+from envs.warehouse.state import NOBODY, TAKEN, TO_STATION, State
 from envs.warehouse.steps import move
 from envs.warehouse.without import gone
+from envs.warehouse.work import DWELL_STEPS
 
 BATTERY = {"battery": True, "battery_capacity": 0.1}
 EPISODES: list[tuple[str, dict[str, Any], str, int]] = [
@@ -246,3 +247,26 @@ def test_robot_that_does_its_default_anyway_has_the_teams_reward_to_the_bit():
     assert step.team_reward[0] < -0.1
     assert step.counterfactual[0, 0] == step.team_reward[0]
     assert step.counterfactual[0, 1] > step.team_reward[0]
+
+
+@pytest.mark.parametrize(
+    ("default", "speed"),
+    [
+        ("absent", 0.0),  # robot 0 delivers, and takes the order that robot 1 would get
+        ("stop", 1.0),  # robot 0 drives on, and would deliver if it stopped
+    ],
+)
+def test_robot_that_is_free_with_one_of_its_actions_changes_who_gets_an_order(default, speed):
+    env = yard(2, continuous=True, counterfactual=default, dispatch="fifo", shaping=1.0)
+    station, face = target_at(env, 1, 1), target_at(env, 8, 5)
+    orders = [(0, 10**6, face, station), (1, 10**6, face, station)]
+    state = begin(env, [(1.5, 1.5, 0.0), (8.5, 4.5, 0.0)], orders)
+    state.phase[0, 0], state.order[0, 0], state.goal[0, 0], state.order_status[0, 0] = TO_STATION, 0, station, TAKEN
+    state.dwell[0, 0], state.head[0] = DWELL_STEPS - 1, 1
+    action = np.array([[[speed, 0.0], [0.0, 0.0]]])
+    after, step = env.step(state, action)
+    assert step.counterfactual is not None
+    assert after.order[0].tolist() == ([1, NOBODY] if default == "absent" else [0, 1])
+    assert step.counterfactual.tobytes() == _brute_force(env, state, action).tobytes()
+    alone = step.team_reward[0] - step.reward[0, 0] if default == "absent" else step.team_reward[0] + 1.0
+    assert abs(step.counterfactual[0, 0] - alone) > 0.01, "robot 1's reward must change as well"
