@@ -51,14 +51,16 @@ class Alone:
         glide_along(body, path)
         rows = np.flatnonzero(touched & needed.ravel())
         if len(rows):
+            n_spaces = -(-len(rows) // GHOSTS)
+            ghosts = np.tile(self._parked, (n_spaces, 1))  # (n_spaces GHOSTS, 6); the last Space may have empty places
+            after, along = np.empty_like(ghosts), np.empty((len(ghosts), SUBSTEPS, 2))
+            ghosts[: len(rows)] = start[rows, 0]
             simulator = self._shared.take()
-            for first in range(0, len(rows), GHOSTS):
-                some = rows[first : first + GHOSTS]
-                ghost, after, along = self._parked.copy(), np.empty((GHOSTS, 6)), np.empty((GHOSTS, SUBSTEPS, 2))
-                ghost[: len(some)] = start[some, 0]
-                simulator.advance(ghost, after, along)
-                end[some, 0], way[some] = after[: len(some)], along[: len(some)]
+            for first in range(0, len(ghosts), GHOSTS):
+                some = slice(first, first + GHOSTS)
+                simulator.advance(ghosts[some], after[some], along[some])
             self._shared.give_back(simulator)
+            end[rows, 0], way[rows] = after[: len(rows)], along[: len(rows)]
         return end.reshape(body.shape)
 
 

@@ -21,7 +21,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import put_worlds, take_worlds
+from ..core import take_worlds
+from ..kit.kernels import kernel
 from .alone import Alone
 from .layout import Layout
 from .meetings import find_meetings
@@ -53,11 +54,11 @@ class Without:
         Returns:
             (B, N) float32.
         """
-        n_worlds, n_robots = state.alive.shape
         default_path, meets = np.empty_like(path), np.empty(state.alive.shape, dtype=bool)
         seeks = _seeks_order(state, outcome.state)
         if self._absent:
-            away, still = np.broadcast_to(gone(n_robots), motion.start.shape), np.zeros(state.alive.shape)
+            away = np.broadcast_to(gone(state.alive.shape[1]), motion.start.shape)
+            still = np.zeros(state.alive.shape)
             default = Motion(away, away, still, still)
             default_path[:] = away[:, :, None, X : Y + 1]
             own = np.zeros(state.alive.shape)
@@ -70,13 +71,12 @@ class Without:
             seeks |= _seeks_order(state, alone.state)
             own = alone.reward
         find_meetings(self._layout.blocked, path, default_path, meets)
-        reward = np.repeat(outcome.reward[:, None], n_robots, axis=1)  # (B, N, N): [b, i] of all robots without i
-        every = np.arange(n_robots)
-        reward[:, every, every] = np.where(differs, own, outcome.reward)
+        without = np.empty(state.alive.shape, dtype=np.float32)
+        _total_with(outcome.reward, np.where(differs, own, outcome.reward), without)
         world, robot = np.nonzero((meets | seeks) & differs)
         if len(world):
-            reward[world, robot] = self._simulated(state, motion, default, meets, world, robot)
-        return total(reward.reshape(-1, n_robots)).reshape(n_worlds, n_robots)  # (B N, N) -> (B, N)
+            without[world, robot] = total(self._simulated(state, motion, default, meets, world, robot))
+        return without
 
     def _simulated(
         self, state: State, motion: Motion, default: Motion, meets: Array, world: Array, robot: Array
@@ -91,8 +91,19 @@ class Without:
         again = np.flatnonzero(meets[world, robot])
         if len(again):
             simulated = run_substeps(self._physics.advance, mixed.start[again], mixed.drive_power[again])
-            mixed = put_worlds(mixed, again, simulated)
+            mixed.end[again], mixed.impulse[again] = simulated.end, simulated.impulse
         return work_on(self._params, self._layout, copies, mixed).reward
+
+
+@kernel
+def _total_with(reward, own, out):
+    """Writes the sum of the team's rewards with robot i's replaced by own[b, i], in the sequence of `work.total`."""
+    for b in range(reward.shape[0]):
+        for i in range(reward.shape[1]):
+            value = 0.0
+            for j in range(reward.shape[1]):
+                value += own[b, j] if j == i else reward[b, j]
+            out[b, i] = value
 
 
 def _seeks_order(before: State, after: State) -> Array:
