@@ -14,7 +14,6 @@ from .. import core
 from ..kit.actions import checked
 from ..kit.counterfactual import without_each
 from . import layout as maps
-from .alone import alone_of
 from .config import Config
 from .metrics import metrics_of
 from .observe import hear, obs_size, observe, state_size, waypoints
@@ -60,8 +59,7 @@ class Warehouse:
         self.max_steps = config.max_steps
         self.params = params_of(config, self.layout)
         self._physics = physics_of(config.layout, config.n_robots)
-        absent = config.counterfactual == "absent"
-        self._without = Without(self.params, self.layout, self._physics, alone_of(config.layout), absent)
+        self._without = Without(config, self.params, self.layout)
         directions = 2.0 * math.pi * np.arange(config.n_rays) / config.n_rays
         self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
         self.observation_space = Box(-1.0, 1.0, (obs_size(self.params),), np.float32)

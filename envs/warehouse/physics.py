@@ -222,9 +222,9 @@ def glide_along(before, path):
 class Physics:
     """The physics of one layout with n robots; any number of threads may use it at once."""
 
-    def __init__(self, layout: maps.Layout, n_robots: int, *, ghosts: bool = False) -> None:
-        """Makes no Space yet; the first contact makes one. With `ghosts` robots drive through each other."""
-        self._layout, self._n_robots, self._ghosts = layout, n_robots, ghosts
+    def __init__(self, layout: maps.Layout, n_robots: int, *, group: int = 0) -> None:
+        """Makes no Space yet; the first contact makes one. `group` is that of `Simulator`."""
+        self._layout, self._n_robots, self._group = layout, n_robots, group
         self._idle: list[Simulator] = []  # `pop` and `append` are atomic, so threads need no lock
 
     def advance(self, body: NDArray[np.float64], path: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
@@ -254,7 +254,7 @@ class Physics:
         try:
             return self._idle.pop()
         except IndexError:
-            return Simulator(self._layout, self._n_robots, ghosts=self._ghosts)
+            return Simulator(self._layout, self._n_robots, group=self._group)
 
     def give_back(self, simulator: Simulator) -> None:
         """Makes a simulator available to other callers."""
@@ -264,8 +264,8 @@ class Physics:
 class Simulator:
     """A pymunk Space with walls, racks and robots, and the arrays that worlds are copied through; for one thread."""
 
-    def __init__(self, layout: maps.Layout, n_robots: int, *, ghosts: bool = False) -> None:
-        """Builds the Space. Ghosts touch walls and racks, but not each other."""
+    def __init__(self, layout: maps.Layout, n_robots: int, *, group: int = 0) -> None:
+        """Builds the Space. In groups of so many, of which there are at most 32, robots drive through all others."""
         space = pymunk.Space()
         space.collision_persistence = 1  # 0 would switch collisions off
         space.collision_slop = 0.001
@@ -273,12 +273,13 @@ class Simulator:
             shape = pymunk.Poly(space.static_body, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
             shape.friction = math.sqrt(FRICTION)
             space.add(shape)
-        for _ in range(n_robots):
+        for i in range(n_robots):
             body = pymunk.Body(MASS, INERTIA)
             shape = pymunk.Circle(body, RADIUS)
             shape.friction = math.sqrt(FRICTION)
-            if ghosts:
-                shape.filter = pymunk.ShapeFilter(group=1)  # pymunk lets shapes of one group pass
+            if group:
+                own = 1 << i // group
+                shape.filter = pymunk.ShapeFilter(categories=own, mask=own)  # walls are in all categories
             space.add(body, shape)
         self.space, self._n_robots = space, n_robots
         # The bodies come in the order in which they were added, then the static one. Its row stays zero, or the walls
