@@ -265,7 +265,7 @@ class Simulator:
     """A pymunk Space with walls, racks and robots, and the arrays that worlds are copied through; for one thread."""
 
     def __init__(self, layout: maps.Layout, n_robots: int, *, group: int = 0) -> None:
-        """Builds the Space. In groups of so many, of which there are at most 32, robots drive through all others."""
+        """Builds the Space. With a `group` of g, each g robots drive through all others; at most 32 groups."""
         space = pymunk.Space()
         space.collision_persistence = 1  # 0 would switch collisions off
         space.collision_slop = 0.001

@@ -38,7 +38,7 @@ class Without:
     """Computes the counterfactuals of single control steps."""
 
     def __init__(self, config: Config, params: Params, layout: Layout) -> None:
-        """Prepares the counterfactuals of an environment; the default is to stop unless the configuration says else."""
+        """Prepares the counterfactuals of an environment; the default is to stop unless `counterfactual="absent"`."""
         self._params, self._layout, self._absent = params, layout, config.counterfactual == "absent"
         self._physics = physics_of(config.layout, config.n_robots)
         self._single, self._double = apart_of(config.layout, 1), apart_of(config.layout, 2)
