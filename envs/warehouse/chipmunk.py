@@ -51,15 +51,19 @@ def writer(space: pymunk.Space, rows: NDArray[np.float64]) -> Callable[[], None]
     return write
 
 
-def reader(space: pymunk.Space, rows: NDArray[np.float64]) -> Callable[[], None]:
-    """Returns a function that writes all bodies of the Space into rows (bodies + 1, 6)."""
+def reader(space: pymunk.Space, rows: NDArray[np.float64]) -> Callable[[bool], None]:
+    """Returns a function that writes all bodies of the Space into rows (n bodies + 1, 6), which has room for n times.
+
+    Its argument: write into the first rows; else into those after the last call's.
+    """
     buffer = _buffer(rows)
     each_body = _each_body(space, buffer, "pmSpaceBodyGetIteratorFuncBatched")
     if each_body is None:
         each_body = functools.partial(pymunk.batch.get_space_bodies, space, FIELDS, buffer)
 
-    def read() -> None:
-        buffer.clear()
+    def read(first: bool) -> None:
+        if first:
+            buffer.clear()
         each_body()
 
     return read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -17,10 +18,12 @@ from .config import Config
 from .metrics import metrics_of
 from .observe import hear, obs_size, observe, state_size, waypoints
 from .params import params_of
-from .physics import ANGLE, CONTROL_STEP, RADIUS, TOP_SPEED, TOP_TURN_RATE, X, drive, physics_of, settle
+from .physics import ANGLE, CONTROL_STEP, SUBSTEPS, TOP_SPEED, TOP_TURN_RATE, physics_of
 from .start import start
-from .state import TO_STATION, Array, State, copied
-from .work import dispatch, total, work
+from .state import Array, State, copied
+from .steps import Outcome, move, work_on
+from .without import Without, gone
+from .work import dispatch, total
 
 VERSION = 0
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
@@ -52,10 +55,11 @@ class Warehouse:
         """Loads the layout and fixes the spaces."""
         self.config = config
         self.layout = maps.load(config.layout)
-        self._physics = physics_of(config.layout, config.n_robots)
         self.agents = tuple(f"robot_{i}" for i in range(config.n_robots))
         self.max_steps = config.max_steps
         self.params = params_of(config, self.layout)
+        self._physics = physics_of(config.layout, config.n_robots)
+        self._without = Without(config, self.params, self.layout)
         directions = 2.0 * math.pi * np.arange(config.n_rays) / config.n_rays
         self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
         self.observation_space = Box(-1.0, 1.0, (obs_size(self.params),), np.float32)
@@ -85,22 +89,21 @@ class Warehouse:
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by 0.2 s; see `envs.core.BatchEnv.step`."""
         target = self._targets(state, action)
-        after, reward, cost, terminated = self._advance(state, target)
-        step = self._step_of(after, reward, cost, terminated)
-        if self.config.counterfactual != "none":
-            step = step._replace(counterfactual=self._counterfactual(state, target, step.team_reward))
-        return after, step
+        if self.config.counterfactual == "none":
+            outcome, counterfactual = self._advance(state, target), None
+        else:
+            outcome, counterfactual = self._advance_and_compare(state, target)
+        return outcome.state, self._step_of(*outcome)._replace(counterfactual=counterfactual)
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
         """Returns G had robot i done the default action, for every i: (B, N).
 
         With a horizon of h > 1 it is G - D_i, where D_i is the sum over h steps of the team's reward with robot i's
         action less that with the default, all actions held. The default is to stop or, with
-        `counterfactual="absent"`, not to be there.
+        `counterfactual="absent"`, not to be there. A horizon of 1 costs what the defaults change, see `without`; a
+        longer one steps every world once for each robot.
         """
-        target = self._targets(state, action)
-        _, reward, _, _ = self._advance(state, target)
-        return self._counterfactual(state, target, total(reward))
+        return self._advance_and_compare(state, self._targets(state, action))[1]
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.warehouse.picture`."""
@@ -136,18 +139,18 @@ class Warehouse:
             target[~state.alive] = 0.0
         return target
 
-    def _advance(self, state: State, target: Array) -> tuple[State, Array, Array, Array]:
-        """Returns the next state, and reward, cost and terminated, (B, N) each."""
-        loaded = state.phase == TO_STATION
-        before = np.empty_like(state.body)
-        drive_power, impulse, reward, cost = (np.zeros(state.alive.shape) for _ in range(4))
-        drive(state.body, target, loaded, before, drive_power)
-        body = self._physics.advance(before)
-        settle(before, body, impulse)
-        terminated = np.zeros(state.alive.shape, dtype=bool)
-        after = copied(state)._replace(body=body)
-        work(self.params, self.layout, after, impulse, drive_power, reward, cost, terminated)
-        return after, reward, cost, terminated
+    def _advance(self, state: State, target: Array) -> Outcome:
+        return work_on(self.params, self.layout, copied(state), move(self._physics.advance, state, target))
+
+    def _advance_and_compare(self, state: State, target: Array) -> tuple[Outcome, NDArray[np.float32]]:
+        """Returns the outcome, and the counterfactual of every robot, (B, N)."""
+        if self.config.horizon > 1:
+            outcome = self._advance(state, target)
+            return outcome, self._by_stepping(state, target, total(outcome.reward))
+        path = np.empty((*state.alive.shape, SUBSTEPS, 2))
+        motion = move(partial(self._physics.advance, path=path), state, target)
+        outcome = work_on(self.params, self.layout, copied(state), motion)
+        return outcome, self._without.each(state, target, path, motion, outcome)
 
     def _step_of(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
         """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
@@ -172,19 +175,19 @@ class Warehouse:
             metrics=metrics_of(state),
         )
 
-    def _counterfactual(self, state: State, target: Array, team_reward: Array) -> NDArray[np.float32]:
+    def _by_stepping(self, state: State, target: Array, team_reward: Array) -> NDArray[np.float32]:
+        """Returns the counterfactuals by stepping every world once for each robot: slow, for any horizon."""
         absent = self.config.counterfactual == "absent"
 
         def advance(state: State, target: Array) -> tuple[State, Array]:
             braked = np.where(state.alive[:, :, None], target, 0.0)  # robots that died on the way
-            after, reward, _, _ = self._advance(state, braked)
-            return after, total(reward)
+            outcome = self._advance(state, braked)
+            return outcome.state, total(outcome.reward)
 
         def replace(state: State, target: Array, copy: Array, robot: Array) -> None:
             target[copy, robot] = 0.0
             if absent:
-                state.body[copy, robot, X:] = 0.0
-                state.body[copy, robot, X] = -100.0 - 10.0 * RADIUS * robot  # far outside the walls
+                state.body[copy, robot] = gone(self.config.n_robots)[robot]
                 state.alive[copy, robot] = False
 
         n_robots, horizon = state.alive.shape[1], self.config.horizon

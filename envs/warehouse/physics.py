@@ -61,7 +61,7 @@ SUBSTEPS = 4
 """Steps of pymunk in a control step."""
 
 _SUBSTEP = CONTROL_STEP / SUBSTEPS
-_MARGIN = 0.001
+MARGIN = 0.001
 """A world in which a gap is at most this small is left to pymunk, which decides exactly what touches [m]."""
 X, Y, ANGLE, VX, VY, TURN_RATE = range(6)
 """Columns of `body` arrays: position [m], heading [rad], velocity [m/s], turn rate [rad/s]."""
@@ -159,7 +159,7 @@ def glide(blocked, before, after, touched):
                 body[i, X] += body[i, VX] * _SUBSTEP
                 body[i, Y] += body[i, VY] * _SUBSTEP
                 body[i, ANGLE] += body[i, TURN_RATE] * _SUBSTEP
-                if _touches_wall(blocked, body[i, X], body[i, Y]) or _touches_robot(body, i):
+                if touches_wall(blocked, body[i, X], body[i, Y]) or _touches_robot(body, i):
                     touched[b] = True
             if touched[b]:
                 break
@@ -168,7 +168,7 @@ def glide(blocked, before, after, touched):
 @kernel
 def _touches_robot(body, i):
     """Returns whether robot i is in contact with a robot of lower index, or within the margin of it."""
-    apart = 2.0 * RADIUS + _MARGIN
+    apart = 2.0 * RADIUS + MARGIN
     touches = False
     for j in range(i):
         dx, dy = body[i, X] - body[j, X], body[i, Y] - body[j, Y]
@@ -177,7 +177,7 @@ def _touches_robot(body, i):
 
 
 @kernel
-def _touches_wall(blocked, x, y):
+def touches_wall(blocked, x, y):
     """Returns whether a robot at x, y is in contact with a wall or a rack, or within the margin of it."""
     height, width = blocked.shape
     if x < -1.0 or x > width + 1.0 or y < -1.0 or y > height + 1.0:
@@ -188,7 +188,7 @@ def _touches_wall(blocked, x, y):
     if blocked[row, column]:
         return True
     # The border of a map is wall, so a free cell has eight neighbours. At most one column and one row are in reach.
-    reach = RADIUS + _MARGIN
+    reach = RADIUS + MARGIN
     beside, above = 0, 0
     dx, dy = x - column, y - row
     if dx < reach:
@@ -206,30 +206,46 @@ def _touches_wall(blocked, x, y):
     return beside and above and blocked[row + above, column + beside] and dx * dx + dy * dy < reach * reach
 
 
+@kernel
+def glide_along(before, path):
+    """Writes where robots are after each substep if nothing is in their way, into path (B, N, SUBSTEPS, 2)."""
+    for b in range(before.shape[0]):
+        for i in range(before.shape[1]):
+            x, y = before[b, i, X] + 0.0, before[b, i, Y] + 0.0
+            vx, vy = before[b, i, VX] + 0.0, before[b, i, VY] + 0.0
+            for s in range(SUBSTEPS):
+                x += vx * _SUBSTEP
+                y += vy * _SUBSTEP
+                path[b, i, s, 0], path[b, i, s, 1] = x, y
+
+
 class Physics:
     """The physics of one layout with n robots; any number of threads may use it at once."""
 
-    def __init__(self, layout: maps.Layout, n_robots: int) -> None:
-        """Makes no Space yet; the first contact makes one."""
-        self._layout, self._n_robots = layout, n_robots
+    def __init__(self, layout: maps.Layout, n_robots: int, *, group: int = 0) -> None:
+        """Makes no Space yet; the first contact makes one. `group` is that of `Simulator`."""
+        self._layout, self._n_robots, self._group = layout, n_robots, group
         self._idle: list[Simulator] = []  # `pop` and `append` are atomic, so threads need no lock
 
-    def advance(self, body: NDArray[np.float64]) -> NDArray[np.float64]:
+    def advance(self, body: NDArray[np.float64], path: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Runs every world through the substeps.
 
         Args:
             body: (B, N, 6) as `drive` wrote it.
+            path: (B, N, SUBSTEPS, 2), written if given: x, y of every robot after each substep [m].
 
         Returns:
             (B, N, 6), a new array.
         """
         out, touched = np.empty_like(body), np.empty(len(body), dtype=bool)
         glide(self._layout.blocked, body, out, touched)
+        if path is not None:
+            glide_along(body, path)
         rows = np.flatnonzero(touched)
         if len(rows):
             simulator = self.take()
             for b in rows:
-                simulator.advance(body[b], out[b])
+                simulator.advance(body[b], out[b], None if path is None else path[b])
             self.give_back(simulator)  # not after an exception: it may have stopped anywhere
         return out
 
@@ -238,7 +254,7 @@ class Physics:
         try:
             return self._idle.pop()
         except IndexError:
-            return Simulator(self._layout, self._n_robots)
+            return Simulator(self._layout, self._n_robots, group=self._group)
 
     def give_back(self, simulator: Simulator) -> None:
         """Makes a simulator available to other callers."""
@@ -248,8 +264,8 @@ class Physics:
 class Simulator:
     """A pymunk Space with walls, racks and robots, and the arrays that worlds are copied through; for one thread."""
 
-    def __init__(self, layout: maps.Layout, n_robots: int) -> None:
-        """Builds the Space."""
+    def __init__(self, layout: maps.Layout, n_robots: int, *, group: int = 0) -> None:
+        """Builds the Space. With a `group` of g, each g robots drive through all others; at most 32 groups."""
         space = pymunk.Space()
         space.collision_persistence = 1  # 0 would switch collisions off
         space.collision_slop = 0.001
@@ -257,10 +273,13 @@ class Simulator:
             shape = pymunk.Poly(space.static_body, [(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
             shape.friction = math.sqrt(FRICTION)
             space.add(shape)
-        for _ in range(n_robots):
+        for i in range(n_robots):
             body = pymunk.Body(MASS, INERTIA)
             shape = pymunk.Circle(body, RADIUS)
             shape.friction = math.sqrt(FRICTION)
+            if group:
+                own = 1 << i // group
+                shape.filter = pymunk.ShapeFilter(categories=own, mask=own)  # walls are in all categories
             space.add(body, shape)
         self.space, self._n_robots = space, n_robots
         # The bodies come in the order in which they were added, then the static one. Its row stays zero, or the walls
@@ -268,22 +287,32 @@ class Simulator:
         self._row = np.zeros((n_robots + 1, 6))
         parked = np.zeros((n_robots + 1, 6))
         parked[:n_robots, X] = -1000.0 - 10.0 * np.arange(n_robots)
-        self._result = np.zeros((n_robots + 2, 6))
+        result = np.zeros((SUBSTEPS * (n_robots + 1) + 1, 6))
+        self._results = result[:-1].reshape(SUBSTEPS, n_robots + 1, 6)[:, :n_robots]  # views
+        self._path = self._results[:, :, X : Y + 1].transpose(1, 0, 2)  # (N, SUBSTEPS, 2)
         self.step = chipmunk.stepper(space)
         self._park, self._put = chipmunk.writer(space, parked), chipmunk.writer(space, self._row)
-        self._get = chipmunk.reader(space, self._result)
+        self._get = chipmunk.reader(space, result)
 
-    def advance(self, body: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-        """Runs one world through the substeps, from body (N, 6) into out (N, 6)."""
+    def advance(
+        self, body: NDArray[np.float64], out: NDArray[np.float64], path: NDArray[np.float64] | None = None
+    ) -> None:
+        """Runs one world through the substeps, from body (N, 6) into out (N, 6) and path (N, SUBSTEPS, 2)."""
         step = self.step
         self._park()
         step(_SUBSTEP)
         self._row[: self._n_robots] = body
         self._put()
-        for _ in range(SUBSTEPS):
+        if path is None:
+            for _ in range(SUBSTEPS):
+                step(_SUBSTEP)
+            self._get(True)
+            out[:] = self._results[0]
+            return
+        for s in range(SUBSTEPS):
             step(_SUBSTEP)
-        self._get()
-        out[:] = self._result[: self._n_robots]
+            self._get(s == 0)
+        out[:], path[:] = self._results[-1], self._path
 
 
 def physics_of(layout: str, n_robots: int) -> Physics:
