@@ -48,11 +48,11 @@ _INTERSECTION = {"gamma": 0.97, "ent_coef": 0.005}
 # The aim is welfare, the team reward. The value of a bid shows within the ten slots of a task; later tasks only add
 # noise. An action has eight numbers: the usual entropy bonus keeps all of them noisy, and without any, bids stop
 # improving once the noise is gone.
-_MARKET = {"reward": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.002, "init_std": 0.4}
+_MARKET = {"credit": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.002, "init_std": 0.4}
 _MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
 # Early gradients of the critic push actions to the bounds of the Box, where tanh is flat and no gradient brings them
 # back; the penalty prevents that. The lesser of two critics keeps values from growing without bound.
-_MARKET_OFF_POLICY = {"reward": "team", "gamma": 0.9, "head_penalty": 0.02, "head_penalty_end": 0.02, "twin": True}
+_MARKET_OFF_POLICY = {"credit": "team", "gamma": 0.9, "head_penalty": 0.02, "head_penalty_end": 0.02, "twin": True}
 
 # A car pays for its own crashes and time, within a few steps. Without much entropy a policy settles on always driving.
 _JUNCTION = {"gamma": 0.97, "ent_coef": 0.05, "rollout_steps": 20}

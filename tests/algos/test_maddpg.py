@@ -76,7 +76,7 @@ def greedy_return(algo: Maddpg, env: Toy, episodes: int = 20) -> float:
         (Match(), 300, {}, 0.95),
         (Match(), 300, {"twin": True, "agent_id": True}, 0.95),
         (Match(), 300, {"critic": "local", "value_norm": False, "prioritised": 0.6}, 0.95),
-        (Match(), 300, {"reward": "team", "share": "none"}, 0.95),
+        (Match(), 300, {"credit": "team", "share": "none"}, 0.95),
         (Match(masked=True), 300, {"temperature": 2.0, "temperature_end": 0.5}, 0.95),
         (Reach(), 300, {}, 0.9),
         (Reach(), 300, {"twin": True, "noise": "ou"}, 0.9),
@@ -113,13 +113,13 @@ def test_what_cannot_be_known_is_not_learned():
     assert greedy_return(algo, Roles()) < 0.45
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team"}, {"twin": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"credit": "team"}, {"twin": True}], ids=str)
 def test_two_find_the_joint_action_that_pays(options):
     algo, _ = learn(Payoff(), 300, share="none", **options)
     assert greedy_return(algo, Payoff()) == 6.0
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team", "share": "none"}, {"twin": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"credit": "team", "share": "none"}, {"twin": True}], ids=str)
 def test_two_carry_a_load_as_is_best(options):
     """Against a_i = 0.4 x, which is paid -0.2 / 3 on average."""
     env = Carry(64)
@@ -132,7 +132,7 @@ def test_two_carry_a_load_as_is_best(options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"reward": "team"}, {"critic": "local"}, {"n_step": 3}, {"value_norm": False}], ids=str
+    "options", [{}, {"credit": "team"}, {"critic": "local"}, {"n_step": 3}, {"value_norm": False}], ids=str
 )
 def test_a_time_limit_is_bootstrapped(options):
     """1 a step for ever is worth 5; cut at the limit of 5 steps it would be worth 2.7 on average."""
@@ -142,7 +142,7 @@ def test_a_time_limit_is_bootstrapped(options):
 
 @pytest.mark.parametrize(
     ("n_agents", "options"),
-    [(2, {}), (2, {"critic": "local", "n_step": 2}), (5, {"n_step": 3}), (5, {"reward": "team"})],
+    [(2, {}), (2, {"critic": "local", "n_step": 2}), (5, {"n_step": 3}), (5, {"credit": "team"})],
     ids=str,
 )
 def test_a_time_limit_of_one_agent_is_bootstrapped(n_agents, options):
@@ -159,7 +159,7 @@ def test_death_cuts_the_value():
 
 
 def test_a_team_outlives_its_dead():
-    algo, _ = learn(Martyr(), 500, gamma=0.9, reward="team")
+    algo, _ = learn(Martyr(), 500, gamma=0.9, credit="team")
     assert greedy_return(algo, Martyr()) == pytest.approx(0.3)  # agent 1 alone collects 0.1 six times
     algo, _ = learn(Martyr(), 300, gamma=0.9)
     assert greedy_return(algo, Martyr()) == pytest.approx(0.6)  # both do

@@ -46,7 +46,7 @@ def tail(history: list[dict[str, float]], name: str = "return") -> float:
     [
         (Match(), 30, {}, 0.95),
         (Match(), 30, {"critic": "local", "value_norm": False, "value_loss": "mse", "activation": "relu"}, 0.95),
-        (Match(), 30, {"reward": "team", "share": "none"}, 0.95),
+        (Match(), 30, {"credit": "team", "share": "none"}, 0.95),
         (Match(masked=True), 30, {}, 0.95),
         (Reach(), 60, {"ent_coef": 0.0}, 0.7),
         (Reach(), 60, {"ent_coef": 0.0, "share": "none", "critic": "local"}, 0.6),
@@ -69,7 +69,7 @@ def test_what_cannot_be_known_is_not_learned():
     assert tail(learn(Recall(), 30)[1]) < 0.7
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team"}, {"critic": "local"}, {"gru": 8}, {"value_norm": False}])
+@pytest.mark.parametrize("options", [{}, {"credit": "team"}, {"critic": "local"}, {"gru": 8}, {"value_norm": False}])
 def test_a_time_limit_is_bootstrapped(options):
     """1 a step for ever is worth 10; cut at the limit of 5 steps it would be worth 2.7 on average."""
     _, history = learn(Endless(), 40, gamma=0.9, **options)
@@ -82,10 +82,10 @@ def test_a_time_limit_is_bootstrapped(options):
         (2, {}),
         (2, {"critic": "local"}),
         (2, {"gru": 8}),
-        (2, {"gru": 8, "reward": "team"}),
+        (2, {"gru": 8, "credit": "team"}),
         (5, {}),
-        (5, {"reward": "team"}),
-        (5, {"critic": "local", "reward": "team", "share": "none"}),
+        (5, {"credit": "team"}),
+        (5, {"critic": "local", "credit": "team", "share": "none"}),
     ],
     ids=str,
 )
@@ -169,7 +169,7 @@ def test_advantages_of_agents_that_leave_and_stay(reward, steps, gru, monkeypatc
 
 def test_a_team_whose_last_agents_die_at_the_time_limit_lives_on_in_those_just_born(monkeypatch):
     """Agent 0 dies as the limit is reached and agent 1 is born: r + gamma V(final) with V = 100 (the newborn's 8)."""
-    config = MappoConfig(gamma=0.5, gae_lambda=0.5, reward="team", rollout_steps=1, minibatches=1, value_norm=False)
+    config = MappoConfig(gamma=0.5, gae_lambda=0.5, credit="team", rollout_steps=1, minibatches=1, value_norm=False)
     algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), config, seed=0)
     seen = linear(algo, monkeypatch)
     adjacency, state, yes = np.ones((1, 2, 2), bool), np.zeros((1, 0), np.float32), np.ones(1, bool)
@@ -197,7 +197,7 @@ def test_death_cuts_the_value():
 
 
 def test_a_team_outlives_its_dead():
-    _, history = learn(Martyr(), 40, gamma=0.9, reward="team")
+    _, history = learn(Martyr(), 40, gamma=0.9, credit="team")
     assert tail(history) == pytest.approx(0.3, abs=0.03)  # agent 1 alone collects 0.1 six times
     assert tail(history, "explained_variance") > 0.9
     _, history = learn(Martyr(), 40, gamma=0.9)
@@ -213,10 +213,10 @@ def test_the_central_critic_sees_the_state():
 
 EVERY_KIND = [
     {},
-    {"reward": "team"},
+    {"credit": "team"},
     {"critic": "local", "share": "none"},
     {"gru": 4},
-    {"gru": 4, "reward": "team", "share": "group"},
+    {"gru": 4, "credit": "team", "share": "group"},
     {"gru": 4, "critic": "local", "agent_id": True, "minibatches": 3, "epochs": 2},
     {"anneal": True, "target_kl": 1e-9, "value_norm": False},
 ]
