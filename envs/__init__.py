@@ -89,9 +89,8 @@ def parallel_env(
         kinds = get_args(get_type_hints(type(config(name, task))).get("counterfactual"))
         if "shapley" not in kinds:
             allowed = "individual, team" + (", difference" if kinds else "")
-            raise ValueError(
-                f"reward='shapley' needs Shapley values, which {name} does not give; allowed here: {allowed}"
-            )
+            what = f"reward='shapley' needs Shapley values, which {name} does not give"
+            raise ValueError(f"{what}; allowed here: {allowed}")
         kwargs.setdefault("counterfactual", "shapley")
     return ParallelView(make(name, task, **kwargs), render_mode=render_mode, reward=reward)
 

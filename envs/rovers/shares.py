@@ -1,8 +1,8 @@
 """Shapley values of what has been found, in closed form.
 
 Of a point of interest, a coalition earns the closest approach of any member: a game of a maximum. So each piece of the
-value is shared equally by all rovers that came at least so close (the airport game of Littlechild & Owen 1973, "A simple
-expression for the Shapley value in a special case").
+value is shared equally by all rovers that came at least so close. Source: the airport game of Littlechild & Owen 1973,
+"A simple expression for the Shapley value in a special case".
 
 Axes: B worlds, N rovers, P points of interest.
 """

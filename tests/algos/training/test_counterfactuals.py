@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-import envs
 import train
 from algos import ALGOS
 from algos.training.builder import run_config, set_up
 from algos.training.run_config import ConfigError
+from envs import builder
 
 
 def made(env: str, algo: str = "mappo", env_options: dict[str, Any] | None = None, **options: Any) -> Any:
@@ -19,14 +19,14 @@ def made(env: str, algo: str = "mappo", env_options: dict[str, Any] | None = Non
     config = run_config(
         env,
         algo,
-        envs=envs.builder,
+        envs=builder,
         algos=ALGOS,
         env_options=env_options,
         algo_options={"hidden": (8,), **options},
         n_worlds=2,
         threads=1,
     )
-    return set_up(config, envs.builder, ALGOS)
+    return set_up(config, builder, ALGOS)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def played(**options: Any) -> tuple[Any, list[Any], list[Any]]:
 
 @pytest.mark.parametrize("n_rovers", [1, 5, 8])
 def test_shapley_values_are_those_of_all_coalitions(n_rovers: int) -> None:
-    env, states, steps = played(n_rovers=n_rovers, size=8.0, counterfactual="shapley")
+    _, states, steps = played(n_rovers=n_rovers, size=8.0, counterfactual="shapley")
     total = sum(step.team_reward[:, None] - step.counterfactual for step in steps)
     last = states[-1]
 
