@@ -75,6 +75,7 @@ OURS: dict[tuple[str, str], Presets] = {
         (_ON_POLICY, "edge_market", Presets({"total_steps": 5_000_000}, _MARKET)),
         (_ON_POLICY, "spread", Presets(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE)),
         (_ON_POLICY, "traffic_junction", Presets({"total_steps": 600_000, "n_worlds": 128}, _JUNCTION)),
+        (_ON_POLICY, "rovers", Presets({"total_steps": 400_000}, {"credit": "difference"})),
         (_ON_POLICY, "whispers", Presets(run={"total_steps": 120_000}, algo=_WHISPERS)),
         (_OFF_POLICY, "warehouse", Presets({"total_steps": 1_000_000, **_WORLDS}, _WAREHOUSE_OFF_POLICY)),
         (_OFF_POLICY, "edge_market", Presets({"total_steps": 200_000, **_WORLDS}, _MARKET_OFF_POLICY)),
