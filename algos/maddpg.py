@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from .comm.hearing import Hearing
 from .comm.statistics import bits_of_message, heard_statistics, sent_statistics
-from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
+from .core import Action, Array, Memory, Obs, Player, Savable, Spec, StepLike, Transition, memory_for
 from .credit import rules
 from .credit.rules import OffPolicyCredit
 from .experience.fields import bytes_of
@@ -259,6 +259,10 @@ class Maddpg:
             before = before.masked_fill(started.view(-1, 1, 1), 0.0)
             noise = self._noise = ornstein_uhlenbeck(before, theta=config.ou_theta, std=std, generator=generator)
         return (mean + noise).clamp(-1.0, 1.0)
+
+    def credited(self, obs: Obs, memory: Memory, action: Action, step: StepLike) -> Array | None:  # noqa: ARG002
+        """Returns the reward that each agent would learn from in a step, (B, N); see `Mappo.credited`."""
+        return rules.credited(self.config.credit, step)
 
     def take_back(self) -> None:
         """Undoes the last `act` that was not greedy, if it was not observed; see `Algorithm.take_back`."""

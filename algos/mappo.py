@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .comm.hearing import Hearing
 from .comm.statistics import bits_of_message, heard_statistics, sent_statistics
-from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
+from .core import Action, Array, Memory, Obs, Player, Savable, Spec, StepLike, Transition, memory_for
 from .credit import rules
 from .credit.joint import MOST_AT_ONCE, JointNumber
 from .credit.rules import Credit
@@ -30,6 +30,7 @@ from .experience.fields import bytes_of
 from .experience.heard import AGES, BITS, ages_of, field_of
 from .experience.minibatches import Minibatches
 from .experience.rollout import Rollout, rollout_fields
+from .maths.arrays import tensor_of
 from .maths.chance import Generators
 from .maths.ranges import LENGTH, RATE, SHARE, WEIGHT, Range
 from .maths.returns import constant_value, explained_variance, gae, masked_mean, masked_var
@@ -176,6 +177,27 @@ class Mappo:
         action, log_prob, self._memory = self.policy.choose(obs, memory, sampling)
         self._pending = action.cpu(), log_prob.cpu()
         return self.policy.to_space(action).cpu().numpy()
+
+    @torch.no_grad()
+    def credited(self, obs: Obs, memory: Memory, action: Action, step: StepLike) -> Array | None:
+        """Returns the reward that each agent would learn from, (B, N); None for `coma`, which credits returns.
+
+        Args:
+            obs: Before a step.
+            memory: Before it.
+            action: Of all worlds.
+            step: What came of it.
+        """
+        if self.config.credit == "coma":
+            return None
+        if self.joint is None:
+            return rules.credited(self.config.credit, step)
+        fields = {name: tensor_of(getattr(obs, name), self.device) for name in ("obs", "state", "alive")}
+        self.input_norm.apply(fields, fields["alive"])
+        head, action_mask, _ = self.policy.heads(obs, memory)
+        fields["action"] = tensor_of(action, self.device)
+        without = self.joint.without(*self._joint_inputs(fields), categorical(head, action_mask).exp())
+        return rules.credited("team", step) - without.cpu().numpy()
 
     def take_back(self) -> None:
         """Undoes the last `act` that was not greedy, if it was not observed; see `Algorithm.take_back`."""
@@ -365,7 +387,8 @@ class Mappo:
         return {f"comm/{name}": value for name, value in found.items()}
 
     def _joint_inputs(self, fields: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-        return fields["obs"], fields.get("state"), fields["action"], fields["alive"]
+        state = fields.get("state") if self.spec.state_dim else None
+        return fields["obs"], state, fields["action"], fields["alive"]
 
     @torch.no_grad()
     def _without_own_choice(self, data: dict[str, Tensor]) -> Tensor:

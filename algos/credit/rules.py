@@ -21,8 +21,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from gymnasium.spaces import Box, Discrete
 from torch import Tensor
+
+from ..core import Array, StepLike
 
 Credit = Literal["individual", "team", "difference", "shapley", "coma", "learned"]
 OffPolicyCredit = Literal["individual", "team", "difference"]
@@ -71,3 +74,12 @@ def rewards(credit: str, fields: Mapping[str, Tensor]) -> Tensor:
     if credit in OF_TEAM:
         return fields["team_reward"].unsqueeze(-1).expand_as(fields["reward"])
     return fields["reward"]
+
+
+def credited(credit: str, step: StepLike) -> Array | None:
+    """Returns `rewards` of a step of an environment, (B, N); None where it lacks a counterfactual that is needed."""
+    if credit in EXACT and step.counterfactual is None:
+        return None
+    names = ("reward", "team_reward", "counterfactual")
+    fields = {name: torch.as_tensor(getattr(step, name)) for name in names if getattr(step, name) is not None}
+    return rewards(credit, fields).numpy()
