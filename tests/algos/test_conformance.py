@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from gradient_bandit import BanditConfig, GradientBandit, LinearPolicy
+from gymnasium.spaces import Discrete
 
 import train as command
 from algos import ALGOS, load_policy
 from algos.comm.config import ChannelConfig
 from algos.core import Obs
+from algos.credit.rules import NETWORKED
 from algos.training import conformance
 from algos.training.conformance import CHECKS, SPECS, Build, builder, check_dead, check_resume, check_seed
 
@@ -85,6 +87,8 @@ def cases() -> list[Any]:
         for options in VARIANTS.get(name, [{}]):
             for shape, spec in SPECS.items():
                 if options.get("critic") == "state" and not spec.state_dim:
+                    continue
+                if options.get("credit") in NETWORKED and not isinstance(spec.action_space, Discrete):
                     continue
                 thorough = not options or shape == "discrete"
                 for check in CHECKS if thorough else (check_seed, check_resume, check_dead):
