@@ -141,10 +141,10 @@ ADVANTAGES = {
 
 
 @pytest.mark.parametrize("gru", [0, 4])
-@pytest.mark.parametrize(("reward", "steps"), ADVANTAGES)
-def test_advantages_of_agents_that_leave_and_stay(reward, steps, gru, monkeypatch):
+@pytest.mark.parametrize(("credit", "steps"), ADVANTAGES)
+def test_advantages_of_agents_that_leave_and_stay(credit, steps, gru, monkeypatch):
     """One world, gamma = lambda = 0.5, a critic that adds: numbers by hand."""
-    options = {"reward": reward, "gru": gru, "rollout_steps": steps, "minibatches": 1, "value_norm": False}
+    options = {"credit": credit, "gru": gru, "rollout_steps": steps, "minibatches": 1, "value_norm": False}
     algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), MappoConfig(gamma=0.5, gae_lambda=0.5, **options), seed=0)
     seen = linear(algo, monkeypatch)
     alive = np.array([[True, True], [True, True], [False, True], [False, True]])  # before each step, after the last
@@ -162,7 +162,7 @@ def test_advantages_of_agents_that_leave_and_stay(reward, steps, gru, monkeypatc
         team = np.array([3.0], np.float32)
         algo.observe(Transition(now, algo.act(now), reward_of, team, None, reward_of, nobody, no, then, no))
     assert all(np.isfinite(x) for x in algo.update().values())
-    want = np.array(ADVANTAGES[reward, steps])  # (T, V)
+    want = np.array(ADVANTAGES[credit, steps])  # (T, V)
     got = seen["advantage"][:, 0].numpy()
     np.testing.assert_allclose(got[~np.isnan(want)], want[~np.isnan(want)], rtol=1e-6)
 
@@ -182,10 +182,10 @@ def test_a_team_whose_last_agents_die_at_the_time_limit_lives_on_in_those_just_b
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1e4, -1e4])
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_a_constant_in_every_reward_changes_nothing(offset, reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_a_constant_in_every_reward_changes_nothing(offset, credit):
     """Values start at the constant that fits best, so the first advantages already lack the offset."""
-    _, history = learn(Offset(offset), 40, reward=reward)
+    _, history = learn(Offset(offset), 40, credit=credit)
     assert tail(history) - 10 * offset > 9.5
 
 
@@ -266,10 +266,10 @@ def test_the_dead_are_left_out_and_not_multiplied_by_zero(spec, options, monkeyp
     torch.testing.assert_close(learned(True), learned(False), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_the_dead_are_not_counted(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_the_dead_are_not_counted(credit):
     """A third agent that is never alive leaves every mean as it was: no mean is divided by the dead."""
-    options = {"critic": "local", "reward": reward, "epochs": 2, "minibatches": 1}
+    options = {"critic": "local", "credit": credit, "epochs": 2, "minibatches": 1}
     two, three = (tiny(Spec(n, 4, 0, Discrete(3), ()), **options) for n in (2, 3))
     stream = Stream(two.spec)
 
@@ -296,11 +296,11 @@ def test_the_dead_are_not_counted(reward):
         torch.testing.assert_close(three.value_norm.state_dict()[name], value)
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_the_critic_remembers_from_rollout_to_rollout(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_the_critic_remembers_from_rollout_to_rollout(credit):
     """Its gradient steps begin from the memory that its first pass began from."""
     spec = SPECS[0]
-    algo, stream = tiny(spec, gru=4, reward=reward, epochs=1, minibatches=1), Stream(spec)
+    algo, stream = tiny(spec, gru=4, credit=credit, epochs=1, minibatches=1), Stream(spec)
     forward, calls = algo.critic.forward, []
 
     def recorded(obs, state, recurrence):
@@ -318,11 +318,11 @@ def test_the_critic_remembers_from_rollout_to_rollout(reward):
         torch.testing.assert_close(after.flatten().sort()[0], before.flatten().sort()[0])
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_agents_that_are_not_alive_remember_nothing(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_agents_that_are_not_alive_remember_nothing(credit):
     """Before birth, after death, after leaving: the actor's memory is zero, and so is the critic's."""
     spec, births = SPECS[0], 0
-    algo, stream = tiny(spec, gru=4, reward=reward), Stream(spec)
+    algo, stream = tiny(spec, gru=4, credit=credit), Stream(spec)
     for step in range(60):
         absent = ~stream.alive
         drive(algo, stream, 1)  # acts on what `absent` is about
@@ -333,7 +333,7 @@ def test_agents_that_are_not_alive_remember_nothing(reward):
         births += (absent & stream.alive & ~stream.now.started[:, None]).sum()
         if (step + 1) % algo.config.rollout_steps == 0:
             assert algo._critic_hidden is not None
-            gone = absent if reward == "individual" else absent.all(1, keepdims=True)
+            gone = absent if credit == "individual" else absent.all(1, keepdims=True)
             assert (algo._critic_hidden.numpy()[gone] == 0).all()
     assert births > 5
 
