@@ -25,7 +25,9 @@ from torch import Tensor, nn
 
 from .comm.hearing import Hearing
 from .comm.statistics import bits_of_message, heard_statistics, sent_statistics
-from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
+from .core import Action, Array, Memory, Obs, Player, Savable, Spec, StepLike, Transition, memory_for
+from .credit import rules
+from .credit.rules import OffPolicyCredit
 from .experience.fields import bytes_of
 from .experience.heard import field_of
 from .experience.replay import Replay, replay_fields
@@ -128,8 +130,8 @@ class MaddpgConfig(NetConfig):
     """Size of a recurrent layer; it must be 0, because MADDPG has no recurrent policy."""
     critic: CriticInput = "central"
     """central: all observations and actions; state: the state for the others' observations; local: its agent's."""
-    reward: Literal["individual", "team"] = "individual"
-    """Reward that an agent learns from: its own, or the team's."""
+    credit: OffPolicyCredit = "individual"
+    """What an agent learns from: its own reward, its team's, or the difference it makes to that (docs/credit.md)."""
     obs_norm: Literal["auto", "on", "off"] = "auto"
     """Normalise observations, but not images, by running statistics; auto: only foreign ones with bounds above 10."""
 
@@ -186,7 +188,7 @@ class Maddpg:
         std, obs_norm = max(config.noise_std, 1e-6), config.obs_norm == "on"
         actor = Actor(spec, config, init_std=std, bounded=True, obs_norm=obs_norm, generator=initial)
         self.policy = actor.to(self.device)
-        self.kind = kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
+        self.kind = kind = "local" if config.critic == "local" else "team" if config.credit == "team" else "central"
         reads_state = config.critic == "state"
         self.critics = nn.ModuleList(
             QCritic(spec, kind, config, state=reads_state, generator=initial) for _ in range(1 + config.twin)
@@ -257,6 +259,10 @@ class Maddpg:
             before = before.masked_fill(started.view(-1, 1, 1), 0.0)
             noise = self._noise = ornstein_uhlenbeck(before, theta=config.ou_theta, std=std, generator=generator)
         return (mean + noise).clamp(-1.0, 1.0)
+
+    def credited(self, obs: Obs, memory: Memory, action: Action, step: StepLike) -> Array | None:  # noqa: ARG002
+        """Returns the reward that each agent would learn from in a step, (B, N); see `Mappo.credited`."""
+        return rules.credited(self.config.credit, step)
 
     def take_back(self) -> None:
         """Undoes the last `act` that was not greedy, if it was not observed; see `Algorithm.take_back`."""
@@ -452,9 +458,7 @@ class Maddpg:
         """Returns the rewards that values sum and the endings that cut them, (R, K, V) each."""
         if self.kind == "team":
             return steps["team_reward"].unsqueeze(-1), steps["team_over"].unsqueeze(-1)
-        if self.config.reward == "team":  # an agent does not see its team live on after its death
-            return steps["team_reward"].unsqueeze(-1).expand(-1, -1, self.spec.n_agents), steps["terminated"]
-        return steps["reward"], steps["terminated"]
+        return rules.rewards(self.config.credit, steps), steps["terminated"]
 
     def _target_actions(self, batch: dict[str, Tensor]) -> Tensor:
         """Returns actions of target policies, (R, N, A): sampled if discrete (as in Lowe's code), noisy with `twin`."""
@@ -566,6 +570,7 @@ def _kept(spec: Spec, config: MaddpgConfig, *, action_mask: bool) -> list[str]:
     """Returns the optional fields that the replay keeps."""
     heard = field_of(spec.n_agents, remembers=config.channel.remembers)
     keep = {"state": config.critic == "state", "action_mask": action_mask, heard: config.comm != "none"}
+    keep["counterfactual"] = config.credit in rules.EXACT
     return [name for name, kept in keep.items() if kept]
 
 
@@ -590,7 +595,7 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
     """Counts the memory that `Maddpg` takes."""
     n, actions, critics = spec.n_agents, spec.action_dim, 1 + config.twin
     features, maps = encoded(spec)
-    team = config.reward == "team" and config.critic != "local"
+    team = config.credit == "team" and config.critic != "local"
     steps = -(-config.replay_size // n_worlds) * n_worlds
     replay = steps * bytes_of(replay_fields(spec, _kept(spec, config, action_mask=action_mask)))
     if config.prioritised:

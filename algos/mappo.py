@@ -22,17 +22,21 @@ from torch import Tensor
 
 from .comm.hearing import Hearing
 from .comm.statistics import bits_of_message, heard_statistics, sent_statistics
-from .core import Action, Memory, Obs, Player, Savable, Spec, Transition, memory_for
+from .core import Action, Array, Memory, Obs, Player, Savable, Spec, StepLike, Transition, memory_for
+from .credit import rules
+from .credit.joint import MOST_AT_ONCE, JointNumber
+from .credit.rules import Credit
 from .experience.fields import bytes_of
 from .experience.heard import AGES, BITS, ages_of, field_of
 from .experience.minibatches import Minibatches
 from .experience.rollout import Rollout, rollout_fields
+from .maths.arrays import tensor_of
 from .maths.chance import Generators
 from .maths.ranges import LENGTH, RATE, SHARE, WEIGHT, Range
 from .maths.returns import constant_value, explained_variance, gae, masked_mean, masked_var
 from .maths.snapshots import copied, on_device
 from .maths.threads import one_thread, side_by_side
-from .nets.actor import Actor
+from .nets.actor import Actor, categorical
 from .nets.config import NetConfig
 from .nets.critic import Critic
 from .nets.flat_adam import FlatAdam
@@ -81,8 +85,8 @@ class MappoConfig(NetConfig):
     """End an update after a pass in which the policy has moved further than this [nats]; none: never."""
     critic: CriticInput = "central"
     """Input of the critic: the global state, or each agent's own observation."""
-    reward: Literal["individual", "team"] = "individual"
-    """Reward that an agent learns from: its own, or the team's."""
+    credit: Credit = "individual"
+    """What an agent learns from: its own reward, its team's, or its part in that by a rule (docs/credit.md)."""
     obs_norm: Literal["auto", "on", "off"] = "auto"
     """Normalise observations, but not images, by running statistics; auto: only foreign ones with bounds above 10."""
     init_std: Annotated[float, Range(0.0, 100.0, above=True)] = 0.6
@@ -107,13 +111,25 @@ class Mappo:
     """
 
     def __init__(self, spec: Spec, config: MappoConfig, *, seed: int, device: str = "cpu") -> None:
+        """Builds networks and optimisers.
+
+        Args:
+            spec: Shapes.
+            config: Options.
+            seed: Seed of all chance.
+            device: Where the networks compute.
+
+        Raises:
+            ValueError: The rule of credit does not fit the actions or the critic.
+        """
+        rules.check(config.credit, spec.action_space, centralised=config.critic == "central")
         self.spec, self.config, self.device = spec, config, torch.device(device)
         # Initial weights are drawn on the CPU: they are the same on every device.
         self._generators = Generators(seed, initial="cpu", sampling=self.device, shuffling="cpu")
         initial = self._generators["initial"]
         obs_norm = config.obs_norm == "on"
         actor = Actor(spec, config, init_std=config.init_std, obs_norm=obs_norm, generator=initial)
-        kind = "local" if config.critic == "local" else "team" if config.reward == "team" else "central"
+        kind = "local" if config.critic == "local" else "team" if config.credit in rules.OF_TEAM else "central"
         critic = Critic(spec, kind, config, generator=initial)
         self.policy, self.critic = actor.to(self.device), critic.to(self.device)
         self.value_norm = ValueNorm().to(self.device)
@@ -122,6 +138,16 @@ class Mappo:
             FlatAdam(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
             for network in (self.policy, self.critic)
         )
+        self.joint: JointNumber | None = None
+        if config.credit in rules.NETWORKED:
+            self.joint = JointNumber(
+                spec,
+                config,
+                lr=config.lr,
+                max_grad_norm=config.max_grad_norm,
+                generator=initial,
+                device=self.device,
+            )
         self.progress = 0.0
         self.updates = 0
 
@@ -151,6 +177,27 @@ class Mappo:
         action, log_prob, self._memory = self.policy.choose(obs, memory, sampling)
         self._pending = action.cpu(), log_prob.cpu()
         return self.policy.to_space(action).cpu().numpy()
+
+    @torch.no_grad()
+    def credited(self, obs: Obs, memory: Memory, action: Action, step: StepLike) -> Array | None:
+        """Returns the reward that each agent would learn from, (B, N); None for `coma`, which credits returns.
+
+        Args:
+            obs: Before a step.
+            memory: Before it.
+            action: Of all worlds.
+            step: What came of it.
+        """
+        if self.config.credit == "coma":
+            return None
+        if self.joint is None:
+            return rules.credited(self.config.credit, step)
+        fields = {name: tensor_of(getattr(obs, name), self.device) for name in ("obs", "state", "alive")}
+        self.input_norm.apply(fields, fields["alive"])
+        head, action_mask, _ = self.policy.heads(obs, memory)
+        fields["action"] = tensor_of(action, self.device)
+        without = self.joint.without(*self._joint_inputs(fields), categorical(head, action_mask).exp())
+        return rules.credited("team", step) - without.cpu().numpy()
 
     def take_back(self) -> None:
         """Undoes the last `act` that was not greedy, if it was not observed; see `Algorithm.take_back`."""
@@ -193,9 +240,11 @@ class Mappo:
             reward = data["team_reward"].unsqueeze(-1)  # (T, B, 1)
             terminated = ended & ~data["survives"].unsqueeze(-1)  # (T, B, 1)
             value_weight = alive.any(-1, keepdim=True).float()  # (T, B, 1)
-        else:  # an agent does not see its team live on after its death, so death ends the team's reward for it too
-            team = config.reward == "team"
-            reward = data["team_reward"].unsqueeze(-1).expand_as(weight) if team else data["reward"]  # (T, B, N)
+        else:
+            learned = config.credit == "learned"
+            reward = rules.rewards("team" if learned else config.credit, data)  # (T, B, N)
+            if learned:
+                reward = ((reward - self._without_own_choice(data)) * weight).float()
             terminated, value_weight = data["terminated"], weight  # (T, B, N)
             ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N) absent at t + 1: the trace is cut
 
@@ -217,6 +266,8 @@ class Mappo:
             reward, value, next_value, terminated, ended, gamma=config.gamma, gae_lambda=config.gae_lambda
         )  # (T, B, V)
         target = advantage + value  # (T, B, V)
+        if config.credit == "coma":
+            advantage = target - self._without_own_choice(data)  # (T, B, N)
         advantage = advantage.expand_as(weight)  # (T, B, N)
         advantage = (advantage - masked_mean(advantage, weight)) / (masked_var(advantage, weight).sqrt() + 1e-8)
         advantage = advantage.float()
@@ -225,6 +276,11 @@ class Mappo:
             "value_std": masked_var(value, value_weight).sqrt(),
             "explained_variance": explained_variance(value, target, value_weight),
         }
+        joint_target = None
+        if self.joint is not None:  # returns of joint actions, or the rewards of steps
+            aim = target.mean(-1) if config.credit == "coma" else data["team_reward"]  # (T, B)
+            stats["credit/explained_variance"] = self.joint.explained(*self._joint_inputs(data), aim)
+            joint_target = self.joint.count(aim, alive)
         if config.value_norm:
             self.value_norm.update(target, value_weight)
             target = self.value_norm.normalize(target)  # float32
@@ -234,12 +290,16 @@ class Mappo:
         batch = {name: data[name] for name in fields if name in data}
         batch |= {"advantage": advantage, "target": target, "value": raw, "weight": weight}
         batch |= {"value_weight": value_weight}
+        if joint_target is not None:
+            batch["joint_target"] = joint_target
         minibatches = Minibatches(batch, alive, sequences=self.policy.sequential)
         if self.policy.conversation is not None:
             stats |= self._talk_statistics(data, minibatches)
         left = 1.0 - self.progress if config.anneal else 1.0
         lr, ent_coef = config.lr * left, config.ent_coef * left
         self.policy_adam.lr = self.critic_adam.lr = lr
+        if self.joint is not None:
+            self.joint.adam.lr = lr
         first_hidden = None if critic_hidden is None else critic_hidden[0]
         history: list[dict[str, Tensor]] = []
         epochs = 0
@@ -326,6 +386,18 @@ class Mappo:
             found["tightness"] = conversation.medium.tightness.tightness
         return {f"comm/{name}": value for name, value in found.items()}
 
+    def _joint_inputs(self, fields: dict[str, Tensor]) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        state = fields.get("state") if self.spec.state_dim else None
+        return fields["obs"], state, fields["action"], fields["alive"]
+
+    @torch.no_grad()
+    def _without_own_choice(self, data: dict[str, Tensor]) -> Tensor:
+        """Returns what is to be expected without the choice of each agent, (T, B, N); see `JointNumber.without`."""
+        assert self.joint is not None
+        head = self.policy(data["obs"], *self._before_rollout(data, slice(None)), normalized=True).head
+        chances = categorical(head, data.get("action_mask")).exp()  # (T, B, N, A)
+        return self.joint.without(*self._joint_inputs(data), chances)
+
     def _before_rollout(
         self, mini: dict[str, Tensor], units: Tensor | slice
     ) -> tuple[Recurrence | None, Hearing | None]:
@@ -360,7 +432,11 @@ class Mappo:
             value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
         value_loss = masked_mean(value_loss, mini["value_weight"])
         norm = self.critic_adam.step(value_loss)
-        return {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
+        stats = {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
+        if self.joint is not None:
+            mini = minibatches.take(("obs", "state", "action", "alive", "joint_target"), units, agent_blind=False)
+            stats["credit/loss"] = self.joint.step(*self._joint_inputs(mini), mini["joint_target"])
+        return stats
 
     def _value_loss(self, value: Tensor, target: Tensor) -> Tensor:
         """Returns the loss of each value."""
@@ -395,7 +471,9 @@ class Mappo:
     def _new_rollout(self, n_worlds: int, *, action_mask: bool) -> Rollout:
         talks = self.policy.conversation is not None
         heard = field_of(self.spec.n_agents, remembers=self.config.channel.remembers)
-        keep = {"state": self.critic.reads_state, "action_mask": action_mask, heard: talks, "sent": talks}
+        joint = self.joint is not None and self.spec.state_dim > 0
+        keep = {"state": self.critic.reads_state or joint, "action_mask": action_mask, heard: talks, "sent": talks}
+        keep["counterfactual"] = self.config.credit in rules.EXACT
         names = [name for name, kept in keep.items() if kept]
         return Rollout(self.spec, self.config.rollout_steps, n_worlds, keep=names)
 
@@ -409,6 +487,7 @@ class Mappo:
             "policy_adam": self.policy_adam,
             "critic_adam": self.critic_adam,
             "generators": self._generators,
+            **({} if self.joint is None else {"joint": self.joint}),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -450,14 +529,22 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
     n, (features, maps), place = spec.n_agents, encoded(spec), place_of(device)
     central = config.critic == "central"
     talks, heard = config.comm != "none", field_of(n, remembers=config.channel.remembers)
-    kept = (("state", central and spec.state_dim > 0), ("action_mask", action_mask), (heard, talks), ("sent", talks))
+    reads_state = spec.state_dim > 0 and (central or config.credit in rules.NETWORKED)
+    kept = (("state", reads_state), ("action_mask", action_mask), (heard, talks), ("sent", talks))
+    kept += (("counterfactual", config.credit in rules.EXACT),)
     rollout = steps * bytes_of(rollout_fields(spec, [name for name, keep in kept if keep]))
     joint = (spec.state_dim or n * features) if central else 0
     networks = parameters(spec, config, features, spec.action_dim)
     networks += parameters(spec, config, features + joint, 1)
+    joint_row = 0
+    if config.credit in rules.NETWORKED:
+        inputs = (spec.state_dim or n * features) + n * spec.action_dim
+        networks += parameters(spec, config, inputs, 1, team=True)
+        joint_row = 3 * max(config.hidden) * spec.action_dim
     per_row = maps + features + joint // n + 3 * sum(config.hidden) + 12 * config.gru  # of one agent in one step
     gradient_step = FLOAT * n * (2 * per_row + talking(config, n)) * -(-steps // min(config.minibatches, units))
     values = FLOAT * n * steps * (features + 2 * max(config.hidden) + 12 * config.gru)
+    values = max(values, FLOAT * joint_row * min(MOST_AT_ONCE, n * steps))
     learning = max(gradient_step, values) + (0 if place == "cpu" else rollout)  # copied to the device as a whole
     options = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"
     fewer = "--algo.rollout-steps, --n-worlds" + (", or raise --algo.minibatches" if talks else "")

@@ -1,7 +1,7 @@
 """Does MAPPO make more welfare than every heuristic, and does it find the equilibrium of a bargain?
 
     python benchmarks/edge_market_learning.py --tasks village-8 --seeds 5     # the real command, shipped defaults
-    python benchmarks/edge_market_learning.py --tasks duopoly-2 --seeds 3 -- --algo.reward individual
+    python benchmarks/edge_market_learning.py --tasks duopoly-2 --seeds 3 -- --algo.credit individual
     python benchmarks/edge_market_learning.py --algo maddpg --seeds 5
     python benchmarks/edge_market_learning.py --heuristics                    # heuristics and the bound only
     python benchmarks/edge_market_learning.py --table                         # only prints what the results hold

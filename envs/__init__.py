@@ -29,7 +29,7 @@ import importlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from pettingzoo.env_registry import registration
 
@@ -85,6 +85,13 @@ def parallel_env(
         if "max_steps" in kwargs:
             raise ValueError("max_cycles and max_steps are two names of the time limit; give one of them")
         kwargs["max_steps"] = kwargs.pop("max_cycles")
+    if reward == "shapley":
+        kinds = get_args(get_type_hints(type(config(name, task))).get("counterfactual"))
+        if "shapley" not in kinds:
+            allowed = "individual, team" + (", difference" if kinds else "")
+            what = f"reward='shapley' needs Shapley values, which {name} does not give"
+            raise ValueError(f"{what}; allowed here: {allowed}")
+        kwargs.setdefault("counterfactual", "shapley")
     return ParallelView(make(name, task, **kwargs), render_mode=render_mode, reward=reward)
 
 

@@ -27,7 +27,7 @@ from .core import Array, BatchEnv, Step
 from .kit.actions import fault, row
 from .window import Window, frames_a_step, shown_seconds
 
-Reward = Literal["individual", "team", "difference"]
+Reward = Literal["individual", "team", "difference", "shapley"]
 RENDER_MODES = ("rgb_array", "human")
 
 Infos = dict[str, dict[str, Any]]
@@ -40,10 +40,11 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         env: The environment.
         render_mode: None, `rgb_array`, or `human` for a window that follows `reset` and `step`.
         reward: The reward that `step` gives each agent: its own (`individual`), the global utility G (`team`), or G
-            minus what G would be had the agent done its default action (`difference`).
+            minus what G would be had the agent done its default action (`difference`), or the agent's Shapley value of
+            G (`shapley`), which the environment must be built with `counterfactual="shapley"` for.
 
     Raises:
-        ValueError: A mode is unknown, or the reward is `difference` and the environment has no counterfactuals.
+        ValueError: A mode is unknown, or the environment does not give what the reward is made of.
     """
 
     def __init__(self, env: BatchEnv, render_mode: str | None = None, reward: Reward = "individual") -> None:
@@ -76,6 +77,10 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         self._rows: list[int] = []  # indices of self.agents in possible_agents
         self._hearing: tuple[bytes, list[tuple[str, ...]]] = (b"", [])  # the last adjacency and its names
         self._window: Any = None
+        kind = getattr(getattr(env, "config", None), "counterfactual", None)
+        if (reward, kind == "shapley") in (("shapley", False), ("difference", True)):
+            fitting = "shapley" if kind == "shapley" else "difference"
+            raise ValueError(f"reward={reward!r} does not fit counterfactual={kind!r}; give reward={fitting!r}")
         if reward == "difference" and not callable(getattr(env, "counterfactual", None)):
             _, probe = env.reset([0])
             if probe.counterfactual is None:

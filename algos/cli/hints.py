@@ -27,6 +27,7 @@ _SAME: tuple[tuple[str, ...], ...] = (
     ("n-step", "nstep", "multi-step"),
     ("prioritised", "prioritized", "per", "priority"),
     ("anneal", "anneal-lr", "lr-schedule", "use-linear-lr-decay"),
+    ("credit", "reward", "credit-assignment", "reward-mode", "team-reward", "shared-reward"),
     ("share", "share-policy", "parameter-sharing", "share-parameters"),
     ("total-steps", "steps", "timesteps", "total-timesteps", "num-env-steps", "t-max", "max-frames", "frames"),
     ("n-worlds", "n-envs", "num-envs", "envs", "num-workers", "n-rollout-threads", "worlds", "parallel"),

@@ -224,13 +224,16 @@ class Replay:
     def rewards(self, newest: int | None = None) -> dict[str, Tensor]:
         """Returns `reward`, `terminated`, `alive` (rows, B, N), `team_reward` and `team_over` (rows, B).
 
+        Where it is kept, `counterfactual` (rows, B, N) too.
+
         Args:
             newest: Rows to return, from the newest one back; None: all, in the order of the store.
         """
         rows = slice(0, self.rows)
         if newest is not None:
             rows = (self.next - 1 - torch.arange(min(newest, self.rows), device=self.device)) % self.steps
-        found = {name: self.fields[name][rows] for name in ("reward", "team_reward", "terminated", "alive")}
+        names = ("reward", "team_reward", "terminated", "alive", "counterfactual")
+        found = {name: self.fields[name][rows] for name in names if name in self.fields}
         survives = (found["alive"] & ~found["terminated"]) | self.fields["next_alive"][rows]
         found["team_over"] = self.fields["over"][rows] & ~survives.any(-1)
         return found

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..core import Spec
 from .config import NetConfig
 from .critic import CriticKind
+from .layers import Dense
 from .sharing import parameter_sets
 from .trunk import Trunk
 from .vision import encoder_for
@@ -106,6 +107,35 @@ class QCritic(nn.Module):
                 inputs.append(action[:, self.order[:, 1:]].flatten(-2))  # (R, N, (N - 1) * A)
         out, _ = self.trunk(inputs, None)
         return out.squeeze(-1)
+
+    def over_own_actions(self, obs: Tensor, state: Tensor | None, action: Tensor) -> Tensor:
+        """Returns the team's value had one agent done each of its discrete actions, and the others what they did.
+
+        Only the part of the first layer that reads the agent's own action changes, so the rest of that layer is
+        computed once for a joint action.
+
+        Args:
+            obs: (R, N, O), see `forward`.
+            state: (R, S), see `forward`.
+            action: (R, N, A) the joint action, one-hot; zeros for absent agents.
+
+        Returns:
+            (R, N, A), [r, i, a]: agent i does a.
+        """
+        assert self.kind == "team", "only a value of the team changes with the action of each agent alone"
+        rows, n, n_actions = action.shape
+        if self.encoder is not None:
+            obs = self.encoder(obs)
+        seen = self._state(state) if self.reads_state else obs.flatten(-2).unsqueeze(-2)
+        first = self.trunk.layers[0]
+        assert isinstance(first, Dense)
+        columns = first.weights[1].view(n, n_actions, -1)  # (N, A, H)
+        whole = first(seen, action.flatten(-2).unsqueeze(-2)).unsqueeze(-2)  # (R, 1, 1, H)
+        own = torch.einsum("rna,nah->rnh", action, columns).unsqueeze(-2)  # (R, N, 1, H)
+        x = self.trunk.activation(whole - own + columns).reshape(rows * n * n_actions, 1, -1)
+        for layer in self.trunk.layers[1:]:
+            x = self.trunk.activation(layer(x))
+        return self.trunk.head(x).view(rows, n, n_actions)
 
     @staticmethod
     def _state(state: Tensor | None) -> Tensor:

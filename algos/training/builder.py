@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..core import Algorithm, Spec, VectorEnv, spec_of
 from ..report.progress import announced
 from . import footprint, identity, runfolder, typed
 from .computing import best_threads, check_device, set_threads
+from .counterfactuals import settled_counterfactual
 from .environments import Environment, Environments
 from .evaluation import Policies, random_policy
 from .lock import RunLock
@@ -202,6 +204,8 @@ def set_up(
     Raises:
         ConfigError: The config cannot be built; the message is one line.
     """
+    hint = typing.get_type_hints(_entry(algos, config.algo.name).config).get("credit")
+    config, switched = settled_counterfactual(config, envs, typing.get_args(hint))
     made = environment(config.env, envs)
     run = replace(
         config.run, n_worlds=config.run.n_worlds or made.n_worlds, threads=config.run.threads or best_threads()
@@ -215,7 +219,7 @@ def set_up(
     algo = algorithm(config, spec, algos)
     warm_up(made, config.env.name, n_worlds=run.n_worlds, say=say)
     record = RunRecord.of(config, spec, env.agents, getattr(env, "own_spaces", None))
-    return Setup(config, record, made, env, algo, (*getattr(env, "notes", ()), *notes))
+    return Setup(config, record, made, env, algo, (*switched, *getattr(env, "notes", ()), *notes))
 
 
 def session(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from ..report.monitor import Monitor
 from ..report.video import encode_gif
 from . import film
 from .contrast import LEARNED, SAMPLED, SAMPLING_SEED, far_apart
+from .credit_probe import WORLDS, can_tell, probe
 from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, compare, evaluate, worlds_for
 
 FILM_SECONDS, MOST_FRAMES = 15.0, 400
@@ -46,7 +47,7 @@ class Examiner:
             status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
         )
         if evaluation is not None:
-            self._write(evaluation, steps)
+            self._write(evaluation, steps, self._credit())
         return evaluation
 
     def judge(self, n_episodes: int) -> Evaluation | None:
@@ -94,8 +95,16 @@ class Examiner:
         generator = torch.Generator(self.algo.policy.device).manual_seed(SAMPLING_SEED)
         return Player(self.algo.policy, generator=generator)
 
-    def _write(self, evaluation: Evaluation, steps: int) -> None:
+    def _credit(self) -> dict[str, float]:
+        """Returns how good the credit is, by name; {} where the environment cannot tell."""
+        credited, env = getattr(self.algo, "credited", None), self.make_env(WORLDS)
+        if credited is None or not can_tell(env):
+            return {}
+        return {f"credit/{name}": number for name, number in probe(env, self.algo.policy, credited).items()}
+
+    def _write(self, evaluation: Evaluation, steps: int, further: Mapping[str, float] | None = None) -> None:
         for note in evaluation.notes:
             self.monitor.say_once(note, f"evaluation at step {steps:,}: {note}")
         if not self.monitor.evaluated(steps):
-            self.monitor.row(steps, {f"eval/{name}": evaluation.mean(name) for name in evaluation.columns})
+            of_eval = {f"eval/{name}": evaluation.mean(name) for name in evaluation.columns}
+            self.monitor.row(steps, {**of_eval, **(further or {})})

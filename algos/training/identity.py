@@ -28,7 +28,7 @@ WHOSE = "whose"
 """Name of the identity in a checkpoint's content."""
 NETWORK = (
     *(field.name for field in dataclasses.fields(NetConfig)),
-    *("obs_norm", "critic", "twin", "reward", "value_norm"),
+    *("obs_norm", "critic", "twin", "credit", "value_norm"),
 )
 """Options that decide what is computed from parameters: those of networks, and of algorithms, which may lack some."""
 

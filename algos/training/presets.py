@@ -48,11 +48,11 @@ _INTERSECTION = {"gamma": 0.97, "ent_coef": 0.005}
 # The aim is welfare, the team reward. The value of a bid shows within the ten slots of a task; later tasks only add
 # noise. An action has eight numbers: the usual entropy bonus keeps all of them noisy, and without any, bids stop
 # improving once the noise is gone.
-_MARKET = {"reward": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.002, "init_std": 0.4}
+_MARKET = {"credit": "team", "gamma": 0.9, "gae_lambda": 0.8, "ent_coef": 0.002, "init_std": 0.4}
 _MARKET |= {"lr": 2e-3, "epochs": 2, "minibatches": 4}
 # Early gradients of the critic push actions to the bounds of the Box, where tanh is flat and no gradient brings them
 # back; the penalty prevents that. The lesser of two critics keeps values from growing without bound.
-_MARKET_OFF_POLICY = {"reward": "team", "gamma": 0.9, "head_penalty": 0.02, "head_penalty_end": 0.02, "twin": True}
+_MARKET_OFF_POLICY = {"credit": "team", "gamma": 0.9, "head_penalty": 0.02, "head_penalty_end": 0.02, "twin": True}
 
 # A car pays for its own crashes and time, within a few steps. Without much entropy a policy settles on always driving.
 _JUNCTION = {"gamma": 0.97, "ent_coef": 0.05, "rollout_steps": 20}
@@ -75,6 +75,7 @@ OURS: dict[tuple[str, str], Presets] = {
         (_ON_POLICY, "edge_market", Presets({"total_steps": 5_000_000}, _MARKET)),
         (_ON_POLICY, "spread", Presets(run={"total_steps": 1_500_000, "n_worlds": 128}, algo=_MPE)),
         (_ON_POLICY, "traffic_junction", Presets({"total_steps": 600_000, "n_worlds": 128}, _JUNCTION)),
+        (_ON_POLICY, "rovers", Presets({"total_steps": 400_000}, {"credit": "difference"})),
         (_ON_POLICY, "whispers", Presets(run={"total_steps": 120_000}, algo=_WHISPERS)),
         (_OFF_POLICY, "warehouse", Presets({"total_steps": 1_000_000, **_WORLDS}, _WAREHOUSE_OFF_POLICY)),
         (_OFF_POLICY, "edge_market", Presets({"total_steps": 200_000, **_WORLDS}, _MARKET_OFF_POLICY)),

@@ -37,6 +37,8 @@ G(z) - G(z_-i) exactly (but for float32): the difference reward of the literatur
 closed form that costs nothing, because the points' closest approaches without each rover are kept in the state. A D_i
 may be negative: where another rover now finds what rover i had found before, G rises only in the world without it. So
 what a find adds is paid when it is made, and taken back in the step in which it turns out that it was not needed.
+`"shapley"` (for `coupling=1`): the rise of G less the rise of the rover's Shapley value over who has been there, so
+that D_i is that rise: of a point, each piece of the value is shared by all rovers that came at least so close.
 
 **Actions**, discrete: 0 stay, 1 left (-x), 2 right (+x), 3 down (-y), 4 up (+y), each by `speed`. Continuous: the way
 along x and y over `speed`; one longer than 1 is shortened to 1.

@@ -36,8 +36,8 @@ class Config:
     """Time limit [steps]."""
     comm_range: float = 10.0
     """Range within which rovers hear each other [m]."""
-    counterfactual: Literal["none", "absent"] = "none"
-    """Fills `Step.counterfactual` with the team's reward had the rover never been there."""
+    counterfactual: Literal["none", "absent", "shapley"] = "none"
+    """Fills `Step.counterfactual` with G had the rover never been there, or with G less its Shapley value."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""
@@ -46,6 +46,11 @@ class Config:
             raise ValueError(
                 f"coupling={self.coupling} asks for more rovers at once than there are: give at most "
                 f"n_rovers={self.n_rovers}, or more rovers"
+            )
+        if self.counterfactual == "shapley" and self.coupling > 1:
+            raise ValueError(
+                f"counterfactual='shapley' has a closed form for coupling=1 only, and coupling is {self.coupling}: "
+                "give counterfactual='absent'"
             )
         if self.radius < self.min_distance:
             raise ValueError(

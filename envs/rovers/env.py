@@ -20,8 +20,9 @@ from .finds import Outcome, rules_of, scratch
 from .metrics import METRICS
 from .motion import MOVES
 from .observe import PLACE, QUADRANTS, Shown, observation_space_of, sensors_of, state_space_of
+from .shares import shares
 from .start import start
-from .state import State, following
+from .state import VALUE, State, following
 
 VERSION = 0
 ACTIONS = "stay, left, right, down, up"
@@ -58,11 +59,20 @@ class Rovers:
     def step(self, state: State, action: Array) -> tuple[State, core.Step]:
         """Advances every world by one step; see `envs.core.BatchEnv.step`."""
         after, outcome = self._advanced(state, action)
-        return after, self._step_of(after, outcome)
+        step = self._step_of(after, outcome)
+        if self.config.counterfactual == "shapley":
+            step = step._replace(counterfactual=_less_shares(state, after, outcome))
+        return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """Returns what this step would add to G had rover i never been there, in no step so far: (B, N)."""
-        return self._advanced(state, action)[1].absent.astype(np.float32)
+        """Returns what this step would add to G had rover i never been there, in no step so far: (B, N).
+
+        With `counterfactual="shapley"` it is what the step adds less the rover's Shapley value of that, see `shares`.
+        """
+        after, outcome = self._advanced(state, action)
+        if self.config.counterfactual == "shapley":
+            return _less_shares(state, after, outcome)
+        return outcome.absent.astype(np.float32)
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.rovers.picture`."""
@@ -108,9 +118,16 @@ class Rovers:
             action_mask=None,
             reward=outcome.reward.astype(np.float32),
             team_reward=outcome.team_reward.astype(np.float32),
-            counterfactual=outcome.absent.astype(np.float32) if self.config.counterfactual == "absent" else None,
+            counterfactual=None if self.config.counterfactual == "none" else outcome.absent.astype(np.float32),
             cost=np.zeros((worlds, n), np.float32),
             terminated=np.zeros((worlds, n), bool),
             truncated=state.step >= self.max_steps,
             metrics=dict(zip(METRICS, shown.metrics, strict=True)),
         )
+
+
+def _less_shares(before: State, after: State, outcome: Outcome) -> NDArray[np.float32]:
+    """Returns what a step has added to G less each rover's Shapley value of it: (B, N)."""
+    value = after.poi[:, :, VALUE]
+    added = shares(after.own, value) - shares(before.own, value)
+    return (outcome.team_reward[:, None] - added).astype(np.float32)

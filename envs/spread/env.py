@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
+from ..kit.shapley import shapley
 from .config import Config
 from .metrics import metrics_of
 from .motion import THRUST, TIME_STEP, move
@@ -62,14 +63,19 @@ class Spread:
         reward, team_reward, cost, now = score(position, state.landmark, self.config.local_ratio)
         after = State(state.step + np.int32(1), position, velocity, state.landmark, state.totals + now)
         step = self._step_of(after, reward, team_reward, cost, now)
-        if self.config.counterfactual == "absent":
-            step = step._replace(counterfactual=self._without(after))
+        if self.config.counterfactual != "none":
+            step = step._replace(counterfactual=self._counterfactual(after, team_reward))
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """Returns G of the others had agent i not been there, for every i: (B, N)."""
+        """Returns G of the others had agent i not been there, for every i: (B, N).
+
+        With `counterfactual="shapley"` it is G less the agent's Shapley value, see `kit.shapley`.
+        """
         position, _ = move(state.position, state.velocity, self._forces(state, action))
-        return self._without(state._replace(position=position))
+        _, team_reward, _, _ = score(position, state.landmark, self.config.local_ratio)
+        after = state._replace(step=state.step + np.int32(1), position=position)
+        return self._counterfactual(after, team_reward)
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.spread.picture`."""
@@ -108,10 +114,25 @@ class Spread:
             metrics=metrics_of(state, now),
         )
 
-    def _without(self, state: State) -> NDArray[np.float32]:
-        """Returns G of the others had agent i not been where `state` has it: (B, N)."""
+    def _counterfactual(self, state: State, team_reward: Array) -> NDArray[np.float32]:
+        """Returns G of the others had agent i not been where `state` has it, or G less its Shapley value: (B, N)."""
         worlds, n, _ = state.position.shape
+        if self.config.counterfactual == "shapley":
+            value = shapley(lambda members: self._worth(state, members), state.step, n, orders=self.config.orders)
+            return (team_reward[:, None] - value).astype(np.float32)
         others = np.array([[j for j in range(n) if j != i] for i in range(n)], np.intp)  # (N, N - 1)
         position = state.position[:, others].reshape(worlds * n, n - 1, 2)  # (B, N, N - 1, 2) -> (B * N, N - 1, 2)
         _, team_reward, _, _ = score(position, np.repeat(state.landmark, n, axis=0), self.config.local_ratio)
         return team_reward.reshape(worlds, n).astype(np.float32)  # (B * N,) -> (B, N)
+
+    def _worth(self, state: State, members: Array) -> NDArray[np.float64]:
+        """Returns G of coalitions (B, C, N) had they been alone where `state` has them: (B, C)."""
+        size = members.sum(axis=2)
+        earned = np.zeros(size.shape)  # of nobody: 0
+        for count in range(1, members.shape[2] + 1):
+            world, coalition = np.nonzero(size == count)
+            who = np.nonzero(members[world, coalition])[1].reshape(-1, count)
+            position = state.position[world[:, None], who]  # (rows, count, 2)
+            _, team_reward, _, _ = score(position, state.landmark[world], self.config.local_ratio)
+            earned[world, coalition] = team_reward
+        return earned

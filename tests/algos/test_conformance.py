@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from gradient_bandit import BanditConfig, GradientBandit, LinearPolicy
+from gymnasium.spaces import Discrete
 
 import train as command
 from algos import ALGOS, load_policy
 from algos.comm.config import ChannelConfig
 from algos.core import Obs
+from algos.credit.rules import NETWORKED
 from algos.training import conformance
 from algos.training.conformance import CHECKS, SPECS, Build, builder, check_dead, check_resume, check_seed
 
@@ -29,10 +31,12 @@ FAST |= {"policy_start": 0, "warm_up": 256, "batch": 128, "replay_size": 20_000,
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "mappo": [
         {},
-        {"reward": "team"},
+        {"credit": "team"},
         {"critic": "local", "share": "none"},
+        {"credit": "coma"},
+        {"credit": "learned", "critic": "local"},
         {"gru": 4},
-        {"gru": 4, "reward": "team", "share": "group"},
+        {"gru": 4, "credit": "team", "share": "group"},
         {"gru": 4, "critic": "local", "agent_id": True, "minibatches": 3, "epochs": 2},
         {"anneal": True, "target_kl": 1e-9, "value_norm": False},
         {"comm": "attention"},
@@ -43,13 +47,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "maddpg": [
         {},
-        {"reward": "team", "n_step": 3},
+        {"credit": "team", "n_step": 3},
         {"critic": "local", "share": "none", "noise": "ou"},
         {"twin": True, "agent_id": True, "share": "group"},
         {"prioritised": 0.6, "value_norm": False, "update_every": 2, "updates": 2},
-        {"replay_on": "memory", "critic": "local", "reward": "team"},
+        {"replay_on": "memory", "critic": "local", "credit": "team"},
         {"critic": "state"},
-        {"critic": "state", "reward": "team"},
+        {"critic": "state", "credit": "team"},
         {"comm": "attention"},
         {"comm": "graph", "comm_gate": True, "share": "none", "channel": ChannelConfig(loss=0.3, memory=0)},
         {"comm": "mean", "twin": True, "n_step": 3, "channel": ChannelConfig(bits=3, change=1.0, memory=0)},
@@ -83,6 +87,8 @@ def cases() -> list[Any]:
         for options in VARIANTS.get(name, [{}]):
             for shape, spec in SPECS.items():
                 if options.get("critic") == "state" and not spec.state_dim:
+                    continue
+                if options.get("credit") in NETWORKED and not isinstance(spec.action_space, Discrete):
                     continue
                 thorough = not options or shape == "discrete"
                 for check in CHECKS if thorough else (check_seed, check_resume, check_dead):

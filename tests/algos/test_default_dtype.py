@@ -18,7 +18,7 @@ from algos.core import spec_of
 CASES: dict[str, tuple[str, type, dict[str, Any]]] = {
     "choices and memory": ("mappo", Recall, {"gru": 4, "agent_id": True, "target_kl": 0.5}),
     "death and groups": ("ippo", Leaving, {"share": "none"}),
-    "steering": ("mappo", Reach, {"reward": "team"}),
+    "steering": ("mappo", Reach, {"credit": "team"}),
     "images": ("mappo", Quadrant, {}),
     "off-policy choices": ("maddpg", Leaving, {"prioritised": 0.6, "agent_id": True, "n_step": 3}),
     "off-policy steering": ("maddpg", Reach, {"twin": True, "noise": "ou"}),

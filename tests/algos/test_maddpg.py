@@ -76,7 +76,7 @@ def greedy_return(algo: Maddpg, env: Toy, episodes: int = 20) -> float:
         (Match(), 300, {}, 0.95),
         (Match(), 300, {"twin": True, "agent_id": True}, 0.95),
         (Match(), 300, {"critic": "local", "value_norm": False, "prioritised": 0.6}, 0.95),
-        (Match(), 300, {"reward": "team", "share": "none"}, 0.95),
+        (Match(), 300, {"credit": "team", "share": "none"}, 0.95),
         (Match(masked=True), 300, {"temperature": 2.0, "temperature_end": 0.5}, 0.95),
         (Reach(), 300, {}, 0.9),
         (Reach(), 300, {"twin": True, "noise": "ou"}, 0.9),
@@ -92,13 +92,13 @@ def test_learns_what_can_be_known(env, updates, options, least):
     assert greedy_return(algo, env) > least
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_a_constant_in_every_reward_changes_nothing(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_a_constant_in_every_reward_changes_nothing(credit):
     """Values start at the constant that fits best; critics that must first climb to it learn no slopes meanwhile."""
 
     def played(offset: float) -> float:
         env = Offset(offset)
-        algo, _ = learn(env, 300, reward=reward, gamma=0.9)
+        algo, _ = learn(env, 300, credit=credit, gamma=0.9)
         return greedy_return(algo, env) - 10 * offset
 
     without = played(0.0)
@@ -113,13 +113,13 @@ def test_what_cannot_be_known_is_not_learned():
     assert greedy_return(algo, Roles()) < 0.45
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team"}, {"twin": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"credit": "team"}, {"twin": True}], ids=str)
 def test_two_find_the_joint_action_that_pays(options):
     algo, _ = learn(Payoff(), 300, share="none", **options)
     assert greedy_return(algo, Payoff()) == 6.0
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team", "share": "none"}, {"twin": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"credit": "team", "share": "none"}, {"twin": True}], ids=str)
 def test_two_carry_a_load_as_is_best(options):
     """Against a_i = 0.4 x, which is paid -0.2 / 3 on average."""
     env = Carry(64)
@@ -132,7 +132,7 @@ def test_two_carry_a_load_as_is_best(options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"reward": "team"}, {"critic": "local"}, {"n_step": 3}, {"value_norm": False}], ids=str
+    "options", [{}, {"credit": "team"}, {"critic": "local"}, {"n_step": 3}, {"value_norm": False}], ids=str
 )
 def test_a_time_limit_is_bootstrapped(options):
     """1 a step for ever is worth 5; cut at the limit of 5 steps it would be worth 2.7 on average."""
@@ -142,7 +142,7 @@ def test_a_time_limit_is_bootstrapped(options):
 
 @pytest.mark.parametrize(
     ("n_agents", "options"),
-    [(2, {}), (2, {"critic": "local", "n_step": 2}), (5, {"n_step": 3}), (5, {"reward": "team"})],
+    [(2, {}), (2, {"critic": "local", "n_step": 2}), (5, {"n_step": 3}), (5, {"credit": "team"})],
     ids=str,
 )
 def test_a_time_limit_of_one_agent_is_bootstrapped(n_agents, options):
@@ -159,7 +159,7 @@ def test_death_cuts_the_value():
 
 
 def test_a_team_outlives_its_dead():
-    algo, _ = learn(Martyr(), 500, gamma=0.9, reward="team")
+    algo, _ = learn(Martyr(), 500, gamma=0.9, credit="team")
     assert greedy_return(algo, Martyr()) == pytest.approx(0.3)  # agent 1 alone collects 0.1 six times
     algo, _ = learn(Martyr(), 300, gamma=0.9)
     assert greedy_return(algo, Martyr()) == pytest.approx(0.6)  # both do
@@ -189,15 +189,15 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("twin", [False, True])
-@pytest.mark.parametrize(("fate", "reward", "n_steps"), TARGETS)
-def test_targets_by_hand(fate, reward, n_steps, twin, monkeypatch):
-    options = {"n_step": n_steps, "reward": reward, "twin": twin, "replay_size": 3, "warm_up": 3}
+@pytest.mark.parametrize(("fate", "credit", "n_steps"), TARGETS)
+def test_targets_by_hand(fate, credit, n_steps, twin, monkeypatch):
+    options = {"n_step": n_steps, "credit": credit, "twin": twin, "replay_size": 3, "warm_up": 3}
     config = MaddpgConfig(gamma=0.5, value_norm=False, **options)
     algo = Maddpg(Spec(2, 1, 0, Discrete(2), ((0, 1),)), config, seed=0)
 
     def values(obs, state, action, own=None):
         value = 100 * obs.sum((1, 2)) + 1000 * action.sum((1, 2))
-        return value.unsqueeze(-1) + (0 if reward == "team" else obs.squeeze(-1))
+        return value.unsqueeze(-1) + (0 if credit == "team" else obs.squeeze(-1))
 
     for k, target in enumerate(algo.target_critics.network):
         monkeypatch.setattr(target, "forward", lambda *x, k=k: values(*x) + 10 * k)  # the lower counts
@@ -223,7 +223,7 @@ def test_targets_by_hand(fate, reward, n_steps, twin, monkeypatch):
         algo.observe(Transition(now, algo.act(now), pays, team, None, pays, dies, limit, then, limit | no))
     assert algo.replay is not None
     found = algo._targets(algo.replay.sample(torch.arange(3), n_steps)).numpy()
-    want = np.array(TARGETS[fate, reward, n_steps])
+    want = np.array(TARGETS[fate, credit, n_steps])
     np.testing.assert_allclose(found[~np.isnan(want)], want[~np.isnan(want)], rtol=1e-6)
 
 
@@ -355,10 +355,10 @@ def tiny(spec: Spec, seed: int = 3, **options: Any) -> Maddpg:
     return Maddpg(spec, MaddpgConfig(**{**small, **options}), seed=seed)
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_the_dead_are_not_counted(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_the_dead_are_not_counted(credit):
     """A third agent that is never alive leaves every mean as it was: no mean is divided by the dead."""
-    options = {"critic": "local", "reward": reward, "updates": 1}
+    options = {"critic": "local", "credit": credit, "updates": 1}
     two, three = (tiny(Spec(n, 4, 0, Box(-1.0, 2.0, (2,), np.float32), ()), **options) for n in (2, 3))
     stream = Stream(two.spec)
 

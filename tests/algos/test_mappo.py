@@ -46,7 +46,7 @@ def tail(history: list[dict[str, float]], name: str = "return") -> float:
     [
         (Match(), 30, {}, 0.95),
         (Match(), 30, {"critic": "local", "value_norm": False, "value_loss": "mse", "activation": "relu"}, 0.95),
-        (Match(), 30, {"reward": "team", "share": "none"}, 0.95),
+        (Match(), 30, {"credit": "team", "share": "none"}, 0.95),
         (Match(masked=True), 30, {}, 0.95),
         (Reach(), 60, {"ent_coef": 0.0}, 0.7),
         (Reach(), 60, {"ent_coef": 0.0, "share": "none", "critic": "local"}, 0.6),
@@ -69,7 +69,7 @@ def test_what_cannot_be_known_is_not_learned():
     assert tail(learn(Recall(), 30)[1]) < 0.7
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team"}, {"critic": "local"}, {"gru": 8}, {"value_norm": False}])
+@pytest.mark.parametrize("options", [{}, {"credit": "team"}, {"critic": "local"}, {"gru": 8}, {"value_norm": False}])
 def test_a_time_limit_is_bootstrapped(options):
     """1 a step for ever is worth 10; cut at the limit of 5 steps it would be worth 2.7 on average."""
     _, history = learn(Endless(), 40, gamma=0.9, **options)
@@ -82,10 +82,10 @@ def test_a_time_limit_is_bootstrapped(options):
         (2, {}),
         (2, {"critic": "local"}),
         (2, {"gru": 8}),
-        (2, {"gru": 8, "reward": "team"}),
+        (2, {"gru": 8, "credit": "team"}),
         (5, {}),
-        (5, {"reward": "team"}),
-        (5, {"critic": "local", "reward": "team", "share": "none"}),
+        (5, {"credit": "team"}),
+        (5, {"critic": "local", "credit": "team", "share": "none"}),
     ],
     ids=str,
 )
@@ -141,10 +141,10 @@ ADVANTAGES = {
 
 
 @pytest.mark.parametrize("gru", [0, 4])
-@pytest.mark.parametrize(("reward", "steps"), ADVANTAGES)
-def test_advantages_of_agents_that_leave_and_stay(reward, steps, gru, monkeypatch):
+@pytest.mark.parametrize(("credit", "steps"), ADVANTAGES)
+def test_advantages_of_agents_that_leave_and_stay(credit, steps, gru, monkeypatch):
     """One world, gamma = lambda = 0.5, a critic that adds: numbers by hand."""
-    options = {"reward": reward, "gru": gru, "rollout_steps": steps, "minibatches": 1, "value_norm": False}
+    options = {"credit": credit, "gru": gru, "rollout_steps": steps, "minibatches": 1, "value_norm": False}
     algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), MappoConfig(gamma=0.5, gae_lambda=0.5, **options), seed=0)
     seen = linear(algo, monkeypatch)
     alive = np.array([[True, True], [True, True], [False, True], [False, True]])  # before each step, after the last
@@ -162,14 +162,14 @@ def test_advantages_of_agents_that_leave_and_stay(reward, steps, gru, monkeypatc
         team = np.array([3.0], np.float32)
         algo.observe(Transition(now, algo.act(now), reward_of, team, None, reward_of, nobody, no, then, no))
     assert all(np.isfinite(x) for x in algo.update().values())
-    want = np.array(ADVANTAGES[reward, steps])  # (T, V)
+    want = np.array(ADVANTAGES[credit, steps])  # (T, V)
     got = seen["advantage"][:, 0].numpy()
     np.testing.assert_allclose(got[~np.isnan(want)], want[~np.isnan(want)], rtol=1e-6)
 
 
 def test_a_team_whose_last_agents_die_at_the_time_limit_lives_on_in_those_just_born(monkeypatch):
     """Agent 0 dies as the limit is reached and agent 1 is born: r + gamma V(final) with V = 100 (the newborn's 8)."""
-    config = MappoConfig(gamma=0.5, gae_lambda=0.5, reward="team", rollout_steps=1, minibatches=1, value_norm=False)
+    config = MappoConfig(gamma=0.5, gae_lambda=0.5, credit="team", rollout_steps=1, minibatches=1, value_norm=False)
     algo = Mappo(Spec(2, 1, 0, Discrete(2), ((0, 1),)), config, seed=0)
     seen = linear(algo, monkeypatch)
     adjacency, state, yes = np.ones((1, 2, 2), bool), np.zeros((1, 0), np.float32), np.ones(1, bool)
@@ -182,10 +182,10 @@ def test_a_team_whose_last_agents_die_at_the_time_limit_lives_on_in_those_just_b
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 1e4, -1e4])
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_a_constant_in_every_reward_changes_nothing(offset, reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_a_constant_in_every_reward_changes_nothing(offset, credit):
     """Values start at the constant that fits best, so the first advantages already lack the offset."""
-    _, history = learn(Offset(offset), 40, reward=reward)
+    _, history = learn(Offset(offset), 40, credit=credit)
     assert tail(history) - 10 * offset > 9.5
 
 
@@ -197,7 +197,7 @@ def test_death_cuts_the_value():
 
 
 def test_a_team_outlives_its_dead():
-    _, history = learn(Martyr(), 40, gamma=0.9, reward="team")
+    _, history = learn(Martyr(), 40, gamma=0.9, credit="team")
     assert tail(history) == pytest.approx(0.3, abs=0.03)  # agent 1 alone collects 0.1 six times
     assert tail(history, "explained_variance") > 0.9
     _, history = learn(Martyr(), 40, gamma=0.9)
@@ -213,10 +213,10 @@ def test_the_central_critic_sees_the_state():
 
 EVERY_KIND = [
     {},
-    {"reward": "team"},
+    {"credit": "team"},
     {"critic": "local", "share": "none"},
     {"gru": 4},
-    {"gru": 4, "reward": "team", "share": "group"},
+    {"gru": 4, "credit": "team", "share": "group"},
     {"gru": 4, "critic": "local", "agent_id": True, "minibatches": 3, "epochs": 2},
     {"anneal": True, "target_kl": 1e-9, "value_norm": False},
 ]
@@ -266,10 +266,10 @@ def test_the_dead_are_left_out_and_not_multiplied_by_zero(spec, options, monkeyp
     torch.testing.assert_close(learned(True), learned(False), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_the_dead_are_not_counted(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_the_dead_are_not_counted(credit):
     """A third agent that is never alive leaves every mean as it was: no mean is divided by the dead."""
-    options = {"critic": "local", "reward": reward, "epochs": 2, "minibatches": 1}
+    options = {"critic": "local", "credit": credit, "epochs": 2, "minibatches": 1}
     two, three = (tiny(Spec(n, 4, 0, Discrete(3), ()), **options) for n in (2, 3))
     stream = Stream(two.spec)
 
@@ -296,11 +296,11 @@ def test_the_dead_are_not_counted(reward):
         torch.testing.assert_close(three.value_norm.state_dict()[name], value)
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_the_critic_remembers_from_rollout_to_rollout(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_the_critic_remembers_from_rollout_to_rollout(credit):
     """Its gradient steps begin from the memory that its first pass began from."""
     spec = SPECS[0]
-    algo, stream = tiny(spec, gru=4, reward=reward, epochs=1, minibatches=1), Stream(spec)
+    algo, stream = tiny(spec, gru=4, credit=credit, epochs=1, minibatches=1), Stream(spec)
     forward, calls = algo.critic.forward, []
 
     def recorded(obs, state, recurrence):
@@ -318,11 +318,11 @@ def test_the_critic_remembers_from_rollout_to_rollout(reward):
         torch.testing.assert_close(after.flatten().sort()[0], before.flatten().sort()[0])
 
 
-@pytest.mark.parametrize("reward", ["individual", "team"])
-def test_agents_that_are_not_alive_remember_nothing(reward):
+@pytest.mark.parametrize("credit", ["individual", "team"])
+def test_agents_that_are_not_alive_remember_nothing(credit):
     """Before birth, after death, after leaving: the actor's memory is zero, and so is the critic's."""
     spec, births = SPECS[0], 0
-    algo, stream = tiny(spec, gru=4, reward=reward), Stream(spec)
+    algo, stream = tiny(spec, gru=4, credit=credit), Stream(spec)
     for step in range(60):
         absent = ~stream.alive
         drive(algo, stream, 1)  # acts on what `absent` is about
@@ -333,7 +333,7 @@ def test_agents_that_are_not_alive_remember_nothing(reward):
         births += (absent & stream.alive & ~stream.now.started[:, None]).sum()
         if (step + 1) % algo.config.rollout_steps == 0:
             assert algo._critic_hidden is not None
-            gone = absent if reward == "individual" else absent.all(1, keepdims=True)
+            gone = absent if credit == "individual" else absent.all(1, keepdims=True)
             assert (algo._critic_hidden.numpy()[gone] == 0).all()
     assert births > 5
 

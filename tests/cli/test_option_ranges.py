@@ -150,7 +150,7 @@ def test_experience_is_counted_to_the_byte(algo: str, masks: bool) -> None:
 
 
 @pytest.mark.parametrize("algo", list(ALGOS))
-@pytest.mark.parametrize("options", [{}, {"share": "none"}, {"agent_id": True}, {"reward": "team"}, {"hidden": (9, 5)}])
+@pytest.mark.parametrize("options", [{}, {"share": "none"}, {"agent_id": True}, {"credit": "team"}, {"hidden": (9, 5)}])
 def test_parameters_are_counted(algo: str, options: dict[str, Any]) -> None:
     import torch
 

@@ -17,6 +17,7 @@ question:
     Payoff     do two find the joint action that pays, from rewards that neither explains alone
     Carry      do two share a load out of continuous actions
     Weather    does the critic see the global state: rewards carry a term that no agent can see
+    Crowd      who of many made the team's reward, when nobody is paid for their own part
 """
 
 from __future__ import annotations
@@ -419,6 +420,25 @@ class Weather(Match):
         return reward + 5.0 * self.global_state(), dies, None
 
 
+class Crowd(Match):
+    """Eight that play `Match` and are paid together only, with a counterfactual: the others' right actions."""
+
+    def __init__(self, n_worlds: int = 16, n_agents: int = 8) -> None:
+        super().__init__(n_worlds, n_agents)
+
+    def outcome(self, action: Array) -> tuple[Array, Array, Array | None]:
+        """Nothing for oneself."""
+        self.right = (action == self.target()) & self.alive
+        return np.zeros(self.right.shape), np.zeros_like(self.alive), self.right.sum(1).astype(float)
+
+    def step(self, action: Array) -> tuple[ToyStep, ToyStep]:
+        """See `VectorEnv`; the return is the mean share of right actions."""
+        final, following = super().step(action)
+        without = (final.team_reward[:, None] - self.right).astype(np.float32)
+        metrics = {"return": final.team_reward}
+        return final._replace(counterfactual=without, metrics=metrics), following
+
+
 def train(env: Any, algo: Any, updates: int, seed: int = 0) -> list[dict[str, float]]:
     """The smallest training loop: the statistics of every update, and `return`, that of the episodes that ended.
 
@@ -445,7 +465,7 @@ def train(env: Any, algo: Any, updates: int, seed: int = 0) -> list[dict[str, fl
                 action=action,
                 reward=final.reward,
                 team_reward=final.team_reward,
-                counterfactual=None,
+                counterfactual=final.counterfactual,
                 cost=final.cost,
                 terminated=final.terminated,
                 truncated=final.truncated,

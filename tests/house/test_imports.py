@@ -22,13 +22,13 @@ LEVELS: dict[str, int] = {
     "report": 1,
     "nets": 2,
     "credit": 3,
-    "training": 3,  # an algorithm may use it: what a run takes of memory is counted there
-    "(an algorithm)": 4,
-    "(the table)": 5,
-    "peers": 6,
-    "consensus": 6,
-    "federated": 6,
-    "cli": 7,
+    "training": 4,  # an algorithm may use it: what a run takes of memory is counted there
+    "(an algorithm)": 5,
+    "(the table)": 6,
+    "peers": 7,
+    "consensus": 7,
+    "federated": 7,
+    "cli": 8,
 }
 """Rooms of algos/ from the ground up: what lies in one imports from lower levels and from its own room only."""
 MOST_ENTRIES = 15

@@ -217,7 +217,7 @@ def test_an_act_that_is_taken_back_leaves_nothing_in_the_medium(variant: str) ->
         {},
         {"twin": True, "policy_delay": 1},
         {"critic": "local", "prioritised": 0.6},
-        {"reward": "team", "obs_norm": "on"},
+        {"credit": "team", "obs_norm": "on"},
     ],
     ids=str,
 )

@@ -42,7 +42,7 @@ def tail(history: list[dict[str, float]], name: str) -> float:
     return float(np.mean([update[name] for update in history[-5:]]))
 
 
-@pytest.mark.parametrize("options", [{}, {"reward": "team"}])
+@pytest.mark.parametrize("options", [{}, {"credit": "team"}])
 def test_a_time_limit_of_a_foreign_environment_is_bootstrapped(options: dict[str, Any]) -> None:
     """1 a step for ever is worth 10 with gamma = 0.9, and 20 to a team of two; read as death, 2.7 or 5.4."""
     env = adapters.vector(Endless, 16, 0)

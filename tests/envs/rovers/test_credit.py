@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rovers_scenes import chosen, field, objective, own_finds, play, scene
 
 import envs
+from envs.kit.shapley import shapley
 
 SMALL: list[dict[str, Any]] = [
     {"coupling": 1},
@@ -173,3 +175,55 @@ def test_the_option_fills_the_step_and_the_view_pays_the_difference_without_it()
     paid = view.step(dict.fromkeys(view.agents, 2))[1]
     np.testing.assert_allclose(list(paid.values()), (shown.team_reward[:, None] - shown.counterfactual)[0])
     assert max(paid.values()) > 0
+
+
+def played(**options: Any) -> tuple[Any, list[Any], list[Any]]:
+    """Returns rovers, and the states before and the steps of an episode of actions of chance."""
+    env, rng = field(**options), np.random.default_rng(3)
+    state, _ = env.reset([1, 2, 3])
+    states, steps = [state], []
+    for _ in range(env.max_steps):
+        state, step = env.step(state, rng.integers(5, size=(3, env.config.n_rovers)))
+        states.append(state)
+        steps.append(step)
+    return env, states, steps
+
+
+@pytest.mark.parametrize("n_rovers", [1, 5, 8])
+def test_shapley_values_are_those_of_all_coalitions(n_rovers: int) -> None:
+    _, states, steps = played(n_rovers=n_rovers, size=8.0, counterfactual="shapley")
+    total = sum(step.team_reward[:, None] - step.counterfactual for step in steps)
+    last = states[-1]
+
+    def worth(members: NDArray[np.bool_]) -> NDArray[np.float64]:
+        closest = np.where(members[:, :, None, :], last.own[:, None], 0.0).max(axis=3)  # (B, C, P)
+        return (closest * last.poi[:, None, :, 2]).sum(axis=2)
+
+    np.testing.assert_allclose(total, shapley(worth, last.step, n_rovers, orders=2), atol=1e-4)
+    assert np.abs(total).max() > 0.5
+
+
+def test_shapley_values_sum_to_the_teams_reward_in_every_step() -> None:
+    env, states, steps = played(size=12.0, counterfactual="shapley")
+    for before, step in zip(states, steps, strict=False):
+        share = step.team_reward[:, None] - step.counterfactual
+        np.testing.assert_allclose(share.sum(1), step.team_reward, atol=1e-5)
+        assert np.isfinite(env.counterfactual(before, np.zeros((3, 16), int))).all()
+    assert sum(step.team_reward.sum() for step in steps) > 1
+
+
+def test_the_view_pays_shapley_values() -> None:
+    view = envs.parallel_env("rovers", reward="shapley", size=8.0)
+    view.reset(seed=5)
+    paid, team = np.zeros(16), 0.0
+    for _ in range(5):
+        _, reward, _, _, infos = view.step(dict.fromkeys(view.agents, 2))
+        paid += list(reward.values())
+        team += infos["rover_0"]["team_reward"]
+    assert paid.sum() == pytest.approx(team, abs=1e-5)
+    assert team > 0
+
+
+def test_shapley_values_of_more_rovers_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"closed form for coupling=1 only.*give counterfactual='absent'"):
+        field(coupling=2, counterfactual="shapley")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from envs.kit import paint
 from envs.spread import Config, Spread
 from envs.spread.motion import RADIUS
 from envs.spread.picture import HEADER, SIDE, draw
-from envs.spread.reward import CAPTURE
+from envs.spread.reward import CAPTURE, score
 from envs.spread.state import State
 
 CASES = [(1, 0.5, False), (2, 0.0, True), (3, 0.5, False), (3, 0.5, True), (5, 1.0, False), (8, 0.3, True)]
@@ -283,3 +284,39 @@ def test_the_picture_shows_covered_landmarks_and_colliding_agents() -> None:
 def test_the_module_offers_its_tasks() -> None:
     assert [spread.TASKS[name].n_agents for name in spread.TASKS] == [3, 5, 10]
     assert spread.TASKS[spread.DEFAULT_TASK] == Config()
+
+
+def test_shapley_values_divide_what_is_earned() -> None:
+    """By the definition, over all orders of three; they sum to the team's reward, whoever many there are."""
+    rng = np.random.default_rng(2)
+    for n in (3, 10):
+        _, state = crowd(n, rng)
+        env = Spread(Config(n_agents=n, counterfactual="shapley", orders=4))
+        action = actions(n, False, rng)[None]
+        after, step = env.step(state, action)
+        assert step.counterfactual is not None
+        share = step.team_reward[:, None] - step.counterfactual
+        np.testing.assert_allclose(share.sum(1), step.team_reward, rtol=1e-5)
+        np.testing.assert_array_equal(env.counterfactual(state, action), step.counterfactual)
+        if n > 3:
+            continue
+        expected = np.zeros(n)
+        for order in itertools.permutations(range(n)):
+            earned = 0.0
+            for count in range(1, n + 1):
+                _, team, _, _ = score(after.position[:, sorted(order[:count])], after.landmark, 0.5)
+                expected[order[count - 1]] += (team[0] - earned) / 6
+                earned = team[0]
+        np.testing.assert_allclose(share[0], expected, rtol=1e-5)
+
+
+def test_orders_come_in_pairs() -> None:
+    with pytest.raises(ValueError, match="orders is 3; each order comes with its reverse: give an even number"):
+        envs.make("spread", orders=3)
+
+
+def test_rewards_that_do_not_fit_counterfactuals_are_refused() -> None:
+    with pytest.raises(ValueError, match="reward='difference' does not fit counterfactual='shapley'; give reward='sh"):
+        envs.parallel_env("spread", reward="difference", counterfactual="shapley")
+    with pytest.raises(ValueError, match="reward='shapley' needs Shapley values, which signals does not give; allowed"):
+        envs.parallel_env("signals", reward="shapley")

@@ -1,0 +1,53 @@
+"""The option of an environment that a rule of credit needs: asking for the credit switches it on."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..credit.rules import EXACT
+from .environments import Environments
+from .run_config import ConfigError, RunConfig
+
+OPTION = "counterfactual"
+
+
+def settled_counterfactual(
+    config: RunConfig, envs: Environments, rules: Sequence[str]
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Lets the environment compute counterfactuals where the credit is made of them.
+
+    Args:
+        config: The run's config.
+        envs: The environments.
+        rules: The rules of credit that the algorithm has.
+
+    Returns:
+        The config, with the option of the environment switched on where it was "none", and remarks for the user.
+
+    Raises:
+        ConfigError: The environment has no such counterfactuals, or is asked for others; names what is possible.
+    """
+    credit = config.algo.options.get("credit")
+    if credit not in EXACT:
+        return config, ()
+    env = config.env
+    hints = typing.get_type_hints(type(envs.options(env.name, env.task)))
+    kinds = [kind for kind in typing.get_args(hints.get(OPTION)) if kind != "none"]
+    fitting = [kind for kind in kinds if (kind == "shapley") == (credit == "shapley")]
+    if not fitting:
+        others = [rule for rule in rules if rule not in EXACT or (kinds and rule == "difference")]
+        raise ConfigError(
+            "algo",
+            f"credit is {credit!r}, and {env.name} cannot say what its team would earn without an agent; rules that "
+            f"work there: {', '.join(others)}",
+        )
+    asked = env.options.get(OPTION, "none")
+    if asked in fitting:
+        return config, ()
+    if asked != "none":
+        raise ConfigError("env", f"{OPTION} is {asked!r}; with credit {credit!r} it is {' or '.join(fitting)}")
+    options = {**env.options, OPTION: fitting[0]}
+    note = f"credit {credit}: {env.name} computes counterfactuals ({OPTION} {fitting[0]})"
+    return replace(config, env=replace(env, options=options)), (note,)

@@ -1,0 +1,117 @@
+"""Measures an algorithm's credit on an environment that can say what would have been.
+
+Some worlds are played, and in some of their moments every agent is made to act otherwise, alone, or while all others do
+and it does not. A pure `step` tells what had come of it. See `credit.measures` for the numbers.
+
+Axes: B worlds, N agents, M moments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+
+from ..core import Action, Array, Memory, Obs, StepLike, VectorEnv, memory_for
+from ..credit.measures import correlation, factoredness, learnability
+from .evaluation import CHOOSING_SEED, ended_worlds, to_obs
+
+MOMENTS, EVERY = 8, 5
+"""Moments in which agents act otherwise, and the steps from one to the next."""
+WORLDS = 8
+
+Credited = Callable[[Obs, Memory, Action, StepLike], Array | None]
+"""What an algorithm credits agents with in a step, (B, N); None where it has no number for single steps."""
+
+
+def can_tell(env: VectorEnv) -> bool:
+    """Returns whether the dynamics of worlds are pure and give counterfactuals."""
+    pure = getattr(env, "env", None)
+    return callable(getattr(pure, "counterfactual", None)) and hasattr(type(env), "batch_state")
+
+
+@torch.no_grad()
+def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEED) -> dict[str, float]:
+    """Plays worlds with sampled actions and measures the credit in some moments.
+
+    Args:
+        env: B worlds of an environment that `can_tell`; they are reset.
+        policy: The policy, see `core.Acting`.
+        credited: What the algorithm credits agents with.
+        seed: Seed of the worlds, of actions and of alternatives.
+
+    Returns:
+        `factoredness`, `learnability`, `correlation` with the exact difference, those of them that are defined; {} for
+        a rule that has no credit for single steps.
+    """
+    rng, generator = np.random.default_rng(seed), torch.Generator(policy.device).manual_seed(seed)
+    step, started, memory = env.reset(seed), np.ones(env.n_worlds, bool), None
+    found: dict[str, list[Array]] = {"by_own": [], "by_others": [], "of_team": [], "credit": [], "exact": []}
+    for moment in range(1, MOMENTS * EVERY + 1):
+        obs = to_obs(step, started)
+        before = memory_for(policy, obs, memory)
+        action, memory = policy.act(obs, before, generator)
+        if moment % EVERY == 0:
+
+            def credit(chosen: Action, came: StepLike, obs: Obs = obs, before: Memory = before) -> Array | None:
+                return credited(obs, before, chosen, came)
+
+            if not _in_a_moment(env, obs, action, _otherwise(env.action_space, obs, rng), credit, found):
+                return {}
+        final, step = env.step(action)
+        started = ended_worlds(final)
+    rows = {name: np.concatenate(parts) for name, parts in found.items()}
+    if not rows["credit"].size:
+        return {}
+    numbers = {
+        "factoredness": factoredness(rows["by_own"], rows["of_team"]),
+        "learnability": learnability(rows["by_own"], rows["by_others"]),
+        "correlation": correlation(rows["credit"], rows["exact"]),
+    }
+    return {name: number for name, number in numbers.items() if np.isfinite(number)}
+
+
+def _in_a_moment(
+    env: Any,
+    obs: Obs,
+    action: Action,
+    other: Action,
+    credit: Callable[[Action, StepLike], Array | None],
+    found: dict[str, list[Array]],
+) -> bool:
+    """Adds to `found` what comes of other actions in one moment; False for a rule without credit for single steps."""
+    pure, state = env.env, env.batch_state
+    came = pure.step(state, action)[1]
+    now = credit(action, came)
+    if now is None:
+        return False
+    exact = came.team_reward[:, None] - pure.counterfactual(state, action)  # (B, N)
+    for agent in range(obs.alive.shape[1]):
+        there = obs.alive[:, agent]
+        alone, rest = action.copy(), other.copy()
+        alone[:, agent], rest[:, agent] = other[:, agent], action[:, agent]
+        by_alone, by_rest = pure.step(state, alone)[1], pure.step(state, rest)[1]
+        own, others = credit(alone, by_alone), credit(rest, by_rest)
+        assert own is not None
+        assert others is not None
+        changed = there & (alone[:, agent] != action[:, agent]).reshape(len(there), -1).any(1)
+        found["by_own"].append((own - now)[changed, agent])
+        found["by_others"].append((others - now)[changed, agent])
+        found["of_team"].append((by_alone.team_reward - came.team_reward)[changed])
+        found["credit"].append(now[there, agent])
+        found["exact"].append(exact[there, agent])
+    return True
+
+
+def _otherwise(space: Any, obs: Obs, rng: np.random.Generator) -> Action:
+    """Returns actions of chance among those that are allowed, (B, N) int64 or (B, N, A) float32."""
+    shape = obs.alive.shape
+    if isinstance(space, Box):
+        return rng.uniform(space.low, space.high, (*shape, *space.shape)).astype(np.float32)
+    keys = rng.random((*shape, int(space.n)))
+    if obs.action_mask is not None:
+        keys = np.where(obs.action_mask | ~obs.alive[..., None], keys, -1.0)
+    return keys.argmax(axis=-1)
