@@ -10,7 +10,8 @@ junction: Traffic Junction, three levels with a vision of 1 and 0; `deaf` is att
 message is lost: a network of equal size, beside which every claim for communication stands. crossing: the intersection
 as it is (cross-8), and one where nobody sees far (blind-8); `severed` is the learned policy when every message is lost.
 whispers: methods, and what was lost and late beside the optimum in closed form. bits, blind bits: what a message may
-hold, in five media, on whispers and on blind-8. robots: policies of four robots that do not see each other, run with 8 and 16.
+hold, in five media, on whispers and on blind-8. robots: policies of four robots that do not see each other, run with 8
+and 16.
 
 Arguments after `--` are passed to `train.py`. The learned policy acts greedily on unseen episodes. Finished runs in
 `runs/bench/` are not repeated.

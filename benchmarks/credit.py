@@ -46,9 +46,7 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
 }
 """Where rules are compared."""
 GROUPS: dict[str, dict[str, Case]] = {
-    task: {
-        f"{task} {rule}": Case((*options, "--algo.credit", rule), columns) for rule in RULES if rule not in without
-    }
+    task: {f"{task} {rule}": Case((*options, "--algo.credit", rule), columns) for rule in RULES if rule not in without}
     for task, (options, columns, without) in TASKS.items()
 }
 
