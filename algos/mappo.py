@@ -193,6 +193,7 @@ class Mappo:
         if self.joint is None:
             return rules.credited(self.config.credit, step)
         fields = {name: tensor_of(getattr(obs, name), self.device) for name in ("obs", "state", "alive")}
+        fields["obs"] = fields["obs"].masked_fill(~fields["alive"].unsqueeze(-1), 0)  # whatever absent agents observe
         self.input_norm.apply(fields, fields["alive"])
         head, action_mask, _ = self.policy.heads(obs, memory)
         fields["action"] = tensor_of(action, self.device)
