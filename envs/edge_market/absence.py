@@ -31,7 +31,7 @@ from .work import load_node, run_node, settle_node
 class Ledger(NamedTuple):
     """What the processors did in a slot. The payments for a task are those of `State.queue`."""
 
-    count: Array  # (B, N) int32 number of tasks that a node has done
+    n_done: Array  # (B, N) int32 number of tasks that a node has done
     task: Array  # (B, N, Q) int32 these tasks, in the order in which they ended
     pays: Array  # (B, N, Q) what their owners pay [credits]
     earns: Array  # (B, N, Q) what the node gets [credits]
@@ -143,18 +143,16 @@ def _leave_out(a, book, without, met):
 @inlined
 def _welfare(params, state, draft, strategy, actual, trial, met, a, b):
     """Returns the others' welfare without node a in world b, where it was in a pair (`met`) or not."""
-    n, again, anew = actual.reward.shape[1], trial.again, trial.anew
+    n, again, anew, entries = actual.reward.shape[1], trial.again, trial.anew, trial.ledger
     _find_again(state, actual, trial, met, a, b)
-    for i in range(n):
-        if again[i] and i != a:
-            _queue_again(params, state, draft, actual.offered, trial.outcome, b, i)
-            _run(params, draft, strategy, trial.ledger, 0, trial, b, i)
-    trial.ledger.count[0, a], trial.ledger.energy[0, a] = 0, 0.0
-    _find_anew(state, actual.ledger, trial, b)
-    for i in range(n):
-        if anew[i] and not again[i]:
-            _queue_again(params, state, draft, actual.offered, trial.outcome, b, i)
-            _run(params, draft, strategy, trial.ledger, 0, trial, b, i)
+    entries.n_done[0, a], entries.energy[0, a] = 0, 0.0
+    for others in (False, True):  # who else is concerned is known only when the nodes in `again` have run
+        if others:
+            _find_anew(state, actual.ledger, trial, b)
+        for i in range(n):
+            if i != a and (anew[i] and not again[i] if others else again[i]):
+                _queue_again(params, state, draft, actual.offered, trial.outcome, b, i)
+                _run(params, draft, strategy, entries, 0, trial, b, i)
     welfare = _pay(draft, actual.ledger, trial, b, trial.reward)
     for i in range(n):
         if i == a:
@@ -186,7 +184,7 @@ def _find_again(state, actual, trial, met, a, b):
                 again[partners[b, i]] = True
         elif j != NOBODY and (paid[b, i] != pays[b, i] or earned[b, i] != earns[b, i]):
             k = state.held[b, i, actual.offered[b, i]]
-            for at in range(ledger.count[b, j]):  # payments are made when a task is done, mostly in a later slot
+            for at in range(ledger.n_done[b, j]):  # payments are made when a task is done, mostly in a later slot
                 again[j] |= ledger.task[b, j, at] == k
 
 
@@ -199,9 +197,9 @@ def _find_anew(state, ledger, trial, b):
     for i in range(len(anew)):
         if not again[i]:
             continue
-        for at in range(ledger.count[b, i]):
+        for at in range(ledger.n_done[b, i]):
             anew[task_int[b, ledger.task[b, i, at], ORIGIN]] = True
-        for at in range(trial.ledger.count[0, i]):
+        for at in range(trial.ledger.n_done[0, i]):
             anew[task_int[b, trial.ledger.task[0, i, at], ORIGIN]] = True
 
 
@@ -237,13 +235,13 @@ def _queue_again(params, state, draft, offered, outcome, b, i):
 def _run(params, draft, strategy, ledger, row, trial, b, i):
     """Lets node i read its models and run its processor, and writes into a row of the ledger what that did."""
     t, up, held, queue = draft.step[b], draft.up, draft.held, draft.queue
-    ledger.count[row, i], ledger.energy[row, i] = 0, 0.0
+    ledger.n_done[row, i], ledger.energy[row, i] = 0, 0.0
     if not up[b, min(t, up.shape[1] - 1), i]:
         return
     if params.load_rate > 0.0:
         load_node(params, draft, strategy, b, i)
     done, n_done = run_node(params, draft, strategy[b, i, KEEP], b, i, trial.places, trial.ends)
-    ledger.count[row, i] = n_done
+    ledger.n_done[row, i] = n_done
     ledger.energy[row, i] = energy_price(params, draft.energy, b, t, i) * done
     for at in range(n_done):
         q = trial.places[at]
@@ -269,7 +267,7 @@ def _pay(draft, ledger, trial, b, reward):
 @inlined
 def _pay_node(draft, ledger, row, anew, b, i, reward, exchange):
     """Adds what the processor of node i brings to the profits of nodes in `anew` and to the exchange's account."""
-    for at in range(ledger.count[row, i]):
+    for at in range(ledger.n_done[row, i]):
         k, pays, earns = ledger.task[row, i, at], ledger.pays[row, i, at], ledger.earns[row, i, at]
         origin = draft.task_int[b, k, ORIGIN]
         if anew[origin]:

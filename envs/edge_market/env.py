@@ -160,14 +160,10 @@ class EdgeMarket:
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
-        if self.config.horizon > 1:
-            return self._simulate_each(state, strategy, team_reward)
-        welfare = np.empty(state.n_held.shape)
-        welfare_without_each(self.params, state, copied(state), strategy, welfare)
-        return welfare.astype(np.float32)
-
-    def _simulate_each(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
-        """Returns the same by simulating all slots of the horizon for each node; tests hold the short way to it."""
+        if self.config.horizon == 1:
+            welfare = np.empty(state.n_held.shape)
+            welfare_without_each(self.params, state, copied(state), strategy, welfare)
+            return welfare.astype(np.float32)
 
         def advance(state: State, play: Play) -> tuple[State, Array]:
             after, reward, _, exchange = self._advance(state, play)

@@ -68,7 +68,7 @@ def team_reward_without_each(traffic, weights, net, before, draft, accel, absent
                 out[b, i] = actual
                 continue
             simulated = i >= 0 and (
-                crashes or not _leave_out(weights, net, before, draft, absent, reward, moved.track, b, i)
+                crashes or not _do_default(weights, net, before, draft, absent, reward, moved.track, b, i)
             )
             if simulated:
                 _move_again(weights, net, before, draft, accel, absent, reward, again, b, i)
@@ -110,7 +110,7 @@ def _one_waits(traffic, draft, b, clock):
 
 
 @inlined
-def _leave_out(weights, net, before, draft, absent, reward, track, b, i):
+def _do_default(weights, net, before, draft, absent, reward, track, b, i):
     """Writes into the draft what agent i does by default, in a world without crashes.
 
     Returns:

@@ -13,7 +13,7 @@ import numpy as np
 from ..kit.kernels import inlined, kernel
 from .config import CONTROL_STEP
 from .lights import begins_phase, order_phases
-from .state import PHASE
+from .state import COME, ENTERED, PHASE
 from .steps import judge
 from .survey import counts_for
 from .traffic import drive, scratch_for
@@ -53,14 +53,10 @@ def rewards_without_each(driving, min_green, net, pressure, old, draft, action, 
 
 @inlined
 def _begin_again(old, draft, b):
-    """Makes world b of the draft what `state.successor` made it."""
+    """Puts world b of the draft back to where it was before, but for vehicles, which `drive` copies, and for sums."""
     draft.n_vehicles[b] = old.n_vehicles[b]
     for c in range(old.signal.shape[1]):
         for column in range(old.signal.shape[2]):
             draft.signal[b, c, column] = old.signal[b, c, column]
     for e in range(old.entered.shape[1]):
-        draft.entered[b, e, 0], draft.entered[b, e, 1] = old.entered[b, e, 0], old.entered[b, e, 1]
-    for i in range(old.trip.shape[1]):
-        draft.trip[b, i, 0] = draft.trip[b, i, 1] = 0.0
-        for column in range(old.chain.shape[2]):
-            draft.chain[b, i, column] = 0
+        draft.entered[b, e, COME], draft.entered[b, e, ENTERED] = old.entered[b, e, COME], old.entered[b, e, ENTERED]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from ..kit.counterfactual import without_each
 from . import steps, traffic
 from .config import CONTROL_STEP, Config
 from .counterfactual import rewards_without_each
@@ -19,7 +18,7 @@ from .metrics import METRICS
 from .network import N_MOVEMENTS, N_PHASES, network_of
 from .observe import N_OBS, STATE_PER_SIGNAL, Shown, sensors_of
 from .start import start
-from .state import PHASE, State, successor
+from .state import State, successor
 
 VERSION = 0
 
@@ -143,17 +142,3 @@ class Signals:
             action.copy(), reward, differs,
         )  # fmt: skip
         return np.where(differs, reward.sum(axis=2).astype(np.float32), team_reward[:, None])
-
-    def _simulate_each(self, state: State, action: Array) -> NDArray[np.float32]:
-        """Returns the same by simulating the step for each agent; tests hold the short way to it."""
-
-        def advance(state: State, action: Array) -> tuple[State, Array]:
-            after, step = self._advance(state, action)
-            return after, step.team_reward
-
-        return without_each(advance, _keep_phase, state, action, len(self.agents))
-
-
-def _keep_phase(state: State, action: Array, copy: Array, agent: Array) -> None:
-    """Lets an agent of each world keep its phase; see `without_each`."""
-    action[copy, agent] = state.signal[copy, agent, PHASE].astype(action.dtype)

@@ -28,7 +28,7 @@ class Cars(NamedTuple):
     name: Array  # (2 C,) int16 index of the agent
     cell: Array  # (2 C,) int16 road cell
     age: Array  # (2 C,) int32 steps since it came
-    count: Array  # (K,) int16 cars in each road cell
+    in_cell: Array  # (K,) int16 cars in each road cell
 
 
 @kernel
@@ -71,7 +71,7 @@ def _append(path, draft, cars, b, begin, n):
     for i in range(begin, draft.live[b]):
         cell = path[car[b, i, ROUTE], car[b, i, PLACE]]
         cars.name[n], cars.cell[n], cars.age[n] = car[b, i, NAME], cell, draft.step[b] - car[b, i, BORN]
-        cars.count[cell] += 1
+        cars.in_cell[cell] += 1
         n += 1
     return n
 
@@ -80,7 +80,7 @@ def _append(path, draft, cars, b, begin, n):
 def _drop(cars, begin, n):
     """Takes all of n cars from place `begin` on away."""
     for i in range(begin, n):
-        cars.count[cars.cell[i]] -= 1
+        cars.in_cell[cars.cell[i]] -= 1
 
 
 @inlined
@@ -91,5 +91,5 @@ def _sum_charges(rules, cars, n, without):
     for i in range(n):
         if i != without:
             cell = cars.cell[i]
-            together += charge(rules, cars.age[i], cars.count[cell] - (cell == gone) > 1)
+            together += charge(rules, cars.age[i], cars.in_cell[cell] - (cell == gone) > 1)
     return together

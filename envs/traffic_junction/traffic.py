@@ -169,20 +169,3 @@ def judge(net, rules, state, outcome):
 def charge(rules, age, shared):
     """Returns the charge, not above 0, of a car that came so many steps ago, and shares its cell or not."""
     return -rules.time_charge * age - rules.crash_charge * shared
-
-
-@kernel
-def remove(state, agent):
-    """Takes agent[b], if it is on the roads, out of world b of a state, which is written."""
-    car, live = state.car, state.live
-    for b in range(len(live)):
-        stay = 0
-        for i in range(live[b]):
-            if car[b, i, NAME] != agent[b]:
-                for k in range(N_CAR):
-                    car[b, stay, k] = car[b, i, k]
-                stay += 1
-        for i in range(stay, live[b]):
-            for k in range(N_CAR):
-                car[b, i, k] = 0
-        live[b] = stay

@@ -10,8 +10,11 @@ import pytest
 import envs
 from envs.conformance.play import random_actions
 from envs.edge_market import TASKS, EdgeMarket
+from envs.edge_market.absence import welfare_without_each
+from envs.edge_market.env import Play
 from envs.edge_market.heuristic import heuristic
-from envs.edge_market.state import CLEARING_RULES, NOBODY
+from envs.edge_market.state import CLEARING_RULES, NOBODY, Array, State, copied
+from envs.edge_market.work import sum_welfare
 
 CASES: dict[str, dict[str, Any]] = {
     **{f"task {task}": {"task": task} for task in TASKS},
@@ -25,6 +28,17 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+def simulated(env: EdgeMarket, state: State, strategy: Array) -> Array:
+    """The others' welfare from whole slots without each node, (B, N) float64."""
+    welfare, one = np.empty(state.n_held.shape), np.empty(len(state.step))
+    for i in range(len(env.agents)):
+        play = Play(strategy, np.full(len(state.step), i, np.int32))
+        _, reward, _, exchange = env._advance(state, play)
+        sum_welfare(reward, exchange, play.absent, one)
+        welfare[:, i] = one
+    return welfare
+
+
 @pytest.mark.parametrize("policy", ["random", "truthful"])
 @pytest.mark.parametrize("case", CASES)
 def test_equals_slots_without_the_node(case: str, policy: str) -> None:
@@ -35,10 +49,13 @@ def test_equals_slots_without_the_node(case: str, policy: str) -> None:
     state, step = env.reset((5, 6, 7))
     for _ in range(env.max_steps):
         action = random_actions(env, step, rng) if act is None else act(state)
-        reference = env._simulate_each(state, env.strategy(state, action), step.team_reward)
+        strategy = env.strategy(state, action)
+        reference, found = simulated(env, state, strategy), np.empty(state.n_held.shape)
+        welfare_without_each(env.params, state, copied(state), strategy, found)
+        assert found.tobytes() == reference.tobytes()
         state, step = env.step(state, action)
         assert step.counterfactual is not None
-        assert step.counterfactual.tobytes() == reference.tobytes()
+        assert step.counterfactual.tobytes() == reference.astype(np.float32).tobytes()
         # A node's absence changes more than its own profit: trades, and what others are paid.
         matters += int((np.abs(step.team_reward[:, None] - step.reward - reference) > 1e-4).sum())
     assert matters > 0
