@@ -99,7 +99,7 @@ class EdgeMarket:
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
         h > 1 it is G - D_i, where D_i is the sum over h slots of welfare with node i less that without it, all actions
-        held.
+        held; then all slots are simulated for each node, while for one slot only what its absence changes is.
         """
         strategy = self.strategy(state, action)
         _, reward, _, exchange = self._advance(state, Play(strategy, _nobody(state)))

@@ -48,6 +48,7 @@ def rewards_without_each(driving, min_green, net, pressure, old, draft, action, 
             order_phases(driving, min_green, draft, action, b, since)
             action[b, i] = asked
             drive(driving, net, old, draft, scratch, b, since, reward[b, i], full)
+            counts[:] = 0.0
             judge(driving.lanes, net, pressure, draft, scratch.lost, b, counts, reward[b, i])
 
 

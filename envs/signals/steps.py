@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .config import CONTROL_STEP, SUBSTEP
 from .lights import order_phases
 from .metrics import measure
@@ -43,12 +43,13 @@ def advance(driving, sensors, net, pressure, old, new, action, reward, cost, sho
         step[b] += 1
         order_phases(driving, sensors.min_green, new, action, b, since)
         drive(driving, net, old, new, scratch, b, since, reward[b], cost[b])
+        counts[:] = 0.0
         judge(driving.lanes, net, pressure, new, scratch.lost, b, counts, reward[b])
         observe(sensors, net, counts, new, b, shown)
         measure(new, b, metrics)
 
 
-@kernel
+@inlined
 def judge(lanes, net, pressure, new, lost, b, counts, reward):
     """Surveys world b after `drive`, and fills in its rewards.
 
@@ -59,10 +60,9 @@ def judge(lanes, net, pressure, new, lost, b, counts, reward):
         new: The `State` after the step; `totals` is written.
         lost: The field of the `Scratch`.
         b: The world.
-        counts: Of `counts_for`, written.
+        counts: Zeros from `counts_for`, written.
         reward: (N,), written; before, the time lost that `drive` has found.
     """
-    counts[:] = 0.0
     survey(lanes, net, new.n_vehicles, new.speed, new.chain, lost, b, counts)
     totals, n = new.totals, len(reward)
     for c in range(len(counts)):
