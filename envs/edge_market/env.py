@@ -13,6 +13,7 @@ from .. import core
 from ..kit.actions import checked
 from ..kit.counterfactual import without_each
 from ..kit.kernels import kernel
+from .absence import welfare_without_each
 from .config import Config
 from .metrics import metrics_of
 from .observe import obs_size, observe, state_size
@@ -98,7 +99,7 @@ class EdgeMarket:
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
         h > 1 it is G - D_i, where D_i is the sum over h slots of welfare with node i less that without it, all actions
-        held.
+        held; then all slots are simulated for each node, while for one slot only what its absence changes is.
         """
         strategy = self.strategy(state, action)
         _, reward, _, exchange = self._advance(state, Play(strategy, _nobody(state)))
@@ -159,6 +160,11 @@ class EdgeMarket:
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
+        if self.config.horizon == 1:
+            welfare = np.empty(state.n_held.shape)
+            welfare_without_each(self.params, state, copied(state), strategy, welfare)
+            return welfare.astype(np.float32)
+
         def advance(state: State, play: Play) -> tuple[State, Array]:
             after, reward, _, exchange = self._advance(state, play)
             welfare = np.empty(len(reward))

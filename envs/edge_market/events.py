@@ -63,27 +63,33 @@ def fail(params, state, works, reward, cost):
         reward: (B, N), written.
         cost: (B, N), written.
     """
-    step, count, held, queue, tally = state.step, state.n_held, state.held, state.queue, state.tally
-    task_int, up, model, loading = state.task_int, state.up, state.model, state.loading
+    step, count, up = state.step, state.n_held, state.up
     for b in range(len(step)):
         t = min(step[b] + 1, up.shape[1] - 1)
         for i in range(count.shape[1]):
-            is_up, kept = up[b, t, i], 0
-            for q in range(count[b, i]):
-                k = held[b, i, q]
-                if is_up and not _is_cut_off(params, state, works, b, i, q):
-                    copy_place(held, queue, b, i, q, kept)
-                    kept += 1
-                    continue
-                if task_int[b, k, ORIGIN] != i:
-                    tally[b, i, SALES] -= queue[b, i, q, LEFT]
-                lose(params.miss_penalty, state, b, i, k, DROPPED, reward, cost)
-            clear_from(count, held, queue, b, i, kept)
-            if not is_up:
-                loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
-            if not is_up and params.load_rate > 0.0:
-                for m in range(model.shape[2]):
-                    model[b, i, m, LOADED] = 0.0
+            fail_node(params, state, works, up[b, t, i], b, i, reward, cost)
+
+
+@inlined
+def fail_node(params, state, works, is_up, b, i, reward, cost):
+    """Drops what failures destroy at node i of world b, which works in the next slot or not; see `fail`."""
+    count, held, queue, model, loading = state.n_held, state.held, state.queue, state.model, state.loading
+    kept = 0
+    for q in range(count[b, i]):
+        k = held[b, i, q]
+        if is_up and not _is_cut_off(params, state, works, b, i, q):
+            copy_place(held, queue, b, i, q, kept)
+            kept += 1
+            continue
+        if state.task_int[b, k, ORIGIN] != i:
+            state.tally[b, i, SALES] -= queue[b, i, q, LEFT]
+        lose(params.miss_penalty, state, b, i, k, DROPPED, reward, cost)
+    clear_from(count, held, queue, b, i, kept)
+    if not is_up:
+        loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
+    if not is_up and params.load_rate > 0.0:
+        for m in range(model.shape[2]):
+            model[b, i, m, LOADED] = 0.0
 
 
 @inlined
@@ -99,20 +105,13 @@ def _is_cut_off(params, state, works, b, i, q):
 @kernel
 def arrive(params, state, after, reward, cost):
     """Puts new tasks into their node's queue: those of slot `State.step` + `after`."""
-    step, heads, count, held, queue, model = (
-        state.step,
-        state.head,
-        state.n_held,
-        state.held,
-        state.queue,
-        state.model,
-    )
+    step, heads, model = state.step, state.head, state.model
     tally, account, task_int, task = state.tally, state.account, state.task_int, state.task
-    status, totals, up = state.status, state.totals, state.up
+    totals, up = state.totals, state.up
     for b in range(len(step)):
         t, head = step[b] + after, heads[b]
         t_up = min(t, up.shape[1] - 1)
-        for i in range(count.shape[1]):
+        for i in range(model.shape[1]):
             tally[b, i, DEMAND] *= 1.0 - FADING
             for m in range(model.shape[2]):
                 model[b, i, m, WANTED] *= 1.0 - FADING
@@ -122,14 +121,21 @@ def arrive(params, state, after, reward, cost):
             model[b, i, m, WANTED] += FADING
             account[b, i, OWN_ARRIVED] += 1.0
             totals[b, ARRIVED] += 1.0
-            if count[b, i] == QUEUE_SLOTS or not up[b, t_up, i]:
-                lose(params.miss_penalty, state, b, i, head, DROPPED, reward, cost)
-            else:
-                entry = (float(task[b, head, WORK]), t * params.slot, 0.0, 0.0)
-                insert(count, held, queue, task, b, i, head, entry)
-                status[b, head] = QUEUED
+            receive(params, state, up[b, t_up, i], b, i, head, reward, cost)
             head += 1
         heads[b] = head
+
+
+@inlined
+def receive(params, state, is_up, b, i, k, reward, cost):
+    """Puts task k, which arrives, into the queue of node i of world b, which works or not; without room it is lost."""
+    count, task = state.n_held, state.task
+    if count[b, i] == QUEUE_SLOTS or not is_up:
+        lose(params.miss_penalty, state, b, i, k, DROPPED, reward, cost)
+    else:
+        entry = (float(task[b, k, WORK]), state.task_int[b, k, ARRIVES] * params.slot, 0.0, 0.0)
+        insert(count, state.held, state.queue, task, b, i, k, entry)
+        state.status[b, k] = QUEUED
 
 
 @kernel

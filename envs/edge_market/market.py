@@ -204,11 +204,17 @@ def _find_pairs(params, state, strategy, desk, book):
 
 
 @inlined
+def sent_at(params, state, b, i, d, k):
+    """Returns when node i would have sent the input of task k over its d-th link [s]."""
+    return max(state.step[b] * params.slot, state.link_free[b, i, d]) + state.task[b, k, SIZE] / state.link[b, i, d, 0]
+
+
+@inlined
 def _finish_at(params, state, strategy, reported, b, i, d, k):
     """Returns when the d-th neighbour of node i would have done task k [s]; infinite if not in time."""
-    task, link, node, j = state.task, state.link, state.node, state.neighbor[b, i, d]
+    task, node, j = state.task, state.node, state.neighbor[b, i, d]
     now, deadline = state.step[b] * params.slot, task[b, k, DEADLINE] + TIME_ROUNDING
-    there = max(now, state.link_free[b, i, d]) + task[b, k, SIZE] / link[b, i, d, 0] + link[b, i, d, 1]
+    there = sent_at(params, state, b, i, d, k) + state.link[b, i, d, 1]
     begin, need = max(there, now + reported[b, j]), float(task[b, k, WORK]) / node[b, j, SPEED]
     if begin + need > deadline:
         return math.inf
@@ -236,7 +242,6 @@ def _carry_out(params, state, offered, n_pairs, outcome):
     for b in range(len(step)):
         if n_pairs[b] == 0:
             continue
-        now = step[b] * params.slot
         for i in range(count.shape[1]):
             j = takes[b, i]
             if j == NOBODY:
@@ -244,7 +249,7 @@ def _carry_out(params, state, offered, n_pairs, outcome):
             partner[b, i] = j
             d = link_to(neighbor, b, i, j)
             k = held[b, i, offered[b, i]]
-            sent = max(now, link_free[b, i, d]) + task[b, k, SIZE] / link[b, i, d, 0]
+            sent = sent_at(params, state, b, i, d, k)
             link_free[b, i, d] = sent
             there, work = sent + link[b, i, d, 1], float(task[b, k, WORK])
             take_out(count, held, queue, b, i, offered[b, i])

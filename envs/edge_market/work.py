@@ -43,6 +43,7 @@ from .state import (
     PAID,
     PAYS,
     PROFIT,
+    QUEUE_SLOTS,
     QUEUED,
     READY,
     RUNNING,
@@ -58,7 +59,7 @@ from .state import (
 )
 
 OWN, TAKEN, ANY, LATE = range(4)
-"""The turns over a queue in a slot, see `_run_node`."""
+"""The turns over a queue in a slot, see `run_node`."""
 LOG_RATIO = math.log(LATENCY_RATIO)
 
 
@@ -106,23 +107,28 @@ def begin(params, state, reward, cost):
 @kernel
 def _load(params, state, strategy, absent):
     """Lets every node go on reading a model into memory, or begin with one, see `_next_model`."""
-    step, model, loading, size, up = state.step, state.model, state.loading, state.model_size, state.up
+    step, up = state.step, state.up
     for b in range(len(step)):
-        t = step[b]
-        t_up = min(t, up.shape[1] - 1)
-        for i in range(loading.shape[1]):
-            if not up[b, t_up, i] or i == absent[b]:
-                continue
-            if loading[b, i, 0] == NOBODY:
-                begun = _next_model(params, state, strategy, b, i)
-                if begun == NOBODY:
-                    continue
-                loading[b, i, 0], loading[b, i, 1] = begun, size[b, begun] / params.load_rate
-            loading[b, i, 1] -= params.slot
-            if loading[b, i, 1] <= TIME_ROUNDING:
-                m = int(loading[b, i, 0])
-                model[b, i, m, LOADED], model[b, i, m, LAST_USE] = 1.0, t
-                loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
+        t_up = min(step[b], up.shape[1] - 1)
+        for i in range(up.shape[2]):
+            if up[b, t_up, i] and i != absent[b]:
+                load_node(params, state, strategy, b, i)
+
+
+@inlined
+def load_node(params, state, strategy, b, i):
+    """Lets node i of world b, which works, go on reading a model into memory for a slot, or begin with one."""
+    model, loading = state.model, state.loading
+    if loading[b, i, 0] == NOBODY:
+        begun = _next_model(params, state, strategy, b, i)
+        if begun == NOBODY:
+            return
+        loading[b, i, 0], loading[b, i, 1] = begun, state.model_size[b, begun] / params.load_rate
+    loading[b, i, 1] -= params.slot
+    if loading[b, i, 1] <= TIME_ROUNDING:
+        m = int(loading[b, i, 0])
+        model[b, i, m, LOADED], model[b, i, m, LAST_USE] = 1.0, state.step[b]
+        loading[b, i, 0], loading[b, i, 1] = NOBODY, 0.0
 
 
 @inlined
@@ -156,9 +162,10 @@ def _next_model(params, state, strategy, b, i):
 
 @kernel
 def _run(params, state, strategy, absent, reward, exchange):
-    """Runs the processor of every node for a slot, see `_run_node`."""
+    """Runs the processor of every node for a slot, see `run_node`, and pays for the tasks that are done."""
     step, count, tally, node, energy = state.step, state.n_held, state.tally, state.node, state.energy
     up, totals = state.up, state.totals
+    places, ends = np.empty(QUEUE_SLOTS, np.int32), np.empty(QUEUE_SLOTS)
     for b in range(len(step)):
         t = step[b]
         t_up = min(t, up.shape[1] - 1)
@@ -168,24 +175,38 @@ def _run(params, state, strategy, absent, reward, exchange):
             tally[b, i, USED] = 0.0
             if count[b, i] == 0 or not up[b, t_up, i] or i == absent[b]:
                 continue
-            done = _run_node(params, state, strategy[b, i, KEEP], b, i, reward, exchange)
+            done, n_done = run_node(params, state, strategy[b, i, KEEP], b, i, places, ends)
+            for at in range(n_done):
+                _deliver(params, state, b, i, places[at], ends[at], reward, exchange)
             reward[b, i] -= energy_price(params, energy, b, t, i) * done
             tally[b, i, USED] = done / capacity
             totals[b, CYCLES] += done
 
 
 @inlined
-def _run_node(params, state, kept, b, i, reward, exchange):
-    """Runs the tasks of node i of world b, earliest deadline first, and returns the work done [Gcycles].
+def run_node(params, state, kept, b, i, places, ends):
+    """Runs the tasks of node i of world b, earliest deadline first.
 
     A node first runs its own tasks within the share `kept` of the slot, then sold ones within the rest, then any, then
     those whose input came during the slot. A task that cannot be done in time any more is left alone.
+
+    Args:
+        params: The `Params`.
+        state: The `State` to write into.
+        kept: The share of the slot that the node keeps.
+        b: The world.
+        i: The node.
+        places: (Q,) int32, written: places in the queue of the tasks that are done, in the order in which they end.
+        ends: (Q,), written: when they end [s].
+
+    Returns:
+        The work done [Gcycles], and the number of tasks that are done.
     """
     held, queue, model, task, task_int = state.held, state.queue, state.model, state.task, state.task_int
     slot, speed = params.slot, state.node[b, i, SPEED]
     t, n_held = state.step[b], state.n_held[b, i]
     now = t * slot
-    used, done = 0.0, 0.0  # seconds, Gcycles
+    used, done, n_done = 0.0, 0.0, 0  # seconds, Gcycles, tasks
     own, taken, late = _kinds_held(state, now, b, i)
     for turn in range(4):
         if (turn <= TAKEN and not (own and taken)) or (turn == LATE and not late) or used >= slot - TIME_ROUNDING:
@@ -219,8 +240,9 @@ def _run_node(params, state, kept, b, i, reward, exchange):
             else:
                 queue[b, i, q, LEFT] = 0.0
                 done += left
-                _deliver(params, state, b, i, q, now + used, reward, exchange)
-    return done
+                places[n_done], ends[n_done] = q, now + used
+                n_done += 1
+    return done, n_done
 
 
 @inlined
@@ -259,41 +281,40 @@ def _deliver(params, state, b, i, q, end, reward, exchange):
 @kernel
 def _settle(params, state, reward, cost):
     """Removes done and late tasks from the queues, and brings the status of the others up to date."""
-    step, count, held, queue, tally, node = (
-        state.step,
-        state.n_held,
-        state.held,
-        state.queue,
-        state.tally,
-        state.node,
-    )
-    task_int, task, status, totals = state.task_int, state.task, state.status, state.totals
-    for b in range(len(step)):
-        end = (step[b] + 1) * params.slot
+    count = state.n_held
+    for b in range(count.shape[0]):
         for i in range(count.shape[1]):
-            sales, waiting, kept = 0.0, 0.0, 0
-            for q in range(count[b, i]):
-                k, left = held[b, i, q], queue[b, i, q, LEFT]
-                if left <= 0.0:
-                    continue
-                if task[b, k, DEADLINE] <= end + TIME_ROUNDING:
-                    lose(params.miss_penalty, state, b, i, k, MISSED, reward, cost)
-                    continue
-                if kept < q:
-                    copy_place(held, queue, b, i, q, kept)
-                kept += 1
-                if queue[b, i, kept - 1, READY] > end:
-                    status[b, k] = IN_TRANSIT
-                else:
-                    status[b, k] = QUEUED if left == task[b, k, WORK] else RUNNING
-                if task_int[b, k, ORIGIN] != i:
-                    sales += left
-                waiting += left
-            clear_from(count, held, queue, b, i, kept)
-            tally[b, i, SALES] = sales
-            if waiting > node[b, i, SPEED] * params.deadline:
-                cost[b, i] += 1.0
-                totals[b, OVERLOADED] += 1.0
+            settle_node(params, state, b, i, reward, cost)
+
+
+@inlined
+def settle_node(params, state, b, i, reward, cost):
+    """Removes done and late tasks from the queue of node i of world b, see `_settle`."""
+    count, held, queue, task, status = state.n_held, state.held, state.queue, state.task, state.status
+    end = (state.step[b] + 1) * params.slot
+    sales, waiting, kept = 0.0, 0.0, 0
+    for q in range(count[b, i]):
+        k, left = held[b, i, q], queue[b, i, q, LEFT]
+        if left <= 0.0:
+            continue
+        if task[b, k, DEADLINE] <= end + TIME_ROUNDING:
+            lose(params.miss_penalty, state, b, i, k, MISSED, reward, cost)
+            continue
+        if kept < q:
+            copy_place(held, queue, b, i, q, kept)
+        kept += 1
+        if queue[b, i, kept - 1, READY] > end:
+            status[b, k] = IN_TRANSIT
+        else:
+            status[b, k] = QUEUED if left == task[b, k, WORK] else RUNNING
+        if state.task_int[b, k, ORIGIN] != i:
+            sales += left
+        waiting += left
+    clear_from(count, held, queue, b, i, kept)
+    state.tally[b, i, SALES] = sales
+    if waiting > state.node[b, i, SPEED] * params.deadline:
+        cost[b, i] += 1.0
+        state.totals[b, OVERLOADED] += 1.0
 
 
 @kernel

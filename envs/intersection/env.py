@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from ..kit.counterfactual import without_each
-from . import judge, motion, planner, steps
+from . import entries, judge, motion, planner, steps
 from .config import ACCELERATION, DECELERATION, Config
+from .counterfactual import team_reward_without_each
 from .judge import Outcome
 from .metrics import METRICS
 from .motion import Orders
@@ -21,7 +21,7 @@ from .network import network_of
 from .observe import Shown, obs_size, sensors_of, state_size
 from .planner import LIAR_RULE, PRIMITIVES, Rule
 from .start import start
-from .state import ARRIVED, CONTROL_STEP, DRIVING, POSITION, SPEED, State, copied
+from .state import CONTROL_STEP, DRIVING, POSITION, SPEED, State, copied
 
 VERSION = 1
 WINDOW_STEP = 3.0
@@ -63,7 +63,7 @@ class Intersection:
     def reset(self, seeds: Sequence[int]) -> tuple[State, core.Step]:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
-        motion.admit(self._traffic, self.network, state)
+        entries.admit(self._traffic, self.network, state)
         step = self._step_of(state, state, self._no_outcome(state), self._shown(state))
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=np.zeros((len(seeds), self.n_agents), dtype=np.float32))
@@ -138,12 +138,6 @@ class Intersection:
             later[:, n:] = WINDOW_STEP * (N_WINDOWS - 1)
         return Orders(accel, later, bid)
 
-    def _advance(self, state: State, orders: Orders) -> tuple[State, Array]:
-        """Returns the next state and the team's reward (B,)."""
-        after, outcome = copied(state), self._no_outcome(state)
-        steps.advance(self._traffic, self._weights, self.network, state, after, orders, outcome)
-        return after, outcome.team_reward
-
     def _no_outcome(self, state: State) -> Outcome:
         shape = state.status.shape
         return Outcome(np.zeros(shape), np.zeros(shape), np.zeros(len(state.step)))
@@ -183,11 +177,8 @@ class Intersection:
         )
 
     def _counterfactual(self, state: State, orders: Orders) -> NDArray[np.float32]:
-        return without_each(self._advance, self._replace, state, orders, self.n_agents)
-
-    def _replace(self, state: State, orders: Orders, copy: Array, agent: Array) -> None:
-        """Lets an agent of each world do its default action; see `without_each`."""
-        orders.accel[copy, agent], orders.later[copy, agent], orders.bid[copy, agent] = -DECELERATION, 0.0, 0.0
-        if self.config.counterfactual == "absent":
-            there = state.status[copy, agent] == DRIVING
-            state.status[copy[there], agent[there]] = ARRIVED  # without having been paid for it
+        team_reward, absent = np.empty((len(state.step), self.n_agents)), self.config.counterfactual == "absent"
+        team_reward_without_each(
+            self._traffic, self._weights, self.network, state, copied(state), orders.accel, absent, team_reward
+        )
+        return team_reward.astype(np.float32)

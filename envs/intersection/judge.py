@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core import Array
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from ..roads.cars import CAR_LENGTH
 from ..roads.crossing import CROSS
 from .config import DECELERATION, Config
@@ -90,22 +90,26 @@ def weights_of(config: Config) -> Weights:
 @kernel
 def reward_vehicles(weights, length, before, after, reward):
     """Fills reward (B, V), zeros before."""
-    car, old, status, status_before = after.car, before.car, after.status, before.status
-    route, emergency = after.route, after.emergency
-    for b in range(status.shape[0]):
-        for i in range(status.shape[1]):
-            if status_before[b, i] != DRIVING:
-                continue
-            whole = length[route[b, i]]
-            gone = (min(car[b, i, POSITION], whole) - old[b, i, POSITION]) / whole
-            urgency = weights.emergency if emergency[b, i] else 1.0
-            effort = car[b, i, ACCELERATED] / DECELERATION
-            earned = weights.progress * gone - weights.time * CONTROL_STEP * urgency - weights.comfort * effort * effort
-            if status[b, i] == ARRIVED:
-                earned += weights.leaving
-            elif status[b, i] == CRASHED:
-                earned -= weights.crash * urgency
-            reward[b, i] = earned
+    for b in range(reward.shape[0]):
+        for i in range(reward.shape[1]):
+            reward[b, i] = reward_vehicle(weights, length, before, after, b, i)
+
+
+@inlined
+def reward_vehicle(weights, length, before, after, b, i):
+    """Returns the reward of vehicle i of world b; 0 if it was not on the road."""
+    if before.status[b, i] != DRIVING:
+        return 0.0
+    car, status, whole = after.car, after.status, length[after.route[b, i]]
+    gone = (min(car[b, i, POSITION], whole) - before.car[b, i, POSITION]) / whole
+    urgency = weights.emergency if after.emergency[b, i] else 1.0
+    effort = car[b, i, ACCELERATED] / DECELERATION
+    earned = weights.progress * gone - weights.time * CONTROL_STEP * urgency - weights.comfort * effort * effort
+    if status[b, i] == ARRIVED:
+        earned += weights.leaving
+    elif status[b, i] == CRASHED:
+        earned -= weights.crash * urgency
+    return earned
 
 
 @kernel
@@ -114,14 +118,20 @@ def reward_team(weights, after, reward, team_reward):
 
     An agent that is due and has found no room when the step ends will lose the next step.
     """
-    car, status, emergency, step = after.car, after.status, after.emergency, after.step
-    for b in range(status.shape[0]):
-        clock, whole = step[b] * CONTROL_STEP, 0.0
-        for i in range(weights.n_agents):
-            whole += reward[b, i]
-            if status[b, i] == PENDING and car[b, i, DUE] <= clock:
-                whole -= weights.time * CONTROL_STEP * (weights.emergency if emergency[b, i] else 1.0)
-        team_reward[b] = whole
+    step = after.step
+    for b in range(len(step)):
+        team_reward[b] = reward_world(weights, after, reward, b, step[b] * CONTROL_STEP)
+
+
+@inlined
+def reward_world(weights, after, reward, b, clock):
+    """Returns the team's reward in world b, see `reward_team`, at the end of a step [s]."""
+    car, status, whole = after.car, after.status, 0.0
+    for i in range(weights.n_agents):
+        whole += reward[b, i]
+        if status[b, i] == PENDING and car[b, i, DUE] <= clock:
+            whole -= weights.time * CONTROL_STEP * (weights.emergency if after.emergency[b, i] else 1.0)
+    return whole
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Kernels that move cars along their routes: announcements, integration, collisions, entries, messages.
+"""Kernels that move cars along their routes: announcements, integration, collisions, messages.
 
 A car is a point on its route with a speed. It accelerates as asked, within the limits of SUMO's default passenger car,
 never rolls back, and keeps to the speed limit of its route by itself: curves are taken with at most 3 m/s^2 sideways.
@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core import Array
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from ..roads.cars import CAR_LENGTH, CAR_WIDTH
 from ..roads.crossing import CLEAR
-from .config import ACCELERATION, DECELERATION, Config
-from .network import ABSENT, END, LIMIT, LINE, SECTION
-from .spots import AT_CROSSING, N_SPOT, ahead, locate, locate_one, pose_at, profile_at, reach_time
+from .config import ACCELERATION, Config
+from .network import END, LIMIT, LINE
+from .spots import pose_at, profile_at, reach_time
 from .state import (
     ACCELERATED,
     ANNOUNCED,
@@ -106,6 +106,20 @@ def touch(ax, ay, ac, an, bx, by, bc, bn):
     )
 
 
+class Track(NamedTuple):
+    """The cars of one world during a control step, and arrays to find that out in."""
+
+    pose: Array  # (SUBSTEPS, V, 4) x, y [m], cosine and sine of the headings; only of cars on the road
+    speed: Array  # (V,) before the step [m/s]
+    crashes: Array  # (V,) bool, all False outside `_leave_road`
+
+
+@kernel
+def new_track(n):
+    """Returns a `Track` of V cars to write into."""
+    return Track(np.empty((SUBSTEPS, n, 4)), np.empty(n), np.zeros(n, np.bool_))
+
+
 @kernel
 def drive(net, state, accel):
     """Moves all cars on the road by one control step.
@@ -115,46 +129,60 @@ def drive(net, state, accel):
         state: The new `State`, written, except for `step`, which is still that before the step.
         accel: (B, V) acceleration that each car asks for [m/s^2].
     """
-    segment, length, n_legs, leg, profile = net.segment, net.length, net.n_legs, net.leg, net.profile
-    car, status, legs, route, step = state.car, state.status, state.leg, state.route, state.step
-    n = status.shape[1]
-    pose, crashes, before = np.empty((n, 4)), np.zeros(n, np.bool_), np.empty(n)
-    for b in range(status.shape[0]):
-        clock = step[b] * CONTROL_STEP
+    track = new_track(accel.shape[1])
+    for b in range(accel.shape[0]):
+        drive_world(net, state, accel, b, track)
+
+
+@inlined
+def drive_world(net, state, accel, b, track):
+    """Moves the cars of world b by one control step, as `drive`; writes their `Track`, too."""
+    segment, profile, car, status, route = net.segment, net.profile, state.car, state.status, state.route
+    clock, n, pose, before = state.step[b] * CONTROL_STEP, status.shape[1], track.pose, track.speed
+    for i in range(n):
+        before[i] = car[b, i, SPEED]
+    for sub in range(SUBSTEPS):
         for i in range(n):
-            before[i] = car[b, i, SPEED]
-        for sub in range(SUBSTEPS):
-            for i in range(n):
-                if status[b, i] != DRIVING:
-                    continue
-                p = route[b, i]
-                s, v = car[b, i, POSITION], car[b, i, SPEED]
-                w = min(v + DT * accel[b, i], profile_at(profile, p, s + DT * v, LIMIT))
-                if w > 0.0:
-                    s += 0.5 * DT * (v + w)
-                else:  # it comes to a halt within the substep
-                    w = 0.0
-                    s += 0.5 * v * v / max(-accel[b, i], v / DT) if v > 0.0 else 0.0
-                car[b, i, POSITION], car[b, i, SPEED] = s, w
-                pose[i, 0], pose[i, 1], pose[i, 2], pose[i, 3] = pose_at(segment, p, s)
-            _leave_road(length, car, status, route, b, clock + (sub + 1) * DT, pose, crashes)
-        for i in range(n):
-            if status[b, i] == PENDING:
-                if car[b, i, DUE] <= clock:
-                    car[b, i, STOOD] += CONTROL_STEP
+            if status[b, i] != DRIVING:
                 continue
-            car[b, i, ACCELERATED] = (car[b, i, SPEED] - before[i]) / CONTROL_STEP
-            if status[b, i] == DRIVING:
-                car[b, i, STOOD] = car[b, i, STOOD] + CONTROL_STEP if car[b, i, SPEED] < SLOW else 0.0
-                p, q = route[b, i], legs[b, i]
-                if q + 1 < n_legs[p] and car[b, i, POSITION] >= leg[p, q, END] + CLEAR:
-                    legs[b, i] = q + 1
-                    car[b, i, QUEUED], car[b, i, BID] = NEVER, 0.0
-                    car[b, i, OPENS], car[b, i, CLOSES], car[b, i, ANNOUNCED] = NEVER, NEVER, NEVER
+            p = route[b, i]
+            s, w = roll(profile, p, car[b, i, POSITION], car[b, i, SPEED], accel[b, i])
+            car[b, i, POSITION], car[b, i, SPEED] = s, w
+            pose[sub, i, 0], pose[sub, i, 1], pose[sub, i, 2], pose[sub, i, 3] = pose_at(segment, p, s)
+        _leave_road(net.length, car, status, route, b, clock + (sub + 1) * DT, pose, sub, track.crashes)
+    for i in range(n):
+        if status[b, i] != PENDING:
+            take_stock(net, state, b, i, before[i])
+        elif car[b, i, DUE] <= clock:
+            car[b, i, STOOD] += CONTROL_STEP
+
+
+@inlined
+def roll(profile, p, s, v, accel):
+    """Returns position and speed on route p after a substep from position s [m] at speed v [m/s]."""
+    w = min(v + DT * accel, profile_at(profile, p, s + DT * v, LIMIT))
+    if w > 0.0:
+        return s + 0.5 * DT * (v + w), w
+    # It comes to a halt within the substep.
+    return s + (0.5 * v * v / max(-accel, v / DT) if v > 0.0 else 0.0), 0.0
+
+
+@inlined
+def take_stock(net, state, b, i, speed_before):
+    """Notes how a car that was on the road or has been there has driven in a step, and whether its leg is over."""
+    leg, car, status, legs = net.leg, state.car, state.status, state.leg
+    car[b, i, ACCELERATED] = (car[b, i, SPEED] - speed_before) / CONTROL_STEP
+    if status[b, i] == DRIVING:
+        car[b, i, STOOD] = car[b, i, STOOD] + CONTROL_STEP if car[b, i, SPEED] < SLOW else 0.0
+        p, q = state.route[b, i], legs[b, i]
+        if q + 1 < net.n_legs[p] and car[b, i, POSITION] >= leg[p, q, END] + CLEAR:
+            legs[b, i] = q + 1
+            car[b, i, QUEUED], car[b, i, BID] = NEVER, 0.0
+            car[b, i, OPENS], car[b, i, CLOSES], car[b, i, ANNOUNCED] = NEVER, NEVER, NEVER
 
 
 @kernel
-def _leave_road(length, car, status, route, b, clock, pose, crashes):
+def _leave_road(length, car, status, route, b, clock, pose, sub, crashes):
     """Removes the cars of world b that overlap after a substep, and those that have reached their exits."""
     n, crashed = status.shape[1], False
     for i in range(n):
@@ -162,7 +190,14 @@ def _leave_road(length, car, status, route, b, clock, pose, crashes):
             continue
         for j in range(i):
             if status[b, j] == DRIVING and touch(
-                pose[i, 0], pose[i, 1], pose[i, 2], pose[i, 3], pose[j, 0], pose[j, 1], pose[j, 2], pose[j, 3]
+                pose[sub, i, 0],
+                pose[sub, i, 1],
+                pose[sub, i, 2],
+                pose[sub, i, 3],
+                pose[sub, j, 0],
+                pose[sub, j, 1],
+                pose[sub, j, 2],
+                pose[sub, j, 3],
             ):
                 crashes[i], crashes[j], crashed = True, True, True
     for i in range(n):
@@ -173,85 +208,6 @@ def _leave_road(length, car, status, route, b, clock, pose, crashes):
             elif car[b, i, POSITION] >= length[route[b, i]]:
                 status[b, i] = ARRIVED
                 car[b, i, FINISHED] = clock
-
-
-@kernel
-def _is_in_way(section_start, zone, car, p, b, i, j, entry_speed, spot):
-    """Returns whether car i, at the beginning of route p, could not stay behind car j if j braked as hard as it can."""
-    far = ahead(section_start, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
-    if far == ABSENT:
-        return False
-    v = car[b, j, SPEED]
-    stopping = (entry_speed * entry_speed - v * v) / (2.0 * DECELERATION) + CONTROL_STEP * entry_speed
-    return far < CAR_LENGTH + MARGIN + max(stopping, 0.0)
-
-
-@kernel
-def _has_room(net, car, route, b, i, entry_speed, spot):
-    """Returns whether the entry is free: no car is in the way of car i."""
-    p = route[b, i]
-    locate_one(net.leg, net.stretch, p, 0, -1e-3, spot, i)
-    free = True
-    for j in range(len(spot)):
-        free &= not _is_in_way(net.section_start, net.zone, car, p, b, i, j, entry_speed, spot)
-    spot[i, AT_CROSSING] = -1.0  # not on the road yet
-    return free
-
-
-@kernel
-def _put_on_road(net, state, b, i, entry_speed, spot):
-    """Lets car i enter."""
-    car, p = state.car, state.route[b, i]
-    state.status[b, i], state.leg[b, i] = DRIVING, 0
-    car[b, i, POSITION], car[b, i, SPEED], car[b, i, ACCELERATED], car[b, i, STOOD] = 0.0, entry_speed, 0.0, 0.0
-    locate_one(net.leg, net.stretch, p, 0, 0.0, spot, i)
-
-
-@kernel
-def enter(traffic, net, state):
-    """Lets vehicles in that are due and have room. With no agent on the road, the next one comes at once.
-
-    An episode is over when no agent is alive, so there must be no step without one while others are still to come. The
-    vehicle that has waited longest at an entry goes first; of several that came at the same time, the one of lowest
-    index.
-    """
-    leg, stretch, section_start, zone = net.leg, net.stretch, net.section_start, net.zone
-    car, status, legs, route, step = state.car, state.status, state.leg, state.route, state.step
-    n, n_agents, entry_speed = status.shape[1], traffic.n_agents, traffic.entry_speed
-    spot, index = np.empty((n, N_SPOT)), np.empty(n, np.int64)
-    for b in range(status.shape[0]):
-        clock, waiting, driving = step[b] * CONTROL_STEP, False, False
-        for i in range(n):
-            waiting |= status[b, i] == PENDING
-            driving |= i < n_agents and status[b, i] == DRIVING
-        if not waiting:
-            continue
-        locate(leg, stretch, car, status, legs, route, b, spot, index)
-        for i in range(n):
-            if status[b, i] != PENDING or car[b, i, DUE] > clock:
-                continue
-            lane, is_next = stretch[route[b, i], 0, SECTION], True
-            for j in range(n):
-                if status[b, j] == PENDING and stretch[route[b, j], 0, SECTION] == lane:
-                    is_next &= car[b, j, DUE] > car[b, i, DUE] or (car[b, j, DUE] == car[b, i, DUE] and j >= i)
-            if is_next and _has_room(net, car, route, b, i, entry_speed, spot):
-                _put_on_road(net, state, b, i, entry_speed, spot)
-                driving |= i < n_agents
-        if driving:
-            continue
-        best = -1
-        for i in range(n_agents):
-            if status[b, i] == PENDING and (best < 0 or car[b, i, DUE] < car[b, best, DUE]):
-                best = i
-        if best >= 0:
-            p = route[b, best]
-            locate_one(leg, stretch, p, 0, -1e-3, spot, best)
-            for j in range(n_agents, n):  # only scripted cars can be in its way; those that are turn off
-                if status[b, j] == DRIVING and _is_in_way(section_start, zone, car, p, b, best, j, entry_speed, spot):
-                    status[b, j], spot[j, AT_CROSSING] = ARRIVED, -1.0
-                    car[b, j, FINISHED] = clock
-            car[b, best, DUE] = min(car[b, best, DUE], clock)
-            _put_on_road(net, state, b, best, entry_speed, spot)
 
 
 @kernel
@@ -299,13 +255,6 @@ def announce(net, state, later, bid):
             car[b, i, CLOSES] = car[b, i, OPENS] + WINDOW
             car[b, i, ANNOUNCED] = now
             car[b, i, BID] = bid[b, i]
-
-
-@kernel
-def admit(traffic, net, state):
-    """Makes entries and sends messages: at the beginning of a world, and after every step once it has been judged."""
-    enter(traffic, net, state)
-    report(traffic, net, state)
 
 
 @kernel

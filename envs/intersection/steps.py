@@ -6,9 +6,10 @@ Axes: B worlds, V vehicles.
 from __future__ import annotations
 
 from ..kit.kernels import kernel
+from .entries import admit
 from .judge import judge, reward_team
 from .metrics import measure
-from .motion import admit, move
+from .motion import move
 from .observe import observe
 
 

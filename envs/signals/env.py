@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from ..kit.counterfactual import without_each
 from . import steps, traffic
 from .config import CONTROL_STEP, Config
+from .counterfactual import rewards_without_each
 from .metrics import METRICS
 from .network import N_MOVEMENTS, N_PHASES, network_of
 from .observe import N_OBS, STATE_PER_SIGNAL, Shown, sensors_of
 from .start import start
-from .state import PHASE, State, successor
+from .state import State, successor
 
 VERSION = 0
 
@@ -39,6 +39,7 @@ class Signals:
         self.max_steps = config.max_steps
         self._driving = traffic.driving_of(config)
         self._sensors = sensors_of(config)
+        self._pressure = config.reward_kind == "pressure"
         self.observation_space = Box(0.0, 1.0, (N_OBS,), np.float32)
         self.state_space = Box(0.0, 1.0, (STATE_PER_SIGNAL * n + 1,), np.float32)
         self.action_space = Discrete(N_PHASES)
@@ -62,12 +63,13 @@ class Signals:
         action = self._checked(state, action)
         after, step = self._advance(state, action)
         if self.config.counterfactual != "none":
-            step = step._replace(counterfactual=self._counterfactual(state, action))
+            step = step._replace(counterfactual=self._counterfactual(state, action, step.team_reward))
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
         """Returns G had signal i kept its phase: (B, N)."""
-        return self._counterfactual(state, self._checked(state, action))
+        action = self._checked(state, action)
+        return self._counterfactual(state, action, self._advance(state, action)[1].team_reward)
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
         """Draws one world; see `envs.signals.picture`."""
@@ -92,11 +94,10 @@ class Signals:
 
     def _advance(self, state: State, action: Array) -> tuple[State, core.Step]:
         after = successor(state)
-        reward, cost = np.empty(action.shape), np.zeros(action.shape)
+        reward, cost = np.zeros(action.shape), np.zeros(action.shape)
         shown = self._blank(len(action))
-        pressure = self.config.reward_kind == "pressure"
         steps.advance(
-            self._driving, self._sensors, self.network, pressure, state, after, action, reward, cost, shown
+            self._driving, self._sensors, self.network, self._pressure, state, after, action, reward, cost, shown
         )  # fmt: skip
         return after, self._step_of(after, reward, cost, shown)
 
@@ -133,14 +134,11 @@ class Signals:
             metrics=dict(zip(METRICS, shown.metrics, strict=True)),
         )
 
-    def _counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        def advance(state: State, action: Array) -> tuple[State, Array]:
-            after, step = self._advance(state, action)
-            return after, step.team_reward
-
-        return without_each(advance, _keep_phase, state, action, len(self.agents))
-
-
-def _keep_phase(state: State, action: Array, copy: Array, agent: Array) -> None:
-    """Lets an agent of each world keep its phase; see `without_each`."""
-    action[copy, agent] = state.signal[copy, agent, PHASE].astype(action.dtype)
+    def _counterfactual(self, state: State, action: Array, team_reward: Array) -> NDArray[np.float32]:
+        n_worlds, n = action.shape
+        reward, differs = np.zeros((n_worlds, n, n)), np.zeros((n_worlds, n), bool)
+        rewards_without_each(
+            self._driving, self._sensors.min_green, self.network, self._pressure, state, successor(state),
+            action.copy(), reward, differs,
+        )  # fmt: skip
+        return np.where(differs, reward.sum(axis=2).astype(np.float32), team_reward[:, None])

@@ -29,13 +29,20 @@ def is_dark(dark, b, c, now):
 
 
 @inlined
+def begins_phase(driving, min_green, state, action, b, c, now):
+    """Returns whether the action (B, N) of signal c in world b begins a new phase."""
+    signal = state.signal
+    if is_dark(state.dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
+        return False
+    return action[b, c] != signal[b, c, PHASE]
+
+
+@inlined
 def order_phases(driving, min_green, state, action, b, now):
     """Carries out the actions (B, N) in world b: a new phase begins with the yellow light of the present one."""
-    signal, dark = state.signal, state.dark
+    signal = state.signal
     for c in range(signal.shape[1]):
-        if is_dark(dark, b, c, now) or signal[b, c, SINCE] < driving.change + min_green:
-            continue
-        if action[b, c] != signal[b, c, PHASE]:
+        if begins_phase(driving, min_green, state, action, b, c, now):
             signal[b, c, PREVIOUS], signal[b, c, PHASE] = signal[b, c, PHASE], action[b, c]
             signal[b, c, SINCE] = 0.0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .config import CONTROL_STEP, SUBSTEP
 from .lights import order_phases
 from .metrics import measure
@@ -32,31 +32,46 @@ def advance(driving, sensors, net, pressure, old, new, action, reward, cost, sho
         old: The `State` before.
         new: Its `state.successor`, written.
         action: (B, N) phases.
-        reward: (B, N), written.
+        reward: (B, N) zeros, written.
         cost: (B, N) zeros, written.
         shown: The `Shown`, written.
     """
-    n = len(net.target)
     counts, scratch = counts_for(net), scratch_for(net, new.position.shape[1])
-    step, n_vehicles, speed, chain, totals = new.step, new.n_vehicles, new.speed, new.chain, new.totals
-    lost, metrics = scratch.lost, shown.metrics
+    step, metrics = new.step, shown.metrics
     for b in range(len(step)):
         since = step[b] * CONTROL_STEP
         step[b] += 1
         order_phases(driving, sensors.min_green, new, action, b, since)
-        reward[b, :] = 0.0
         drive(driving, net, old, new, scratch, b, since, reward[b], cost[b])
         counts[:] = 0.0
-        survey(driving.lanes, net, n_vehicles, speed, chain, lost, b, counts)
-        for c in range(len(counts)):
-            loss = SUBSTEP * loss_of(counts, c)
-            totals[b, LOST] += loss
-            if c < n:
-                loss += reward[b, c]
-                delay = -loss / (REWARD_SCALE * CONTROL_STEP)
-                reward[b, c] = -abs(pressure_of(counts, c)) / REWARD_SCALE if pressure else delay
+        judge(driving.lanes, net, pressure, new, scratch.lost, b, counts, reward[b])
         observe(sensors, net, counts, new, b, shown)
         measure(new, b, metrics)
+
+
+@inlined
+def judge(lanes, net, pressure, new, lost, b, counts, reward):
+    """Surveys world b after `drive`, and fills in its rewards.
+
+    Args:
+        lanes: Lanes per link.
+        net: The `Network`.
+        pressure: Whether rewards count pressure instead of delay.
+        new: The `State` after the step; `totals` is written.
+        lost: The field of the `Scratch`.
+        b: The world.
+        counts: Zeros from `counts_for`, written.
+        reward: (N,), written; before, the time lost that `drive` has found.
+    """
+    survey(lanes, net, new.n_vehicles, new.speed, new.chain, lost, b, counts)
+    totals, n = new.totals, len(reward)
+    for c in range(len(counts)):
+        loss = SUBSTEP * loss_of(counts, c)
+        totals[b, LOST] += loss
+        if c < n:
+            loss += reward[c]
+            delay = -loss / (REWARD_SCALE * CONTROL_STEP)
+            reward[c] = -abs(pressure_of(counts, c)) / REWARD_SCALE if pressure else delay
 
 
 @kernel

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from ..kit.counterfactual import without_each
 from . import steps, traffic
 from .config import Config
+from .counterfactual import team_reward_without_each
 from .metrics import METRICS
 from .observe import Shown, observation_space_of, sensors_of, state_space_of
 from .routes import PLANS, network_of
@@ -137,15 +137,6 @@ class TrafficJunction:
         )
 
     def _without(self, state: State, action: Array) -> NDArray[np.float32]:
-        return without_each(self._advance, _take_out, state, action, self.n_agents)
-
-    def _advance(self, state: State, action: Array) -> tuple[State, Array]:
-        """Returns the next state and the team's reward (B,)."""
-        after, outcome = copied(state), self._no_outcome(len(state.step))
-        traffic.advance(self.network, self._rules, after, action, outcome)
-        return after, outcome.team_reward
-
-
-def _take_out(state: State, _action: Array, _copy: Array, agent: Array) -> None:
-    """Takes an agent out of each world, if it is there; see `without_each`."""
-    traffic.remove(state, agent)
+        team_reward = np.empty(action.shape)
+        team_reward_without_each(self.network, self._rules, copied(state), action, team_reward)
+        return team_reward.astype(np.float32)

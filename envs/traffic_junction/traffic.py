@@ -74,29 +74,35 @@ def advance(net, rules, state, action, outcome):
 @kernel
 def drive(net, state, action, terminated):
     """Moves all cars that give gas by a cell; a car that does so on the last cell of its route leaves."""
-    length, step, car, live, totals = net.length, state.step, state.car, state.live, state.totals
-    for b in range(len(step)):
-        step[b] += 1
-        totals[b, CAR_STEPS] += live[b]
-        stay = 0
-        for i in range(live[b]):
-            name, route = car[b, i, NAME], car[b, i, ROUTE]
-            brake = action[b, name] == BRAKE
-            totals[b, BRAKES] += brake
-            place = car[b, i, PLACE] + (not brake)
-            if place == length[route]:
-                terminated[b, name] = True
-                totals[b, FINISHED] += 1
-                totals[b, LATE] += step[b] - car[b, i, BORN] - length[route]
-                continue
-            born = car[b, i, BORN]
-            car[b, stay, NAME], car[b, stay, ROUTE], car[b, stay, PLACE] = name, route, place
-            car[b, stay, BORN], car[b, stay, BRAKED] = born, brake
-            stay += 1
-        for i in range(stay, live[b]):
-            for k in range(N_CAR):
-                car[b, i, k] = 0
-        live[b] = stay
+    for b in range(len(state.step)):
+        drive_world(net.length, state, action, terminated, b)
+
+
+@inlined
+def drive_world(length, state, action, terminated, b):
+    """Moves the cars of world b, see `drive`."""
+    step, car, live, totals = state.step, state.car, state.live, state.totals
+    step[b] += 1
+    totals[b, CAR_STEPS] += live[b]
+    stay = 0
+    for i in range(live[b]):
+        name, route = car[b, i, NAME], car[b, i, ROUTE]
+        brake = action[b, name] == BRAKE
+        totals[b, BRAKES] += brake
+        place = car[b, i, PLACE] + (not brake)
+        if place == length[route]:
+            terminated[b, name] = True
+            totals[b, FINISHED] += 1
+            totals[b, LATE] += step[b] - car[b, i, BORN] - length[route]
+            continue
+        born = car[b, i, BORN]
+        car[b, stay, NAME], car[b, stay, ROUTE], car[b, stay, PLACE] = name, route, place
+        car[b, stay, BORN], car[b, stay, BRAKED] = born, brake
+        stay += 1
+    for i in range(stay, live[b]):
+        for k in range(N_CAR):
+            car[b, i, k] = 0
+    live[b] = stay
 
 
 @kernel
@@ -105,17 +111,21 @@ def admit(rules, state):
 
     A world that would be empty is given a car. Nobody arrives before the first step.
     """
-    step, live, arriving, spare = state.step, state.live, state.arriving, state.spare
-    car, born = state.car, state.born
-    limit, entries = arriving.shape[1], arriving.shape[2]
-    for b in range(len(step)):
-        now = min(step[b], limit)  # nobody should step on from the end, but one may
-        if now > 0:
-            for e in range(entries):
-                if arriving[b, now - 1, e] >= 0:
-                    _enter(rules, car, live, born, b, rules.choices * e + arriving[b, now - 1, e], step[b])
-        if live[b] == 0:
-            _enter(rules, car, live, born, b, spare[b, now], step[b])
+    for b in range(len(state.step)):
+        admit_world(rules, state, b)
+
+
+@inlined
+def admit_world(rules, state, b):
+    """Lets the cars enter that arrive in world b, see `admit`. They come last in `State.car`."""
+    step, live, arriving, car, born = state.step, state.live, state.arriving, state.car, state.born
+    now = min(step[b], arriving.shape[1])  # nobody should step on from the end, but one may
+    if now > 0:
+        for e in range(arriving.shape[2]):
+            if arriving[b, now - 1, e] >= 0:
+                _enter(rules, car, live, born, b, rules.choices * e + arriving[b, now - 1, e], step[b])
+    if live[b] == 0:
+        _enter(rules, car, live, born, b, state.spare[b, now], step[b])
 
 
 @inlined
@@ -144,7 +154,7 @@ def judge(net, rules, state, outcome):
             name = car[b, i, NAME]
             shared = count[path[car[b, i, ROUTE], car[b, i, PLACE]]] > 1
             age = step[b] - car[b, i, BORN]
-            own = -rules.time_charge * age - rules.crash_charge * shared
+            own = charge(rules, age, shared)
             together += own
             if age > 0:
                 reward[b, name] = own
@@ -155,18 +165,7 @@ def judge(net, rules, state, outcome):
             count[path[car[b, i, ROUTE], car[b, i, PLACE]]] = 0
 
 
-@kernel
-def remove(state, agent):
-    """Takes agent[b], if it is on the roads, out of world b of a state, which is written."""
-    car, live = state.car, state.live
-    for b in range(len(live)):
-        stay = 0
-        for i in range(live[b]):
-            if car[b, i, NAME] != agent[b]:
-                for k in range(N_CAR):
-                    car[b, stay, k] = car[b, i, k]
-                stay += 1
-        for i in range(stay, live[b]):
-            for k in range(N_CAR):
-                car[b, i, k] = 0
-        live[b] = stay
+@inlined
+def charge(rules, age, shared):
+    """Returns the charge, not above 0, of a car that came so many steps ago, and shares its cell or not."""
+    return -rules.time_charge * age - rules.crash_charge * shared
