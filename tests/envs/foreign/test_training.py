@@ -48,7 +48,7 @@ def test_a_time_limit_of_a_foreign_environment_is_bootstrapped(options: dict[str
     env = adapters.vector(Endless, 16, 0)
     config = MappoConfig(rollout_steps=16, lr=3e-3, minibatches=2, hidden=(32,), gamma=0.9, **options)
     history = learn(env, Mappo(spec_of(env), config, seed=0), 40)
-    assert tail(history, "value_mean") == pytest.approx(20.0 if "reward" in options else 10.0, rel=0.07)
+    assert tail(history, "value_mean") == pytest.approx(20.0 if "credit" in options else 10.0, rel=0.07)
 
 
 def test_death_in_a_foreign_environment_cuts_the_value_and_dead_rows_are_ignored() -> None:
