@@ -25,7 +25,7 @@ import torch
 from ..report.atomic import write_atomically
 
 FORMAT = "coterie-checkpoint"
-VERSION = 5
+VERSION = 6
 KEEP = 2
 """Number of checkpoints kept besides `best.pt`: the newest, and one more in case the disk damages it."""
 _NAME = re.compile(r"step-(\d{12})\.pt")
