@@ -1,7 +1,7 @@
 """How good a credit is: whether it points where the team's reward points, and how much noise it carries.
 
-Sources: Agogino & Tumer 2008, "Analyzing and visualizing multiagent rewards in dynamic and stochastic domains",
-equations 4 (factoredness) and 6 (learnability).
+Source: Agogino & Tumer 2008, "Analyzing and visualizing multiagent rewards in dynamic and stochastic domains".
+Deviation: changes that move only one of credit and team reward count against factoredness.
 """
 
 from __future__ import annotations

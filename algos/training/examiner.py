@@ -36,8 +36,9 @@ class Examiner:
 
     def evaluate(self, n_episodes: int, steps: int) -> Evaluation | None:
         """Evaluates and writes an `eval/` row at `steps`; returns None, and writes nothing, if `stop` ended it."""
+        env = self.make_env(worlds_for(n_episodes))
         evaluation = evaluate(
-            self.make_env(worlds_for(n_episodes)),
+            env,
             Player(self.algo.policy),
             n_episodes,
             seed=CHOOSING_SEED,
@@ -47,7 +48,7 @@ class Examiner:
             status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
         )
         if evaluation is not None:
-            self._write(evaluation, steps, self._credit())
+            self._write(evaluation, steps, self._credit() if can_tell(env) else None)
         return evaluation
 
     def judge(self, n_episodes: int) -> Evaluation | None:
@@ -96,11 +97,12 @@ class Examiner:
         return Player(self.algo.policy, generator=generator)
 
     def _credit(self) -> dict[str, float]:
-        """Returns how good the credit is, by name; {} where the environment cannot tell."""
-        credited, env = getattr(self.algo, "credited", None), self.make_env(WORLDS)
-        if credited is None or not can_tell(env):
+        """Returns how good the credit is, by name; {} for an algorithm that does not say what it credits."""
+        credited = getattr(self.algo, "credited", None)
+        if credited is None:
             return {}
-        return {f"credit/{name}": number for name, number in probe(env, self.algo.policy, credited).items()}
+        found = probe(self.make_env(WORLDS), self.algo.policy, credited)
+        return {f"credit/{name}": number for name, number in found.items()}
 
     def _write(self, evaluation: Evaluation, steps: int, further: Mapping[str, float] | None = None) -> None:
         for note in evaluation.notes:
