@@ -32,6 +32,8 @@ PEERS: dict[str, tuple[str, ...]] = {
     "VMAS": ("vmas==1.5.2", "torch==2.13.0"),
     "mpe2": ("mpe2==1.1.1",),
     "highway-env": ("highway-env==1.10.1",),
+    # Its kernel alone, which needs nothing: the package asks for versions that no longer build.
+    "PufferLib": ("--no-deps", "pufferlib==2.0.2", "numpy"),
 }
 """Packages of each peer, which has a venv of its own; names of its cases in `stepping_cases` begin with its name."""
 ONE_THREAD = dict.fromkeys(

@@ -10,6 +10,7 @@ JSON. Actions are random and drawn beforehand; episodes that end are reset, and 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import itertools
 import json
 import os
@@ -97,6 +98,38 @@ def rware(name: str) -> Case:
     return Case(advance, 1, env.unwrapped.n_agents)
 
 
+def puffer_rware(worlds: int, agents: int = 8) -> Case:
+    """PufferLib's RWARE in C, arrays in and out. It never ends an episode, and its seeds are the time of day."""
+    np = importlib.import_module("numpy")
+    site = Path(sys.prefix) / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    found = next((site / "pufferlib" / "ocean" / "rware").glob("cy_rware*.so"))
+    # The package itself imports much that it needs for training only. Without the flag, the C library's old function
+    # `step` would be called instead of the environment's.
+    sys.setdlopenflags(os.RTLD_NOW | os.RTLD_DEEPBIND)
+    spec = importlib.util.spec_from_file_location("cy_rware", found)
+    assert spec is not None
+    assert spec.loader is not None
+    kernel = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kernel)
+    rows, entries, small, requests = worlds * agents, 27, 2, 8
+    obs, action = np.zeros((rows, entries), np.float32), np.zeros(rows, np.int32)
+    reward, done = np.zeros(rows, np.float32), np.zeros(rows, np.uint8)
+    env = kernel.CyRware(obs, action, reward, done, worlds, 0, 0, small, agents, requests, 0, 0)
+    env.reset()
+    drawn = np.random.default_rng(0).integers(5, size=(PREPARED, rows)).astype(np.int32)
+    actions = itertools.cycle(list(drawn))
+
+    def advance() -> Any:
+        action[:] = next(actions)
+        env.step()
+        return obs, reward, done  # the environment writes into them, but does not keep them alive
+
+    before = obs.copy()
+    advance()
+    assert (obs != before).any()
+    return Case(advance, worlds, agents)
+
+
 def highway(agents: int) -> Case:
     """highway-env's multi-agent intersection, the Gymnasium API with a tuple of actions; other traffic is in it too."""
     importlib.import_module("highway_env")  # registers its environments
@@ -154,6 +187,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "vector medium-8, parts": partial(vector, "medium-8", parts=True),
     "dict medium-8, parts": partial(dicts, "medium-8", parts=True),
     "RWARE tiny-8ag": partial(rware, "rware-tiny-8ag-v2"),
+    "PufferLib RWARE small, 256 worlds": partial(puffer_rware, 256),
     **{f"highway-env intersection, {agents} controlled": partial(highway, agents) for agents in (2, 8)},
     **{f"VMAS navigation, B={worlds}": partial(vmas, worlds) for worlds in (1024, 64, 1)},
     **{f"mpe2 simple_spread, N={agents}": partial(mpe2, agents) for agents in (3, 8)},
