@@ -46,7 +46,7 @@ from .nets.severed import Rows, severed
 from .nets.value_norm import ValueNorm
 from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
 
-CriticInput = Literal["central", "local"]
+CriticInput = Literal["central", "joint", "local"]
 _SEVERED = 8
 """Worlds of which it is measured how much messages decide; of single steps four times as many."""
 
@@ -84,7 +84,7 @@ class MappoConfig(NetConfig):
     target_kl: Annotated[float | None, RATE] = None
     """End an update after a pass in which the policy has moved further than this [nats]; none: never."""
     critic: CriticInput = "central"
-    """Input of the critic: the global state, or each agent's own observation."""
+    """central: the global state and the agent's observation; joint: all observations; local: its agent's alone."""
     credit: Credit = "individual"
     """What an agent learns from: its own reward, its team's, or its part in that by a rule (docs/credit.md)."""
     obs_norm: Literal["auto", "on", "off"] = "auto"
@@ -122,7 +122,7 @@ class Mappo:
         Raises:
             ValueError: The rule of credit does not fit the actions or the critic.
         """
-        rules.check(config.credit, spec.action_space, centralised=config.critic == "central")
+        rules.check(config.credit, spec.action_space, centralised=config.critic != "local")
         self.spec, self.config, self.device = spec, config, torch.device(device)
         # Initial weights are drawn on the CPU: they are the same on every device.
         self._generators = Generators(seed, initial="cpu", sampling=self.device, shuffling="cpu")
@@ -130,7 +130,8 @@ class Mappo:
         obs_norm = config.obs_norm == "on"
         actor = Actor(spec, config, init_std=config.init_std, obs_norm=obs_norm, generator=initial)
         kind = "local" if config.critic == "local" else "team" if config.credit in rules.OF_TEAM else "central"
-        critic = Critic(spec, kind, config, generator=initial)
+        reads_state = config.critic == "central" and spec.state_dim > 0
+        critic = Critic(spec, kind, config, state=reads_state, generator=initial)
         self.policy, self.critic = actor.to(self.device), critic.to(self.device)
         self.value_norm = ValueNorm().to(self.device)
         self.input_norm = InputNorm(self.policy.obs_norm, spec.state_dim)
@@ -528,13 +529,13 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
         what = f"{n_worlds} worlds" + ("" if sequential else f" x {config.rollout_steps} steps")
         raise ValueError(f"minibatches is {config.minibatches}; a rollout of {what} makes at most {units} of them")
     n, (features, maps), place = spec.n_agents, encoded(spec), place_of(device)
-    central = config.critic == "central"
+    of_state = config.critic == "central" and spec.state_dim > 0
     talks, heard = config.comm != "none", field_of(n, remembers=config.channel.remembers)
-    reads_state = spec.state_dim > 0 and (central or config.credit in rules.NETWORKED)
+    reads_state = spec.state_dim > 0 and (of_state or config.credit in rules.NETWORKED)
     kept = (("state", reads_state), ("action_mask", action_mask), (heard, talks), ("sent", talks))
     kept += (("counterfactual", config.credit in rules.EXACT),)
     rollout = steps * bytes_of(rollout_fields(spec, [name for name, keep in kept if keep]))
-    joint = (spec.state_dim or n * features) if central else 0
+    joint = 0 if config.critic == "local" else spec.state_dim if of_state else (n - 1) * features
     networks = parameters(spec, config, features, spec.action_dim)
     networks += parameters(spec, config, features + joint, 1)
     joint_row = 0

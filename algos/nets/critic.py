@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..core import Spec
 from .config import NetConfig
+from .own_order import seen_from
 from .recurrent import Recurrence
 from .sharing import parameter_sets
 from .trunk import Trunk
@@ -27,32 +28,43 @@ class Critic(nn.Module):
 
     "local"   V_i(o_i)       as independent learners have it
     "central" V_i(s, o_i)    Yu et al. 2022, section 4 "agent-specific global state"
+              or V_i(o_i, o_-i)    without a state: all observations, in each agent's own order (`own_order`)
     "team"    V(s)           one value per world: the expected return of a shared reward
+              or V(o_1, ..., o_N)
 
-    Where the environment has no state, s is the joint observation. Images pass through the critic's own convolutions
-    (`vision`) with each agent's parameter set; their features take the place of the images in o_i and, side by side, in
-    s.
+    Images pass through the critic's own convolutions (`vision`) with each agent's parameter set; their features take
+    the place of the images.
     """
 
-    def __init__(self, spec: Spec, kind: CriticKind, net: NetConfig, *, generator: torch.Generator) -> None:
+    order: Tensor
+
+    def __init__(
+        self, spec: Spec, kind: CriticKind, net: NetConfig, *, state: bool, generator: torch.Generator
+    ) -> None:
         """Builds it.
 
         Args:
             spec: Shapes.
             kind: The inputs of the values, see the class.
             net: Options of the network. One value for a team has no use for `share` and `agent_id`.
+            state: Whether a critic that is not local reads the global state instead of all observations.
             generator: Source of the initial weights.
         """
         super().__init__()
         n, sets = spec.n_agents, parameter_sets(spec, net.share)
         self.kind: CriticKind = kind
         self.n_values = 1 if kind == "team" else n
-        self.reads_state = kind != "local" and spec.state_dim > 0
+        self.reads_state = state and kind != "local"
         self.encoder, features = None, spec.obs_dim
         if kind != "team" or not self.reads_state:
             self.encoder, features = encoder_for(spec, sets, net, generator)
-        state_dim = spec.state_dim or n * features
-        inputs = {"local": [features], "central": [features, state_dim], "team": [state_dim]}[kind]
+        if kind == "local":
+            inputs = [features]
+        elif self.reads_state:
+            inputs = [spec.state_dim] if kind == "team" else [features, spec.state_dim]
+        else:
+            inputs = [n * features]
+        self.register_buffer("order", torch.tensor(seen_from(spec.groups, n)), persistent=False)  # (N, N)
         if kind == "team":
             sets, net = (0,), replace(net, agent_id=False)
         self.trunk = Trunk(inputs, 1, sets, net, generator=generator)
@@ -70,7 +82,7 @@ class Critic(nn.Module):
 
         Args:
             obs: (..., N, O).
-            state: (..., S); None where the joint observation takes its place, or nothing but `obs` is read.
+            state: (..., S); ignored by critics that do not read it.
             recurrence: For a recurrent critic; `...` is then (T, B).
 
         Returns:
@@ -78,11 +90,13 @@ class Critic(nn.Module):
         """
         if self.encoder is not None:
             obs = self.encoder(obs)  # (..., N, F)
-        inputs = []
-        if self.kind != "team":
-            inputs.append(obs)
-        if self.kind != "local":
-            inputs.append((obs.flatten(-2) if state is None else state).unsqueeze(-2))  # (..., 1, S)
+        if self.reads_state:
+            assert state is not None, "a critic of states needs the state"
+            inputs = [state.unsqueeze(-2)] if self.kind == "team" else [obs, state.unsqueeze(-2)]  # (..., 1, S)
+        elif self.kind == "team":
+            inputs = [obs.flatten(-2).unsqueeze(-2)]  # (..., 1, N F)
+        else:
+            inputs = [obs if self.kind == "local" else obs[..., self.order, :].flatten(-2)]  # (..., N, F or N F)
         out, states = self.trunk(inputs, recurrence)
         return out.squeeze(-1), states
 

@@ -6,7 +6,6 @@ team).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +15,7 @@ from ..core import Spec
 from .config import NetConfig
 from .critic import CriticKind
 from .layers import Dense
+from .own_order import seen_from
 from .sharing import parameter_sets
 from .trunk import Trunk
 from .vision import encoder_for
@@ -29,10 +29,9 @@ class QCritic(nn.Module):
               or Q_i(o_i, a_i, s, a_{-i})        with a state
     "team"    Q(o_1, ..., o_N, a) or Q(s, a)     one value per world: the expected return of a shared reward
 
-    Each agent gets the other agents in its own order (`seen_from`). So a weight that reads, say, the next agent of the
-    group means the same for all agents that share it; with one fixed order for all, the value of an action is learned
-    far more slowly. A state has its own order; beside it the actions a_{-i} have N places, and agent i's is empty.
-    Images are read as `Critic` reads them.
+    Each agent gets the other agents in its own order (`own_order.seen_from`): with one fixed order for all, the value
+    of an action is learned far more slowly. A state has its own order; beside it the actions a_{-i} have N places, and
+    agent i's is empty. Images are read as `Critic` reads them.
 
     All N critics run as one product, batched where their parameters differ (`layers.Dense`).
     """
@@ -142,19 +141,3 @@ class QCritic(nn.Module):
         """Returns the state as (R, 1, S)."""
         assert state is not None, "a critic of states needs the state"
         return state.unsqueeze(-2)
-
-
-def seen_from(groups: Sequence[Sequence[int]], n_agents: int) -> list[list[int]]:
-    """Returns all agents in the order in which each agent gets them, (N, N).
-
-    An agent comes first itself, then the rest of its group in a ring, from the next agent round to the one before it,
-    then the other groups, each in its given order. So all agents of a group have the members of their own group and of
-    the other groups in corresponding places. Agents without a group form one.
-    """
-    of_none = [agent for agent in range(n_agents) if not any(agent in group for group in groups)]
-    groups, order = [*groups, of_none], {}
-    for mine, group in enumerate(groups):
-        rest = [agent for other, agents in enumerate(groups) if other != mine for agent in agents]
-        for place, agent in enumerate(group):
-            order[agent] = [*group[place:], *group[:place], *rest]
-    return [order[agent] for agent in range(n_agents)]

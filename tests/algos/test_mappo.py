@@ -47,6 +47,7 @@ def tail(history: list[dict[str, float]], name: str = "return") -> float:
         (Match(), 30, {}, 0.95),
         (Match(), 30, {"critic": "local", "value_norm": False, "value_loss": "mse", "activation": "relu"}, 0.95),
         (Match(), 30, {"credit": "team", "share": "none"}, 0.95),
+        (Match(), 30, {"critic": "joint"}, 0.95),
         (Match(masked=True), 30, {}, 0.95),
         (Reach(), 60, {"ent_coef": 0.0}, 0.7),
         (Reach(), 60, {"ent_coef": 0.0, "share": "none", "critic": "local"}, 0.6),

@@ -103,7 +103,7 @@ def test_global_chance_is_left_alone():
     before = torch.get_rng_state()
     Actor(BOX_SPEC, NetConfig(), generator=generator()).sample(torch.zeros(2, 4, 2), None, generator())
     Actor(SPEC, NetConfig(gru=4)).sample(torch.zeros(2, 4, 3), None, generator())
-    Critic(SPEC, "central", NetConfig(share="none", **SMALL), generator=generator())
+    Critic(SPEC, "central", NetConfig(share="none", **SMALL), state=True, generator=generator())
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -182,7 +182,7 @@ def test_agent_id_is_a_one_hot_input(share):
 def test_critics_read_what_they_should():
     obs, state = randn(7, 4, 5), randn(7, 6, seed=2)
     local, central, team = (
-        scrambled(Critic(SPEC, kind, NetConfig(share="none", **SMALL), generator=generator()))  # type: ignore[arg-type]
+        scrambled(Critic(SPEC, kind, NetConfig(share="none", **SMALL), state=True, generator=generator()))  # type: ignore[arg-type]
         for kind in ("local", "central", "team")
     )
     assert [c(obs, state)[0].shape for c in (local, central, team)] == [(7, 4), (7, 4), (7, 1)]
@@ -196,15 +196,36 @@ def test_critics_read_what_they_should():
         assert changed.tolist() == [True, False, False, False]
 
 
+def joint_critic(kind, share, groups=GROUPS):
+    spec = Spec(4, 5, 6, Discrete(3), groups)
+    return scrambled(Critic(spec, kind, NetConfig(share=share, **SMALL), state=False, generator=generator()))
+
+
 @pytest.mark.parametrize("kind", ["central", "team"])
-def test_without_a_state_the_joint_observation_serves(kind):
-    joint = scrambled(
-        Critic(Spec(4, 5, 0, Discrete(3), GROUPS), kind, NetConfig(share="all", **SMALL), generator=generator())
-    )
-    stated = Critic(Spec(4, 5, 20, Discrete(3), GROUPS), kind, NetConfig(share="all", **SMALL), generator=generator())
-    stated.load_state_dict(joint.state_dict())
+def test_without_a_state_all_observations_are_read(kind):
+    critic, obs = joint_critic(kind, "all"), randn(7, 4, 5)
+    value = critic(obs, None)[0]
+    assert torch.equal(value, critic(obs, randn(7, 6))[0])
+    for agent in range(4):
+        other = obs.clone()
+        other[:, agent] += 1
+        assert (critic(other, None)[0] != value).all(0).all()
+
+
+def test_a_team_without_a_state_is_one_row():
+    critic, obs = joint_critic("team", "all"), randn(7, 4, 5)
+    stated = Critic(Spec(4, 5, 20, Discrete(3), GROUPS), "team", NetConfig(**SMALL), state=True, generator=generator())
+    stated.load_state_dict(critic.state_dict())
+    torch.testing.assert_close(critic(obs, None)[0], stated(obs, obs.reshape(7, 20))[0])
+
+
+def test_a_critic_reads_all_observations_in_each_agents_own_order():
+    ring = joint_critic("central", "all", [[0, 1, 2, 3]])
     obs = randn(7, 4, 5)
-    torch.testing.assert_close(joint(obs, None)[0], stated(obs, obs.reshape(7, 20))[0])
+    turned = obs.roll(1, dims=1)  # every agent's observation becomes that of the next one
+    torch.testing.assert_close(ring(turned, None)[0], ring(obs, None)[0].roll(1, dims=1))
+    swapped = obs[:, [1, 0, 2, 3]]  # which is no turn of the ring
+    assert not torch.allclose(ring(swapped, None)[0], ring(obs, None)[0][:, [1, 0, 2, 3]])
 
 
 def test_categorical_against_torch():

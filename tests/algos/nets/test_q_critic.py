@@ -12,7 +12,8 @@ from gymnasium.spaces import Discrete
 from algos.core import Spec
 from algos.nets.config import NetConfig, Share
 from algos.nets.critic import CriticKind
-from algos.nets.q_critic import QCritic, seen_from
+from algos.nets.own_order import seen_from
+from algos.nets.q_critic import QCritic
 
 KINDS: tuple[CriticKind, ...] = get_args(CriticKind)
 

@@ -172,7 +172,7 @@ def test_without_a_gradient_images_pass_in_parts():
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("kind", ["local", "central", "team"])
 def test_critics_see_through_their_own_convolutions(kind, share):
-    critic = scrambled(Critic(SPEC, kind, NetConfig(share=share, **SMALL), generator=generator()))
+    critic = scrambled(Critic(SPEC, kind, NetConfig(share=share, **SMALL), state=False, generator=generator()))
     obs = randn(7, 4, 60)
     value, _ = critic(obs, None)
     assert value.shape == (7, 1 if kind == "team" else 4)
@@ -187,22 +187,21 @@ def test_critics_see_through_their_own_convolutions(kind, share):
 
 
 @pytest.mark.parametrize("kind", ["central", "team"])
-def test_without_a_state_the_features_of_all_serve(kind):
-    joint = scrambled(Critic(SPEC, kind, NetConfig(share="none", **SMALL), generator=generator()))
+def test_without_a_state_the_features_of_all_are_read(kind):
+    joint = scrambled(Critic(SPEC, kind, NetConfig(share="none", **SMALL), state=False, generator=generator()))
     assert joint.encoder is not None
     n = joint.encoder.n_features
-    stated = Critic(
-        Spec(4, n, 4 * n, Discrete(3), GROUPS), kind, NetConfig(share="none", **SMALL), generator=generator()
+    plain = Critic(
+        Spec(4, n, 0, Discrete(3), GROUPS), kind, NetConfig(share="none", **SMALL), state=False, generator=generator()
     )
-    stated.trunk.load_state_dict(joint.trunk.state_dict())
+    plain.trunk.load_state_dict(joint.trunk.state_dict())
     obs = randn(7, 4, 60)
-    features = joint.encoder(obs)  # (7, 4, F)
-    torch.testing.assert_close(joint(obs, None)[0], stated(features, features.flatten(1))[0])
+    torch.testing.assert_close(joint(obs, None)[0], plain(joint.encoder(obs), None)[0])
 
 
 def test_a_state_is_read_as_it_is():
     central, team = (
-        scrambled(Critic(STATED, kind, NetConfig(share="all", **SMALL), generator=generator()))  # type: ignore[arg-type]
+        scrambled(Critic(STATED, kind, NetConfig(share="all", **SMALL), state=True, generator=generator()))  # type: ignore[arg-type]
         for kind in ("central", "team")
     )
     obs, state = randn(7, 4, 60), randn(7, 7, seed=2)
