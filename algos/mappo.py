@@ -543,9 +543,10 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
         inputs = (spec.state_dim or n * features) + n * spec.action_dim
         networks += parameters(spec, config, inputs, 1, team=True)
         joint_row = 3 * max(config.hidden) * spec.action_dim
-    per_row = maps + features + joint // n + 3 * sum(config.hidden) + 12 * config.gru  # of one agent in one step
+    read = features + (joint // n if of_state else joint)  # a state is read once for all agents
+    per_row = maps + read + 3 * sum(config.hidden) + 12 * config.gru  # of one agent in one step
     gradient_step = FLOAT * n * (2 * per_row + talking(config, n)) * -(-steps // min(config.minibatches, units))
-    values = FLOAT * n * steps * (features + 2 * max(config.hidden) + 12 * config.gru)
+    values = FLOAT * n * steps * (read + 2 * max(config.hidden) + 12 * config.gru)
     values = max(values, FLOAT * joint_row * min(MOST_AT_ONCE, n * steps))
     learning = max(gradient_step, values) + (0 if place == "cpu" else rollout)  # copied to the device as a whole
     options = "--algo.hidden, --algo.gru" if config.gru else "--algo.hidden"

@@ -20,7 +20,7 @@ from trainings import Training
 
 POLICIES = ("learned", "heuristic", "random")
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
-"""Columns of a run's curve that are kept: name in the file of curves, and in metrics.jsonl."""
+"""Columns of a run's curve that are kept beside its first metric: name in the file of curves, and in metrics.jsonl."""
 
 
 class Case(NamedTuple):
@@ -29,7 +29,7 @@ class Case(NamedTuple):
     options: tuple[str, ...]
     """Options of train.py."""
     columns: tuple[str, ...]
-    """Metrics."""
+    """Metrics, the one that decides first."""
     elsewhere: Mapping[str, tuple[str, ...]] = {}
     """Further evaluations of the learned policy: options of `train.py --evaluate` by name."""
 
@@ -110,7 +110,7 @@ def run(
         table: Turns results into text.
         options: Options of train.py for all cases, before those of the command line.
         episodes: Evaluation episodes of each policy, for each seed.
-        curves: Whether to keep curves beside the results.
+        curves: Whether to keep curves of the first metric beside the results.
 
     Returns:
         The exit status: 1 if a training failed.
@@ -144,7 +144,7 @@ def run(
             given.minutes,
             given.episodes,
             given.work,
-            CURVES,
+            {**CURVES, cases[case].columns[0]: f"env/{cases[case].columns[0]}"} if curves else CURVES,
             cases[case].elsewhere,
         )
         for seed in range(given.seeds)

@@ -120,4 +120,4 @@ GROUPS: dict[str, dict[str, Case]] = {
 
 if __name__ == "__main__":
     options = ("--algo", "mappo", "--no-videos")
-    sys.exit(run(__doc__, GROUPS, "communication", wide_table, options=options, episodes=400, curves=True))
+    sys.exit(run(__doc__, GROUPS, "communication", wide_table, options=options, episodes=400))

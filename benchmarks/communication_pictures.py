@@ -65,31 +65,64 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
 
 
 def draw_bits(rows: Rows, picture: Path) -> bool:
-    """Draws the share of right names in `whispers` against the bits of a message; False without matplotlib."""
+    """Draws what is reached against the size of a message, on `whispers` and at the blind crossing.
+
+    Returns:
+        False without matplotlib.
+    """
     plt = _pyplot()
     if plt is None:
         return False
-    task, budgets = TASKS["whispers-4-slow"], list(communication.BUDGETS)
-    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for index, (medium, (loss, delay)) in enumerate(_LOSS_AND_DELAY.items()):
-        colour, points = f"C{index}", []
-        for place, budget in enumerate(budgets):
-            row = _plain(rows).get(f"whispers slow, {'ideal' if budget == '0 bits' else medium}, {budget}")
-            if row is not None:
-                points.append((place, row["summary"]["share_right"]["learned"]))
-        x = [place for place, _ in points]
+    task = TASKS["whispers-4-slow"]
+    best = {
+        medium: over_episode(task.max_steps, task.n_symbols, persistence=task.persistence, loss=loss, delay=delay)
+        for medium, (loss, delay) in _LOSS_AND_DELAY.items()
+    }
+    figure, (whispers, crossing) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    _draw_media(whispers, rows, "whispers slow", "share_right", best)
+    whispers.set_ylabel("share of right names (dotted: optimum)")
+    _draw_media(crossing, rows, "blind-8", "return", {})
+    crossing.set_ylabel("return of a car, greedy")
+    return _save(plt, figure, picture)
+
+
+def _draw_media(axis: Any, rows: Rows, task: str, column: str, best: Mapping[str, float]) -> None:
+    """Draws a line for each medium, its interval over seeds, and the best that is possible there, if it is known."""
+    for index, medium in enumerate(_LOSS_AND_DELAY):
+        points = [(budget, one["summary"][column]["learned"]) for budget, one in _of_medium(rows, task, medium)]
+        x = [list(communication.BUDGETS).index(budget) for budget, _ in points]
         low, high = ([one[end] for _, one in points] for end in ("low", "high"))
-        axis.plot(x, [one["value"] for _, one in points], "o-", color=colour, label=medium, markersize=4)
-        axis.fill_between(x, low, high, color=colour, alpha=0.2)
-        best = over_episode(task.max_steps, task.n_symbols, persistence=task.persistence, loss=loss, delay=delay)
-        axis.axhline(best, color=colour, linestyle=":", linewidth=1)
-    axis.set_xticks(range(len(budgets)), budgets, fontsize=8)
+        axis.plot(x, [one["value"] for _, one in points], "o-", color=f"C{index}", label=medium, markersize=4)
+        axis.fill_between(x, low, high, color=f"C{index}", alpha=0.2)
+        if medium in best:
+            axis.axhline(best[medium], color=f"C{index}", linestyle=":", linewidth=1)
+    axis.set_xticks(range(len(communication.BUDGETS)), communication.BUDGETS, fontsize=8)
     axis.set_xlabel("size of a message")
-    axis.set_ylabel("share of right names (dotted: optimum)")
-    axis.set_ylim(0.2, 1.03)
+    axis.set_title(task, fontsize=10)
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
-    return _save(plt, figure, picture)
+
+
+def _of_medium(rows: Rows, task: str, medium: str) -> list[tuple[str, Any]]:
+    """Returns what was measured in a medium by size of a message; silence is the same in all of them."""
+    found = [
+        (budget, f"{task}, {'ideal' if budget == '0 bits' else medium}, {budget}") for budget in communication.BUDGETS
+    ]
+    return [(budget, _plain(rows)[name]) for budget, name in found if name in _plain(rows)]
+
+
+def write_bits(rows: Rows, data: Path) -> None:
+    """Writes the numbers of `draw_bits` as lines of JSON, one a seed."""
+    lines = []
+    for task, column in (("whispers slow", "share_right"), ("blind-8", "return")):
+        for medium in _LOSS_AND_DELAY:
+            for budget, one in _of_medium(rows, task, medium):
+                values = one["summary"][column]["learned"]["by_seed"]
+                lines += [
+                    {"task": task, "medium": medium, "message": budget, "seed": seed, column: value}
+                    for seed, value in enumerate(values)
+                ]
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def redraw() -> bool:
@@ -99,10 +132,9 @@ def redraw() -> bool:
         for name in ("communication", "traffic_rules")
     }
     rows = found["communication"]["rows"]
-    junction = report.RESULTS / "communication_junction.png"
-    return draw_junction(rows, found["traffic_rules"], junction) and draw_bits(
-        rows, report.RESULTS / "communication_bits.png"
-    )
+    write_bits(rows, report.RESULTS / "communication_bits.jsonl")
+    junction, bits = (report.RESULTS / f"communication_{name}.png" for name in ("junction", "bits"))
+    return draw_junction(rows, found["traffic_rules"], junction) and draw_bits(rows, bits)
 
 
 def _order() -> list[str]:

@@ -5,14 +5,20 @@
     python benchmarks/credit.py --table                  # only prints what results/credit.json holds
 
 Every rule of `--algo.credit` on the same environment for the same number of steps. Arguments after `--` are passed to
-`train.py`. The learned policy acts greedily on unseen episodes. Finished runs in `runs/bench/` are not repeated.
+`train.py`. The learned policy acts greedily on unseen episodes; of the metric that decides, the table has the
+interquartile mean over seeds. Finished runs in `runs/bench/` are not repeated.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from cases import Case, run, wide_table
+import learning_curves
+import numpy as np
+import report
+from cases import Case, interval, run
 
 RULES = ("individual", "team", "difference", "shapley", "coma", "learned")
 TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
@@ -33,6 +39,11 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
         ("orders_per_hour", "contacts"),
         ("shapley",),
     ),
+    "large-16": (
+        ("--env", "warehouse", "--env.task", "large-16", "--total-steps", "1700000"),
+        ("orders_per_hour", "contacts"),
+        ("shapley",),
+    ),
     "busy-16": (
         ("--env", "intersection", "--env.task", "busy-16", "--total-steps", "1000000"),
         ("success", "crash_rate", "delay"),
@@ -50,7 +61,54 @@ GROUPS: dict[str, dict[str, Case]] = {
     for task, (options, columns, without) in TASKS.items()
 }
 
+CURVES = report.RESULTS / "credit_curves.jsonl"
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Returns a table for each task, with a line for each rule."""
+    every, parts = learning_curves.load(CURVES), []
+    for task, (_, columns, _) in TASKS.items():
+        keys = {rule: next((key for key in results if key.split(" --")[0] == f"{task} {rule}"), None) for rule in RULES}
+        found = {rule: key for rule, key in keys.items() if key is not None}
+        if not found:
+            continue
+        curves = {rule: mean_curve(every, key, columns[0]) for rule, key in found.items()}
+        rows = []
+        for rule, key in found.items():
+            summary, runs = results[key]["summary"], results[key]["runs"]
+            first = report.bootstrap(summary[columns[0]]["learned"]["by_seed"], report.interquartile_mean)
+            others = [interval(summary[column]["learned"]) for column in columns[1:]]
+            seconds = report.short(float(np.mean([one["command_seconds"] for one in runs])))
+            rows.append([rule, str(len(runs)), interval(first), *others, seconds, _sooner(curves, rule)])
+        for policy in ("heuristic", "random"):
+            summary = results[next(iter(found.values()))]["summary"]
+            rows.append([policy, "", *(f"{summary[column][policy]['value']:.3f}" for column in columns), "", ""])
+        head = [task, "seeds", f"{columns[0]} (IQM)", *columns[1:], "command [s]", "as good as team after"]
+        parts.append(report.markdown(head, rows))
+    return "\n\n".join(parts)
+
+
+def mean_curve(rows: Sequence[Mapping[str, Any]], key: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps of a case's curve, and the metric of each seed at them, (seeds, steps)."""
+    mine = [row for row in rows if row["row"] == key and column in row]
+    seeds = [[row for row in mine if row["seed"] == seed] for seed in sorted({row["seed"] for row in mine})]
+    if not seeds:
+        return np.empty(0), np.empty((0, 0))
+    steps = np.linspace(0, min(curve[-1]["step"] for curve in seeds), 201)[1:]
+    return steps, np.array(
+        [np.interp(steps, [row["step"] for row in curve], [row[column] for row in curve]) for curve in seeds]
+    )
+
+
+def _sooner(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], rule: str) -> str:
+    """Returns after which share of the steps a rule's mean curve is where the team's ends."""
+    (steps, values), (_, team) = curves[rule], curves.get("team", (None, np.empty((0, 0))))
+    if rule == "team" or not team.size or not values.size:
+        return ""
+    reached = values.mean(axis=0) >= team.mean(axis=0)[-1]
+    return f"{steps[reached.argmax()] / steps[-1]:.0%}" if reached.any() else "never"
+
 
 if __name__ == "__main__":
     options = ("--algo", "mappo", "--no-videos")
-    sys.exit(run(__doc__, GROUPS, "credit", wide_table, options=options, curves=True))
+    sys.exit(run(__doc__, GROUPS, "credit", table, options=options, curves=True))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import communication_pictures
+import credit_pictures
 import learning_curves
 import report
 
@@ -40,6 +41,8 @@ def main() -> int:
         print(f"drawn: {name}.png")
     communication_pictures.redraw()
     print("drawn: communication_junction.png, communication_bits.png")
+    credit_pictures.redraw()
+    print("drawn: credit.png")
     return 0
 
 
