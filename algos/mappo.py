@@ -427,7 +427,7 @@ class Mappo:
         mini = minibatches.take(names, units, agent_blind=self.critic.agent_blind)
         if first_hidden is not None:
             recurrence = Recurrence(first_hidden[units], mini["started"], mini["value_weight"] > 0)
-        new, _ = self.critic(mini["obs"], mini.get("state"), recurrence)  # (..., V)
+        new, _ = self.critic(mini["obs"], mini.get("state"), recurrence, state_of=mini.get("unit"))  # (..., V)
         value_loss = self._value_loss(new, mini["target"])
         if clip:
             near = mini["value"] + (new - mini["value"]).clamp(-clip, clip)

@@ -43,8 +43,9 @@ class Minibatches:
         """Returns a minibatch.
 
         Where agents are absent, a network that is `agent_blind` gets only the samples of agents that are alive, as M
-        rows with one agent each: fields of agents are (M, 1, ...), and `state`, repeated for each of them, is (M, S).
-        Where agents come and go most samples are of absent agents, and most of the work is saved. One whose agents
+        rows with one agent each: fields of agents are (M, 1, ...). Their `state` is still that of the units, (R, S),
+        and `unit` (M,) says which of them a row belongs to. Where agents come and go most samples are of absent agents,
+        and most of the work is saved. One whose agents
         hear each other may get worlds from which absent agents are left out, (R, L, ...) for fields of agents and
         (R, L, L) for `heard`.
 
@@ -68,15 +69,15 @@ class Minibatches:
                 name: between_agents(field, index) if name == "heard" else of_agents(field, index)
                 for name, field in taken.items()
             }
-        row, agent = self._alive.index_select(0, units).nonzero(as_tuple=True)  # (M,) each
-        row = units[row]
-        sample = row * self._n_agents + agent  # (M,) into (T * B * N)
-        return {
-            name: self._fields[name].index_select(0, row)
+        unit, agent = self._alive.index_select(0, units).nonzero(as_tuple=True)  # (M,) each
+        sample = units[unit] * self._n_agents + agent  # (M,) into (T * B * N)
+        taken = {
+            name: self._taken(name, units)
             if name == "state"
             else self._fields[name].flatten(0, 1).index_select(0, sample).unsqueeze(1)
             for name in names
         }
+        return {**taken, "unit": unit}
 
     def _taken(self, name: str, units: Tensor) -> Tensor:
         if name in self._fields:

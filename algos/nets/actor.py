@@ -181,6 +181,10 @@ class Actor(nn.Module):
         recurrence = None
         if self.hidden_size:
             x, recurrence = x[None], Recurrence(memory["hidden"], started[None], alive[None])  # (1, B, N, O)
+        if self.agent_blind and not alive.all():  # of agents that are absent nothing is computed
+            head = self(x[alive].unsqueeze(1)).head.squeeze(1)  # (M, A)
+            everyone = head.new_zeros(*alive.shape, head.shape[-1])
+            return everyone.masked_scatter(alive.unsqueeze(-1), head), action_mask, {}
         if self.conversation is None:
             out = self(x, recurrence)
             if out.states is None:
@@ -350,7 +354,8 @@ class Actor(nn.Module):
         log_std = self._log_std()  # (N or 1, A)
         mean = action = self._mean(head)
         if generator is not None:
-            noise = torch.empty_like(mean).normal_(generator=generator)
+            # Not as `mean` lies in memory: that depends on sizes, and on whether agents are absent.
+            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
             action = torch.addcmul(mean, log_std.exp(), noise)
         return action, gaussian_log_prob(mean, log_std, action)
 

@@ -76,7 +76,12 @@ class Critic(nn.Module):
         return alone and self.trunk.agent_blind
 
     def forward(
-        self, obs: Tensor, state: Tensor | None, recurrence: Recurrence | None = None
+        self,
+        obs: Tensor,
+        state: Tensor | None,
+        recurrence: Recurrence | None = None,
+        *,
+        state_of: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Returns values in the units the critic learns in, and hidden states.
 
@@ -84,6 +89,8 @@ class Critic(nn.Module):
             obs: (..., N, O).
             state: (..., S); ignored by critics that do not read it.
             recurrence: For a recurrent critic; `...` is then (T, B).
+            state_of: (M,) where `obs` is (M, 1, O), of single agents, and `state` (R, S): the state of each. Only for
+                critics that are `agent_blind`.
 
         Returns:
             (..., V) values, V = N or 1 for "team", and (T, B, V, H) hidden states or None.
@@ -97,7 +104,7 @@ class Critic(nn.Module):
             inputs = [obs.flatten(-2).unsqueeze(-2)]  # (..., 1, N F)
         else:
             inputs = [obs if self.kind == "local" else obs[..., self.order, :].flatten(-2)]  # (..., N, F or N F)
-        out, states = self.trunk(inputs, recurrence)
+        out, states = self.trunk(inputs, recurrence, last_of=state_of if self.reads_state else None)
         return out.squeeze(-1), states
 
     def over_rollout(
@@ -111,12 +118,12 @@ class Critic(nn.Module):
             hidden: (B, V, H) of a recurrent critic before the rollout; None, or one of other worlds: zeros.
 
         Returns:
-            (T, B, V) and (K, V) in the units the critic learns in; and the hidden states of a recurrent critic,
-            (B, V, H), before and after the rollout.
+            (T, B, V) and (K, V) in the units the critic learns in, where absent agents may have any value; and the
+            hidden states of a recurrent critic, (B, V, H), before and after the rollout.
         """
         obs, state = fields["obs"], fields.get("state")
         if self.trunk.gru is None:
-            return self(obs, state)[0], self(finals["obs"], finals.get("state"))[0], None
+            return self._values(obs, state, fields["alive"]), self(finals["obs"], finals.get("state"))[0], None
         n_worlds = obs.shape[1]
         if hidden is None or len(hidden) != n_worlds:
             hidden = self.trunk.head.bias.new_zeros(n_worlds, self.n_values, self.trunk.gru.size)
@@ -128,3 +135,12 @@ class Critic(nn.Module):
         final_state = finals["state"][None] if "state" in finals else None  # (1, K, S)
         final_values, _ = self(finals["obs"][None], final_state, recurrence)  # (1, K, V)
         return values, final_values[0], (hidden, states[-1])
+
+    def _values(self, obs: Tensor, state: Tensor | None, alive: Tensor) -> Tensor:
+        """Returns (T, B, V) without recurrence; of absent agents nothing is computed where that is possible."""
+        if not self.agent_blind or alive.all():
+            return self(obs, state)[0]
+        step, _ = alive.flatten(0, 1).nonzero(as_tuple=True)  # (M,) into (T * B)
+        state = None if state is None else state.flatten(0, 1)
+        found, _ = self(obs[alive].unsqueeze(1), state, state_of=step)  # (M, 1)
+        return found.new_zeros(alive.shape).masked_scatter(alive, found)

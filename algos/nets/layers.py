@@ -92,21 +92,27 @@ class Dense(nn.Module):
         identity = tuple(sets) == tuple(range(n_sets))
         self.register_buffer("sets", None if identity else torch.tensor(sets), persistent=False)  # (N,)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, last_of: Tensor | None = None) -> Tensor:
         """Maps inputs (..., N or 1, D_in) to (..., N, D_out).
 
         An agent axis of length 1 stands for all agents. Leading axes may have length 1 in all inputs but the first.
+
+        Args:
+            inputs: See above.
+            last_of: (M,) Row m of the others goes with row `last_of[m]` of the last input, for which the product is
+                made once and not for each of them.
         """
+        if last_of is not None and (self.narrow or self.n_sets > 1):
+            inputs, last_of = (*inputs[:-1], inputs[-1].index_select(0, last_of)), None
         if self.narrow:
             return self._transposed(inputs)
         if self.n_sets == 1:
-            total = None
-            for x, weight in zip(inputs, self.weights, strict=True):
-                if total is None:
-                    total = F.linear(x, weight.squeeze(0).T, self.bias.squeeze(0))
-                else:
-                    total = total + F.linear(x, weight.squeeze(0).T)
-            assert total is not None
+            parts = [F.linear(x, weight.squeeze(0).T) for x, weight in zip(inputs[1:], self.weights[1:], strict=True)]
+            if last_of is not None:
+                parts[-1] = parts[-1].index_select(0, last_of)
+            total = F.linear(inputs[0], self.weights[0].squeeze(0).T, self.bias.squeeze(0))
+            for part in parts:
+                total = total + part
             return total
         lead = inputs[0].shape[:-2]
         total = self._of_agents(self.bias).unsqueeze(1)  # (N, 1, D_out)

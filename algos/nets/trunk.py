@@ -64,17 +64,25 @@ class Trunk(nn.Module):
         """Whether it treats the rows of all agents the same, each by itself: parameters shared, no ids, no memory."""
         return self.gru is None and self.head.n_sets == 1 and self.ids is None
 
-    def forward(self, inputs: Sequence[Tensor], recurrence: Recurrence | None) -> tuple[Tensor, Tensor | None]:
-        """Maps inputs (..., N, D) to the head's output (..., N, D_out) and hidden states (T, B, N, H) if recurrent."""
-        x, states = self.body(inputs, recurrence)
+    def forward(
+        self, inputs: Sequence[Tensor], recurrence: Recurrence | None, *, last_of: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Maps inputs (..., N, D) to the head's output (..., N, D_out) and hidden states (T, B, N, H) if recurrent.
+
+        `last_of` says which row of the last input goes with each row of the others, see `Dense.forward`; only for
+        networks that are `agent_blind`.
+        """
+        x, states = self.body(inputs, recurrence, last_of=last_of)
         return self.head(x), states
 
-    def body(self, inputs: Sequence[Tensor], recurrence: Recurrence | None) -> tuple[Tensor, Tensor | None]:
+    def body(
+        self, inputs: Sequence[Tensor], recurrence: Recurrence | None, *, last_of: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Maps inputs (..., N, D) to what the head reads, and hidden states if recurrent: the same numbers."""
         if self.ids is not None:
             ids = self.ids.view(*(1,) * (inputs[0].dim() - 2), *self.ids.shape)  # (1, ..., 1, N, N)
             inputs = [*inputs, ids]
-        x = self.activation(self.layers[0](*inputs))
+        x = self.activation(self.layers[0](*inputs, last_of=last_of))
         for layer in self.layers[1:]:
             x = self.activation(layer(x))
         states = None

@@ -104,7 +104,8 @@ def linear(algo: Mappo, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tens
     """Replaces the critic by V_i = o_i + 100 sum_j o_j (the sum alone for a team); returns where advantages appear."""
     seen: dict[str, torch.Tensor] = {}
 
-    def values(obs, state, recurrence=None):
+    def values(obs, state, recurrence=None, *, state_of=None):
+        assert state_of is None  # it reads all observations
         joint = 100 * obs[..., 0].sum(-1, keepdim=True)
         value = joint if algo.critic.kind == "team" else obs[..., 0] + joint
         value = value + 0 * next(algo.critic.parameters()).sum()  # something to learn
@@ -304,8 +305,8 @@ def test_the_critic_remembers_from_rollout_to_rollout(credit):
     algo, stream = tiny(spec, gru=4, credit=credit, epochs=1, minibatches=1), Stream(spec)
     forward, calls = algo.critic.forward, []
 
-    def recorded(obs, state, recurrence):
-        values, states = forward(obs, state, recurrence)
+    def recorded(obs, state, recurrence, **options):
+        values, states = forward(obs, state, recurrence, **options)
         assert states is not None
         calls.append((values.detach(), states.detach(), recurrence.hidden))
         return values, states

@@ -42,11 +42,12 @@ def test_a_network_that_is_agent_blind_gets_the_samples_of_live_agents() -> None
         (*divmod(unit, B), agent) for unit in units.tolist() for agent in range(N) if alive[*divmod(unit, B), agent]
     ]
     assert 0 < len(live) < 4 * N
+    assert found["state"].shape == (4, 6)  # a row for a unit, not for each agent in it
     assert found["obs"].shape == (len(live), 1, 5)
     for k, (t, b, agent) in enumerate(live):
         assert torch.equal(found["obs"][k, 0], fields["obs"][t, b, agent])
         assert found["reward"][k, 0] == fields["reward"][t, b, agent]
-        assert torch.equal(found["state"][k], fields["state"][t, b])
+        assert torch.equal(found["state"][found["unit"][k]], fields["state"][t, b])
 
 
 def test_all_samples_are_taken_together_where_all_agents_are_alive() -> None:

@@ -323,3 +323,28 @@ def test_values_lie_about_a_given_constant_until_the_first_targets():
     other = ValueNorm()
     other.load_state_dict(norm.state_dict())
     assert (other.mean, other.std) == (norm.mean, norm.std)
+
+
+@pytest.mark.parametrize("hidden", [(16,), (8,)])
+def test_a_state_is_read_once_for_all_agents_of_a_world(hidden):
+    """Also by layers so narrow that they take another way."""
+    net = NetConfig(share="all", hidden=hidden, activation="tanh")
+    critic = scrambled(Critic(SPEC, "central", net, state=True, generator=generator()))
+    obs, state, alive = randn(7, 4, 5), randn(7, 6, seed=2), randn(7, 4, seed=3) > 0
+    assert critic.agent_blind
+    world, _ = alive.nonzero(as_tuple=True)
+    alone, _ = critic(obs[alive].unsqueeze(1), state, state_of=world)
+    torch.testing.assert_close(alone.squeeze(1), critic(obs, state)[0][alive])
+
+
+@pytest.mark.parametrize("kind", ["local", "central"])
+def test_of_absent_agents_no_values_are_computed(kind, monkeypatch):
+    net = NetConfig(share="all", **SMALL)
+    critic = scrambled(Critic(SPEC, kind, net, state=kind == "central", generator=generator()))
+    alive = randn(3, 2, 4, seed=3) > 0
+    fields = {"obs": randn(3, 2, 4, 5), "state": randn(3, 2, 6, seed=2), "alive": alive}
+    finals = {"obs": randn(1, 4, 5), "state": randn(1, 6)}
+    everyone = critic(fields["obs"], fields["state"])[0]
+    fields["obs"] = fields["obs"].masked_fill(~alive.unsqueeze(-1), torch.nan)
+    values, _, _ = critic.over_rollout(fields, finals, None)
+    torch.testing.assert_close(values, everyone.masked_fill(~alive, 0))
