@@ -34,7 +34,7 @@ class TellTimeLimit(BaseParallelWrapper):
 
 
 def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
-    """Returns as text what a policy achieves in 64 unseen episodes: mean of agents' own returns, and the first metrics."""
+    """Returns as text what a policy achieves in 64 unseen episodes: agents' own mean return, and the first metrics."""
     worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
