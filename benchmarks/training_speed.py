@@ -3,7 +3,7 @@
     python benchmarks/training_speed.py                        # small-4 and medium-8, 64 worlds, 1 and 2 threads
     python benchmarks/training_speed.py --device cuda --threads 2
     python benchmarks/training_speed.py --tasks spread --worlds 1024 --algo epochs=4
-    python benchmarks/training_speed.py --tasks medium-8 cross-8 village-8 rovers-8 --credit individual difference
+    python benchmarks/training_speed.py --tasks medium-8 cross-8 village-8 rovers-8 --credit individual team difference
 
 It runs the training loop itself, `algos.training.session`, with the default settings of `train.py --algo mappo` for a
 task, or for the default task of an environment, without evaluation and video; metrics are written as always. Speed is
@@ -38,6 +38,7 @@ from algos.training.run_config import options_of
 from algos.training.schedule import Schedule
 from algos.training.session import Session, run
 from envs import builder
+from envs.vector import VectorView
 
 Parts = dict[str, float]
 """Seconds by name."""
@@ -70,7 +71,7 @@ class Setup:
             builder,
             ALGOS,
         )
-        self.env, self.algo = made.env, cast(Mappo, made.algo)
+        self.env, self.algo = cast(VectorView, made.env), cast(Mappo, made.algo)
         self.agents = len(self.env.agents)
         self.steps_an_update = self.worlds * self.algo.config.rollout_steps
 
