@@ -84,13 +84,17 @@ class _OfThread(threading.local):
 def wrap_warehouse(clock: Clock) -> None:
     """Wraps the warehouse's parts: `physics`, `work` (orders, rewards), `senses` (observations, state, adjacency)."""
     module = importlib.import_module("envs.warehouse.env")  # the package's attribute `env` is something else
-    physics = importlib.import_module("envs.warehouse.physics")
-    clock.wrap(physics.Physics, "advance", "physics")
-    for name in ("drive", "settle"):
-        clock.wrap(module, name, "physics")
-    for name in ("work", "dispatch"):
+    clock.wrap(module, "move", "physics")
+    for name in ("work_on", "dispatch"):
         clock.wrap(module, name, "work")
     clock.wrap(module, "observe", "senses")
+
+
+def wrap_counterfactuals(clock: Clock, env: Any) -> None:
+    """Wraps the `counterfactuals` of an environment, where they are computed apart from the step itself."""
+    for owner, name in ((env, "_counterfactual"), (getattr(env, "_without", None), "each")):
+        if callable(getattr(owner, name, None)):
+            clock.wrap(owner, name, "counterfactuals")
 
 
 WAREHOUSE_PARTS = ("physics", "work", "senses")

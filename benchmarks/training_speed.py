@@ -3,11 +3,13 @@
     python benchmarks/training_speed.py                        # small-4 and medium-8, 64 worlds, 1 and 2 threads
     python benchmarks/training_speed.py --device cuda --threads 2
     python benchmarks/training_speed.py --tasks spread --worlds 1024 --algo epochs=4
+    python benchmarks/training_speed.py --tasks medium-8 cross-8 village-8 rovers-8 --credit individual team difference
 
-It runs the training loop itself, `algos.training.session`, with the default settings of `train.py --env warehouse
---algo mappo` (`--env spread` for the task of that name), without evaluation and video; metrics are written as always.
-Speed is measured on the bare loop, in rounds through all set-ups, and the shares of the parts in further rounds with a
-clock in each part. On two threads the critic learns beside the actor, and its time is not part of the sum.
+It runs the training loop itself, `algos.training.session`, with the default settings of `train.py --algo mappo` for a
+task, or for the default task of an environment, without evaluation and video; metrics are written as always. Speed is
+measured on the bare loop, in rounds through all set-ups, and the shares of the parts in further rounds with a clock in
+each part. On two threads the critic learns beside the actor, and its time is not part of the sum. With several rules of
+credit the table shows the speed with each over that with the first, the median over the rounds.
 """
 
 from __future__ import annotations
@@ -20,20 +22,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import report
 import torch
-from parts import WAREHOUSE_PARTS, Clock, wrap_warehouse
+from parts import WAREHOUSE_PARTS, Clock, wrap_counterfactuals, wrap_warehouse
 
 import envs
 from algos import ALGOS
-from algos.core import spec_of
-from algos.training.presets import presets_of
+from algos.mappo import Mappo
+from algos.training.builder import run_config, set_up
+from algos.training.run_config import options_of
 from algos.training.schedule import Schedule
 from algos.training.session import Session, run
+from envs import builder
+from envs.vector import VectorView
 
 Parts = dict[str, float]
 """Seconds by name."""
@@ -41,18 +46,34 @@ BESIDE = "meanwhile, in the second thread: critic"
 """The part that is not included in the sum."""
 
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
 class Setup:
     """One task on one number of threads: worlds, an algorithm, and a loop that goes on where it stopped."""
 
-    def __init__(self, task: str, threads: int, worlds: int, device: str, options: dict[str, Any]) -> None:
-        name = task if task in envs.ENVS else "warehouse"
-        entry = ALGOS["mappo"]
-        config = entry.config(**{**presets_of(name, "mappo", foreign=False).algo, **options})
-        self.task, self.threads, self.worlds, self.device = task, threads, worlds, device
-        self.env = envs.vector(name, worlds, None if task == name else task, stagger=True)
-        self.algo = entry.algorithm(spec_of(self.env), config, seed=0, device=device)
+    def __init__(self, task: str, threads: int, credit: str, given: argparse.Namespace) -> None:
+        self.task, self.threads, self.worlds, self.device = task, threads, given.worlds, given.device
+        self._now = CLOCKS[given.clock]
+        options = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in given.algo)}
+        made = set_up(
+            run_config(
+                env_of(task),
+                "mappo",
+                envs=builder,
+                algos=ALGOS,
+                task=None if task in envs.ENVS else task,
+                algo_options=options | ({"credit": credit} if credit else {}),
+                n_worlds=given.worlds,
+                threads=threads,
+                device=given.device,
+            ),
+            builder,
+            ALGOS,
+        )
+        self.env, self.algo = cast(VectorView, made.env), cast(Mappo, made.algo)
         self.agents = len(self.env.agents)
-        self.steps_an_update = worlds * self.algo.config.rollout_steps
+        self.steps_an_update = self.worlds * self.algo.config.rollout_steps
 
     def train(self, updates: int) -> float:
         """Returns the seconds of `updates` updates with the steps before them, after one update that does not count."""
@@ -63,7 +84,7 @@ class Setup:
         def watch() -> bool:  # the loop calls it between two steps
             if self.algo.updates >= first + len(marks) * updates:
                 self._wait()
-                marks.append(time.perf_counter())
+                marks.append(self._now())
             return len(marks) == 2
 
         schedule = Schedule(total_steps=10**12, save_every=0, eval_episodes=0)
@@ -84,8 +105,9 @@ class Setup:
 
     def profile(self, updates: int) -> tuple[Parts, float]:
         """Returns the seconds by part, and altogether, that `updates` updates take with the steps before them."""
-        clock = Clock(wait=self._wait)
+        clock = Clock(self._now, wait=self._wait)
         wrap_warehouse(clock)
+        wrap_counterfactuals(clock, self.env.env)
         clock.wrap(self.env, "step", "step")
         for name in ("act", "observe", "update"):
             clock.wrap(self.algo, name, name)
@@ -115,7 +137,7 @@ class Setup:
             clock.unwrap()
         for path, seconds in begin.items():
             clock.seconds[path] -= seconds
-        parts = {part: clock.total(f"step/{part}") for part in WAREHOUSE_PARTS}
+        parts = {part: clock.total(f"step/{part}") for part in (*WAREHOUSE_PARTS, "counterfactuals")}
         parts["stepping, the rest"] = clock.seconds["step"]
         parts["acting"] = clock.total("act")
         parts["storing"] = clock.total("observe")
@@ -130,6 +152,11 @@ class Setup:
     def _wait(self) -> None:
         if self.device != "cpu":
             torch.cuda.synchronize()
+
+
+def env_of(task: str) -> str:
+    """Returns the environment that has a task; an environment's name stands for its default task."""
+    return task if task in envs.ENVS else next(name for name in envs.ENVS if task in builder.tasks(name))
 
 
 def _no_evaluation(n_worlds: int) -> Any:
@@ -149,11 +176,16 @@ def rounds(setups: list[Setup], repetitions: int, measure: Callable[[Setup], Any
 def main() -> None:
     """Measures all set-ups, writes the results and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="+", default=["small-4", "medium-8"])
+    tasks = [*envs.ENVS, *(task for name in envs.ENVS for task in builder.tasks(name))]
+    parser.add_argument("--tasks", nargs="+", default=["small-4", "medium-8"], choices=tasks, metavar="TASK")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--worlds", type=int, default=64)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--algo", nargs="*", default=[], metavar="KEY=VALUE", help="other settings of MAPPO")
+    parser.add_argument("--credit", nargs="+", default=[""], metavar="RULE", help="rules of credit; one, the default's")
+    parser.add_argument(
+        "--clock", default="wall", choices=list(CLOCKS), help="cpu: seconds of this process, for one thread"
+    )
     parser.add_argument("--repetitions", type=int, default=5, help="rounds; and half as many with the clock")
     parser.add_argument("--updates", type=int, default=8, help="updates in each round")
     parser.add_argument("--warm-up", type=int, default=4, help="updates before the first round")
@@ -162,11 +194,11 @@ def main() -> None:
     suffix = "" if given.device == "cpu" else "_" + given.device.replace(":", "")
     out = given.out or report.RESULTS / f"training_speed{suffix}.json"
 
-    options = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in given.algo)}
     setups = [
-        Setup(task, threads, given.worlds, given.device, options)
+        Setup(task, threads, credit, given)
         for task in given.tasks
         for threads in sorted(given.threads)
+        for credit in given.credit
     ]
     machine = report.machine()
     if given.device != "cpu":
@@ -176,7 +208,8 @@ def main() -> None:
     profiles = rounds(setups, (given.repetitions + 1) // 2, lambda setup: setup.profile(given.updates))
 
     results: list[dict[str, Any]] = []
-    for setup, times, profiled in zip(setups, seconds, profiles, strict=True):
+    for index, (setup, times, profiled) in enumerate(zip(setups, seconds, profiles, strict=True)):
+        first = seconds[index - index % len(given.credit)]  # of the same task and threads with the first rule
         agent_steps = given.updates * setup.steps_an_update * setup.agents
         parts = {
             part: {
@@ -192,23 +225,31 @@ def main() -> None:
                 "device": setup.device,
                 "worlds": setup.worlds,
                 "agents": setup.agents,
+                "algo": options_of(setup.algo.config),
+                "over_the_first_credit": report.spread([one / own for one, own in zip(first, times, strict=True)]),
                 "agent_steps_per_second": report.spread([agent_steps / each for each in times]),
                 "profiled_agent_steps_per_second": report.spread([agent_steps / whole for _, whole in profiled]),
                 "parts": parts,
             }
         )
 
-    titles = [f"{one['task']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" for one in results]
+    several = len(given.credit) > 1
+    titles = [
+        f"{one['task']}, {one['threads']} thread{'s' * (one['threads'] > 1)}" + f", {one['algo']['credit']}" * several
+        for one in results
+    ]
+    credit_head = [f"over {results[0]['algo']['credit']}"] if several else []
     print(f"\n{machine['cpu']}, {machine['usable_cores']} cores, load {machine['load_average']}, {given.device}\n")
     print(
         report.markdown(
-            ["", "worlds x agents", "agent-steps/s, learning included", "world-steps/s"],
+            ["", "worlds x agents", "agent-steps/s, learning included", "world-steps/s", *credit_head],
             [
                 [
                     title,
                     f"{one['worlds']} x {one['agents']}",
                     report.cell(one["agent_steps_per_second"]),
                     report.cell(one["agent_steps_per_second"], 1 / one["agents"]),
+                    *([report.cell(one["over_the_first_credit"])] if several else []),
                 ]
                 for title, one in zip(titles, results, strict=True)
             ],
@@ -229,8 +270,12 @@ def main() -> None:
         out,
         {
             "machine": machine,
-            "settings": {"repetitions": given.repetitions, "updates": given.updates, "cores": os.cpu_count()},
-            "algo": dict(vars(setups[0].algo.config)),
+            "settings": {
+                "repetitions": given.repetitions,
+                "updates": given.updates,
+                "clock": given.clock,
+                "cores": os.cpu_count(),
+            },
             "results": results,
         },
     )

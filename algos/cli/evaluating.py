@@ -5,22 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 
-from .. import load_policy
+from .. import ALGOS, load_policy
 from ..comm.config import ChannelConfig
+from ..core import VectorEnv
 from ..maths.ranges import STEPS, Range, check
 from ..report import screen, video
 from ..report.evaluation_progress import EvaluationProgress
 from ..report.progress import announced
-from ..training import evaluation, film, runfolder, typed
+from ..training import checkpoint, evaluation, film, runfolder, typed
 from ..training.builder import baselines, environment, warm_up
 from ..training.computing import check_device, set_threads
 from ..training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
+from ..training.credit_probe import can_tell, measured
 from ..training.resuming import config_of, same_environment
 from ..training.run_config import ConfigError, options_of
 from ..training.run_record import RunRecord
@@ -193,6 +196,8 @@ def evaluate(argv: list[str], program: Program) -> int:
         if found is None:
             program.warn("interrupted")
             return stop.exit_code
+    if record is before and not channel and can_tell(made.vector(worlds)):
+        found[LEARNED] = replace(found[LEARNED], credit=_credit_of(record, given, made.vector, seed, program.warn))
     _print(found, given)
     if given.video and not _filmed(given, made.vector(1), policy.player(), seed, program):
         return 1
@@ -200,6 +205,31 @@ def evaluate(argv: list[str], program: Program) -> int:
         program.warn(f"the result cannot be printed: {fault.strerror or fault}")
         return 1
     return 0
+
+
+def _credit_of(
+    record: RunRecord,
+    given: EvaluateOptions,
+    make_env: Callable[[int], VectorEnv],
+    seed: int,
+    warn: Callable[[str], None],
+) -> dict[str, float]:
+    """Returns how good the credit is that a run learns from, see `measured`, in the worlds that it was trained in.
+
+    A network may have learned the credit, so the algorithm is restored as a whole, not only its policy.
+    """
+    entry = ALGOS[record.algo.name]
+    options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
+    algo = entry.algorithm(record.spec, options, seed=0, device=given.device)
+    folder = Path(given.evaluate) / runfolder.CHECKPOINTS
+    path, content = checkpoint.load_which(folder, given.checkpoint, warn=lambda _: None)  # `load_policy` has warned
+    try:
+        algo.load_state_dict(content["algo"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        warn(f"no measures of credit: {path} does not restore the whole algorithm: {reason}")
+        return {}
+    return measured(make_env, algo, seed=seed)
 
 
 def _print(found: dict[str, evaluation.Evaluation], given: EvaluateOptions) -> None:

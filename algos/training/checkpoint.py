@@ -172,6 +172,27 @@ def save_latest(folder: Path, steps: int, content: dict[str, Any], *, keep: int 
     return path
 
 
+def load_which(folder: Path, which: str, *, warn: Callable[[str], None] = warnings.warn) -> tuple[Path, dict[str, Any]]:
+    """Reads the latest checkpoint that can be read, or the best.
+
+    Args:
+        folder: The folder `checkpoints` of a run.
+        which: "latest" or "best".
+        warn: See `load_latest`.
+
+    Raises:
+        ValueError: There is none, none can be read, or `which` is something else; the message is one line.
+    """
+    if which == "latest":
+        return load_latest(folder, warn=warn)
+    if which != "best":
+        raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
+    path = folder / "best.pt"
+    if not path.exists() and not path.is_symlink():
+        raise ValueError(f"{folder.parent} has no best checkpoint; train with evaluations (--eval-every) to get one")
+    return path, load(path)
+
+
 def load_latest(folder: Path, *, warn: Callable[[str], None] = warnings.warn) -> tuple[Path, dict[str, Any]]:
     """Reads the newest checkpoint that can be read.
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Box
 
-from ..core import Action, Array, Memory, Obs, StepLike, VectorEnv, memory_for
+from ..core import Action, Algorithm, Array, Memory, Obs, StepLike, VectorEnv, memory_for
 from ..credit.measures import correlation, factoredness, learnability
 from .evaluation import CHOOSING_SEED, ended_worlds, to_obs
 
@@ -31,6 +31,24 @@ def can_tell(env: VectorEnv) -> bool:
     """Returns whether the dynamics of worlds are pure and give counterfactuals."""
     pure = getattr(env, "env", None)
     return callable(getattr(pure, "counterfactual", None)) and hasattr(type(env), "batch_state")
+
+
+def measured(make_env: Callable[[int], VectorEnv], algo: Algorithm, *, seed: int = CHOOSING_SEED) -> dict[str, float]:
+    """Returns how good an algorithm's credit is, by names such as `credit/factoredness`.
+
+    Args:
+        make_env: Makes worlds of an environment that `can_tell`.
+        algo: The algorithm.
+        seed: See `probe`.
+
+    Returns:
+        See `probe`; {} for an algorithm that does not say what it credits.
+    """
+    credited = getattr(algo, "credited", None)
+    if credited is None:
+        return {}
+    found = probe(make_env(WORLDS), algo.policy, credited, seed=seed)
+    return {f"credit/{name}": number for name, number in found.items()}
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
 
@@ -63,14 +63,20 @@ class Evaluation:
     """(E, K), one row an episode, in the order of the episodes' seeds."""
     notes: tuple[str, ...] = ()
     """Remarks on episodes that were cut, played again or left out, a line each."""
+    credit: Mapping[str, float] = field(default_factory=dict)
+    """How good the credit is that the policy learns from, see `credit_probe.measured`; {} where that is not known."""
 
     def mean(self, column: str) -> float:
         """Returns the mean of a column over the episodes in which it is defined."""
         return mean_interval(self._column(column))[0]
 
     def intervals(self, *, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
-        """Returns mean and lower and upper end of its bootstrap interval, by column."""
-        return {name: mean_interval(self._column(name), level=level) for name in self.columns}
+        """Returns mean and lower and upper end of its bootstrap interval, by column.
+
+        The measures of `credit` follow, whose intervals are NaN: they belong to no single episodes.
+        """
+        of_episodes = {name: mean_interval(self._column(name), level=level) for name in self.columns}
+        return of_episodes | {name: (number, math.nan, math.nan) for name, number in self.credit.items()}
 
     def __str__(self) -> str:
         return table({"learned": self})
@@ -277,8 +283,8 @@ def random_policy(env: VectorEnv, *, seed: int = 0) -> Act:
 def table(evaluations: Mapping[str, Evaluation]) -> str:
     """Returns a table as text: mean and 95 % interval of every column, with the policies side by side."""
     names = list(evaluations)
-    columns = list(dict.fromkeys(column for evaluation in evaluations.values() for column in evaluation.columns))
     intervals = {name: evaluation.intervals() for name, evaluation in evaluations.items()}
+    columns = list(dict.fromkeys(column for found in intervals.values() for column in found))
     rows = [["", *names]]
     rows += [[column, *(_cell(intervals[name].get(column, UNDEFINED)) for name in names)] for column in columns]
     widths = [max(len(row[index]) for row in rows) for index in range(len(names) + 1)]
@@ -290,7 +296,7 @@ def table(evaluations: Mapping[str, Evaluation]) -> str:
 
 
 def summary(evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
-    """Returns means and intervals as plain data for JSON; an undefined mean is None."""
+    """Returns means and intervals as plain data for JSON; what is undefined is None."""
     return {
         name: {
             column: dict(zip(("mean", "low", "high"), (_finite(number) for number in interval), strict=True))
@@ -310,7 +316,9 @@ def _finite(number: float) -> float | None:
 
 def _cell(interval: tuple[float, float, float]) -> str:
     mean, low, high = interval
-    return "-" if math.isnan(mean) else f"{_short(mean)} [{_short(low)}, {_short(high)}]"
+    if math.isnan(mean):
+        return "-"
+    return _short(mean) if math.isnan(low) else f"{_short(mean)} [{_short(low)}, {_short(high)}]"
 
 
 def _short(number: float) -> str:

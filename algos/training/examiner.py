@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,8 +14,8 @@ from ..report.monitor import Monitor
 from ..report.video import encode_gif
 from . import film
 from .contrast import LEARNED, SAMPLED, SAMPLING_SEED, far_apart
-from .credit_probe import WORLDS, can_tell, probe
-from .evaluation import CHOOSING_SEED, Act, Evaluation, Policies, compare, evaluate, worlds_for
+from .credit_probe import can_tell, measured
+from .evaluation import CHOOSING_SEED, FIRST_SEED, Act, Evaluation, Policies, compare, evaluate, worlds_for
 
 FILM_SECONDS, MOST_FRAMES = 15.0, 400
 """Length of a film in TensorBoard [s], about 300 frames; and the most frames where episodes have no known end."""
@@ -48,7 +48,8 @@ class Examiner:
             status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
         )
         if evaluation is not None:
-            self._write(evaluation, steps, self._credit() if can_tell(env) else None)
+            evaluation = self._with_credit(evaluation, env, CHOOSING_SEED)
+            self._write(evaluation, steps)
         return evaluation
 
     def judge(self, n_episodes: int) -> Evaluation | None:
@@ -72,6 +73,7 @@ class Examiner:
         found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, show=self.show)
         if found is None:
             return None
+        found[LEARNED] = self._with_credit(found[LEARNED], self.make_env(worlds_for(n_episodes)), FIRST_SEED)
         self._write(found[LEARNED], steps)
         if not far_apart(found):
             del found[SAMPLED]
@@ -96,17 +98,15 @@ class Examiner:
         generator = torch.Generator(self.algo.policy.device).manual_seed(SAMPLING_SEED)
         return Player(self.algo.policy, generator=generator)
 
-    def _credit(self) -> dict[str, float]:
-        """Returns how good the credit is, by name; {} for an algorithm that does not say what it credits."""
-        credited = getattr(self.algo, "credited", None)
-        if credited is None:
-            return {}
-        found = probe(self.make_env(WORLDS), self.algo.policy, credited)
-        return {f"credit/{name}": number for name, number in found.items()}
+    def _with_credit(self, evaluation: Evaluation, env: VectorEnv, seed: int) -> Evaluation:
+        """Adds how good the credit is, where worlds such as `env` can tell."""
+        return (
+            replace(evaluation, credit=measured(self.make_env, self.algo, seed=seed)) if can_tell(env) else evaluation
+        )
 
-    def _write(self, evaluation: Evaluation, steps: int, further: Mapping[str, float] | None = None) -> None:
+    def _write(self, evaluation: Evaluation, steps: int) -> None:
         for note in evaluation.notes:
             self.monitor.say_once(note, f"evaluation at step {steps:,}: {note}")
         if not self.monitor.evaluated(steps):
             of_eval = {f"eval/{name}": evaluation.mean(name) for name in evaluation.columns}
-            self.monitor.row(steps, {**of_eval, **(further or {})})
+            self.monitor.row(steps, {**of_eval, **evaluation.credit})

@@ -295,16 +295,7 @@ def load_policy_of(
     """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
     folder = Path(run_folder)
     record = runfolder.read_config(folder, unknown=warn)
-    checkpoints = folder / runfolder.CHECKPOINTS
-    if which == "latest":
-        path, content = checkpoint.load_latest(checkpoints, warn=warn)
-    elif which == "best":
-        path = checkpoints / "best.pt"
-        if not path.exists() and not path.is_symlink():
-            raise ValueError(f"{folder} has no best checkpoint; train with evaluations (--eval-every) to get one")
-        content = checkpoint.load(path)
-    else:
-        raise ValueError(f"which is {which!r}; allowed: 'latest', 'best'")
+    path, content = checkpoint.load_which(folder / runfolder.CHECKPOINTS, which, warn=warn)
     name = record.algo.name
     if name not in algos:
         raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(algos)}")

@@ -2,13 +2,14 @@
 
 python examples/reuse/sb3_ppo.py --env spread
 python examples/reuse/sb3_ppo.py --env warehouse --task tiny-2
+python examples/reuse/sb3_ppo.py --env rovers --task rovers-16 --reward difference --steps 40000
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import supersuit
@@ -16,6 +17,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from stable_baselines3 import PPO
 
 from coterie import envs
+from coterie.envs.parallel import Reward
 
 ROLLOUT = 128  # steps of every world between two updates
 
@@ -32,7 +34,7 @@ class TellTimeLimit(BaseParallelWrapper):
 
 
 def drive(act: Callable[[np.ndarray], np.ndarray], env: str, task: str | None) -> str:
-    """Returns as text what a policy achieves in 64 unseen episodes: mean return of an agent, and the first metrics."""
+    """Returns as text what a policy achieves in 64 unseen episodes: agents' own mean return, and the first metrics."""
     worlds = envs.vector(env, 64, task)
     final = step = worlds.reset(seed=10_000)
     returns = 0.0
@@ -48,12 +50,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="warehouse", choices=sorted(envs.ENVS))
     parser.add_argument("--task", help="a ready-made task of it, or its default")
+    parser.add_argument("--reward", default="individual", choices=get_args(Reward), help="what an agent learns from")
     parser.add_argument("--steps", type=int, default=150_000, help="environment steps: one world, all its agents")
     parser.add_argument("--worlds", type=int, default=8, help="worlds side by side")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    agents = supersuit.pettingzoo_env_to_vec_env_v1(TellTimeLimit(envs.parallel_env(args.env, args.task)))
+    world = envs.parallel_env(args.env, args.task, reward=args.reward)
+    agents = supersuit.pettingzoo_env_to_vec_env_v1(TellTimeLimit(world))
     worlds: Any = supersuit.concat_vec_envs_v1(agents, args.worlds, base_class="stable_baselines3")
     worlds.venv.reset(seed=args.seed * args.worlds)  # world w gets this + w; later episodes follow from it
     worlds.seed = lambda seed: [seed]  # PPO would ask SuperSuit for a method that it lacks
