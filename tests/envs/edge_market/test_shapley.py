@@ -81,7 +81,7 @@ def test_equals_all_coalitions(case: str, policy: str) -> None:
             null = (earned[:, without] == earned[:, [code | 1 << i for code in without]]).all(axis=1)
             assert np.abs(found[null, i]).max(initial=0.0) < 1e-6
             nulls += int(null.sum())
-    assert matters > 10 or case == "duopoly", "a node's value must be another than its profit"
+    assert matters > 0 or case == "duopoly", "a node's value must be another than its profit"
     assert nulls > 0
 
 

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from coalitions import by_all_coalitions
+from intersection_scenes import BRAKE, EAST, SPEED_UP, STRAIGHT, act, crossing, route_of, scene
 from numpy.typing import NDArray
 
 import envs
 from envs.conformance.play import random_actions
 from envs.core import ended
 from envs.intersection import Intersection
-from envs.intersection.state import CRASHED, DUE, PENDING, State
+from envs.intersection.network import LINE
+from envs.intersection.state import CRASHED, DRIVING, DUE, PENDING, State
 
 NARROW = {"flow": 20_000.0, "approach": 25.0, "entry_speed": 9.0, "exit_length": 15.0}
 CASES: dict[str, dict[str, Any]] = {
@@ -62,7 +64,7 @@ def test_equals_all_coalitions(case: str) -> None:
     def worth(state: State, action: Any, members: NDArray[np.bool_]) -> Any:
         return plain.step(state, braked(plain, action, members))[1].team_reward
 
-    state, step = env.reset((1, 2, 3))
+    state, step = env.reset(range(12))
     while not ended(step).all():
         action = hasty(env, step, rng)
         expected, earned = by_all_coalitions(worth, state, action, n)
@@ -104,6 +106,30 @@ def test_of_many_vehicles_they_sum_to_what_the_team_adds(case: dict[str, Any]) -
         if ended(step).all():
             break
     assert largest > 8
+
+
+def test_two_cars_that_keep_a_third_out_share_its_time() -> None:
+    """Neither touches the other, but the third can enter only if both drive on: a unanimity game."""
+    env, plain = crossing(3, counterfactual="shapley"), crossing(3)
+    room = plain.network.leg[route_of(plain, EAST, STRAIGHT), 0, LINE] - 2.4  # of a front at the entry
+    state = scene(plain, (EAST, STRAIGHT, room - 14.6, 4.0), (EAST, STRAIGHT, room - 6.0, 9.5))
+    state.route[0, 2] = state.route[0, 0]
+    state.status[0, 2], state.car[0, 2, DUE] = PENDING, 0.0
+    action = act(SPEED_UP, SPEED_UP, BRAKE)
+    _, earned = by_all_coalitions(
+        lambda state, action, members: plain.step(state, braked(plain, action, members))[1].team_reward,
+        state,
+        action,
+        3,
+    )
+    after, step = env.step(state, action)
+    assert step.counterfactual is not None
+    assert after.status[0].tolist() == [DRIVING, DRIVING, DRIVING]
+    nobody, one, other, both = earned[0, :4]
+    saved = both + nobody - one - other  # what the two earn more together than each by itself
+    assert saved == pytest.approx(0.5 * plain.config.time_charge, abs=1e-6)
+    found = step.team_reward - step.counterfactual[0]
+    np.testing.assert_allclose(found, [one - nobody + 0.5 * saved, other - nobody + 0.5 * saved, 0.0], atol=1e-6)
 
 
 def test_orders_come_in_pairs() -> None:

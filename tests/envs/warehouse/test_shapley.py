@@ -9,21 +9,23 @@ import numpy as np
 import pytest
 from coalitions import by_all_coalitions
 from numpy.typing import NDArray
-from warehouse_scenes import begin, episode, target_at, task, yard
+from warehouse_scenes import BUMPER_GAP, begin, episode, target_at, task, yard
 
 from envs.core import take_worlds
 from envs.warehouse import Warehouse
 from envs.warehouse.coalitions import Coalitions
-from envs.warehouse.state import NOBODY, State
+from envs.warehouse.physics import VX
+from envs.warehouse.state import TAKEN, TO_STATION, State
+from envs.warehouse.work import DWELL_STEPS
 
 BATTERY = {"battery": True, "battery_capacity": 0.1}
 EPISODES: list[tuple[str, dict[str, Any], str, int]] = [
-    ("tiny-2", {}, "chase", 60),
+    ("tiny-2", {}, "together", 150),
     ("small-4", {}, "random", 60),
     ("small-4", {"dispatch": "fifo", **BATTERY}, "together", 60),
     ("small-4", {"dispatch": "claim", **BATTERY}, "random", 60),
     ("small-4", {"orders_per_hour": 4000.0, "backlog": 0}, "heuristic", 150),
-    ("corridor-6", {"orders_per_hour": 400.0, "backlog": 0}, "heuristic", 40),
+    ("corridor-6", {"orders_per_hour": 400.0, "backlog": 0}, "heuristic", 150),
     ("corridor-6", {"n_robots": 5}, "chase", 40),
     ("medium-8", {"n_robots": 6, "contact_charge": 3.0, **BATTERY}, "chase", 40),
     ("medium-8", {"shaping": 0.0}, "random", 15),
@@ -61,7 +63,7 @@ def test_equals_all_coalitions(name: str, change: dict[str, Any], mode: str, ste
         last = earned[:, 2**n - 1 - 2 ** np.arange(n)]  # G without each
         differs += int((np.abs(earned[:, -1:] - last - found) > 1e-4).sum())
 
-    last = episode(name, change, mode, steps, visit)
+    last = episode(name, change, mode, steps, visit, worlds=8)
     assert nulls > 0
     assert differs > 0, "values must be others than difference rewards"
     if "battery" in change:
@@ -104,19 +106,38 @@ def test_few_copies_of_worlds_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < sum(made) < 60 * 4 * 16
 
 
-def test_two_robots_that_would_get_the_same_order_share_what_it_is_worth() -> None:
-    """Both are free, and drive on as fast: the one of lower index gets the order, but the other would without it."""
-    env = yard(2, continuous=True, counterfactual="shapley", dispatch="nearest", shaping=1.0)
-    plain = yard(2, continuous=True, dispatch="nearest", shaping=1.0)
-    station, face = target_at(env, 1, 1), target_at(env, 8, 5)
-    state = begin(env, [(3.0, 1.5, 0.0), (6.0, 6.5, math.pi)], [(1, 10**6, face, station)])
-    action = np.ones((1, 2, 2)) * [1.0, 0.0]
-    after, step = env.step(state, action)
+def compared(env: Warehouse, plain: Warehouse, state: State, action: NDArray[Any]) -> NDArray[np.float64]:
+    """Returns the Shapley values of one world, which must be those of all coalitions, less the difference rewards."""
+    n = len(env.agents)
+    expected, earned = by_all_coalitions(worth_in(plain), state, action, n)
+    step = env.step(state, action)[1]
     assert step.counterfactual is not None
-    assert sorted(after.order[0].tolist()) == [NOBODY, 0]
-    expected, _ = by_all_coalitions(worth_in(plain), state, action, 2)
-    np.testing.assert_allclose(step.team_reward[:, None] - step.counterfactual, expected, atol=1e-6)
-    assert np.abs(expected).max() > 0.001
+    found = step.team_reward[:, None].astype(float) - step.counterfactual
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    return (found - (earned[:, -1:] - earned[:, 2**n - 1 - 2 ** np.arange(n)]))[0]
+
+
+def test_robots_that_may_be_free_at_once_divide_what_an_order_is_worth() -> None:
+    """Robot 0 drives on; had it stopped, it would deliver and take the order that robot 1, on its way, gets now."""
+    env, plain = (
+        yard(2, continuous=True, dispatch="fifo", shaping=1.0, counterfactual=kind) for kind in ("shapley", "none")
+    )
+    station, face = target_at(env, 1, 1), target_at(env, 8, 5)
+    state = begin(env, [(1.5, 1.5, 0.0), (8.5, 4.5, 0.0)], [(0, 10**6, face, station), (1, 10**6, face, station)])
+    state.phase[0, 0], state.order[0, 0], state.goal[0, 0], state.order_status[0, 0] = TO_STATION, 0, station, TAKEN
+    state.dwell[0, 0], state.head[0] = DWELL_STEPS - 1, 1
+    state.body[0, 1, VX] = 1.0
+    apart = compared(env, plain, state, np.array([[[1.0, 0.0], [1.0, 0.0]]]))
+    assert np.abs(apart).min() > 5e-4
+
+
+def test_a_group_that_gets_to_another_robot_in_some_coalition_only() -> None:
+    """Robots 0 and 1 drive into each other and stay. Had 1 alone stopped, it would be pushed into 2 if that stopped."""
+    env, plain = (yard(3, continuous=True, contact_charge=3.0, counterfactual=kind) for kind in ("shapley", "none"))
+    state = begin(env, [(6.0 - BUMPER_GAP, 6.5, 0.0), (6.0, 6.5, math.pi), (6.02 + BUMPER_GAP, 6.5, 0.0)])
+    state.body[0, 0, VX], state.body[0, 1, VX] = 1.0, -1.0
+    apart = compared(env, plain, state, np.array([[[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]]))
+    assert abs(apart[2]) > 1e-3
 
 
 def test_what_does_not_fit_is_refused() -> None:
