@@ -24,8 +24,14 @@ CASES: dict[str, dict[str, Any]] = {
     "one price": {"rule": "uniform", "n_nodes": 6, **FAST},
     "often down": {"rule": "mcafee", "n_nodes": 6, "failures": 2.0, "partition": 0.4, "load": 3.0},
     "cut off": {"rule": "posted", "n_nodes": 6, "load": 3.0, "partition": 0.6},
+    # Inputs of no size are there at once, so tasks that are sold now put off others that were sold before.
+    "put off": {"rule": "uniform", "n_nodes": 6, "size": 0.0, "latency": 0.0, "load": 1.5, "slot_seconds": 0.5},
+    "put off, posted": {
+        "rule": "posted", "n_nodes": 6, "size": 0.0, "latency": 0.0, "slot_seconds": 0.4, "cpu_spread": 0.8,
+        "imbalance": 1.0, "deadline": 3.0, "sale_seconds": 5.0, "n_models": 1, "load": 1.0,
+    },
     "few models": {"n_nodes": 6, "n_models": 8, "load_rate": 1.0, "discrete": True},
-}
+}  # fmt: skip
 
 
 def make(case: str, **more: Any) -> EdgeMarket:
@@ -87,7 +93,9 @@ def test_equals_all_coalitions(case: str, policy: str) -> None:
 
 @pytest.mark.parametrize("rule", ["uniform", "vcg"])
 def test_of_many_nodes_they_are_averaged_over_orders(rule: str) -> None:
-    env = envs.make("edge_market", n_nodes=14, rule=rule, load=1.5, counterfactual="shapley", orders=4, max_steps=30)
+    env: Any = envs.make(
+        "edge_market", n_nodes=14, rule=rule, load=1.5, counterfactual="shapley", orders=4, max_steps=30
+    )
     plain = envs.make("edge_market", n_nodes=14, rule=rule, load=1.5, max_steps=30)
     rng, differs = np.random.default_rng(1), 0
     state, step = env.reset((1, 2))

@@ -15,7 +15,7 @@ from envs.conformance.play import random_actions
 from envs.core import ended
 from envs.intersection import Intersection
 from envs.intersection.network import LINE
-from envs.intersection.state import CRASHED, DRIVING, DUE, PENDING, State
+from envs.intersection.state import ARRIVED, CRASHED, DRIVING, DUE, PENDING, State
 
 NARROW = {"flow": 20_000.0, "approach": 25.0, "entry_speed": 9.0, "exit_length": 15.0}
 CASES: dict[str, dict[str, Any]] = {
@@ -59,6 +59,7 @@ def hasty(env: Intersection, step: Any, rng: np.random.Generator) -> NDArray[Any
 @pytest.mark.parametrize("case", CASES)
 def test_equals_all_coalitions(case: str) -> None:
     env, plain = make(CASES[case], counterfactual="shapley"), make(CASES[case])
+    stop, absent = (make(CASES[case], counterfactual=kind) for kind in ("stop", "absent"))
     n, rng, differs, seen = env.n_agents, np.random.default_rng(6), 0, set()
 
     def worth(state: State, action: Any, members: NDArray[np.bool_]) -> Any:
@@ -75,12 +76,19 @@ def test_equals_all_coalitions(case: str) -> None:
         np.testing.assert_allclose(found, expected, atol=5e-6)
         np.testing.assert_allclose(found.sum(axis=1), earned[:, -1] - earned[:, 0], atol=1e-5)
         np.testing.assert_array_equal(env.counterfactual(before, action), step.counterfactual)
-        assert not found[~alive].any(), "who is not on the road adds nothing"
+        assert not found[~alive].any(), "an agent that is not on the road adds nothing"
         without = earned[:, 2**n - 1 - 2 ** np.arange(n)]
+        assert (stop.counterfactual(before, action) == without).all()
         differs += int((np.abs(earned[:, -1:] - without - found) > 1e-4).sum())
         waits = (state.status[:, :n] == PENDING) & (state.car[:, :n, DUE] <= 0.5 * state.step[:, None])
         seen |= {"crash"} if (state.status == CRASHED).any() else set()
         seen |= {"wait"} if waits.any() else set()
+        if plain.config.n_liars:
+            continue  # scripted cars would plan anew in a world without the agent; in the counterfactual they do not
+        for i, gone in enumerate(absent.counterfactual(before, action).T):
+            status = before.status.copy()
+            status[:, i] = np.where(status[:, i] == DRIVING, ARRIVED, status[:, i])  # without having been paid for it
+            assert (gone == plain.step(before._replace(status=status), action)[1].team_reward).all()
     if "alone" not in case:
         assert differs > 0, "values must be others than difference rewards"
         assert "crash" in seen
