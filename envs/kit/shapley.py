@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Array
+from .kernels import kernel
 
 EXACT = 8
 """Agents up to which all coalitions are counted."""
@@ -61,7 +62,7 @@ def shapley(worth: Worth, key: Array, n_agents: int, *, orders: int) -> NDArray[
     if n_agents <= EXACT:
         members = np.array(np.unravel_index(np.arange(2**n_agents), (2,) * n_agents)).T.astype(bool)  # (C, N)
         earned = worth(np.broadcast_to(members, (len(key), *members.shape)))  # (B, C)
-        return earned @ _weights(members)
+        return _weighed(np.ascontiguousarray(earned, np.float64), _weights(members))
     arrival = _arrivals(key, n_agents, orders)  # (B, M, N)
     # Coalition k of an order: those that arrive among the first k.
     members = arrival[:, :, None, :] < np.arange(n_agents + 1)[:, None]  # (B, M, N + 1, N)
@@ -121,6 +122,17 @@ def _weights(members: Array) -> NDArray[np.float64]:
     size = members.sum(axis=1, keepdims=True)  # (C, 1)
     others = np.where(members, size - 1, np.minimum(size, n_agents - 1))
     return np.where(members, 1.0, -1.0) * np.array(of_size)[others]
+
+
+@kernel
+def _weighed(earned, weights):
+    """Returns earned (B, C) times weights (C, N), each row summed in the same order for every B: (B, N)."""
+    value = np.zeros((earned.shape[0], weights.shape[1]))
+    for b in range(earned.shape[0]):
+        for c in range(earned.shape[1]):
+            for i in range(weights.shape[1]):
+                value[b, i] += earned[b, c] * weights[c, i]
+    return value
 
 
 def _arrivals(key: Array, n_agents: int, orders: int) -> NDArray[np.int64]:

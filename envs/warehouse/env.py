@@ -155,7 +155,7 @@ class Warehouse:
         outcome = work_on(self.params, self.layout, copied(state), motion)
         if self.config.counterfactual == "shapley":
             value = self._coalitions.values(state, target, path, motion, outcome)
-            return outcome, (outcome.reward.sum(axis=1)[:, None] - value).astype(np.float32)
+            return outcome, (total(outcome.reward)[:, None] - value).astype(np.float32)
         return outcome, self._without.each(state, target, path, motion, outcome)
 
     def _step_of(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:
