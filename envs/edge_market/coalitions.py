@@ -97,15 +97,18 @@ def _find_turns(params, state, draft, strategy, turns):
     for b in range(n_worlds):
         for i in range(n):
             partner[b, i] = NOBODY
-        for i in range(n):
-            _find_turn(slot, turns, b, i, i)
-        for p in range(n_pairs[b]):
-            i, j = buyer[b, p], seller[b, p]
-            partner[b, i] = j
-            if p == 0 or buyer[b, p - 1] != i:  # the pairs of a buyer follow each other
-                _find_turn(slot, turns, b, i, n + i)
-            _find_turn(slot, turns, b, j, 2 * n + p)
-            partner[b, i] = NOBODY
+        for c in range(2 * n + n_pairs[b]):
+            i, owner = c % n, NOBODY  # of the task that is sold
+            if c >= 2 * n:
+                i, owner = seller[b, c - 2 * n], buyer[b, c - 2 * n]
+                partner[b, owner] = i
+            elif c >= n:
+                owner = i
+                partner[b, owner] = state.neighbor[b, i, 0]  # whoever it is
+            if c < n or desk.offered[b, owner] != NOBODY:
+                _find_turn(slot, turns, b, i, c)
+            if owner != NOBODY:
+                partner[b, owner] = NOBODY
     return book
 
 
