@@ -25,11 +25,11 @@ import envs
 
 TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "small-4": ("warehouse", ("stop", "absent")),
-    "medium-8": ("warehouse", ("stop", "absent")),
+    "medium-8": ("warehouse", ("stop", "absent", "shapley")),
     "large-16": ("warehouse", ("stop", "absent")),
-    "cross-8": ("intersection", ("stop", "absent")),
-    "busy-16": ("intersection", ("stop", "absent")),
-    "village-8": ("edge_market", ("absent",)),
+    "cross-8": ("intersection", ("stop", "absent", "shapley")),
+    "busy-16": ("intersection", ("stop", "absent", "shapley")),
+    "village-8": ("edge_market", ("absent", "shapley")),
     "city-50": ("edge_market", ("absent",)),
     "grid-4x4": ("signals", ("hold",)),
     "hard-1": ("traffic_junction", ("absent",)),

@@ -115,8 +115,10 @@ value of each task that was missed or dropped in its hands. The team reward G, w
 exchange's account (payments of buyers less those to sellers), so payments cancel out. **Cost**: 1 for each task missed
 or dropped in the node's hands, 1 for a slot that ends with more work than it does in D-bar. **Counterfactual**
 (`counterfactual="absent"`): the others' welfare had the node not been there; see `EdgeMarket.counterfactual` for
-`horizon`. Where all that is sold in a slot is done in it and reports are true, G less that is under `vcg` exactly the
-node's profit, and a buyer pays Clarke's externality (a test holds it to that).
+`horizon`. `"shapley"`: G less the node's Shapley value over who is there, exact up to 8 nodes that may trade with each
+other and above that the mean over `orders` orders of arrival (`coalitions`, `envs.kit.shapley`). Where all that is
+sold in a slot is done in it and reports are true, G less the others' welfare is under `vcg` exactly the node's profit,
+and a buyer pays Clarke's externality (a test holds it to that).
 
 **Faults and malice** are all drawn at reset. Nodes, which all work at first, fail `failures` times on average and lose
 all tasks they hold and the models in memory. A partition cuts all links across the middle of the plane for a share of

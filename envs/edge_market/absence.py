@@ -79,7 +79,7 @@ def welfare_without_each(params, state, draft, strategy, out):
     offered = desk.offered
     if params.faulty:
         find_links(state, params.side, 1, desk.works)
-    trial = _new_trial(n_worlds, n_nodes)
+    trial = new_trial(n_worlds, n_nodes)
     actual = Actual(offered, outcome, _new_ledger(n_worlds, n_nodes), np.zeros((n_worlds, n_nodes)), desk.works)
     _run_all(params, draft, strategy, actual, trial)
     buyer, seller, finish = np.empty_like(book.buyer), np.empty_like(book.seller), np.empty_like(book.finish)
@@ -101,7 +101,8 @@ def _new_ledger(b, n):
 
 
 @kernel
-def _new_trial(b, n):
+def new_trial(b, n):
+    """Returns a `Trial` of B worlds of N nodes to write into."""
     flags, money = np.zeros((2, n), np.bool_), np.zeros((2, b, n))
     places, ends = np.zeros(QUEUE_SLOTS, np.int32), np.zeros(QUEUE_SLOTS)
     return Trial(new_outcome(b, n), _new_ledger(1, n), flags[0], flags[1], money[0], money[1], places, ends)
@@ -114,10 +115,10 @@ def _run_all(params, draft, strategy, actual, trial):
     again[:], anew[:] = False, True
     for b in range(reward.shape[0]):
         for i in range(reward.shape[1]):
-            _run(params, draft, strategy, ledger, b, trial, b, i)
+            run_processor(params, draft, strategy, ledger, b, trial, b, i)
         _pay(draft, ledger, trial, b, reward)
         for i in range(reward.shape[1]):
-            _close(params, draft, actual.works, b, i, reward, trial.cost)
+            close_node(params, draft, actual.works, b, i, reward, trial.cost)
 
 
 @kernel
@@ -151,14 +152,14 @@ def _welfare(params, state, draft, strategy, actual, trial, met, a, b):
             _find_anew(state, actual.ledger, trial, b)
         for i in range(n):
             if i != a and (anew[i] and not again[i] if others else again[i]):
-                _queue_again(params, state, draft, actual.offered, trial.outcome, b, i)
-                _run(params, draft, strategy, entries, 0, trial, b, i)
+                queue_again(params, state, draft, actual.offered, trial.outcome, b, i)
+                run_processor(params, draft, strategy, entries, 0, trial, b, i)
     welfare = _pay(draft, actual.ledger, trial, b, trial.reward)
     for i in range(n):
         if i == a:
             continue
         if anew[i]:
-            _close(params, draft, actual.works, b, i, trial.reward, trial.cost)
+            close_node(params, draft, actual.works, b, i, trial.reward, trial.cost)
         welfare += trial.reward[b, i] if anew[i] else actual.reward[b, i]
     return welfare
 
@@ -204,7 +205,7 @@ def _find_anew(state, ledger, trial, b):
 
 
 @inlined
-def _queue_again(params, state, draft, offered, outcome, b, i):
+def queue_again(params, state, draft, offered, outcome, b, i):
     """Puts node i of the draft back to where it was before the slot, and carries out its trades."""
     count, held, queue, task, neighbor = draft.n_held, draft.held, draft.queue, draft.task, draft.neighbor
     count[b, i] = state.n_held[b, i]
@@ -232,7 +233,7 @@ def _queue_again(params, state, draft, offered, outcome, b, i):
 
 
 @inlined
-def _run(params, draft, strategy, ledger, row, trial, b, i):
+def run_processor(params, draft, strategy, ledger, row, trial, b, i):
     """Lets node i read its models and run its processor, and writes into a row of the ledger what that did."""
     t, up, held, queue = draft.step[b], draft.up, draft.held, draft.queue
     ledger.n_done[row, i], ledger.energy[row, i] = 0, 0.0
@@ -281,7 +282,7 @@ def _pay_node(draft, ledger, row, anew, b, i, reward, exchange):
 
 
 @inlined
-def _close(params, draft, works, b, i, reward, cost):
+def close_node(params, draft, works, b, i, reward, cost):
     """Ends the slot of node i: deadlines pass, it may fail, and tasks arrive."""
     t, up, task_int, k = draft.step[b] + 1, draft.up, draft.task_int, draft.head[b]
     is_up = up[b, min(t, up.shape[1] - 1), i]

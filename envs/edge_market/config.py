@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..kit.fields import check_fields
+from ..kit.shapley import check_horizon, check_orders
 from .rates import MOST_MEGABYTES, megabytes, most_failures, task_room
 
 
@@ -95,10 +96,12 @@ class Config:
     """Share of nodes, drawn at reset, that never ask less than `cartel_price`; rounded to whole nodes."""
     cartel_price: float = 1.0
     """Lowest ask of a member of the cartel [credits/Gcycle]."""
-    counterfactual: Literal["none", "absent"] = "none"
-    """Fills `Step.counterfactual` with the others' welfare had the node not been there."""
+    counterfactual: Literal["none", "absent", "shapley"] = "none"
+    """Fills `Step.counterfactual` with the others' welfare had the node not been there, or G less its Shapley value."""
     horizon: int = 1
-    """Slots over which a counterfactual is rolled out, with all actions held."""
+    """Slots over which a counterfactual is rolled out, with all actions held; 1 with Shapley values."""
+    orders: int = 8
+    """Orders of arrival over which Shapley values of more than 8 nodes in a market are averaged, an even number."""
     heuristic: Literal["truthful", "proportional", "greedy", "local"] = "truthful"
     """Hand-written policy that `envs.heuristic` returns."""
     bound: bool = False
@@ -107,6 +110,8 @@ class Config:
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
+        check_orders(self.orders)
+        check_horizon(self.counterfactual, self.horizon)
         for low, high in (("energy_low", "energy_high"), ("value_low", "value_high")):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(
@@ -193,6 +198,7 @@ _RANGES = (
     ("cartel", 0, 1),
     ("cartel_price", 0, 100),
     ("horizon", 1, 1000),
+    ("orders", 2, 10_000),
 )
 
 DEFAULT_TASK = "village-8"

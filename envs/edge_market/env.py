@@ -14,6 +14,7 @@ from ..kit.actions import checked
 from ..kit.counterfactual import without_each
 from ..kit.kernels import kernel
 from .absence import welfare_without_each
+from .coalitions import shapley_values
 from .config import Config
 from .metrics import metrics_of
 from .observe import obs_size, observe, state_size
@@ -99,7 +100,8 @@ class EdgeMarket:
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
         h > 1 it is G - D_i, where D_i is the sum over h slots of welfare with node i less that without it, all actions
-        held; then all slots are simulated for each node, while for one slot only what its absence changes is.
+        held; then all slots are simulated for each node, while for one slot only what its absence changes is. With
+        `counterfactual="shapley"` it is G less the node's Shapley value, see `coalitions`.
         """
         strategy = self.strategy(state, action)
         _, reward, _, exchange = self._advance(state, Play(strategy, _nobody(state)))
@@ -160,6 +162,9 @@ class EdgeMarket:
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:
+        if self.config.counterfactual == "shapley":
+            value = shapley_values(self.params, state, strategy, self.config.orders)
+            return (team_reward[:, None] - value).astype(np.float32)
         if self.config.horizon == 1:
             welfare = np.empty(state.n_held.shape)
             welfare_without_each(self.params, state, copied(state), strategy, welfare)

@@ -98,6 +98,9 @@ the sum over agents, less the same time charge for every second that an agent th
 enter; its own reward does not count that time. **Cost**: 1 for a time to collision below 1.5 s (see `judge`) or for
 crashing; 1 for passing the stop line more than 0.5 s outside the announced window.
 **Counterfactual** (`counterfactual="stop" | "absent"`): G had the vehicle braked as hard as it can, or not been there.
+`"shapley"`: G less the vehicle's Shapley value, where a coalition earns what it would if all other agents braked as
+hard as they can; exact in groups of up to 8 that may matter to each other in the step, and above that the mean over
+`orders` orders of arrival (`coalitions`, `envs.kit.shapley`).
 
 **Communication**: an agent on the road hears the agents within `comm_range` whose paths share a zone with its own ahead
 of both (`adjacency`). With `intent="none"` it hears those that may share one as far as it knows, so hearing need not be

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..kit.fields import check_fields
+from ..kit.shapley import check_orders
 from ..roads.cars import CAR_LENGTH
 
 DECELERATION = 4.5
@@ -74,12 +75,15 @@ class Config:
     """Factor on the time charge and the crash charge of an emergency vehicle."""
     rule: Literal["priority", "first-come", "reservation", "auction"] = "priority"
     """Right-of-way rule of the hand-written policy."""
-    counterfactual: Literal["none", "stop", "absent"] = "none"
-    """Fills `Step.counterfactual` with the team's reward had the vehicle braked hard, or not been there."""
+    counterfactual: Literal["none", "stop", "absent", "shapley"] = "none"
+    """Fills `Step.counterfactual` with G had the vehicle braked hard or not been there, or G less its Shapley value."""
+    orders: int = 8
+    """Orders of arrival over which Shapley values of groups of more than 8 are averaged, an even number."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
+        check_orders(self.orders)
         if self.rows * self.columns > 16:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 16 in all")
         if self.left_share + self.right_share > 1.0:
@@ -134,6 +138,7 @@ _RANGES = (
     ("exit_reward", 0, 1000),
     ("crash_charge", 0, 1000),
     ("emergency_weight", 0, 1000),
+    ("orders", 2, 10_000),
 )
 
 DEFAULT_TASK = "cross-8"

@@ -62,7 +62,7 @@ def team_reward_without_each(traffic, weights, net, before, draft, accel, absent
     for b in range(accel.shape[0]):
         clock = (step[b] + 1) * CONTROL_STEP
         crashes = _move(weights, net, before, draft, accel, reward, moved, b)
-        waits, actual = _one_waits(traffic, draft, b, clock), 0.0
+        waits, actual = one_waits(traffic, draft, b, clock), 0.0
         for i in range(-1, out.shape[1]):  # -1: all do what they do
             if i >= 0 and status_before[b, i] != DRIVING:
                 out[b, i] = actual
@@ -101,7 +101,7 @@ def _move(weights, net, before, draft, accel, reward, moved, b):
 
 
 @inlined
-def _one_waits(traffic, draft, b, clock):
+def one_waits(traffic, draft, b, clock):
     """Returns whether an agent of world b waits to be let in at this time [s]: if none does, entries cost nothing."""
     waits = False
     for i in range(traffic.n_agents):

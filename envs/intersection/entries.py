@@ -28,7 +28,7 @@ from .state import (
 
 
 @kernel
-def _is_in_way(section_start, zone, car, p, b, i, j, entry_speed, spot):
+def is_in_way(section_start, zone, car, p, b, i, j, entry_speed, spot):
     """Returns whether car i, at the beginning of route p, could not stay behind car j if j braked as hard as it can."""
     far = ahead(section_start, zone, spot, p, -1e-3, i, j) if j != i else ABSENT
     if far == ABSENT:
@@ -45,7 +45,7 @@ def _has_room(net, car, route, b, i, entry_speed, spot):
     locate_one(net.leg, net.stretch, p, 0, -1e-3, spot, i)
     free = True
     for j in range(len(spot)):
-        free &= not _is_in_way(net.section_start, net.zone, car, p, b, i, j, entry_speed, spot)
+        free &= not is_in_way(net.section_start, net.zone, car, p, b, i, j, entry_speed, spot)
     spot[i, AT_CROSSING] = -1.0  # not on the road yet
     return free
 
@@ -116,7 +116,7 @@ def enter_world(traffic, net, state, b, clock, spot):
         locate_one(net.leg, stretch, p, 0, -1e-3, spot, best)
         for j in range(n_agents, n):  # only scripted cars can be in its way; those that are turn off
             is_on_road = status[b, j] == DRIVING
-            if is_on_road and _is_in_way(net.section_start, net.zone, car, p, b, best, j, entry_speed, spot):
+            if is_on_road and is_in_way(net.section_start, net.zone, car, p, b, best, j, entry_speed, spot):
                 status[b, j], spot[j, AT_CROSSING] = ARRIVED, -1.0
                 car[b, j, FINISHED] = clock
         car[b, best, DUE] = min(car[b, best, DUE], clock)

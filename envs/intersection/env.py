@@ -12,6 +12,7 @@ from .. import core
 from ..core import Array
 from ..kit.actions import checked
 from . import entries, judge, motion, planner, steps
+from .coalitions import shapley_values
 from .config import ACCELERATION, DECELERATION, Config
 from .counterfactual import team_reward_without_each
 from .judge import Outcome
@@ -82,7 +83,10 @@ class Intersection:
         return after, step
 
     def counterfactual(self, state: State, action: Array) -> NDArray[np.float32]:
-        """Returns G had vehicle i braked as hard as it can or, with `counterfactual="absent"`, been absent: (B, N)."""
+        """Returns G had vehicle i braked as hard as it can or, with `counterfactual="absent"`, been absent: (B, N).
+
+        With `counterfactual="shapley"` it is G less the vehicle's Shapley value, see `coalitions`.
+        """
         return self._counterfactual(state, self._decode(state, action))
 
     def render(self, state: State, world: int = 0) -> NDArray[np.uint8]:
@@ -177,6 +181,11 @@ class Intersection:
         )
 
     def _counterfactual(self, state: State, orders: Orders) -> NDArray[np.float32]:
+        if self.config.counterfactual == "shapley":
+            whole, value = shapley_values(
+                self._traffic, self._weights, self.network, state, orders.accel, self.config.orders
+            )
+            return (whole[:, None] - value).astype(np.float32)
         team_reward, absent = np.empty((len(state.step), self.n_agents)), self.config.counterfactual == "absent"
         team_reward_without_each(
             self._traffic, self._weights, self.network, state, copied(state), orders.accel, absent, team_reward

@@ -75,7 +75,9 @@ time to deadline over 60 s); time over the time limit; open orders n / (n + `n_o
 minus `contact_charge` times the contact impulse over 40 kg m/s. The team reward G is the sum over robots. **Cost**: 1
 for a contact impulse above `contact_limit`, 1 for missing the deadline of the order it holds, 1 when its battery runs
 flat. **Counterfactual** (`counterfactual="stop" | "absent"`): G had the robot stopped, or not been there; see
-`Warehouse.counterfactual` for `horizon`.
+`Warehouse.counterfactual` for `horizon`. `"shapley"`: G less the robot's Shapley value, where a coalition earns what it
+would if all other robots stopped; exact in groups of up to 8 that may matter to each other in the step, and above that
+the mean over `orders` orders of arrival (`coalitions`, `envs.kit.shapley`).
 
 **Battery** (`battery=True`): driving, loads and standby drain it, standing on a charger fills it. A free robot below a
 quarter is sent to the nearest charger until it is nine tenths full. An empty robot is dead for the rest of the episode

@@ -63,6 +63,13 @@ class Apart:
             path[rows] = along[:robots].reshape(-1, self._n_robots, SUBSTEPS, 2)
         return end
 
+    def advance_alone(
+        self, body: NDArray[np.float64], path: NDArray[np.float64], needed: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Runs robots (B, N, 6), each as if it were alone, for n = 1; the other arguments are those of `advance`."""
+        one = path.reshape(-1, 1, *path.shape[2:])  # (B, N, S, 2) -> (B N, 1, S, 2), a view
+        return self.advance(body.reshape(-1, 1, 6), one, None if needed is None else needed.ravel()).reshape(body.shape)
+
 
 def apart_of(layout: str, n_robots: int) -> Apart:
     """Returns the process's one `Apart` for a map and a number of robots; `layout` as for `layout.load`."""

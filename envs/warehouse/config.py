@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..kit.fields import check_fields
+from ..kit.shapley import check_horizon, check_orders
 from . import layout as maps
 from .physics import CONTROL_STEP
 
@@ -68,14 +69,18 @@ class Config:
     """Range within which robots hear each other [m]."""
     comm_blocked: bool = False
     """Racks and walls block communication."""
-    counterfactual: Literal["none", "stop", "absent"] = "none"
-    """Fills `Step.counterfactual` with the team's reward had the robot stopped, or not been there."""
+    counterfactual: Literal["none", "stop", "absent", "shapley"] = "none"
+    """Fills `Step.counterfactual` with G had the robot stopped, or not been there, or G less its Shapley value."""
     horizon: int = 1
-    """Control steps over which a counterfactual is rolled out, with all actions held."""
+    """Control steps over which a counterfactual is rolled out, with all actions held; 1 with Shapley values."""
+    orders: int = 8
+    """Orders of arrival over which Shapley values of groups of more than 8 are averaged, an even number."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
+        check_orders(self.orders)
+        check_horizon(self.counterfactual, self.horizon)
         name = maps.named(self.layout)
         object.__setattr__(self, "layout", maps.settled(self.layout))  # the class is frozen for everybody else
         layout = maps.load(self.layout)
@@ -116,6 +121,7 @@ _RANGES = (
     ("sensing_range", 0.5, 1000),
     ("comm_range", 0, 1000),
     ("horizon", 1, 1000),
+    ("orders", 2, 10_000),
 )
 
 DEFAULT_TASK = "small-4"

@@ -14,6 +14,7 @@ from .. import core
 from ..kit.actions import checked
 from ..kit.counterfactual import without_each
 from . import layout as maps
+from .coalitions import Coalitions
 from .config import Config
 from .metrics import metrics_of
 from .observe import hear, obs_size, observe, state_size, waypoints
@@ -60,6 +61,7 @@ class Warehouse:
         self.params = params_of(config, self.layout)
         self._physics = physics_of(config.layout, config.n_robots)
         self._without = Without(config, self.params, self.layout)
+        self._coalitions = Coalitions(config, self.params, self.layout)
         directions = 2.0 * math.pi * np.arange(config.n_rays) / config.n_rays
         self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
         self.observation_space = Box(-1.0, 1.0, (obs_size(self.params),), np.float32)
@@ -101,7 +103,8 @@ class Warehouse:
         With a horizon of h > 1 it is G - D_i, where D_i is the sum over h steps of the team's reward with robot i's
         action less that with the default, all actions held. The default is to stop or, with
         `counterfactual="absent"`, not to be there. A horizon of 1 costs what the defaults change, see `without`; a
-        longer one steps every world once for each robot.
+        longer one steps every world once for each robot. With `counterfactual="shapley"` it is G less the robot's
+        Shapley value, see `coalitions`.
         """
         return self._advance_and_compare(state, self._targets(state, action))[1]
 
@@ -150,6 +153,9 @@ class Warehouse:
         path = np.empty((*state.alive.shape, SUBSTEPS, 2))
         motion = move(partial(self._physics.advance, path=path), state, target)
         outcome = work_on(self.params, self.layout, copied(state), motion)
+        if self.config.counterfactual == "shapley":
+            value = self._coalitions.values(state, target, path, motion, outcome)
+            return outcome, (total(outcome.reward)[:, None] - value).astype(np.float32)
         return outcome, self._without.each(state, target, path, motion, outcome)
 
     def _step_of(self, state: State, reward: Array, cost: Array, terminated: Array) -> core.Step:

@@ -42,15 +42,28 @@ def find_partners(blocked, path, default_path, partner):
     n_robots = path.shape[1]
     actual = np.empty(n_robots, dtype=np.int64)
     for b in range(path.shape[0]):
-        actual[:] = NOBODY
-        crowd = False
-        for i in range(n_robots):
-            for j in range(i):
-                if _touch(path[b, i], path[b, j]):
-                    crowd |= actual[i] >= 0 or actual[j] >= 0 or _may_swap(blocked, path[b, i], path[b, j])
-                    actual[i], actual[j] = j, i
+        crowd = meet(blocked, path[b], actual)
         for i in range(n_robots):
             partner[b, i] = CROWD if crowd else _partner(path[b], default_path[b], actual, i)
+
+
+@kernel
+def meet(blocked, path, actual):
+    """Finds whom the robots of one world touch, and returns whether there is a crowd.
+
+    Args:
+        blocked: (height, width), 1 where a wall or rack stands.
+        path: (N, S, 2) x, y of every robot after each substep [m].
+        actual: (N,), written: the robot of highest index that each robot touches, or NOBODY.
+    """
+    actual[:] = NOBODY
+    crowd = False
+    for i in range(len(path)):
+        for j in range(i):
+            if touch(path[i], path[j]):
+                crowd |= actual[i] >= 0 or actual[j] >= 0 or _may_swap(blocked, path[i], path[j])
+                actual[i], actual[j] = j, i
+    return crowd
 
 
 @kernel
@@ -58,7 +71,7 @@ def _partner(path, default_path, actual, i):
     """Returns the partner of robot i in a world without crowds; `actual` (N,) are those of the step as it was."""
     partner = actual[i]
     for j in range(len(path)):
-        if j in (i, partner) or not _touch(default_path[i], path[j]):
+        if j in (i, partner) or not touch(default_path[i], path[j]):
             continue
         if partner != NOBODY or actual[j] != NOBODY:
             return CROWD
@@ -80,16 +93,16 @@ def keep_apart(blocked, path, world, pair, pair_path, apart):
     """
     for m in range(len(world)):
         apart[m] = not (
-            _touch(pair_path[m, 0], pair_path[m, 1]) and _may_swap(blocked, pair_path[m, 0], pair_path[m, 1])
+            touch(pair_path[m, 0], pair_path[m, 1]) and _may_swap(blocked, pair_path[m, 0], pair_path[m, 1])
         )
         for j in range(path.shape[1]):
             if j != pair[m, 0] and j != pair[m, 1]:
                 other = path[world[m], j]
-                apart[m] &= not (_touch(pair_path[m, 0], other) or _touch(pair_path[m, 1], other))
+                apart[m] &= not (touch(pair_path[m, 0], other) or touch(pair_path[m, 1], other))
 
 
 @kernel
-def _touch(path, other):
+def touch(path, other):
     """Returns whether two robots touch after any substep, or nearly."""
     touch = False
     for s in range(SUBSTEPS):

@@ -57,7 +57,7 @@ class Without:
             (B, N) float32.
         """
         default_path, partner = np.empty_like(path), np.empty(state.alive.shape, dtype=np.int64)
-        seeks = _seeks_order(state, outcome.state)
+        seeks = seek_order(state, outcome.state)
         if self._absent:
             away = np.broadcast_to(gone(state.alive.shape[1]), motion.start.shape)
             still = np.zeros(state.alive.shape)
@@ -67,9 +67,11 @@ class Without:
             differs = np.ones(state.alive.shape, dtype=bool)
         else:
             differs = (target[:, :, 0] != 0.0) | (target[:, :, 1] != 0.0)
-            default = move(partial(self._alone, path=default_path, needed=differs), state, np.zeros_like(target))
+            default = move(
+                partial(self._single.advance_alone, path=default_path, needed=differs), state, np.zeros_like(target)
+            )
             alone = work_on(self._params, self._layout, copied(state), default)
-            seeks |= _seeks_order(state, alone.state)
+            seeks |= seek_order(state, alone.state)
             own = alone.reward
         find_partners(self._layout.blocked, path, default_path, partner)
         without = np.empty(state.alive.shape, dtype=np.float32)
@@ -81,11 +83,6 @@ class Without:
             self._move_again(mixed, default, path, world, robot, partner[world, robot])
             without[world, robot] = total(work_on(self._params, self._layout, copies, mixed).reward)
         return without
-
-    def _alone(self, body: Array, path: Array, needed: Array) -> Array:
-        """Runs bodies (B, N, 6) through the substeps, each as if it were alone; the rest as for `Apart.advance`."""
-        one = path.reshape(-1, 1, *path.shape[2:])  # (B, N, S, 2) -> (B N, 1, S, 2), a view
-        return self._single.advance(body.reshape(-1, 1, 6), one, needed.ravel()).reshape(body.shape)
 
     def _move_again(
         self, mixed: Motion, default: Motion, path: Array, world: Array, robot: Array, partner: Array
@@ -120,7 +117,7 @@ def _total_with(reward, own, out):
             out[b, i] = value
 
 
-def _seeks_order(before: State, after: State) -> Array:
+def seek_order(before: State, after: State) -> Array:
     """Returns which robots were free when orders were given out in a step, (B, N) bool."""
     return after.alive & ((before.phase == IDLE) | (after.free_since == after.step[:, None]))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from envs.warehouse import TASKS, Config, Warehouse
-from envs.warehouse.physics import RADIUS, TOP_TURN_RATE
+from envs.warehouse import TASKS, Config, Warehouse, heuristic
+from envs.warehouse.physics import ANGLE, RADIUS, TOP_TURN_RATE, X, Y
 from envs.warehouse.state import IDLE, NOBODY, State
 
 YARD = """
@@ -135,3 +136,32 @@ def same_bytes(a: Any, b: Any) -> bool:
 
 BUMPER_GAP = 2.0 * RADIUS
 """Centres of two robots whose bumpers just touch are this far apart [m]."""
+
+
+def episode(
+    name: str, change: dict[str, Any], mode: str, steps: int, visit: Callable[..., None], worlds: int = 2
+) -> State:
+    """Plays some worlds, calls `visit(state, action)` before every step, and returns the last state."""
+    env = task(name, continuous=mode != "heuristic", **change)
+    rng, plan = np.random.default_rng(11), heuristic(env)
+    state, _ = env.reset(range(4, 4 + worlds))
+    aim, loose = np.ones((worlds, len(env.agents), 2)), np.zeros(state.alive.shape, dtype=bool)
+    for t in range(steps):
+        if t % 30 == 0 and mode != "random":  # all but the loose ones head for one place, or in one direction
+            place = env.layout.floor[rng.integers(len(env.layout.floor), size=(worlds, 1))]
+            aim[:] = place if mode == "chase" else rng.normal(size=(worlds, 1, 2))
+            loose = rng.random(state.alive.shape) < 0.3
+        if mode == "heuristic":
+            action = plan(state)
+        elif mode == "random":
+            action = aim = np.where(rng.random(aim.shape) < 0.3, rng.choice([-1.0, 0.0, 1.0, 1.0], aim.shape), aim)
+        else:
+            ahead = aim - state.body[:, :, X : Y + 1] if mode == "chase" else aim
+            off = np.arctan2(ahead[:, :, 1], ahead[:, :, 0]) - state.body[:, :, ANGLE]
+            off = np.mod(off + math.pi, 2.0 * math.pi) - math.pi
+            action = np.stack([np.where(np.abs(off) < 1.0, 1.0, 0.0), np.clip(2.0 * off, -1.0, 1.0)], axis=2)
+            action = np.where(loose[:, :, None], rng.uniform(-1.0, 1.0, action.shape), action)
+            action = np.where(rng.random(loose.shape)[:, :, None] < 0.1, 0.0, action)
+        visit(state, action)
+        state, _ = env.step(state, action)
+    return state

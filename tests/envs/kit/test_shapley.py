@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from envs.core import Array
-from envs.kit.shapley import EXACT, shapley
+from envs.kit import shapley as module
+from envs.kit.shapley import EXACT, shapley, shapley_in_groups
 
 B = 3
 KEY = np.arange(B)
@@ -105,3 +107,58 @@ def test_a_world_draws_its_orders_from_its_own_key() -> None:
     together = shapley(airport, KEY, n, orders=4)
     assert np.array_equal(together, alone)
     assert not np.array_equal(together[0], together[1])
+
+
+def in_copies(group: Array) -> Callable[[Array, Array], NDArray[np.float64]]:
+    """A game that is a sum of games of groups, and of one number for each agent in none."""
+
+    def worth(world: Array, members: Array) -> NDArray[np.float64]:
+        earned = members @ np.arange(1.0, members.shape[1] + 1)
+        for number in range(members.shape[1]):
+            inside = (group[world] == number) & members
+            code = inside @ (2.0 ** np.arange(members.shape[1]))
+            earned += np.where(inside.any(axis=1), np.sin(1.7 * code + world) * 5.0, 0.0)
+        return earned
+
+    return worth
+
+
+GROUPS = np.array([[3, -1, 3, 0, 0, 3, -1], [-1, 4, -1, -1, -1, -1, 4], [2, 2, 2, 2, 2, 2, 2], [-1] * 7])
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_groups_have_the_values_of_the_whole_game(monkeypatch: pytest.MonkeyPatch, knows: bool) -> None:
+    """For a worth that is a sum over groups, from the coalitions within groups alone."""
+    monkeypatch.setattr(module, "MOST_COPIES", 7)
+    worth, (worlds, n), copies = in_copies(GROUPS), GROUPS.shape, []
+
+    def counted(world: Array, members: Array) -> NDArray[np.float64]:
+        copies.append(len(world))
+        outside = GROUPS[world] != np.where(members, -2, GROUPS[world]).max(axis=1, keepdims=True)
+        assert members[outside].all(), "all agents outside the group are members"
+        return worth(world, members)
+
+    def in_batch(members: Array) -> NDArray[np.float64]:
+        world = np.repeat(np.arange(worlds), members.shape[1])
+        return worth(world, members.reshape(-1, n)).reshape(members.shape[:2])
+
+    whole = worth(np.arange(worlds), np.ones((worlds, n), bool)) if knows else None
+    found = shapley_in_groups(counted, GROUPS, np.arange(worlds), orders=2, whole=whole)
+    expected = np.where(GROUPS >= 0, shapley(in_batch, np.arange(worlds), n, orders=2), 0.0)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert sum(copies) == 2**3 + 2**2 + 2**2 + 2**7 - 4 * knows
+    assert max(copies) == 7
+
+
+def test_of_a_large_group_the_values_are_averaged_over_orders() -> None:
+    group = np.zeros((B, 12), np.int64)
+    group[:, 3] = -1
+    found = shapley_in_groups(in_copies(group), group, KEY, orders=4)
+    everybody = np.ones((B, 12), bool)
+    added = in_copies(group)(KEY, everybody) - in_copies(group)(KEY, group < 0)
+    np.testing.assert_allclose(found.sum(axis=1), added, atol=1e-9)
+    assert (found[:, 3] == 0.0).all()
+    alone = shapley_in_groups(
+        lambda world, members: in_copies(group)(world + 1, members), group[1:2], KEY[1:2], orders=4
+    )
+    assert np.array_equal(alone[0], found[1])

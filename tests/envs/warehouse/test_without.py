@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from warehouse_scenes import BUMPER_GAP, begin, random_action, target_at, task, yard
+from warehouse_scenes import BUMPER_GAP, begin, episode, random_action, target_at, task, yard
 
 from envs.kit.counterfactual import without_each
-from envs.warehouse import Warehouse, heuristic, physics
+from envs.warehouse import Warehouse, physics
 from envs.warehouse.apart import TOGETHER, apart_of
 from envs.warehouse.meetings import CROWD, find_partners, keep_apart
-from envs.warehouse.physics import ANGLE, SUBSTEPS, VX, VY, Physics, X, Y
+from envs.warehouse.physics import SUBSTEPS, VX, VY, Physics, X, Y
 from envs.warehouse.state import NOBODY, TAKEN, TO_STATION, State
 from envs.warehouse.steps import move
 from envs.warehouse.without import gone
@@ -34,35 +33,6 @@ EPISODES: list[tuple[str, dict[str, Any], str, int]] = [
     ("large-16", {}, "together", 20),
     ("large-16", {}, "random", 20),
 ]
-
-
-def _episode(
-    name: str, change: dict[str, Any], mode: str, steps: int, visit: Callable[..., None], worlds: int = 2
-) -> State:
-    """Plays some worlds, calls `visit(state, action)` before every step, and returns the last state."""
-    env = task(name, continuous=mode != "heuristic", **change)
-    rng, plan = np.random.default_rng(11), heuristic(env)
-    state, _ = env.reset(range(4, 4 + worlds))
-    aim, loose = np.ones((worlds, len(env.agents), 2)), np.zeros(state.alive.shape, dtype=bool)
-    for t in range(steps):
-        if t % 30 == 0 and mode != "random":  # all but the loose ones head for one place, or in one direction
-            place = env.layout.floor[rng.integers(len(env.layout.floor), size=(worlds, 1))]
-            aim[:] = place if mode == "chase" else rng.normal(size=(worlds, 1, 2))
-            loose = rng.random(state.alive.shape) < 0.3
-        if mode == "heuristic":
-            action = plan(state)
-        elif mode == "random":
-            action = aim = np.where(rng.random(aim.shape) < 0.3, rng.choice([-1.0, 0.0, 1.0, 1.0], aim.shape), aim)
-        else:
-            ahead = aim - state.body[:, :, X : Y + 1] if mode == "chase" else aim
-            off = np.arctan2(ahead[:, :, 1], ahead[:, :, 0]) - state.body[:, :, ANGLE]
-            off = np.mod(off + math.pi, 2.0 * math.pi) - math.pi
-            action = np.stack([np.where(np.abs(off) < 1.0, 1.0, 0.0), np.clip(2.0 * off, -1.0, 1.0)], axis=2)
-            action = np.where(loose[:, :, None], rng.uniform(-1.0, 1.0, action.shape), action)
-            action = np.where(rng.random(loose.shape)[:, :, None] < 0.1, 0.0, action)
-        visit(state, action)
-        state, _ = env.step(state, action)
-    return state
 
 
 def _brute_force(env: Warehouse, state: State, action: np.ndarray) -> np.ndarray:
@@ -104,7 +74,7 @@ def test_counterfactuals_have_the_bytes_of_brute_force(name, change, mode, steps
                 compared[:] += [(sign == s).sum() for s in (-1, 0, 1)]
         moment += 1
 
-    last = _episode(name, change, mode, steps, visit)
+    last = episode(name, change, mode, steps, visit)
     assert np.count_nonzero(compared) > 1
     if "battery" in change:
         assert not last.alive.all(), "some must have died"
@@ -166,7 +136,7 @@ def test_nobody_moves_differently_but_a_robot_and_its_partner(name, mode):
             hit[copy, robot] = False
             seen["in contact elsewhere"] += int(hit.sum())
 
-    _episode(name, {}, mode, 60, visit, worlds=6)
+    episode(name, {}, mode, 60, visit, worlds=6)
     print(name, seen)
     assert min(seen.values()) > 0
 
