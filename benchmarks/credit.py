@@ -37,22 +37,22 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     "medium-8": (
         ("--env", "warehouse", "--env.task", "medium-8", "--total-steps", "1000000"),
         ("orders_per_hour", "contacts"),
-        ("shapley",),
+        (),
     ),
     "large-16": (
         ("--env", "warehouse", "--env.task", "large-16", "--total-steps", "1700000"),
         ("orders_per_hour", "contacts"),
-        ("shapley",),
+        (),
     ),
     "busy-16": (
         ("--env", "intersection", "--env.task", "busy-16", "--total-steps", "1000000"),
         ("success", "crash_rate", "delay"),
-        ("shapley",),
+        (),
     ),
     "village-8": (
         ("--env", "edge_market", "--env.task", "village-8", "--total-steps", "1000000"),
         ("welfare",),
-        ("shapley", "coma", "learned"),
+        ("coma", "learned"),
     ),
 }
 """Where rules are compared."""
