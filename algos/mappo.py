@@ -372,7 +372,8 @@ class Mappo:
         """Returns what is said and heard in a rollout, and how much a sample of it decides, by name."""
         conversation, config = self.policy.conversation, self.config
         assert conversation is not None
-        bits = bits_of_message(config.channel, rounds=config.comm_rounds, pose=conversation.talk.pose)
+        talk, levels = conversation.talk, conversation.medium.levels()
+        bits = bits_of_message(talk.entries, levels, rounds=config.comm_rounds, pose=talk.pose)
         heard = (
             ages_of({name: data[name][t] for name in (AGES, BITS) if name in data}) for t in range(len(data["sent"]))
         )

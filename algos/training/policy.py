@@ -61,11 +61,20 @@ class Policy:
         self._of_medium = frozenset(() if talks is None else talks.medium.first_memory(1))
         self._index = {agent: index for index, agent in enumerate(agents)}
         self._generator = torch.Generator(acting.device)
+        self._memory = acting.first_memory(1, 0)
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
-        """Forgets the episode. With a seed, sampled actions begin anew as well; without one they continue."""
-        self._memory = self._acting.first_memory(1)
+        """Forgets the episode.
+
+        Args:
+            seed: With one, sampled actions begin anew, and so does the chance of the medium between agents that talk;
+                without one both go on where they were.
+        """
+        counter = None if seed is not None else self._memory.get("counter")
+        self._memory = self._acting.first_memory(1, seed)
+        if counter is not None:
+            self._memory["counter"] = counter
         self._starts = True
         self._alone: dict[str, Alone] = {}  # agents of `act_one` that talk
         if self._own is not None:
@@ -164,7 +173,23 @@ class Policy:
         """
         if not isinstance(self._acting, Actor) or self._acting.conversation is None:
             raise ValueError("this policy does not talk: it was trained with comm 'none'")
-        return Air(self._acting.conversation.medium, self.agents)
+        talks = self._acting.conversation
+        return Air(talks.medium, self.agents, talks.graph)
+
+    def position(self, agent: Any, obs: Any) -> Array:
+        """Returns where an agent is, (2,) x and y in the environment's unit of length, for `Air.step`.
+
+        Args:
+            agent: Name of the agent.
+            obs: Its observation, see `act`.
+
+        Raises:
+            ValueError: The agent is unknown, its observation does not fit, or observations hold no position.
+        """
+        if not self.spec.pose:
+            raise ValueError("observations of this environment do not say where their agent is")
+        row = self._row(self._index_of(agent), obs)
+        return row[list(self.spec.pose)] * np.float32(self.spec.pose_scale)
 
     def player(self, *, generator: torch.Generator | None = None, agents: Sequence[str] | None = None) -> Player:
         """Returns the same policy for batches of worlds, with a memory of its own.
@@ -181,7 +206,9 @@ class Policy:
                 f"the worlds' agents are {', '.join(agents)}; the policy's rows are {', '.join(self.agents)}: give the "
                 "worlds in that order"
             )
-        return Player(self._acting, generator=generator)
+        player = Player(self._acting, generator=generator)
+        player.reset(0)  # not through the medium's chance in training
+        return player
 
     def _act(
         self,
@@ -291,6 +318,7 @@ def load_policy_of(
     warn: Callable[[str], None],
     agents: Sequence[str] | None = None,
     channel: Mapping[str, Any] | None = None,
+    spec: Spec | None = None,
 ) -> Policy:
     """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
     folder = Path(run_folder)
@@ -309,7 +337,8 @@ def load_policy_of(
     if name not in algos:
         raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(algos)}")
     refuse_other(path, content, record)
-    spec, names, own = record.spec, record.agents, record.own_spaces
+    names, own = record.agents, record.own_spaces
+    there, spec = spec, record.spec
     entry = algos[name]
     where = folder / runfolder.CONFIG
     try:
@@ -317,16 +346,32 @@ def load_policy_of(
         own_spaces = None if own is None else OwnSpaces(own, names, spec)
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
+    channel = channel or {}
     if channel:
         options = replace(options, channel=_other_channel(options, channel))
     if agents is not None and tuple(agents) != names:
         spec, names = _other_team(spec, options, tuple(agents), foreign=own is not None), tuple(agents)
+    if there is not None and (there.pose, there.pose_scale) != (spec.pose, spec.pose_scale):
+        spec = _other_place(spec, options, there)
     try:
-        acting = entry.algorithm(spec, options, seed=0, device=device).policy
+        try:
+            acting = entry.algorithm(spec, options, seed=0, device=device).policy
+        except ValueError as error:
+            if channel or spec is not record.spec:  # it is what was asked for that cannot be built
+                raise _UnfitError(" ".join(str(error).split())) from error
+            raise
         acting.load_state_dict(content["algo"]["policy"])
+    except _UnfitError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
+    if isinstance(acting, Actor) and acting.conversation is not None:
+        acting.conversation.medium.tightness.finish()  # only training goes through a looser medium
     return Policy(acting, spec, names, own_spaces)
+
+
+class _UnfitError(ValueError):
+    """The policy cannot be built for the agents, the worlds or the medium that were asked for."""
 
 
 def _other_channel(options: Any, channel: Mapping[str, Any]) -> Any:
@@ -340,7 +385,23 @@ def _other_channel(options: Any, channel: Mapping[str, Any]) -> Any:
             "this policy does not talk, so no channel changes what it does: it was trained with comm 'none'"
         )
     typed.refuse_unknown(channel, [one.name for one in fields(options.channel)], "channel")
-    changed = replace(options.channel, **channel)
+    if channel.get("curriculum"):
+        raise ValueError(
+            f"channel.curriculum is {channel['curriculum']}; a medium tightens in training only, and is as tight as "
+            "asked for everywhere else: leave it out"
+        )
+    changed = replace(options.channel, **{**channel, "curriculum": 0.0})
+    if bool(changed.bits) != bool(options.channel.bits):
+        raise ValueError(
+            f"channel.bits is {changed.bits}; networks trained with {options.channel.bits} cannot be run with it, "
+            "because entries are squashed by tanh where they are rounded, and only there: choose "
+            + ("1 to 16, which is nearly exact" if options.channel.bits else "0, or train with 16")
+        )
+    if options.channel.learned_decay and changed.decay != options.channel.decay:
+        raise ValueError(
+            f"channel.decay is {changed.decay}; this policy has learned its own (learned_decay), so it would change "
+            "nothing"
+        )
     for name in ("entries", "learned_decay"):
         if getattr(changed, name) != getattr(options.channel, name):
             raise ValueError(
@@ -348,6 +409,22 @@ def _other_channel(options: Any, channel: Mapping[str, Any]) -> Any:
                 "cannot be run with another"
             )
     return changed
+
+
+def _other_place(spec: Spec, options: Any, there: Spec) -> Spec:
+    """Returns the shapes for other worlds, in which observations hold positions elsewhere or in another unit.
+
+    Raises:
+        ValueError: The policy sends positions, and observations of these worlds hold none.
+    """
+    talks = getattr(options, "comm", "none") != "none"
+    if talks and options.comm_pose and bool(there.pose) != bool(spec.pose):
+        do, did = ("do not hold", "held") if spec.pose else ("hold", "did not hold")
+        raise ValueError(
+            f"observations of this environment {do} the position of their agent, and those of the training {did} it; "
+            "messages carry it: train with comm_pose False to do without"
+        )
+    return replace(spec, pose=there.pose, pose_scale=there.pose_scale)
 
 
 def _other_team(spec: Spec, options: Any, agents: tuple[str, ...], *, foreign: bool) -> Spec:

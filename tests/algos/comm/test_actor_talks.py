@@ -194,7 +194,7 @@ def test_without_communication_a_network_is_what_it_was_before_there_was_any(
     """Its first weights and the next number of the generator are those of the last version without communication."""
     generator = torch.Generator().manual_seed(7)
     spec = spec_of(3, obs_dim=4)
-    actor = Actor(spec, NetConfig(hidden=(8,), comm_rounds=2, **options), generator=generator)
+    actor = Actor(spec, NetConfig(hidden=(8,), **options), generator=generator)
     state = actor.state_dict()
     parts = ("gru.input", "gru.recurrent") if "gru" in options else ()
     names = [f"trunk.{part}.{kind}" for part in ("layers.0", *parts, "head") for kind in ("bias", "weights.0")]
