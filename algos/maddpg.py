@@ -47,7 +47,7 @@ from .nets.severed import Rows, severed
 from .nets.targets import Target
 from .nets.value_norm import ValueNorm
 from .nets.vision import is_image
-from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
 CriticInput = Literal["central", "state", "local"]
 _POSITIVE_SHARE = Range(0.0, 1.0, above=True)
@@ -629,4 +629,5 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
         Part("the replay", replay, "cpu" if config.replay_on == "memory" else place, "--algo.replay-size"),
         Part("networks", (ADAM + FLOAT) * networks, place, "--algo.hidden"),
         Part("a gradient step", FLOAT * (joint + activations) + follow, place, smaller),
+        *remembered(spec, config, n_worlds, place),
     ]

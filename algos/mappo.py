@@ -44,7 +44,7 @@ from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
 from .nets.value_norm import ValueNorm
-from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
 CriticInput = Literal["central", "joint", "local"]
 _SEVERED = 8
@@ -556,4 +556,5 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
         Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),
         Part("networks", ADAM * networks, place, options),
         Part("learning from it", learning, place, fewer),
+        *remembered(spec, config, n_worlds, place),
     ]

@@ -4,8 +4,8 @@ python train.py --env whispers --env.task whispers-4-slow --algo mappo --algo.co
 python examples/apart.py runs/NAME
 
 The parent process holds the world and the air between the agents: it shows each agent its own observation, and carries
-packets, some of which get lost, come late or do not reach far enough. The same world driven by the batched policy shows that nothing else was
-needed: all actions are the same.
+packets, some of which get lost, come late or do not reach far enough. The same world driven by the batched policy shows
+that nothing else was needed: all actions are the same.
 """
 
 import multiprocessing

@@ -22,7 +22,7 @@ from .talk import Talk, Talked
 
 
 class Scene(NamedTuple):
-    """What decides who could hear whom now."""
+    """The facts that decide which agents could hear each other now."""
 
     adjacency: Tensor  # (B, N, N) bool, the environment's
     alive: Tensor  # (B, N) bool
@@ -31,7 +31,7 @@ class Scene(NamedTuple):
 
 
 class Conversation(nn.Module):
-    """What stands between the layers of a policy and its head, where agents talk."""
+    """The part of a policy in which agents talk, between its layers and its head."""
 
     def __init__(
         self,

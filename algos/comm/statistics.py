@@ -1,4 +1,4 @@
-"""What is said and heard, in numbers to watch.
+"""Statistics of what is said and heard.
 
 Axes: T time, B worlds, N agents; R rows, H heads.
 """

@@ -35,7 +35,7 @@ SMALLEST = 2.0**-25
 
 
 class Out(NamedTuple):
-    """What a policy computes of what agents see."""
+    """The outputs of a policy for what agents see."""
 
     head: Tensor  # (..., N, A) logits or means
     states: Tensor | None  # (T, B, N, H) hidden states; None if it is not recurrent

@@ -48,7 +48,8 @@ def test_example(name: str, tmp_path: Path) -> None:
 )
 def test_agents_in_processes_of_their_own_act_as_in_the_batch(words: str, tmp_path: Path) -> None:
     """Positions, momentum and two rounds of late and lost messages: everything that a policy may carry along."""
-    words += " --env spread --env.continuous --algo mappo --total-steps 3200 --eval-episodes 0 --no-videos --quiet --log-dir runs --run-name talking"
+    words += " --env spread --env.continuous --algo mappo --total-steps 3200 --eval-episodes 0 --no-videos --quiet"
+    words += " --log-dir runs --run-name talking"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for command in (["-m", "coterie", *words.split()], [str(ROOT / "examples" / "apart.py"), "runs/talking"]):
         done = subprocess.run(
