@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 from ..maths.ranges import SHARE, WEIGHT, Range, check
@@ -187,7 +187,8 @@ class CommConfig:
                 "channel options were given, but comm is 'none', so nothing is sent: choose mean, graph or attention"
             )
         if self.comm == "none":
-            for name in ("comm_rounds", "comm_heads", "comm_graph", "comm_top", "comm_gate", "comm_gate_cost"):
+            names = [one.name for one in fields(CommConfig) if one.name not in ("comm", "channel")]
+            for name in names:
                 if (value := getattr(self, name)) != getattr(CommConfig, name):
                     raise ValueError(
                         f"{name} is {value!r}, but comm is 'none', so nobody talks: choose mean, graph or attention, "

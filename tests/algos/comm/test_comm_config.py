@@ -56,6 +56,7 @@ def test_a_channel_that_cannot_work_is_refused(options: dict[str, Any], message:
                 "comm_top": 3,
                 "comm_gate": True,
                 "comm_gate_cost": 0.5,
+                "comm_pose": False,
             }.items()
         ),
         ({"comm_rounds": 0}, "comm_rounds is 0"),
