@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from .core import Spec
 from .training.footprint import Part
-from .training.policy import Policy, load_policy_of
+from .training.loading import load_policy_of
+from .training.policy import Policy
 
 __all__ = ["ALGOS", "Entry", "load_policy"]
 

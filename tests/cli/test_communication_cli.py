@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from algos import load_policy
 from algos.cli import evaluating
 from algos.core import NOTHING
 from algos.nets.actor import Actor
+from algos.training import runfolder
 from algos.training.policy import Policy
+from algos.training.run_record import misfit
 from envs.whispers.optimum import over_episode
 
 TALK = ["--env", "whispers", "--algo", "mappo", "--algo.comm", "attention"]
@@ -206,10 +209,17 @@ def test_distances_are_those_of_the_world_in_which_a_policy_is_evaluated(
     evaluated(folder, capsys, "--env.size", "60")
     evaluated(folder, capsys, "--env.size", "60", "--env.n-rovers", "4")
     assert found == [15.0, 30.0, 30.0]
-    config = json.loads((folder / "config.json").read_text())
-    config["spec"]["pose_scale"] = 7.0
-    (folder / "config.json").write_text(json.dumps(config))
-    assert train.main(["--resume", str(folder), "--total-steps", "500", "--quiet"]) == 2
+    record = runfolder.read_config(folder)
+    elsewhere = replace(record.spec, pose_scale=7.0)
+    assert not misfit(record, record.spec, record.agents)
+    assert (
+        "its observations hold positions at (8, 9) in units of 7; the run was trained with (8, 9) in units of 15"
+        in (misfit(record, elsewhere, record.agents))
+    )
+    silent = replace(record, algo=replace(record.algo, options={}))
+    assert not misfit(silent, elsewhere, record.agents)
+    with pytest.raises(ValueError, match=r"do not hold the position of their agent, and those of the training held it"):
+        load_policy(folder, spec=replace(record.spec, pose=()))
 
 
 def scale_of(policy: Policy) -> float:
