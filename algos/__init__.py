@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
+from .core import Spec
 from .training.footprint import Part
-from .training.policy import Policy, load_policy_of
+from .training.loading import load_policy_of
+from .training.policy import Policy
 
 __all__ = ["ALGOS", "Entry", "load_policy"]
 
@@ -47,6 +49,7 @@ def load_policy(
     warn: Callable[[str], None] = warnings.warn,
     agents: Sequence[str] | None = None,
     channel: Mapping[str, Any] | None = None,
+    spec: Spec | None = None,
 ) -> Policy:
     """Loads the policy of a run.
 
@@ -60,10 +63,21 @@ def load_policy(
             them if the policy is the same for all.
         channel: Options of the medium between agents that talk which differ from those in training, by name, such as
             `{"loss": 1.0}`.
+        spec: Shapes of the worlds to act in (`core.spec_of`), if they are others than those of the training: where in
+            observations an agent's position stands, and in what unit, may differ. None: they are the same.
 
     Raises:
         ValueError: The folder is not a run, its config.json is damaged, no checkpoint in it can be read, or the
             checkpoint belongs to another run; or the policy cannot act for these agents or through this channel. The
             message is one line.
     """
-    return load_policy_of(ALGOS, run_folder, which=which, device=device, warn=warn, agents=agents, channel=channel)
+    return load_policy_of(
+        ALGOS,
+        run_folder,
+        which=which,
+        device=device,
+        warn=warn,
+        agents=agents,
+        channel=channel,
+        spec=spec,
+    )

@@ -115,8 +115,14 @@ class Acting(Protocol):
         """The device that it computes on: the memory and the generator live there."""
         ...
 
-    def first_memory(self, n_worlds: int) -> Memory:
-        """Returns the memory with which B worlds begin; it holds nothing of any past."""
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> Memory:
+        """Returns the memory with which B worlds begin; it holds nothing of any past.
+
+        Args:
+            n_worlds: B.
+            seed: Seed of the chance that the policy meets apart from its own, such as that of the medium between
+                agents that talk; None: that of the training.
+        """
         ...
 
     def act(self, obs: Obs, memory: Memory, generator: torch.Generator | None = None) -> tuple[Action, Memory]:
@@ -151,11 +157,20 @@ class Player:
             generator: Source of sampled actions; None acts greedily.
         """
         self._policy, self._generator = policy, generator
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> None:
+        """Forgets everything, but goes on drawing actions from its generator.
+
+        Args:
+            seed: Seed of the medium between agents that talk, see `Acting.first_memory`.
+        """
         self._memory: Memory | None = None
+        self._seed = seed
 
     def __call__(self, obs: Obs) -> Action:
         """Returns actions for all worlds, (B, N) int64 or (B, N, A) float32."""
-        memory = memory_for(self._policy, obs, self._memory)
+        memory = memory_for(self._policy, obs, self._memory, self._seed)
         action, self._memory = self._policy.act(obs, memory, self._generator)
         return action
 
@@ -165,14 +180,14 @@ class Player:
         Nothing changes: the next call acts as if it had not been asked.
         """
         asked = getattr(self._policy, "attention", None)
-        return None if asked is None else asked(obs, memory_for(self._policy, obs, self._memory))
+        return None if asked is None else asked(obs, memory_for(self._policy, obs, self._memory, self._seed))
 
 
-def memory_for(policy: Acting, obs: Obs, memory: Memory | None) -> Memory:
-    """Returns `memory` if it belongs to as many worlds as `obs` shows, else the policy's first memory."""
+def memory_for(policy: Acting, obs: Obs, memory: Memory | None, seed: int | None = None) -> Memory:
+    """Returns `memory` if it belongs to as many worlds as `obs` shows, else the policy's first memory with a seed."""
     n_worlds = len(obs.alive)
     if memory is None or any(len(part) != n_worlds for part in memory.values()):
-        return policy.first_memory(n_worlds)
+        return policy.first_memory(n_worlds, seed)
     return memory
 
 

@@ -47,7 +47,7 @@ from .nets.severed import Rows, severed
 from .nets.targets import Target
 from .nets.value_norm import ValueNorm
 from .nets.vision import is_image
-from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
 CriticInput = Literal["central", "state", "local"]
 _POSITIVE_SHARE = Range(0.0, 1.0, above=True)
@@ -294,15 +294,22 @@ class Maddpg:
             self._tighten(self.replay)
 
     def _tighten(self, replay: Replay) -> None:
-        """Tightens the medium by the rewards of the last steps, every so often and at the end; see `Curriculum`."""
-        due = self.steps // replay.n_worlds % _TIGHTENS_EVERY == 0 and self.steps > self.config.warm_up
-        if not due and self.progress < 1.0:
+        """Tightens the medium by the rewards of the last steps, every so often; see `Curriculum`."""
+        mediums = []
+        for network in (self.policy, self.target_policy.network):  # targets read messages of as many bits
+            assert network.conversation is not None
+            mediums.append(network.conversation.medium.tightness)
+        due = self.steps // replay.n_worlds % _TIGHTENS_EVERY == 0
+        if self.steps <= self.config.warm_up:
+            for tightness in mediums:
+                tightness.waits(self.progress)
+            return
+        if not due and not mediums[0].overdue(self.progress):
             return
         recent = replay.rewards(newest=_TIGHTENS_EVERY)
         mean = float(masked_mean(self._rewards(recent)[0], self._whose(recent["alive"]).float()))
-        for network in (self.policy, self.target_policy.network):  # targets read messages of as many bits
-            assert network.conversation is not None
-            network.conversation.medium.tightness.learned(self.progress, mean)
+        for tightness in mediums:
+            tightness.learned(self.progress, mean)
 
     @torch.inference_mode()
     def _heard(self, transition: Transition) -> tuple[Tensor, ...]:
@@ -388,7 +395,8 @@ class Maddpg:
         conversation, config = self.policy.conversation, self.config
         assert conversation is not None
         assert self._memory is not None
-        bits = bits_of_message(config.channel, rounds=config.comm_rounds, pose=conversation.talk.pose)
+        talk, levels = conversation.talk, conversation.medium.levels()
+        bits = bits_of_message(talk.entries, levels, rounds=config.comm_rounds, pose=talk.pose)
         obs, hearing = _sights(batch)
         assert hearing is not None
         there = batch["alive"]  # (R, N)
@@ -621,4 +629,5 @@ def footprint(spec: Spec, config: MaddpgConfig, *, n_worlds: int, action_mask: b
         Part("the replay", replay, "cpu" if config.replay_on == "memory" else place, "--algo.replay-size"),
         Part("networks", (ADAM + FLOAT) * networks, place, "--algo.hidden"),
         Part("a gradient step", FLOAT * (joint + activations) + follow, place, smaller),
+        *remembered(spec, config, n_worlds, place),
     ]

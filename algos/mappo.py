@@ -44,7 +44,7 @@ from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
 from .nets.value_norm import ValueNorm
-from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, talking
+from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
 CriticInput = Literal["central", "joint", "local"]
 _SEVERED = 8
@@ -372,7 +372,8 @@ class Mappo:
         """Returns what is said and heard in a rollout, and how much a sample of it decides, by name."""
         conversation, config = self.policy.conversation, self.config
         assert conversation is not None
-        bits = bits_of_message(config.channel, rounds=config.comm_rounds, pose=conversation.talk.pose)
+        talk, levels = conversation.talk, conversation.medium.levels()
+        bits = bits_of_message(talk.entries, levels, rounds=config.comm_rounds, pose=talk.pose)
         heard = (
             ages_of({name: data[name][t] for name in (AGES, BITS) if name in data}) for t in range(len(data["sent"]))
         )
@@ -555,4 +556,5 @@ def footprint(spec: Spec, config: MappoConfig, *, n_worlds: int, action_mask: bo
         Part("the rollout", rollout, "cpu", "--algo.rollout-steps, --n-worlds"),
         Part("networks", ADAM * networks, place, options),
         Part("learning from it", learning, place, fewer),
+        *remembered(spec, config, n_worlds, place),
     ]

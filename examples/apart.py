@@ -4,8 +4,8 @@ python train.py --env whispers --env.task whispers-4-slow --algo mappo --algo.co
 python examples/apart.py runs/NAME
 
 The parent process holds the world and the air between the agents: it shows each agent its own observation, and carries
-packets, some of which get lost or come late. The same world driven by the batched policy shows that nothing else was
-needed: all actions are the same.
+packets, some of which get lost, come late or do not reach far enough. The same world driven by the batched policy shows
+that nothing else was needed: all actions are the same.
 """
 
 import multiprocessing
@@ -73,7 +73,8 @@ def main(folder: Path) -> None:
                 said = {agent: connections[agent].recv() for agent in there}
                 said = {agent: packet for agent, packet in said.items() if packet is not None}
                 neighbors = {agent: infos[agent]["neighbors"] for agent in there}
-                brought = air.round(number, said) if number else air.step(neighbors, said)
+                places = {agent: policy.position(agent, observations[agent]) for agent in there if air.measures}
+                brought = air.round(number, said) if number else air.step(neighbors, said, places)
                 for agent in there:
                     packets += len(brought.get(agent, {}))
                     connections[agent].send(brought.get(agent, {}))

@@ -14,7 +14,7 @@ import torch
 
 from .. import ALGOS, load_policy
 from ..comm.config import ChannelConfig
-from ..core import VectorEnv
+from ..core import VectorEnv, spec_of
 from ..maths.ranges import STEPS, Range, check
 from ..report import screen, video
 from ..report.evaluation_progress import EvaluationProgress
@@ -33,7 +33,7 @@ from .ending import shown
 from .interrupts import Interrupts
 from .new_run import of_new_runs
 from .options import UsageError
-from .program import Program
+from .program import Program, with_channel
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def elsewhere(record: RunRecord, argv: list[str], program: Program) -> dict[str,
     if record.algo.options.get("comm", "none") != "none":
         with contextlib.suppress(TypeError, ValueError):
             of_channel = record.algo.options.get("channel", {})
-            parts["channel"] = ChannelConfig(**typed.fields(ChannelConfig, of_channel, "algo.options.channel"))
+            medium = ChannelConfig(**typed.fields(ChannelConfig, of_channel, "algo.options.channel"))
+            parts["channel"] = replace(medium, curriculum=0.0)  # a matter of training
     return parts
 
 
@@ -155,8 +156,9 @@ def evaluate(argv: list[str], program: Program) -> int:
             raise UsageError(str(error)) from None
         set_threads(config.run.threads)
         made = environment(config.env, program.envs, agents=record.agents)
+        worlds_there = made.vector(1)
         if record.env != before.env:
-            record = record.for_agents(made.vector(1).agents)
+            record = record.for_worlds(spec_of(worlds_there), worlds_there.agents)
         try:
             policy = load_policy(
                 folder,
@@ -165,9 +167,10 @@ def evaluate(argv: list[str], program: Program) -> int:
                 warn=program.warn,
                 agents=record.agents,
                 channel=channel,
+                spec=record.spec,
             )
         except ValueError as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(with_channel(str(error))) from None
         if versions := same_environment(record, made.vector(worlds), made.version):
             program.warn(versions)
         if given.video:

@@ -46,6 +46,11 @@ class Program:
             return UsageError(with_options(line, RunOptions, "--", ()))
         if error.part == "algo":
             line = with_options(line, ALGOS[algo].config, "--algo.", ()) if algo in ALGOS else f"--algo {line}"
-            line = re.sub(r"(?<![\w.-])channel\.(\w+)", lambda found: f"--channel.{found[1].replace('_', '-')}", line)
+            line = with_channel(line)
             return UsageError(line if line.startswith("--") else f"--algo {algo}: {line}")
         return UsageError(f"--env {line}" if line.startswith((env, repr(env))) else f"--env {env}: {line}")
+
+
+def with_channel(line: str) -> str:
+    """Returns a line in which options of the channel have the names that they have on the command line."""
+    return re.sub(r"(?<![\w.-])channel\.(\w+)", lambda found: f"--channel.{found[1].replace('_', '-')}", line)

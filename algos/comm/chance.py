@@ -14,9 +14,18 @@ WORLD_BITS = 40
 """A counter holds the world above these bits, and the step below."""
 
 
-def first_counter(n_worlds: int, device: torch.device) -> Tensor:
-    """Returns the counters with which worlds begin, (B,) int64; each step adds 1."""
-    return torch.arange(n_worlds, dtype=torch.int64, device=device) << WORLD_BITS
+def first_counter(n_worlds: int, device: torch.device, seed: int | None = None) -> Tensor:
+    """Returns the counters with which worlds begin, (B,) int64; each step adds 1.
+
+    Args:
+        n_worlds: B.
+        device: Where they are.
+        seed: Counters of another seed begin elsewhere among all 2^64, and so do those of training, which has None.
+    """
+    first = torch.arange(n_worlds, dtype=torch.int64, device=device) << WORLD_BITS
+    if seed is None:
+        return first
+    return first + _mixed(_mixed(torch.tensor(_signed(seed * _GOLDEN % 2**64), device=device)) + _GOLDEN)
 
 
 def uniform(seed: Tensor, counter: Tensor, stream: int, link: Tensor) -> Tensor:

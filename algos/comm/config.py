@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 from ..maths.ranges import SHARE, WEIGHT, Range, check
@@ -34,7 +34,7 @@ class ChannelConfig:
     partition: str = ""
     """Groups of agents that cannot reach each other, and when: 20-40:0,1|2,3 in steps of an episode; empty: never."""
     memory: Annotated[int, Range(0, MOST_STEPS // 2)] = 16
-    """Time for which the last message heard stands in for one that was lost or not sent [steps]; 0: for no time."""
+    """Time for which a message stays heard after it arrived where no newer one comes [steps]; 0: for no time."""
     decay: Annotated[float, Range(0.0, 1.0, above=True)] = 1.0
     """Factor by which the weight of a message falls with every step of its age."""
     learned_decay: bool = False
@@ -57,8 +57,22 @@ class ChannelConfig:
         check(self)
         if self.delay_most and self.delay_most < self.delay:
             raise ValueError(f"delay_most is {self.delay_most}; allowed are 0, or delay ({self.delay}) and above")
+        for name in ("least", "longest"):
+            if not self.change and getattr(self, name) != getattr(type(self), name):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, but change is 0, so agents speak in every step: set change, or "
+                    "leave it"
+                )
         if self.longest < self.least:
             raise ValueError(f"longest is {self.longest}; allowed are least ({self.least}) and above")
+        if self.curriculum and not (self.bits or self.loss or self.range or self.change):
+            raise ValueError(
+                f"curriculum is {self.curriculum:g}, but nothing tightens: set bits, loss, range or change, or leave it"
+            )
+        if self.burst and not self.loss:
+            raise ValueError(
+                f"burst is {self.burst:g}, but loss is 0, so nothing is lost in spells: set loss, or leave it"
+            )
         if self.burst and not self.loss < 1.0:
             raise ValueError(f"burst is {self.burst:g}; with loss 1 there are no spells: leave it at 0")
         if self.burst and self.burst < 1.0 / (1.0 - self.loss) - 1e-9:
@@ -75,8 +89,8 @@ class ChannelConfig:
 
     @property
     def deaf(self) -> bool:
-        """Whether nothing is ever heard."""
-        return self.loss >= 1.0
+        """Whether nothing is ever heard, not even before a curriculum has tightened the medium."""
+        return self.loss >= 1.0 and not self.curriculum
 
     @property
     def impaired(self) -> bool:
@@ -172,6 +186,14 @@ class CommConfig:
             raise ValueError(
                 "channel options were given, but comm is 'none', so nothing is sent: choose mean, graph or attention"
             )
+        if self.comm == "none":
+            names = [one.name for one in fields(CommConfig) if one.name not in ("comm", "channel")]
+            for name in names:
+                if (value := getattr(self, name)) != getattr(CommConfig, name):
+                    raise ValueError(
+                        f"{name} is {value!r}, but comm is 'none', so nobody talks: choose mean, graph or attention, "
+                        "or leave it"
+                    )
         if self.comm_gate_cost and not self.comm_gate:
             raise ValueError(
                 f"comm_gate_cost is {self.comm_gate_cost:g}, but there is no gate to charge for: set comm_gate"

@@ -17,12 +17,12 @@ from .config import CommConfig, graph_of
 from .hearing import Hearing
 from .medium import Medium
 from .methods import Linear
-from .reach import within_reach
+from .reach import measures, within_reach
 from .talk import Talk, Talked
 
 
 class Scene(NamedTuple):
-    """What decides who could hear whom now."""
+    """The facts that decide which agents could hear each other now."""
 
     adjacency: Tensor  # (B, N, N) bool, the environment's
     alive: Tensor  # (B, N) bool
@@ -31,7 +31,7 @@ class Scene(NamedTuple):
 
 
 class Conversation(nn.Module):
-    """What stands between the layers of a policy and its head, where agents talk."""
+    """The part of a policy in which agents talk, between its layers and its head."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Conversation(nn.Module):
         activation: Callable[[Tensor], Tensor],
         linear: Linear,
         generator: torch.Generator,
+        raw: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         """Builds it.
 
@@ -52,6 +53,8 @@ class Conversation(nn.Module):
             activation: Activation function.
             linear: Makes layers.
             generator: Source of initial weights, and of the seed of the medium's chance.
+            raw: Turns observations as networks read them, (..., N, O), back into those that the environment gives;
+                None: they are the same. Agents that do not share parameters normalise them each in a way of its own.
 
         Raises:
             ValueError: The options do not fit each other, or need positions that observations do not hold.
@@ -60,12 +63,14 @@ class Conversation(nn.Module):
         channel = config.channel
         self.graph, self.scale, self._where = graph_of(config.comm_graph), spec.pose_scale, list(spec.pose)
         self._pose = list(spec.pose) if config.comm_pose else []
-        self._measures = self.graph[0] in ("knn", "radius") or channel.range > 0
+        self._measures = measures(self.graph, channel.range)
+        self._raw = raw if self._pose else None
         if self._measures and not spec.pose:
-            what = f"channel.range {channel.range:g}" if channel.range else f"comm_graph {config.comm_graph!r}"
+            what, mend = f"channel.range {channel.range:g}", "leave it at 0"
+            if not channel.range:
+                what, mend = f"comm_graph {config.comm_graph!r}", "use 'env' or 'full'"
             raise ValueError(
-                f"{what} needs to know where agents are, and observations of this environment do not say: use "
-                "comm_graph 'env' or 'full', and channel.range 0"
+                f"{what} needs to know where agents are, and observations of this environment do not say: {mend}"
             )
         self.talk = Talk(
             config,
@@ -84,8 +89,22 @@ class Conversation(nn.Module):
         return self.medium.config.remembers
 
     def pose(self, obs: Tensor) -> Tensor:
-        """Returns the positions that messages carry, (..., N, 2) or (..., N, 0)."""
+        """Returns the positions that messages carry, (..., N, 2) or (..., N, 0), in the environment's numbers.
+
+        Args:
+            obs: (..., N, O) as networks read them.
+        """
+        if self._raw is not None:
+            obs = self._raw(obs)
         return obs[..., self._pose] if self._pose else obs[..., :0]
+
+    def position(self, obs: Tensor) -> Tensor:
+        """Returns positions in the environment's unit of length, (..., 2), as distances are measured.
+
+        Args:
+            obs: (..., O) as the environment gives them, not normalised.
+        """
+        return obs[..., self._where] * self.scale
 
     def forward(self, x: Tensor, obs: Tensor, hearing: Hearing, *, keep_weights: bool = False) -> Talked:
         """Lets agents talk; see `Talk`.
@@ -107,7 +126,7 @@ class Conversation(nn.Module):
             scene: What decides who could hear whom.
             memory: After the step before.
         """
-        where = scene.obs[..., self._where] * self.scale if self._measures else None
+        where = self.position(scene.obs) if self._measures else None
         reach = within_reach(self.graph, scene.adjacency, scene.alive, where, self.medium.farthest())
         packet = None
         if self.medium.config.change:

@@ -1,4 +1,4 @@
-"""What agents have heard: of every link the age of the message, and the messages of earlier steps.
+"""Messages that agents have heard: the age of the one on every link, and those of earlier steps.
 
 Axes: T time, B worlds, N agents, K steps of history, H steps in which something is heard, R rounds, P numbers of a
 packet, E links; `...` any leading axes.
@@ -15,7 +15,7 @@ from ..core import NOTHING
 
 
 class Hearing(NamedTuple):
-    """What a network needs to know of the medium to hear."""
+    """The messages that a network hears, as the medium brings them."""
 
     age: Tensor
     """(..., N, N) uint8, [i, j]: steps since j said what i hears of it, or `NOTHING`."""

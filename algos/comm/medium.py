@@ -1,8 +1,8 @@
 """The medium that messages travel through: what is lost, what is late, and what is remembered of it.
 
 Time has one meaning: what is said in step t is heard in step t + delay, never earlier; with delay 0 within the step.
-Whether a link loses a message is decided once a step, for all rounds. An agent hears of another the newest message that
-has arrived, for at most `memory` steps longer than the longest delay.
+Whether a link loses a message is decided once a step, for all rounds. An agent hears a message in the step in which it
+arrives, and for `memory` steps more, unless a newer one arrives; one that was said before what is heard is ignored.
 
 All that goes on from step to step is in the memory of acting, so training, evaluation and a resumed run are the same.
 The chance of the medium is its own: a counter in that memory and the `seed` that the policy carries. The entries of
@@ -15,6 +15,8 @@ that memory, those of which an option needs them:
     spell    (B, N, N) bool, links in a spell of losses
     said     (B, N, K, R, P) packets of the last K steps, the newest last
     way      (B, N, N, L + 1) uint8, [..., k]: delay of what was said k steps ago; `NOTHING`: it was lost
+    stays    (B, N, N) uint8, steps for which what is heard stays heard after this one; only with random delays, because
+             with others the age says it
     spoken   (B, N, P) the packet that an agent sent last
     thought  (B, N, P) what it would have sent in the step before
     usual    (B, N) usual change of that in a step; -1 before the first step, 0 before the second
@@ -24,6 +26,9 @@ Axes: B worlds, N agents, [i, j] for i hears j; K steps of history, R rounds, P 
 """
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -70,15 +75,30 @@ class Medium(nn.Module):
             groups_apart(one, n_agents)
         self.register_buffer("seed", torch.tensor(seed, dtype=torch.int64))
         self.tightness = Curriculum(config.curriculum)
+        self._tight = False
         index = torch.arange(n_agents)
         links = (index.unsqueeze(1) * _AGENTS + index).flatten()  # (N * N,)
         self.register_buffer("links", links, persistent=False)
         self.register_buffer("lags", torch.arange(config.latest + 1, dtype=torch.uint8), persistent=False)
 
-    def first_memory(self, n_worlds: int) -> Memory:
+    @contextlib.contextmanager
+    def as_configured(self) -> Iterator[None]:
+        """Is as tight as was asked for while the block runs, however far the curriculum of the training is."""
+        before, self._tight = self._tight, True
+        try:
+            yield
+        finally:
+            self._tight = before
+
+    @property
+    def tight(self) -> float:
+        """How tight it is now, from 0 for an ideal medium to 1."""
+        return 1.0 if self._tight else float(self.tightness)
+
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> Memory:
         """Returns a medium in which nothing has been said, (B, N, ...) each; see `Acting.first_memory`."""
         config, n, device = self.config, self.n_agents, self.seed.device
-        counter = first_counter(n_worlds, device).unsqueeze(1).expand(-1, n).clone()  # (B, N)
+        counter = first_counter(n_worlds, device, seed).unsqueeze(1).expand(-1, n).clone()  # (B, N)
         nothing = torch.full((n_worlds, n, n), NOTHING, dtype=torch.uint8, device=device)  # (B, N, N)
         memory = {"age": nothing, "counter": counter, "sent": torch.zeros_like(counter, dtype=torch.bool)}
         if self._partitions:
@@ -88,6 +108,8 @@ class Medium(nn.Module):
         if config.remembers:
             memory["said"] = torch.zeros(n_worlds, n, config.history, self.rounds, self.packet, device=device)
             memory["way"] = nothing.unsqueeze(-1).expand(-1, -1, -1, config.latest + 1).clone()  # (B, N, N, L + 1)
+            if config.latest > config.delay:
+                memory["stays"] = torch.zeros_like(nothing)
         if config.change:
             memory["spoken"] = torch.zeros(n_worlds, n, self.packet, device=device)
             memory["thought"] = torch.zeros(n_worlds, n, self.packet, device=device)
@@ -150,8 +172,12 @@ class Medium(nn.Module):
         way = torch.where(link, delay, NOTHING).unsqueeze(-1)
         way = torch.cat([way, memory["way"][..., :-1]], -1)  # (B, N, N, L + 1) delays of what was said 0, 1, ... ago
         memory["way"], age = way, memory["age"]
-        age = torch.where(age < config.history, age + 1, NOTHING)  # of what was heard before
-        memory["age"] = torch.minimum(age, self.arrivals(memory)).masked_fill(~alive.unsqueeze(-1), NOTHING)
+        age, arrived = torch.where(age < config.history, age + 1, NOTHING), self.arrivals(memory)
+        if "stays" in memory:
+            stays = memory["stays"]
+            age = age.masked_fill(stays == 0, NOTHING)
+            memory["stays"] = torch.where(arrived < age, config.memory, stays - (stays > 0).to(stays.dtype))
+        memory["age"] = torch.minimum(age, arrived).masked_fill(~alive.unsqueeze(-1), NOTHING)
         return memory
 
     def arrivals(self, memory: Memory) -> Tensor:
@@ -180,12 +206,12 @@ class Medium(nn.Module):
         bits = self.config.bits
         if not bits:
             return 0.0
-        tightness = float(self.tightness)
+        tightness = self.tight
         return MOST_LEVELS ** (1.0 - tightness) * 2.0 ** (bits * tightness)
 
     def farthest(self) -> float:
         """Returns the distance beyond which nothing is heard; 0: unlimited."""
-        return self.config.range / max(float(self.tightness), 1e-2) if self.config.range else 0.0
+        return self.config.range / max(self.tight, 1e-2) if self.config.range else 0.0
 
     def begun(self, memory: Memory, started: Tensor) -> Memory:
         """Returns a memory that holds nothing of before where an episode has `started`, (B,) bool, but the counter."""
@@ -209,7 +235,7 @@ class Medium(nn.Module):
         A spell ends with chance 1 / burst, and begins so often that links are in one a share `loss` of all steps.
         Source: Gilbert 1960, "Capacity of a burst-noise channel"; nothing gets through in its bad state.
         """
-        loss, burst, counter = self.config.loss * float(self.tightness), self.config.burst, memory["counter"][:, 0]
+        loss, burst, counter = self.config.loss * self.tight, self.config.burst, memory["counter"][:, 0]
         chance = self._uniform(counter, _LOST)
         if not burst:
             return chance < loss
@@ -238,7 +264,7 @@ class Medium(nn.Module):
         due = waited >= config.longest
         before = memory["usual"]  # -1 before the first step, when there is no stride, and 0 before the second
         usual = torch.where(before > 0, _CALM * before + (1.0 - _CALM) * stride, torch.where(before < 0, 0.0, stride))
-        threshold = config.change * float(self.tightness) * usual
+        threshold = config.change * self.tight * usual
         speaks = alive & (due | ((waited >= config.least) & (moved > threshold)))
         memory["spoken"] = torch.where(speaks.unsqueeze(-1), packet, memory["spoken"])
         memory["thought"], memory["usual"] = packet, usual.masked_fill(~alive, -1.0)

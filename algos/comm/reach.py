@@ -11,6 +11,11 @@ from torch import Tensor
 from .config import Partition
 
 
+def measures(graph: tuple[str, float], farthest: float) -> bool:
+    """Returns whether it depends on distances who can hear whom; see `within_reach` for the arguments."""
+    return graph[0] in ("knn", "radius") or farthest > 0
+
+
 def within_reach(
     graph: tuple[str, float], adjacency: Tensor, alive: Tensor, pose: Tensor | None, farthest: float = 0.0
 ) -> Tensor:
@@ -27,7 +32,7 @@ def within_reach(
     both = alive.unsqueeze(-1) & alive.unsqueeze(-2)
     both.diagonal(dim1=-2, dim2=-1).fill_(False)
     reach = adjacency & both if kind == "env" else both
-    if kind not in ("knn", "radius") and not farthest:
+    if not measures(graph, farthest):
         return reach
     assert pose is not None
     apart = (pose.unsqueeze(-2) - pose.unsqueeze(-3)).norm(dim=-1)  # (B, N, N)

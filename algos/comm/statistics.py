@@ -1,34 +1,36 @@
-"""What is said and heard, in numbers to watch.
+"""Statistics of what is said and heard.
 
 Axes: T time, B worlds, N agents; R rows, H heads.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from ..core import NOTHING
-from .config import ChannelConfig
+from .quantise import whole
 
 EXACT = 32
 """Bits of a number that is not rounded, and of each number of a position."""
 
 
-def bits_of_message(channel: ChannelConfig, *, rounds: int, pose: int) -> int:
+def bits_of_message(entries: int, levels: float, *, rounds: int, pose: int) -> float:
     """Returns the bits that an agent sends in a step in which it speaks; a broadcast is counted once.
 
     Args:
-        channel: The medium.
+        entries: Numbers in a message.
+        levels: Levels that they are rounded to now, see `Medium.levels`; 0: they are not.
         rounds: Exchanges in a step.
-        pose: Numbers of the position that comes with a message.
+        pose: Numbers of the position that comes with every message.
     """
-    return rounds * channel.entries * (channel.bits or EXACT) + pose * EXACT
+    return rounds * (entries * (math.log2(whole(levels)) if levels else EXACT) + pose * EXACT)
 
 
-def sent_statistics(sent: Tensor, alive: Tensor, bits: int) -> dict[str, Tensor]:
+def sent_statistics(sent: Tensor, alive: Tensor, bits: float) -> dict[str, Tensor]:
     """Returns the `messages` and `bits` that a live agent sends in a step, () each.
 
     Args:

@@ -40,7 +40,7 @@ _AGE = 1 / 16
 
 
 class Talked(NamedTuple):
-    """What came of the rounds."""
+    """The outcome of the rounds."""
 
     features: Tensor  # (..., N, D)
     packets: list[Tensor]  # (..., N, P) of each round: the message, and the position of its sender

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ SMALLEST = 2.0**-25
 
 
 class Out(NamedTuple):
-    """What a policy computes of what agents see."""
+    """The outputs of a policy for what agents see."""
 
     head: Tensor  # (..., N, A) logits or means
     states: Tensor | None  # (T, B, N, H) hidden states; None if it is not recurrent
@@ -125,24 +126,36 @@ class Actor(nn.Module):
                 return Dense(inputs, outputs, sets, gain=gain, generator=generator)
 
             activation, size = ACTIVATIONS[net.activation], self.trunk.features
-            self.conversation = Conversation(spec, net, size, activation=activation, linear=linear, generator=generator)
+            self.conversation = Conversation(
+                spec,
+                net,
+                size,
+                activation=activation,
+                linear=linear,
+                generator=generator,
+                raw=None if self.obs_norm is None else self.obs_norm.raw,
+            )
 
     @property
     def device(self) -> torch.device:
         """The device that it computes on."""
         return self.trunk.head.bias.device
 
-    def first_memory(self, n_worlds: int) -> Memory:
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> Memory:
         """Returns zeros and a medium in which nothing has been said; see `Acting.first_memory`."""
-        memory = {} if self.conversation is None else self.conversation.medium.first_memory(n_worlds)
+        memory = {} if self.conversation is None else self.conversation.medium.first_memory(n_worlds, seed)
         if self.hidden_size:
             memory["hidden"] = self.trunk.head.bias.new_zeros(n_worlds, self.n_agents, self.hidden_size)
         return memory
 
     @torch.inference_mode()
     def act(self, obs: Obs, memory: Memory, generator: torch.Generator | None = None) -> tuple[Action, Memory]:
-        """Chooses actions inside the action space; see `Acting.act`."""
-        action, _, memory = self.choose(obs, memory, generator)
+        """Chooses actions inside the action space, through the medium as it was asked for; see `Acting.act`.
+
+        Training acts by `choose` or `heads`, through a medium that its curriculum may not have tightened yet.
+        """
+        with self._as_configured():
+            action, _, memory = self.choose(obs, memory, generator)
         return self.to_space(action).cpu().numpy(), memory
 
     def choose(self, obs: Obs, memory: Memory, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Memory]:
@@ -229,9 +242,13 @@ class Actor(nn.Module):
         if self.hidden_size:
             x, recurrence = x[None], Recurrence(memory["hidden"], started[None], alive[None])
         scene = Scene(tensor_of(obs.adjacency, self.device), alive, started, seen)
-        _, _, weights = self._in_company(x, recurrence, scene, memory, keep_weights=True)
+        with self._as_configured():
+            _, _, weights = self._in_company(x, recurrence, scene, memory, keep_weights=True)
         assert weights is not None
         return weights
+
+    def _as_configured(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.conversation is None else self.conversation.medium.as_configured()
 
     def _in_company(
         self,

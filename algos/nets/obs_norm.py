@@ -52,12 +52,20 @@ class RunningNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises (..., N, D); an agent axis of length 1 is enough where all agents share parameters."""
+        mean, std = self._of_agents(x.dtype)
+        return ((x - mean) / std).clamp(-CLIP, CLIP)
+
+    def raw(self, y: Tensor) -> Tensor:
+        """Undoes `forward` for (..., N, D), but for what was clipped."""
+        mean, std = self._of_agents(y.dtype)
+        return y * std + mean
+
+    def _of_agents(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Returns means and standard deviations, (N, D), or (1, D) where all agents share them."""
         begun = self.count > 0  # (P, 1)
         std = torch.where(begun, (self.square / self.count.clamp(min=1.0) + 1e-6).sqrt(), 1.0)
-        mean, std = self.mean.to(x.dtype), std.to(x.dtype)  # (P, D)
-        if len(mean) > 1:
-            mean, std = mean[self.sets], std[self.sets]  # (N, D)
-        return ((x - mean) / std).clamp(-CLIP, CLIP)
+        mean, std = self.mean.to(dtype), std.to(dtype)  # (P, D)
+        return (mean[self.sets], std[self.sets]) if len(mean) > 1 else (mean, std)
 
     @torch.no_grad()
     def update(self, x: Tensor, weight: Tensor) -> None:

@@ -13,7 +13,7 @@ Axes: N agents, O observation, R rounds, P numbers of a packet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..comm.air import Message
 from ..comm.hearing import Links
+from ..comm.quantise import on_levels
 from ..core import Obs
 from ..maths.arrays import tensor_of
 from ..nets.actor import Actor
@@ -30,6 +31,14 @@ from ..nets.recurrent import Recurrence
 Packet = NDArray[np.float32]
 Read = Callable[[Any, Any], Obs]
 """Turns an observation and a mask into a batch of one world, in which the agent's row is filled."""
+
+
+class Heard(NamedTuple):
+    """A message in an agent's inbox."""
+
+    message: Message
+    left: int
+    """Steps for which it stays heard after this one, unless a newer one comes."""
 
 
 class Alone:
@@ -69,7 +78,7 @@ class Alone:
         """Forgets the episode. With a seed, sampled actions begin anew as well."""
         self._memory = self._actor.first_memory(1)
         talks = self._actor.conversation
-        self._inbox: list[dict[str, Message]] = [{} for _ in range(0 if talks is None else len(talks.talk.rounds))]
+        self._inbox: list[dict[str, Heard]] = [{} for _ in range(0 if talks is None else len(talks.talk.rounds))]
         self._round = 0
         self._x: Tensor | None = None
         if seed is not None:
@@ -108,9 +117,9 @@ class Alone:
         self._pose = talks.pose(seen.view(1, len(self._rows), -1))
         speaks = talks.talk.speaks(self._x)
         self._open = speaks is None or bool(speaks[0, self._index] > 0.5)
-        first = torch.cat([talks.talk.say(self._x, 0, talks.medium.levels())[1], self._pose], -1)
         if talks.medium.config.change:
-            self._open = bool(talks.medium.speaks(self._memory, first, alive)[0, self._index])
+            with talks.medium.as_configured():
+                self._open = bool(talks.medium.speaks(self._memory, self._packets(), alive)[0, self._index])
         return self._packet()
 
     @torch.inference_mode()
@@ -124,26 +133,23 @@ class Alone:
             (P,) what it says in the next round; None after the last, or if it keeps silent.
 
         Raises:
-            ValueError: It has seen nothing in this step, all rounds are over, or a sender or a message does not fit.
+            ValueError: It has seen nothing in this step, all rounds are over, or a sender or a message is none that the
+                medium could bring.
         """
         talks = self._actor.conversation
         if talks is None or self._x is None or self._round >= len(self._inbox):
             raise ValueError("hear() comes after see(), once for each round of a policy that talks")
-        inbox = self._inbox[self._round]
         for name, message in messages.items():
-            if name not in self._rows:
-                raise ValueError(f"unknown agent {name!r}; the policy was trained for {', '.join(self._rows)}")
-            if np.shape(message.packet) != (talks.talk.packet,):
-                raise ValueError(
-                    f"packet of {name} has shape {np.shape(message.packet)}; ({talks.talk.packet},) is sent"
-                )
-            if name not in inbox or message.age <= inbox[name].age:
-                inbox[name] = message
+            self._check(name, message)
+        inbox, memory = self._inbox[self._round], talks.medium.config.memory
+        for name, message in messages.items():
+            if name not in inbox or message.age <= inbox[name].message.age:
+                inbox[name] = Heard(message, memory)
         heard = sorted(inbox.items(), key=lambda item: self._rows[item[0]])
         width = talks.talk.packet
-        sent = torch.from_numpy(np.array([one.packet for _, one in heard], np.float32).reshape(-1, width))
+        sent = torch.from_numpy(np.array([one.message.packet for _, one in heard], np.float32).reshape(-1, width))
         which = torch.tensor([self._rows[name] for name, _ in heard], dtype=torch.int64)
-        age = torch.tensor([float(one.age) for _, one in heard])
+        age = torch.tensor([float(one.message.age) for _, one in heard])
         me = torch.full_like(which, self._index)
         links = Links(*(part.to(self._actor.device) for part in (me, which, which, age)))
         self._x = talks.talk.take(self._x, self._pose, sent.to(self._actor.device), links, self._round)
@@ -175,19 +181,53 @@ class Alone:
 
     def _packet(self) -> Packet | None:
         """Returns what the agent says in the present round."""
+        return self._packets()[0, self._index].cpu().numpy() if self._open else None
+
+    def _packets(self) -> Tensor:
+        """Returns what all would say in the present round, (1, N, P), of which only the agent's own row means much."""
         talks = self._actor.conversation
         assert talks is not None
         assert self._x is not None
-        if not self._open:
-            return None
-        _, message = talks.talk.say(self._x, self._round, talks.medium.levels())
-        return torch.cat([message, self._pose], -1)[0, self._index].cpu().numpy()
+        with talks.medium.as_configured():
+            _, message = talks.talk.say(self._x, self._round, talks.medium.levels())
+        return torch.cat([message, self._pose], -1)
+
+    def _check(self, name: str, message: Message) -> None:
+        """Refuses what no medium brings to the agent.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        talks = self._actor.conversation
+        assert talks is not None
+        config, width = talks.medium.config, talks.talk.packet
+        if name not in self._rows:
+            raise ValueError(f"unknown agent {name!r}; the policy was trained for {', '.join(self._rows)}")
+        if self._rows[name] == self._index:
+            raise ValueError(f"message of {name} to itself; agents hear the others only")
+        if not isinstance(message, Message):
+            raise ValueError(f"message of {name} is a {type(message).__name__}; give a Message(packet, age)")
+        if np.shape(message.packet) != (width,):
+            raise ValueError(f"packet of {name} has shape {np.shape(message.packet)}; ({width},) is sent")
+        if not np.isfinite(message.packet).all():
+            raise ValueError(f"packet of {name} holds numbers that are not finite")
+        age, most = message.age, config.history
+        if isinstance(age, bool) or not isinstance(age, (int, np.integer)) or not 0 <= age <= most:
+            raise ValueError(f"message of {name} has age {age!r}; allowed are whole steps from 0 to {most}")
+        if config.bits and not on_levels(np.asarray(message.packet)[: talks.talk.entries], 2**config.bits):
+            raise ValueError(
+                f"packet of {name} holds numbers between the {2**config.bits} levels of {config.bits} bits from -1 to 1"
+            )
 
     def _grow_old(self) -> None:
-        """Lets a step pass: what was heard is a step older, and forgotten once it is too old."""
+        """Lets a step pass: what was heard is a step older, and forgotten once it has stayed for long enough."""
         talks = self._actor.conversation
         history = 0 if talks is None else talks.medium.config.history
         self._inbox = [
-            {name: one._replace(age=one.age + 1) for name, one in inbox.items() if one.age < history}
+            {
+                name: Heard(one.message._replace(age=one.message.age + 1), one.left - 1)
+                for name, one in inbox.items()
+                if one.left > 0 and one.message.age < history
+            }
             for inbox in self._inbox
         ]

@@ -70,7 +70,7 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
     found: dict[str, list[Array]] = {"by_own": [], "by_others": [], "of_team": [], "credit": [], "exact": []}
     for moment in range(1, MOMENTS * EVERY + 1):
         obs = to_obs(step, started)
-        before = memory_for(policy, obs, memory)
+        before = memory_for(policy, obs, memory, seed)
         action, memory = policy.act(obs, before, generator)
         if moment % EVERY == 0:
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box
 
-from ..core import Action, Array, Obs, StepLike, VectorEnv
+from ..core import Action, Array, Obs, Player, StepLike, VectorEnv
 from ..report.evaluation_progress import EvaluationStatus
 from .episodes import EpisodeStatistics, returns_of_groups, widened
 from .finite import check_step
@@ -110,7 +110,8 @@ def evaluate(
         env: B worlds; they are reset.
         act: The policy.
         n_episodes: E.
-        seed: Seed of the worlds; the same seed and B give every policy the same episodes.
+        seed: Seed of the worlds, and of the medium of a `Player` that talks; the same seed and B give every policy the
+            same episodes.
         most_steps: Longest episode [steps]; 0: `MOST_STEPS`, or `env.max_steps` where that is more.
         stop: Called after every step; the evaluation is given up once it returns True.
         watch: Called before every step, for instance to take a picture.
@@ -132,6 +133,8 @@ def evaluate(
     left = np.maximum(share, 0)  # (B,) that it still has to play
     most = int(left.max()) * min(env.max_steps or most_steps, most_steps) * n_worlds
     step = env.reset(seed)
+    if isinstance(act, Player):
+        act.reset(seed)
     started = np.ones(n_worlds, dtype=bool)
     groups = returns_of_groups(env.agents, env.groups)
     statistics = EpisodeStatistics(n_worlds, len(env.agents), tuple(step.metrics), groups=groups, window=1)

@@ -87,7 +87,7 @@ def frames(
         env: The worlds; they are reset.
         act: The policy.
         pace: See `pace`.
-        seed: Seed of the worlds.
+        seed: Seed of the worlds, and of the medium of a `Player` that talks.
         stop: Called after every step; the film ends once it returns True.
         most: Most frames; some episodes have no end.
     """
@@ -96,6 +96,8 @@ def frames(
 
 def _frames(env: VectorEnv, act: Act, pace: Pace, seed: int, stop: Callable[[], bool] | None) -> Iterator[Array]:
     step = env.reset(seed)
+    if isinstance(act, Player):
+        act.reset(seed)
     started = np.ones(env.n_worlds, dtype=bool)
     before: Any = None
     draw: Callable[[Array], Array] = np.asarray

@@ -186,6 +186,30 @@ def talking(net: NetConfig, n_agents: int) -> int:
     return net.comm_rounds * (3 * features + 2 * net.channel.entries + min(most, n_agents) * pair)
 
 
+def remembered(spec: Spec, net: NetConfig, n_worlds: int, place: str) -> list[Part]:
+    """Counts the medium's memory (`comm.medium`): messages of earlier steps, and what is on its way on every link.
+
+    Three of them are there at once while agents act: before the step, after it, and before the rollout or its copy.
+
+    Args:
+        spec: Shapes.
+        net: Options of the networks.
+        n_worlds: B.
+        place: Device of the networks.
+
+    Returns:
+        One part; none where nothing is remembered.
+    """
+    channel, n = net.channel, spec.n_agents
+    if net.comm == "none" or not channel.remembers:
+        return []
+    packet = channel.entries + (len(spec.pose) if net.comm_pose else 0)
+    said = FLOAT * n * channel.history * net.comm_rounds * packet
+    links = n * n * (channel.latest + 3)
+    mend = "--channel.memory, --channel.delay, --n-worlds"
+    return [Part("messages of earlier steps", 3 * n_worlds * (said + links), place, mend)]
+
+
 def readable(number: float) -> str:
     """Returns bytes in words, such as `1.5 GB`."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):

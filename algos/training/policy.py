@@ -15,20 +15,15 @@ Axes: B worlds, N agents, O observation, S global state, A actions.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, replace
-from os import PathLike
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..comm.air import Air, Message
-from ..core import Acting, Algorithm, Array, Obs, Player, Spec
+from ..core import Acting, Array, Obs, Player, Spec
 from ..nets.actor import Actor
-from . import checkpoint, runfolder, typed
 from .alone import Alone, Packet
-from .identity import refuse_other
 from .own_spaces import OwnSpaces
 
 Exchange = Callable[[Packet | None], Mapping[str, Message]]
@@ -61,11 +56,20 @@ class Policy:
         self._of_medium = frozenset(() if talks is None else talks.medium.first_memory(1))
         self._index = {agent: index for index, agent in enumerate(agents)}
         self._generator = torch.Generator(acting.device)
+        self._memory = acting.first_memory(1, 0)
         self.reset()
 
     def reset(self, seed: int | None = None) -> None:
-        """Forgets the episode. With a seed, sampled actions begin anew as well; without one they continue."""
-        self._memory = self._acting.first_memory(1)
+        """Forgets the episode.
+
+        Args:
+            seed: With one, sampled actions begin anew, and so does the chance of the medium between agents that talk;
+                without one both go on where they were.
+        """
+        counter = None if seed is not None else self._memory.get("counter")
+        self._memory = self._acting.first_memory(1, seed)
+        if counter is not None:
+            self._memory["counter"] = counter
         self._starts = True
         self._alone: dict[str, Alone] = {}  # agents of `act_one` that talk
         if self._own is not None:
@@ -164,7 +168,23 @@ class Policy:
         """
         if not isinstance(self._acting, Actor) or self._acting.conversation is None:
             raise ValueError("this policy does not talk: it was trained with comm 'none'")
-        return Air(self._acting.conversation.medium, self.agents)
+        talks = self._acting.conversation
+        return Air(talks.medium, self.agents, talks.graph)
+
+    def position(self, agent: Any, obs: Any) -> Array:
+        """Returns where an agent is, (2,) x and y in the environment's unit of length, for `Air.step`.
+
+        Args:
+            agent: Name of the agent.
+            obs: Its observation, see `act`.
+
+        Raises:
+            ValueError: The agent is unknown, its observation does not fit, or observations hold no position.
+        """
+        if not self.spec.pose:
+            raise ValueError("observations of this environment do not say where their agent is")
+        row = self._row(self._index_of(agent), obs)
+        return row[list(self.spec.pose)] * np.float32(self.spec.pose_scale)
 
     def player(self, *, generator: torch.Generator | None = None, agents: Sequence[str] | None = None) -> Player:
         """Returns the same policy for batches of worlds, with a memory of its own.
@@ -181,7 +201,9 @@ class Policy:
                 f"the worlds' agents are {', '.join(agents)}; the policy's rows are {', '.join(self.agents)}: give the "
                 "worlds in that order"
             )
-        return Player(self._acting, generator=generator)
+        player = Player(self._acting, generator=generator)
+        player.reset(0)  # not through the medium's chance in training
+        return player
 
     def _act(
         self,
@@ -266,90 +288,3 @@ class Policy:
         if index is None:
             raise ValueError(f"unknown agent {agent!r}; the policy was trained for {', '.join(self.agents)}")
         return index
-
-
-class Buildable(Protocol):
-    """An algorithm as loading needs it, see `algos.Entry`."""
-
-    @property
-    def config(self) -> type[Any]:
-        """The dataclass of its options."""
-        ...
-
-    @property
-    def algorithm(self) -> Callable[..., Algorithm]:
-        """Builds it: `algorithm(spec, config, seed=..., device=...)`."""
-        ...
-
-
-def load_policy_of(
-    algos: Mapping[str, Buildable],
-    run_folder: str | PathLike[str],
-    *,
-    which: str,
-    device: str,
-    warn: Callable[[str], None],
-    agents: Sequence[str] | None = None,
-    channel: Mapping[str, Any] | None = None,
-) -> Policy:
-    """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
-    folder = Path(run_folder)
-    record = runfolder.read_config(folder, unknown=warn)
-    path, content = checkpoint.load_which(folder / runfolder.CHECKPOINTS, which, warn=warn)
-    name = record.algo.name
-    if name not in algos:
-        raise ValueError(f"{folder} was trained by {name!r}, which is not known here; known: {', '.join(algos)}")
-    refuse_other(path, content, record)
-    spec, names, own = record.spec, record.agents, record.own_spaces
-    entry = algos[name]
-    where = folder / runfolder.CONFIG
-    try:
-        options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
-        own_spaces = None if own is None else OwnSpaces(own, names, spec)
-    except ValueError as error:
-        raise ValueError(f"{where} is damaged: {error}") from error
-    if channel:
-        options = replace(options, channel=_other_channel(options, channel))
-    if agents is not None and tuple(agents) != names:
-        spec, names = _other_team(spec, options, tuple(agents), foreign=own is not None), tuple(agents)
-    try:
-        acting = entry.algorithm(spec, options, seed=0, device=device).policy
-        acting.load_state_dict(content["algo"]["policy"])
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError) as error:
-        raise ValueError(f"{path} does not fit {where}: {' '.join(str(error).split())}") from error
-    return Policy(acting, spec, names, own_spaces)
-
-
-def _other_channel(options: Any, channel: Mapping[str, Any]) -> Any:
-    """Returns the medium of an algorithm's options with other values.
-
-    Raises:
-        ValueError: The policy does not talk, or an option is unknown or not allowed.
-    """
-    if getattr(options, "comm", "none") == "none":
-        raise ValueError(
-            "this policy does not talk, so no channel changes what it does: it was trained with comm 'none'"
-        )
-    typed.refuse_unknown(channel, [one.name for one in fields(options.channel)], "channel")
-    changed = replace(options.channel, **channel)
-    for name in ("entries", "learned_decay"):
-        if getattr(changed, name) != getattr(options.channel, name):
-            raise ValueError(
-                f"channel.{name} is {getattr(changed, name)}; networks trained with {getattr(options.channel, name)} "
-                "cannot be run with another"
-            )
-    return changed
-
-
-def _other_team(spec: Spec, options: Any, agents: tuple[str, ...], *, foreign: bool) -> Spec:
-    """Returns the shapes for other agents than a policy was trained with.
-
-    Raises:
-        ValueError: The policy treats agents differently, so it means nothing for others.
-    """
-    if foreign or getattr(options, "share", "") != "all" or getattr(options, "agent_id", True):
-        raise ValueError(
-            f"there are {len(agents)} agents, and the policy was trained with {spec.n_agents}; only a policy that is "
-            "the same for all (share 'all', no agent_id) acts for other agents"
-        )
-    return replace(spec, n_agents=len(agents), groups=(tuple(range(len(agents))),))

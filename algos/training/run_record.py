@@ -90,12 +90,19 @@ class RunRecord:
         """Returns the record with another config for the same shapes and agents."""
         return replace(self, env=config.env, algo=config.algo, run=options_of(config.run))
 
-    def for_agents(self, agents: Sequence[str]) -> RunRecord:
-        """Returns the record for other agents, of which there may be more or fewer, in one group."""
-        if tuple(agents) == self.agents:
-            return self
-        spec = replace(self.spec, n_agents=len(agents), groups=(tuple(range(len(agents))),))
-        return replace(self, agents=tuple(agents), spec=spec)
+    def for_worlds(self, spec: Spec, agents: Sequence[str]) -> RunRecord:
+        """Returns the record for other worlds of the same environment.
+
+        Positions in observations are theirs, and there may be more or fewer agents, in one group.
+
+        Args:
+            spec: Their shapes.
+            agents: (N,) names of their agents.
+        """
+        ours = replace(self.spec, pose=spec.pose, pose_scale=spec.pose_scale)
+        if tuple(agents) != self.agents:
+            ours = replace(ours, n_agents=len(agents), groups=(tuple(range(len(agents))),))
+        return replace(self, agents=tuple(agents), spec=ours)
 
     def to_plain(self) -> dict[str, Any]:
         """Returns the record as plain data for JSON."""
@@ -158,14 +165,18 @@ class RunRecord:
 def misfit(record: RunRecord, spec: Spec, agents: Sequence[str]) -> str:
     """Says how an environment differs from the one that a run was trained in; "" if it does not.
 
-    The length of the global state does not count: no policy reads it.
+    The length of the global state does not count: no policy reads it. Where positions stand in observations, and in
+    what unit, counts for agents that talk.
     """
     if tuple(agents) != record.agents:
         return f"its agents are {_some(agents)}; the run was trained with {_some(record.agents)}"
+    talks = record.algo.options.get("comm", "none") != "none"
+    ours, theirs = (f"{one.pose} in units of {one.pose_scale:g}" for one in (record.spec, spec))
     for what, now, then in (
         ("its observations have shape", spec.obs_shape, record.spec.obs_shape),
         ("its action space is", spec.action_space, record.spec.action_space),
         ("its groups of agents are", spec.groups, record.spec.groups),
+        ("its observations hold positions at", *((theirs, ours) if talks else ("", ""))),
     ):
         if now != then:
             return f"{what} {now}; the run was trained with {then}"

@@ -20,7 +20,8 @@ apply. N is the number of possible agents, E the number of `entries` of a messag
 | observation | `observation` | the environment's own                                                               |
 |             | `heard`       | `Box(-1, 1, (N - 1, E))`: a row for each of `possible_agents` but the agent itself, |
 |             |               | in that order: the newest message of that one that has arrived; zeros without one   |
-|             | `age`         | `Box(0, memory + 1, (N - 1,))`: how old that is [steps]; `memory + 1` without one   |
+|             | `age`         | `Box(0, A, (N - 1,))`: how old that is [steps]; A without one, which is             |
+|             |               | `memory` + the longest delay + 1                                                    |
 
 **Time.** A message that is sent with the actions of step t and delayed by d steps is heard in the observation that step
 t + d returns, at age d, and never earlier. So with a delay of 0 it is heard in the next observation, which is the first
@@ -32,20 +33,23 @@ partition is decided when it is sent. One that is under way arrives.
 
 - `bits`: each entry is rounded to the nearest of 2^`bits` levels that divide [-1, 1] equally, both ends among them; 0
   leaves it as it is.
-- `range`: agents farther apart than this do not reach each other. `positions(env)` must return {agent: (x, y)}; it is
-  asked once before each step. An agent that is not in it is out of range.
+- `range`: agents farther apart than this do not reach each other; 0 or infinity: all do. `positions(env)` must return
+  {agent: (x, y)}; it is asked once before each step. An agent that is not in it is out of range.
 - `partition`: (start, end, groups) each: from step `start` until before step `end`, agents of different groups do not
-  reach each other. An agent in no group keeps all its links. When it is over they hear each other again, and nothing
-  else is needed.
+  reach each other. Agents in no group make one more. When it is over they hear each other again, and nothing else is
+  needed.
 - `loss`: chance that a directed link loses the message of a step, independent between links. `burst` is the mean length
   of a spell of losses [steps], by the chain of Gilbert (1960) and Elliott (1963) with a good state that loses nothing
   and a bad one that loses all: P(bad -> good) = 1 / `burst`, P(good -> bad) = `loss` / ((1 - `loss`) `burst`), started
   in its stationary distribution. 0 means that successive losses are independent, which is the chain with a `burst` of
-  1 / (1 - `loss`).
+  1 / (1 - `loss`), the least that there is.
 - `delay`: steps, or (least, most): then each message on each link draws its own, uniformly. Of two messages the one
   that was sent later counts, even if it came first.
-- `memory`: a lost message is replaced by the last one heard, which is forgotten once it is older than this [steps].
+- `memory`: a lost message is replaced by the last one heard, which is forgotten this many steps after it arrived.
 - `decay`: what is heard is multiplied by `decay`^age; 1 leaves it as it is.
+
+Policies that Coterie trains talk through the like of it within the algorithm (`--channel.*`);
+`docs/communication.md` says what differs.
 
 **Agents.** One that is not in `env.agents` before a step says nothing and hears nothing in it. What it said before
 stays heard until it is forgotten. An agent that is born late has not heard what was said before.

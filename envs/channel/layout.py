@@ -1,9 +1,9 @@
 """Spaces of agents that talk, as dictionaries or as one flat `Box`.
 
 A flat observation is the environment's own, flattened as `gymnasium.spaces.flatten` does, then `heard` row by row, then
-`age` over `memory` + 1: from 0 to 1, where 1 means that nothing is heard. A flat action is the environment's own, then
-the message. An own action in a `Box` is flattened; one of `Discrete(n)` becomes n numbers from -1 to 1, of which the
-greatest is chosen (the first of equal ones).
+`age` over the age of nothing (`Settings.nothing`): from 0 to 1, where 1 means that nothing is heard. A flat action is
+the environment's own, then the message. An own action in a `Box` is flattened; one of `Discrete(n)` becomes n numbers
+from -1 to 1, of which the greatest is chosen (the first of equal ones).
 
 Axes: N agents, E entries of a message.
 """
@@ -48,7 +48,7 @@ class Layout:
         observation = Dict(
             observation=self._own_observation,
             heard=Box(-1.0, 1.0, (others, entries), np.float32),
-            age=Box(0.0, self.settings.memory + 1.0, (others,), np.float32),
+            age=Box(0.0, float(self.settings.nothing), (others,), np.float32),
         )
         return observation, Dict(action=self._own_action, message=Box(-1.0, 1.0, (entries,), np.float32))
 
@@ -70,7 +70,7 @@ class FlatLayout(Layout):
     def observation(self, own: Any, heard: Array, age: Array) -> Array:
         """Returns an observation, from the own one, `heard` (N - 1, E) and `age` (N - 1,)."""
         mine = np.asarray(flatten(self._own_observation, own), np.float32)
-        share = (age / (self.settings.memory + 1)).astype(np.float32)
+        share = (age / self.settings.nothing).astype(np.float32)
         return np.concatenate([mine, heard.ravel(), share])  # (N - 1, E) -> ((N - 1) E,)
 
     def parts(self, action: Any) -> tuple[Any, Array]:

@@ -6,6 +6,8 @@ hears agent j.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..core import Array
@@ -58,25 +60,34 @@ def delays(uniform: Array, least: int, most: int) -> Array:
     return np.minimum(least + (uniform * (most - least + 1)).astype(np.int64), most)
 
 
-def heard_after(heard: Array, age: Array, sent: Array, arrives: Array, memory: int) -> tuple[Array, Array]:
+class Heard(NamedTuple):
+    """The messages that agents hear of each other."""
+
+    message: Array  # (..., N, N, E) float32, the newest message of j that i has heard; zeros where there is none
+    age: Array  # (..., N, N) int64 its age [steps]; that of nothing is the greatest
+    stays: Array  # (..., N, N) int64 steps for which it stays heard after this one
+
+
+def heard_after(heard: Heard, sent: Array, arrives: Array, memory: int, nothing: int) -> Heard:
     """Lets one step pass: what was heard grows older, newer messages replace it, and old ones are forgotten.
 
     Args:
-        heard: (..., N, N, E) newest message of j that i has heard.
-        age: (..., N, N) its age [steps]; `memory` + 1 where there is none.
+        heard: After the step before.
         sent: (K, ..., N, E) messages of j of this step, of the step before, ...
         arrives: (K, ..., N, N) bool: that message arrives in this step.
-        memory: Messages older than this are forgotten [steps].
+        memory: Steps for which a message stays heard after it arrived.
+        nothing: The age that says that nothing is heard, above all others [steps].
 
     Returns:
-        The new `heard`, zeros where there is none, and `age`. A message of this step has age 0.
+        What is heard then. A message of this step has age 0.
     """
-    age = np.minimum(age + 1, memory + 1)
+    message, age = heard.message, np.where(heard.stays > 0, heard.age + 1, nothing)
+    stays = np.maximum(heard.stays - 1, 0)
     for k in range(len(sent)):
-        newer = arrives[k] & (k < age) & (k <= memory)
-        age = np.where(newer, k, age)
-        heard = np.where(newer[..., None], sent[k][..., None, :, :], heard)
-    return np.where((age > memory)[..., None], heard.dtype.type(0), heard), age
+        newer = arrives[k] & (k < age)
+        age, stays = np.where(newer, k, age), np.where(newer, memory, stays)
+        message = np.where(newer[..., None], sent[k][..., None, :, :], message)
+    return Heard(np.where((age == nothing)[..., None], message.dtype.type(0), message), age, stays)
 
 
 def faded(heard: Array, age: Array, decay: float) -> Array:

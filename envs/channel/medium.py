@@ -13,12 +13,12 @@ import numpy as np
 
 from ..core import Array
 from ..kit.fields import check_fields
-from .maths import delays, faded, heard_after, next_bad, quantised
+from .maths import Heard, delays, faded, heard_after, next_bad, quantised
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the medium does to messages; see the package's docstring."""
+    """Options of the medium; see the package's docstring."""
 
     entries: int = 8
     """Entries of a message."""
@@ -33,19 +33,23 @@ class Settings:
     decay: float = 1.0
     """Factor on what was heard, for each step that it is old."""
     memory: int = 16
-    """Age from which on a message is forgotten, exclusive [steps]."""
+    """Time for which a message stays heard after it arrived where no newer one comes [steps]."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for values out of range or at odds with each other."""
         check_fields(self, _RANGES)
+        if not self.decay:
+            raise ValueError("decay=0 is out of range: give a factor above 0, at most 1; memory=0 forgets at once")
         least, most = self.delays
         if not all(isinstance(d, (int, np.integer)) for d in (least, most)) or not 0 <= least <= most:
             raise ValueError(f"delay={self.delay!r}: give whole steps of at least 0, or (least, most)")
-        if most > self.memory:
-            raise ValueError(f"delay={self.delay!r} is above memory={self.memory}: messages would be forgotten unheard")
+        if self.burst and not self.loss:
+            raise ValueError(
+                f"burst={self.burst}, but loss=0: nothing is lost in spells; give a loss, or leave burst at 0"
+            )
         if self.burst:
-            shortest = max(1.0, self.loss / (1.0 - self.loss)) if self.loss < 1.0 else math.inf
-            if not shortest <= self.burst:
+            shortest = 1.0 / (1.0 - self.loss) if self.loss < 1.0 else math.inf  # as independent losses have
+            if self.burst < shortest - 1e-9:
                 raise ValueError(
                     f"burst={self.burst} is too short for loss={self.loss}: spells of losses take at least "
                     f"{shortest:.3g} steps in the mean; give 0 for independent losses, or more"
@@ -57,6 +61,11 @@ class Settings:
         if isinstance(self.delay, (tuple, list)):
             return self.delay if len(self.delay) == 2 else (-1, -1)
         return self.delay, self.delay
+
+    @property
+    def nothing(self) -> int:
+        """The age that says that nothing is heard: above that of any message [steps]."""
+        return self.delays[1] + self.memory + 1
 
     @property
     def message_bits(self) -> int:
@@ -95,18 +104,18 @@ class Medium:
         self._rng = rng
         self._bad: Array = rng.random(links) < self.settings.loss  # (N, N) links that lose in the coming step
         self._sent: list[Sent] = []  # of the last K steps, the newest first
-        self._heard: Array = np.zeros((*links, self.settings.entries), np.float32)
-        self._age: Array = np.full(links, self.settings.memory + 1)
+        nothing = np.zeros((*links, self.settings.entries), np.float32)
+        self._heard = Heard(nothing, np.full(links, self.settings.nothing), np.zeros(links, np.int64))
 
     @property
     def age(self) -> Array:
-        """(N, N) int64 age of what is heard [steps]; `memory` + 1 where nothing is."""
-        return self._age
+        """(N, N) int64 age of what is heard [steps]; `Settings.nothing` where nothing is."""
+        return self._heard.age
 
     @property
     def heard(self) -> Array:
         """(N, N, E) float32 what i hears of j, faded; zeros where nothing is heard."""
-        return faded(self._heard, self._age, self.settings.decay)
+        return faded(self._heard.message, self._heard.age, self.settings.decay)
 
     def send(self, message: Array, speaks: Array, reaches: Array) -> Array:
         """Sends the messages of a step, and lets arrive what is due in it.
@@ -131,5 +140,5 @@ class Medium:
         self._sent = [Sent(said, np.where(delivered, wait, -1)), *self._sent[:most]]
         sent = np.stack([one.message for one in self._sent])  # (K, N, E), fewer than K in the first steps
         arrives = np.stack([one.wait == k for k, one in enumerate(self._sent)])  # (K, N, N)
-        self._heard, self._age = heard_after(self._heard, self._age, sent, arrives, to.memory)
+        self._heard = heard_after(self._heard, sent, arrives, to.memory, to.nothing)
         return delivered

@@ -25,7 +25,7 @@ def cuts_of(partition: Iterable[Any], agents: Sequence[str]) -> list[Cut]:
     """Reads partitions.
 
     Args:
-        partition: (start, end, groups) each, with groups of names of agents.
+        partition: (start, end, groups) each, with groups of names of agents; those that are in none make one more.
         agents: (N,) all names.
 
     Raises:
@@ -50,9 +50,7 @@ def cuts_of(partition: Iterable[Any], agents: Sequence[str]) -> list[Cut]:
         group_of = np.full(len(agents), -1)
         for number, group in enumerate(groups):
             group_of[[agents.index(name) for name in group]] = number
-        free = group_of < 0
-        same = group_of[:, None] == group_of
-        cuts.append(Cut(start, end, same | free[:, None] | free))
+        cuts.append(Cut(start, end, group_of[:, None] == group_of))  # agents in no group make one more
     return cuts
 
 

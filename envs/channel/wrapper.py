@@ -32,11 +32,11 @@ class Channel(BaseParallelWrapper[str, Any, Any]):
         loss: Chance that a link loses the message of a step.
         burst: Mean length of a spell of losses [steps]; 0: losses are independent.
         delay: Steps from sending to hearing, or (least, most).
-        range: Greatest distance at which agents reach each other, in the units of `positions`.
+        range: Greatest distance at which agents reach each other, in the units of `positions`; 0 or infinity: any.
         partition: (start, end, groups) each: groups of agents that do not reach each other from step `start` until
             before step `end`.
         decay: Factor on what was heard, for each step that it is old.
-        memory: What is older than this is forgotten [steps].
+        memory: Time for which a message stays heard after it arrived where no newer one comes [steps].
         positions: Takes `env` and returns {agent: (x, y)}; needed for `range`.
         flat: One `Box` for observations, and one for actions; see `envs.channel.layout`.
 
@@ -52,7 +52,7 @@ class Channel(BaseParallelWrapper[str, Any, Any]):
         loss: float = 0.0,
         burst: float = 0.0,
         delay: int | tuple[int, int] = 0,
-        range: float = math.inf,  # noqa: A002 - the name of the option everywhere
+        range: float = 0.0,  # noqa: A002 - the name of the option everywhere
         partition: Iterable[Any] = (),
         decay: float = 1.0,
         memory: int = 16,
@@ -64,14 +64,19 @@ class Channel(BaseParallelWrapper[str, Any, Any]):
         agents = getattr(env, "possible_agents", None)
         if not agents:
             raise ValueError(f"{type(env).__name__} has no possible_agents: a channel needs the names of all agents")
-        if math.isnan(range) or range < 0:
-            raise ValueError(f"range={range} is out of range: give a distance of at least 0")
-        if range < math.inf and positions is None:
+        if isinstance(range, bool) or not isinstance(range, (int, float, np.integer, np.floating)) or not range >= 0:
+            raise ValueError(f"range={range!r} is out of range: give a distance of at least 0")
+        if positions is not None and not callable(positions):
+            raise ValueError(
+                f"positions={positions!r}: give a function from the environment to {{agent: (x, y)}}, or leave it"
+            )
+        far = 0.0 < range < math.inf
+        if far and positions is None:
             raise ValueError(
                 f"range={range} needs positions: give a function from the environment to {{agent: (x, y)}}"
             )
         self.settings = Settings(entries, bits, loss, burst, delay, decay, memory)
-        self.range = range
+        self.range = float(range) if far else math.inf
         self._names = list(agents)
         n = len(self._names)
         self._row = {name: row for row, name in enumerate(self._names)}
@@ -165,7 +170,7 @@ class Channel(BaseParallelWrapper[str, Any, Any]):
 
     def _told(self, infos: Mapping[str, Any], delivered: Array, speaks: Array) -> Infos:
         """Returns infos with the statistics of the step; see the package's docstring."""
-        heard = self._medium.age <= self.settings.memory  # (N, N), False for oneself
+        heard = self._medium.age < self.settings.nothing  # (N, N), False for oneself
         total = np.where(heard, self._medium.age, 0).sum(axis=1).tolist()
         count, came = heard.sum(axis=1).tolist(), delivered.sum(axis=1).tolist()
         others = (speaks.sum() - speaks).tolist()  # (N,) messages that others sent

@@ -37,7 +37,7 @@ class Sensors(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What the worlds show in a state, written by kernels into zeros."""
+    """The observations of worlds in a state, written by kernels into zeros."""
 
     obs: Array  # (B, N, O) float32
     global_state: Array  # (B, S) float32

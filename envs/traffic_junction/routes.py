@@ -25,7 +25,7 @@ DOWN, UP, EAST, WEST = (1, 0), (-1, 0), (0, 1), (0, -1)
 
 
 class Plan(NamedTuple):
-    """What makes a map."""
+    """The size of a map, its roads and its arrivals."""
 
     size: int
     """Rows, and columns."""

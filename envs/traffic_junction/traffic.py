@@ -41,7 +41,7 @@ class Rules(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a step brings, written by kernels into zeros."""
+    """The outcome of a step, written by kernels into zeros."""
 
     reward: Array  # (B, N) float32
     team_reward: Array  # (B,) float64

@@ -210,7 +210,7 @@ class ForgetsItsMemory(GradientBandit):
 
 
 class Turning(LinearPolicy):
-    def first_memory(self, n_worlds: int) -> Any:
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> Any:
         return {"age": torch.zeros(n_worlds, 3)}
 
     def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:
@@ -245,7 +245,7 @@ class ChangesWhatItIsGiven(GradientBandit):
 
 
 class Counting(LinearPolicy):
-    def first_memory(self, n_worlds: int) -> Any:
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> Any:
         return {"age": torch.zeros(n_worlds, 3)}
 
     def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:

@@ -52,7 +52,7 @@ class LinearPolicy(nn.Module):
     def device(self) -> torch.device:
         return self.weight.device
 
-    def first_memory(self, n_worlds: int) -> dict[str, Tensor]:
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> dict[str, Tensor]:
         return {}
 
     @torch.no_grad()

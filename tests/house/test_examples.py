@@ -36,10 +36,19 @@ def test_example(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_agents_in_processes_of_their_own_act_as_in_the_batch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--algo.comm graph --algo.comm-rounds 2 --algo.gru 8 --channel.loss 0.3 --channel.delay-most 2",
+        "--algo.comm attention --algo.comm-graph full --channel.range 0.8",
+        "--algo.comm attention --algo.comm-graph knn-1",
+        "--algo.comm mean --algo.comm-graph radius-0.8",
+    ],
+    ids=["late", "range", "knn", "radius"],
+)
+def test_agents_in_processes_of_their_own_act_as_in_the_batch(words: str, tmp_path: Path) -> None:
     """Positions, momentum and two rounds of late and lost messages: everything that a policy may carry along."""
-    words = "--env spread --env.continuous --algo mappo --algo.comm graph --algo.comm-rounds 2 --algo.gru 8"
-    words += " --channel.loss 0.3 --channel.delay-most 2 --total-steps 3200 --eval-episodes 0 --no-videos --quiet"
+    words += " --env spread --env.continuous --algo mappo --total-steps 3200 --eval-episodes 0 --no-videos --quiet"
     words += " --log-dir runs --run-name talking"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for command in (["-m", "coterie", *words.split()], [str(ROOT / "examples" / "apart.py"), "runs/talking"]):

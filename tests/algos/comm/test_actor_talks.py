@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from comm_scenes import METHODS, obs_of, spec_of
+from short_runs import without_clock
+from streams import assert_same
+from toys import Recall
 
 from algos.comm.config import ChannelConfig
 from algos.core import Obs
+from algos.core import spec_of as spec_of_worlds
+from algos.maddpg import Maddpg, MaddpgConfig
+from algos.mappo import Mappo, MappoConfig
 from algos.nets.actor import Actor
 from algos.nets.config import NetConfig
+from algos.training import checkpoint
+from algos.training.schedule import Schedule
+from algos.training.session import Session, run
 
 SMALL: dict[str, Any] = {"hidden": (8,)}
 LOSSY = ChannelConfig(entries=8, loss=0.4, memory=3)
@@ -194,7 +206,7 @@ def test_without_communication_a_network_is_what_it_was_before_there_was_any(
     """Its first weights and the next number of the generator are those of the last version without communication."""
     generator = torch.Generator().manual_seed(7)
     spec = spec_of(3, obs_dim=4)
-    actor = Actor(spec, NetConfig(hidden=(8,), comm_rounds=2, **options), generator=generator)
+    actor = Actor(spec, NetConfig(hidden=(8,), **options), generator=generator)
     state = actor.state_dict()
     parts = ("gru.input", "gru.recurrent") if "gru" in options else ()
     names = [f"trunk.{part}.{kind}" for part in ("layers.0", *parts, "head") for kind in ("bias", "weights.0")]
@@ -217,3 +229,67 @@ def test_the_same_network_acts_for_more_agents_than_it_was_trained_with() -> Non
         head_few, _, memory_few = small.heads(few, small.first_memory(2))
     assert torch.equal(memory["age"][:, :3, :3], memory_few["age"])  # chance belongs to the link, not to N
     torch.testing.assert_close(head[:, :3], head_few, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", ["all", "group", "none"])
+def test_positions_travel_in_the_numbers_of_the_environment(share: str) -> None:
+    """Agents that share no parameters normalise what they see by statistics of their own, but mean the same place."""
+    spec = spec_of(4, pose=(1, 3))
+    net = NetConfig(**SMALL, comm="mean", share=share)  # type: ignore[arg-type]
+    actor = Actor(spec, net, obs_norm=True, generator=torch.Generator().manual_seed(0))
+    assert actor.obs_norm is not None
+    assert actor.conversation is not None
+    generator = torch.Generator().manual_seed(1)
+    seen = torch.randn(50, 4, 5, generator=generator) * torch.tensor([1.0, 2.0, 5.0, 9.0]).view(4, 1) + 3.0
+    before = actor.conversation.pose(actor.obs_norm(seen))
+    torch.testing.assert_close(before, seen[..., [1, 3]].clamp(-10, 10))  # without statistics
+    actor.obs_norm.update(seen, torch.ones(50, 4))
+    torch.testing.assert_close(actor.conversation.pose(actor.obs_norm(seen)), seen[..., [1, 3]], atol=1e-4, rtol=1e-5)
+    copied = copy.deepcopy(actor)  # a target network reads its own statistics
+    assert copied.obs_norm is not None
+    assert copied.conversation is not None
+    copied.obs_norm.update(100.0 + seen, torch.ones(50, 4))
+    torch.testing.assert_close(copied.conversation.pose(copied.obs_norm(seen)), seen[..., [1, 3]], atol=1e-3, rtol=1e-5)
+    assert set(actor.state_dict()) == set(copied.state_dict())
+    assert not any("conversation" in name and "obs_norm" in name for name in actor.state_dict())
+
+
+RUNS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "mappo": (Mappo, {"rollout_steps": 8}),
+    "maddpg": (Maddpg, {"warm_up": 24, "batch": 8, "updates": 1, "policy_start": 0}),
+}
+
+
+class Silent:
+    """The options of an algorithm as they were before there was communication: none of its own can be read."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("comm_"):
+            raise AssertionError(f"{name} was read where nobody talks")
+        if name == "channel":
+            return SimpleNamespace(remembers=False)  # which field of experience would hold what is heard
+        return getattr(self._config, name)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_without_communication_a_run_reads_none_of_its_options(name: str, tmp_path: Path) -> None:
+    """Byte for byte it learns the same as from options that have none, all updates of a run and its evaluations."""
+    kind, options = RUNS[name]
+    found = []
+    for config in (options_of(kind, options), Silent(options_of(kind, options))):
+        folder = tmp_path / type(config).__name__
+        (folder / "checkpoints").mkdir(parents=True)
+        env = Recall(4)
+        algo = kind(spec_of_worlds(env), config, seed=3)
+        schedule = Schedule(total_steps=4 * 60, eval_every=100, eval_episodes=4)
+        outcome = run(Session(env, algo, schedule, folder=folder, seed=5, make_env=Recall, quiet=True))
+        assert outcome.finished
+        found.append(without_clock(checkpoint.load_latest(folder / "checkpoints")[1]))
+    assert_same(*found)
+
+
+def options_of(kind: Any, options: dict[str, Any]) -> Any:
+    return (MappoConfig if kind is Mappo else MaddpgConfig)(**SMALL, **options)

@@ -22,7 +22,11 @@ from algos.comm.config import ChannelConfig, CommConfig, Partition, graph_of, pa
         ({"change": -1.0}, "change is -1"),
         ({"curriculum": 1.5}, "curriculum is 1.5"),
         ({"delay": 3, "delay_most": 2}, r"delay_most is 2; allowed are 0, or delay \(3\) and above"),
-        ({"least": 5, "longest": 4}, r"longest is 4; allowed are least \(5\) and above"),
+        ({"change": 1.0, "least": 5, "longest": 4}, r"longest is 4; allowed are least \(5\) and above"),
+        ({"burst": 3.0}, "burst is 3, but loss is 0, so nothing is lost in spells"),
+        ({"least": 2}, "least is 2, but change is 0, so agents speak in every step"),
+        ({"longest": 5}, "longest is 5, but change is 0"),
+        ({"curriculum": 0.5, "delay": 2}, "curriculum is 0.5, but nothing tightens: set bits, loss, range or change"),
         ({"loss": 1.0, "burst": 3.0}, "burst is 3; with loss 1 there are no spells: leave it at 0"),
         ({"loss": 0.75, "burst": 3.0}, "burst is 3; spells of a loss of 0.75 have at least 4 steps"),
         ({"partition": "5"}, "partition is '5'; write steps and groups of agents as in 20-40:0,1|2,3"),
@@ -43,6 +47,18 @@ def test_a_channel_that_cannot_work_is_refused(options: dict[str, Any], message:
     ("options", "message"),
     [
         ({"comm": "shout"}, "comm is 'shout'"),
+        *(
+            ({name: value}, rf"{name} is {value!r}, but comm is 'none', so nobody talks")
+            for name, value in {
+                "comm_rounds": 2,
+                "comm_heads": 2,
+                "comm_graph": "full",
+                "comm_top": 3,
+                "comm_gate": True,
+                "comm_gate_cost": 0.5,
+                "comm_pose": False,
+            }.items()
+        ),
         ({"comm_rounds": 0}, "comm_rounds is 0"),
         ({"comm_heads": 0}, "comm_heads is 0"),
         ({"comm_top": -1}, "comm_top is -1"),
@@ -86,6 +102,7 @@ def test_partitions_and_graphs_are_read() -> None:
         ({"loss": 0.1}, True, 16),
         ({"loss": 0.1, "memory": 0}, False, 0),
         ({"loss": 1.0, "delay": 3}, False, 0),
+        ({"loss": 1.0, "curriculum": 0.5}, True, 16),
         ({"delay": 3}, True, 19),
         ({"delay": 1, "delay_most": 4, "memory": 0}, True, 4),
         ({"range": 5.0}, True, 16),

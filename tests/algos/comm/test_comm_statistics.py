@@ -10,6 +10,7 @@ from comm_scenes import links, spec_of
 
 from algos.comm.config import ChannelConfig
 from algos.comm.hearing import Hearing
+from algos.comm.medium import Medium
 from algos.comm.statistics import attention_entropy, bits_of_message, heard_statistics, sent_statistics
 from algos.core import NOTHING
 from algos.maths.live import back_to_agents, between_agents, live_first, of_agents
@@ -19,8 +20,17 @@ from algos.nets.severed import Rows, severed
 
 
 def test_bits_are_counted_once_a_broadcast() -> None:
-    assert bits_of_message(ChannelConfig(entries=8), rounds=1, pose=0) == 8 * 32
-    assert bits_of_message(ChannelConfig(entries=8, bits=3), rounds=2, pose=2) == 2 * 8 * 3 + 2 * 32
+    assert bits_of_message(8, 0.0, rounds=1, pose=0) == 8 * 32
+    assert bits_of_message(8, 8.0, rounds=2, pose=2) == 2 * (8 * 3 + 2 * 32)
+
+
+def test_bits_are_those_of_the_moment_while_a_curriculum_coarsens_messages() -> None:
+    medium = Medium(ChannelConfig(entries=8, bits=2, curriculum=0.5), 2, rounds=1, packet=8, seed=0)
+    assert bits_of_message(8, medium.levels(), rounds=1, pose=0) == 8 * 16
+    medium.tightness.tightness.fill_(0.5)
+    assert bits_of_message(8, medium.levels(), rounds=1, pose=0) == 8 * 9
+    with medium.as_configured():
+        assert bits_of_message(8, medium.levels(), rounds=1, pose=0) == 8 * 2
 
 
 def test_what_is_heard_is_counted_among_the_living() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -58,20 +59,25 @@ def play(medium: Medium, reach: Tensor, alive: Tensor, started: Tensor, **more: 
 def expected_ages(
     config: ChannelConfig, reach: Tensor, alive: Tensor, started: Tensor, delay: list[Tensor]
 ) -> list[Tensor]:
-    """Keeps all messages in lists, and asks for the newest one that has arrived in this episode: (B, N, N) each."""
+    """Keeps all messages in lists: one is heard for `memory` steps after it arrived, unless a newer one arrives."""
     found, sent = [], {}
+    held: dict[tuple[int, int, int], tuple[int, int]] = {}  # by link, when what is heard was said, and when it arrived
     for t in range(len(reach)):
         age = torch.full((B, N, N), NOTHING, dtype=torch.uint8)
-        for b in range(B):
-            for i in range(N):
-                for j in range(N):
-                    if bool(started[t, b]):
-                        sent[b, i, j] = []
-                    if bool(reach[t, b, i, j]):
-                        sent[b, i, j].append((t, t + int(delay[t][b, i, j])))
-                    here = [said for said, arrives in sent[b, i, j] if arrives <= t]
-                    if here and t - max(here) <= config.latest + config.memory and bool(alive[t, b, i]):
-                        age[b, i, j] = t - max(here)
+        for link in itertools.product(range(B), range(N), range(N)):
+            b, i, j = link
+            if bool(started[t, b]):
+                sent[link] = []
+                held.pop(link, None)
+            if bool(reach[t, b, i, j]):
+                sent[link].append((t, t + int(delay[t][b, i, j])))
+            if link in held and t - held[link][1] > config.memory:
+                del held[link]
+            come = max((said for said, arrives in sent[link] if arrives == t), default=-1)
+            if come > held.get(link, (-1, -1))[0]:
+                held[link] = come, t
+            if link in held and bool(alive[t, b, i]):
+                age[b, i, j] = t - held[link][0]
         found.append(age)
     return found
 
@@ -117,6 +123,22 @@ def test_what_is_heard_is_the_newest_message_that_has_arrived(
     heard = ages[ages != NOTHING]
     assert int(heard.max()) == history  # the reference has seen messages fade
     assert int(heard.min()) == medium.config.delay
+
+
+def test_without_memory_a_message_is_heard_once_however_long_it_took() -> None:
+    """One message on a link, in a medium of random delays: silence before it arrives, and after."""
+    medium = medium_of(delay_most=5, memory=0)
+    steps = 12
+    alive = torch.ones(steps, B, N, dtype=torch.bool)
+    reach = torch.zeros(steps, B, N, N, dtype=torch.bool)
+    reach[0] = ~torch.eye(N, dtype=torch.bool)
+    started = torch.zeros(steps, B, dtype=torch.bool)
+    started[0] = True
+    ages = torch.stack([memory["age"] for memory in play(medium, reach, alive, started)])  # (T, B, N, N)
+    heard = (ages != NOTHING).sum(0)
+    assert torch.equal(heard == 1, reach[0])
+    assert int(heard.sum()) == int(reach[0].sum())
+    assert len(set(ages[ages != NOTHING].tolist())) > 2
 
 
 def test_an_ideal_medium_hears_all_in_reach_and_remembers_nothing() -> None:
@@ -319,6 +341,43 @@ def test_remembering_shifts_the_history_and_gates_say_who_spoke() -> None:
     assert torch.equal(after["said"][:, :, -1], packets)
     assert bool((after["said"][:, :, :-1] == 0).all())
     assert bool((memory["said"] == 0).all())
+
+
+def test_with_a_curriculum_a_medium_that_loses_everything_begins_by_losing_nothing() -> None:
+    medium, (reach, alive, started) = medium_of(loss=1.0, memory=0, curriculum=0.5), scene(20, share=1.0)
+    for tightness in (0.0, 0.5, 1.0):
+        medium.tightness.tightness.fill_(tightness)
+        ages = torch.stack([memory["age"] for memory in play(medium, reach, alive, started)])
+        lost = (ages == NOTHING)[reach].float().mean()
+        assert float(lost) == pytest.approx(tightness, abs=0.1 if tightness == 0.5 else 0.0)
+
+
+def test_outside_training_a_medium_is_as_tight_as_was_asked_for() -> None:
+    medium = medium_of(loss=0.5, memory=0, range=10.0, bits=2, curriculum=0.5)
+    with medium.as_configured():
+        assert (medium.levels(), medium.farthest(), medium.tight) == (4.0, 10.0, 1.0)
+        with medium.as_configured():
+            pass
+        assert medium.tight == 1.0
+    assert (medium.levels(), medium.tight) == (2.0**16, 0.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**64 - 1, 12345678901234567890123])
+def test_seeds_of_an_episode_are_chances_of_their_own(seed: int) -> None:
+    """The same again for the same seed, as often as asked for, and another than that of training or of a neighbour."""
+    medium = medium_of(loss=0.5, memory=0)
+    reach, alive, started = scene(20, share=1.0)
+
+    def ages(of: int | None) -> Tensor:
+        first = medium.first_memory(B, of)
+        one = medium_of(loss=0.5, memory=0)
+        one.first_memory = lambda n_worlds, seed=None: first  # type: ignore[method-assign]
+        return torch.stack([memory["age"] for memory in play(one, reach, alive, started)])
+
+    assert torch.equal(ages(seed), ages(seed))
+    for other in (None, seed + 1):
+        same = (ages(seed) == ages(other))[reach].float().mean()
+        assert float(same) == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_curriculum_loosens_loss_range_and_bits() -> None:

@@ -8,11 +8,12 @@ import pytest
 import torch
 from comm_scenes import links, spec_of
 
+from algos import ALGOS
 from algos.comm.config import ChannelConfig
 from algos.comm.hearing import Hearing
 from algos.nets.actor import Actor
 from algos.nets.config import NetConfig
-from algos.training.footprint import talking
+from algos.training.footprint import remembered, talking
 
 N = 24
 ROWS = 16
@@ -56,3 +57,18 @@ def test_what_a_gradient_step_keeps_of_messages_is_counted(variant: str) -> None
 
 def test_nothing_is_counted_where_nobody_talks() -> None:
     assert talking(NetConfig(), N) == 0
+
+
+@pytest.mark.parametrize("algo", ["mappo", "maddpg"])
+def test_what_is_on_its_way_is_counted(algo: str) -> None:
+    """Three times the memory of the medium, which is large where many agents hear each other late."""
+    spec, channel = spec_of(N, pose=(0, 1)), ChannelConfig(loss=0.5, burst=3.0, delay=4, delay_most=50, memory=50)
+    options: dict[str, Any] = {"comm": "attention", "comm_rounds": 2, "channel": channel}
+    net = NetConfig(**options)
+    (part,) = remembered(spec, net, 8, "cpu")
+    actual = sum(field.untyped_storage().nbytes() for field in Actor(spec, net).first_memory(8).values())
+    assert 2.9 * actual <= part.bytes <= 3.1 * actual
+    entry = ALGOS[algo]
+    parts = entry.footprint(spec, entry.config(**options), n_worlds=8, action_mask=False, device="cpu")
+    assert part in parts
+    assert remembered(spec, NetConfig(comm="attention"), 8, "cpu") == remembered(spec, NetConfig(), 8, "cpu") == []

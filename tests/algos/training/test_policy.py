@@ -164,7 +164,7 @@ class Counter:
 
     device = torch.device("cpu")
 
-    def first_memory(self, n_worlds: int) -> dict[str, torch.Tensor]:
+    def first_memory(self, n_worlds: int, seed: int | None = None) -> dict[str, torch.Tensor]:
         return {"steps": torch.zeros(n_worlds, 2), "messages": torch.zeros(n_worlds, 2, 3, 4)}
 
     def act(self, obs: Obs, memory: Any, generator: Any = None) -> Any:

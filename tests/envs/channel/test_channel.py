@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_a_message_arrives_exactly_when_it_is_due(delay: int) -> None:
             sent = t - 1 - delay  # the step whose message is the newest that can have come
             if sent < 0:
                 assert not words[t].any()
-                assert (age[t] == 17).all()
+                assert (age[t] == 17 + delay).all()
                 continue
             np.testing.assert_allclose(words[t], [[sent / 100, k / 100] for k in others], rtol=1e-6)
             assert (age[t] == delay).all()
@@ -89,7 +90,7 @@ def test_nothing_leaks_that_was_not_delivered(options: dict[str, Any]) -> None:
     arrived = np.zeros((steps, 3), bool)  # a message was heard by parrot_0 at some time
     for t in range(1, steps + 1):
         for row, k in enumerate((1, 2)):
-            if age[t, row] <= 4:
+            if age[t, row] < env.settings.nothing:
                 arrived[t - 1 - int(age[t, row]), k] = True
     assert arrived.any()
     assert not arrived[:, 1:].all()
@@ -150,16 +151,38 @@ def test_partitions_cut_exactly_and_agents_hear_each_other_again_afterwards() ->
     course = play(Channel(Parrots(), entries=2, partition=apart, memory=2), 10)
     _, ages = heard(course, "parrot_0")
     assert ages[:, 0].tolist() == [3, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0]  # of parrot_1: steps 3, 4 and 5 were cut
-    assert ages[:, 1].tolist() == [3, *[0] * 10]  # parrot_2 is in no group
+    assert ages[:, 1].tolist() == ages[:, 0].tolist()  # parrot_2, which no group names, is by itself
     words, _ = heard(course, "parrot_1")
     assert not words[6, 0].any()
     assert words[7, 0].tolist() == pytest.approx([0.06, 0.0])
-    assert (heard(course, "parrot_2")[1][1:] == 0).all()
+    assert heard(course, "parrot_2")[1][:, 0].tolist() == ages[:, 0].tolist()
+    assert play(Channel(Parrots(), entries=2, partition=[(3, 6, [["parrot_0", "parrot_1"]])]), 5)[5][0]["parrot_0"][
+        "age"
+    ].tolist() == [0, 2]
 
 
 def test_a_message_under_way_passes_a_partition() -> None:
     course = play(Channel(Parrots(), entries=2, delay=2, partition=[(3, 6, [NAMES[:1], NAMES[1:]])]), 10)
-    assert heard(course, "parrot_0")[1][:, 0].tolist() == [17, 17, 17, 2, 2, 2, 3, 4, 5, 2, 2]
+    assert heard(course, "parrot_0")[1][:, 0].tolist() == [19, 19, 19, 2, 2, 2, 3, 4, 5, 2, 2]
+
+
+def test_a_message_is_heard_as_long_after_it_arrived_however_late_that_was() -> None:
+    """With memory 0 in one step only, as in the medium within algorithms, whatever its delay."""
+    env = Channel(Parrots(steps=300), entries=2, delay=(0, 5), memory=0, loss=0.9)
+    course = play(env, 200, np.zeros((200, 3, 2)))
+    for agent in NAMES:
+        _, age = heard(course, agent)
+        sent = np.arange(201)[:, None] - 1 - age  # (T + 1, N - 1) the step in which what is heard was sent
+        for row in range(2):
+            known = sent[age[:, row] < env.settings.nothing, row]
+            assert len(known) > 10
+            assert len(set(known.tolist())) == len(known)
+
+
+def test_no_range_is_any_range() -> None:
+    for far in (0.0, math.inf):
+        env = Channel(Parrots(), entries=2, range=far)
+        assert (heard(play(env, 3), "parrot_0")[1][1:] == 0).all()
 
 
 def test_range_is_that_of_the_moment_of_sending() -> None:
@@ -261,12 +284,18 @@ def test_own_actions_arrive_as_they_are_and_those_without_an_action_are_silent()
     [
         ({"bits": 17}, "bits=17 is out of range"),
         ({"loss": 1.5}, "loss=1.5 is out of range"),
-        ({"loss": 0.9, "burst": 2.0}, "burst=2.0 is too short for loss=0.9: .* at least 9 steps"),
+        ({"loss": 0.9, "burst": 2.0}, "burst=2.0 is too short for loss=0.9: .* at least 10 steps"),
+        ({"burst": 2.0}, "burst=2.0, but loss=0: nothing is lost in spells"),
+        ({"decay": 0.0}, "decay=0 is out of range"),
         ({"delay": (2, 1)}, r"delay=\(2, 1\): give whole steps"),
         ({"delay": 1.5}, "delay=1.5: give whole steps"),
-        ({"delay": 20}, "delay=20 is above memory=16"),
         ({"range": 5.0}, "range=5.0 needs positions"),
         ({"range": -1.0}, "range=-1.0 is out of range"),
+        ({"range": math.nan}, "range=nan is out of range"),
+        ({"range": "far"}, "range='far' is out of range: give a distance"),
+        ({"range": None}, "range=None is out of range"),
+        ({"range": 1.0, "positions": 3}, "positions=3: give a function from the environment"),
+        ({"positions": 3}, "positions=3: give a function from the environment"),
         ({"partition": [(3, 3, [])]}, "partition from step 3 to 3: give 0 <= start < end"),
         ({"partition": [3]}, r"partition 3: give \(start, end, groups of agents\)"),
         ({"partition": [(0, 3, [["polly"]])]}, r"names unknown agents \['polly'\]; agents are"),

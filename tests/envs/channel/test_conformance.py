@@ -99,7 +99,7 @@ def test_flat_spaces_hold_the_same(action: Any) -> None:
     for _ in range(10):
         for agent, parts in seen.items():
             np.testing.assert_array_equal(
-                flat[agent], np.concatenate([parts["observation"], parts["heard"].ravel(), parts["age"] / 17])
+                flat[agent], np.concatenate([parts["observation"], parts["heard"].ravel(), parts["age"] / 19])
             )
         nested, rows = {}, {}
         for agent in pair[0].agents:

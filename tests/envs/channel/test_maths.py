@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.channel.maths import chances, delays, faded, heard_after, next_bad, quantised
+from envs.channel.maths import Heard, chances, delays, faded, heard_after, next_bad, quantised
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 8, 16])
@@ -75,32 +75,38 @@ def words(*values: float) -> Any:
 
 
 def test_the_newest_message_stays_and_what_is_too_old_is_forgotten() -> None:
-    memory, none = 2, np.zeros((2, 2), bool)
-    heard, age = np.zeros((2, 2, 1), np.float32), np.full((2, 2), memory + 1)
+    memory, nothing, none = 2, 5, np.zeros((2, 2), bool)  # the longest delay is 2
+    heard = Heard(np.zeros((2, 2, 1), np.float32), np.full((2, 2), nothing), np.zeros((2, 2), int))
     link = none.copy()
     link[0, 1] = True  # agent 0 hears agent 1
-    heard, age = heard_after(heard, age, words(0.1, 0.2)[None], link[None], memory)
-    assert (heard[0, 1, 0], age[0, 1]) == (np.float32(0.2), 0)
-    assert not heard[1].any()
-    assert age[1].tolist() == [3, 3]
+    heard = heard_after(heard, words(0.1, 0.2)[None], link[None], memory, nothing)
+    assert (heard.message[0, 1, 0], heard.age[0, 1]) == (np.float32(0.2), 0)
+    assert not heard.message[1].any()
+    assert heard.age[1].tolist() == [5, 5]
     # In the next step the message before that one arrives late, at age 1: one of this step counts, an older one not.
     sent = np.stack([words(0.3, 0.4), words(0.5, 0.6), words(0.7, 0.8)])
-    after, ages = heard_after(heard, age, sent, np.stack([none, none, link]), memory)
-    assert (after[0, 1, 0], ages[0, 1]) == (np.float32(0.2), 1)
-    after, ages = heard_after(heard, age, sent, np.stack([link, none, link]), memory)
-    assert (after[0, 1, 0], ages[0, 1]) == (np.float32(0.4), 0)
-    for expected in ((0.2, 1), (0.2, 2), (0.0, 3), (0.0, 3)):
-        heard, age = heard_after(heard, age, words(0.0, 0.0)[None], none[None], memory)
-        assert (heard[0, 1, 0], age[0, 1]) == (np.float32(expected[0]), expected[1])
+    after = heard_after(heard, sent, np.stack([none, none, link]), memory, nothing)
+    assert (after.message[0, 1, 0], after.age[0, 1]) == (np.float32(0.2), 1)
+    after = heard_after(heard, sent, np.stack([link, none, link]), memory, nothing)
+    assert (after.message[0, 1, 0], after.age[0, 1]) == (np.float32(0.4), 0)
+    for expected in ((0.2, 1), (0.2, 2), (0.0, 5), (0.0, 5)):
+        heard = heard_after(heard, words(0.0, 0.0)[None], none[None], memory, nothing)
+        assert (heard.message[0, 1, 0], heard.age[0, 1]) == (np.float32(expected[0]), expected[1])
+    # It stays for as long after it arrived, however long it was on its way.
+    heard = heard_after(heard, sent, np.stack([none, none, link]), memory, nothing)
+    for expected in ((0.8, 2), (0.8, 3), (0.8, 4), (0.0, 5)):
+        assert (heard.message[0, 1, 0], heard.age[0, 1]) == (np.float32(expected[0]), expected[1])
+        heard = heard_after(heard, words(0.0, 0.0)[None], none[None], memory, nothing)
 
 
 def test_leading_axes_are_worlds() -> None:
-    rng, memory = np.random.default_rng(3), 4
-    heard, age = rng.random((5, 3, 3, 2)).astype(np.float32), rng.integers(0, 6, (5, 3, 3))
+    rng = np.random.default_rng(3)
+    ages, stays = rng.integers(0, 6, (5, 3, 3)), rng.integers(0, 3, (5, 3, 3))
+    heard = Heard(rng.random((5, 3, 3, 2)).astype(np.float32), ages, stays)
     sent, arrives = rng.random((2, 5, 3, 2)).astype(np.float32), rng.random((2, 5, 3, 3)) < 0.4
-    together = heard_after(heard, age, sent, arrives, memory)
+    together = heard_after(heard, sent, arrives, 4, 6)
     for b in range(5):
-        alone = heard_after(heard[b], age[b], sent[:, b], arrives[:, b], memory)
+        alone = heard_after(Heard(*(part[b] for part in heard)), sent[:, b], arrives[:, b], 4, 6)
         for one, row in zip(together, alone, strict=True):
             np.testing.assert_array_equal(one[b], row)
 
