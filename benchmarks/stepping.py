@@ -2,6 +2,7 @@
 
     python benchmarks/stepping.py                 # the first run makes a venv for each peer in .benchvenvs/
     python benchmarks/stepping.py --no-peers
+    python benchmarks/stepping.py --cases traffic_junction rovers PufferLib --out benchmarks/results/stepping_grids.json
 
 Every case is a process of its own, on the same core, with one thread; only one steps at a time. Every repetition runs
 all cases, so that a machine that slows down slows all of them. The table gives medians and quartiles by the wall clock,
@@ -148,6 +149,7 @@ def main() -> None:
     """Measures all cases, writes the results and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-peers", action="store_true", help="Coterie only")
+    parser.add_argument("--cases", nargs="+", default=[""], help="beginnings of their names")
     parser.add_argument("--repetitions", type=int, default=9, help="rounds through all cases")
     parser.add_argument("--seconds", type=float, default=1.5, help="of each case in each round")
     parser.add_argument("--core", type=int, default=None, help="which core; the last usable one")
@@ -160,6 +162,8 @@ def main() -> None:
     pythons: dict[str, str] = {}
     failures: dict[str, str] = {}
     for name in CASES:
+        if name != OURS and not name.startswith(tuple(given.cases)):
+            continue
         peer = next((peer for peer in PEERS if name.startswith(peer)), None)
         if peer is None:
             pythons[name] = sys.executable
@@ -176,7 +180,7 @@ def main() -> None:
 
     parts = {name: split(found) for name, found in answers.items() if "parts" in found[0]}
     rates = {name: summary(found, answers[OURS]) for name, found in answers.items() if name not in parts}
-    versions = {peer: list(requirements) for peer, requirements in PEERS.items() if not given.no_peers}
+    versions = {peer: list(PEERS[peer]) for peer in PEERS if any(name.startswith(peer) for name in pythons)}
     print(f"\n{machine['cpu']}, one core of {machine['cores']}, load {machine['load_average']}\n")
     head = ["", "worlds x agents", "agent-steps/s", "world-steps/s", "agent-steps per CPU second", f"{OURS} / this"]
     rows = [
@@ -195,13 +199,14 @@ def main() -> None:
     share = min(found["core_share"]["median"] for found in rates.values())
     if share < 0.95:
         print(f"other programs used this core too, {share:.0%} of it was left: read the columns by CPU second")
-    print("\nMicroseconds of CPU time a world-step, by part:\n")
-    names = [*WAREHOUSE_PARTS, "rest", "whole"]
-    print(
-        report.markdown(
-            ["", *names], [[name, *(report.cell(found[part]) for part in names)] for name, found in parts.items()]
+    if parts:
+        print("\nMicroseconds of CPU time a world-step, by part:\n")
+        names = [*WAREHOUSE_PARTS, "rest", "whole"]
+        print(
+            report.markdown(
+                ["", *names], [[name, *(report.cell(found[part]) for part in names)] for name, found in parts.items()]
+            )
         )
-    )
     for name, reason in failures.items():
         print(f"\n{name} could not be measured: {reason}")
     report.write(

@@ -179,7 +179,7 @@ CASES: dict[str, Callable[[], Case]] = {
         f"traffic_junction {task}, {worlds} worlds": partial(live, task, worlds, name="traffic_junction")
         for task, worlds in (("easy-1", 1024), ("medium-1", 64), ("hard-1", 64))
     },
-    "rovers rovers-16": partial(vector, "rovers-16", 256, name="rovers"),
+    **{f"rovers {task}": partial(vector, task, 256, name="rovers") for task in ("rovers-16", "rovers-32")},
     "dict medium-8": partial(dicts, "medium-8"),
     "dict intersection cross-8": partial(dicts, "cross-8", name="intersection"),
     "dict intersection busy-16": partial(dicts, "busy-16", name="intersection"),
