@@ -71,7 +71,7 @@ BUDGETS: dict[str, tuple[str, ...]] = {  # entries x bits; attention takes half 
     "unlimited": (),
 }
 """What a message may hold."""
-_BLIND = ("--env", "intersection", "--env.task", "blind-8", *_ATTENTION, "--total-steps", "600000")
+_BLIND = ("--env", "intersection", "--env.task", "blind-8", *_ATTENTION, "--total-steps", "1500000")
 _ROBOTS = ("--env", "warehouse", "--env.task", "medium-8", "--env.n-robots", "4", "--env.n-neighbors", "0")
 _ROBOTS += ("--env.position", "--total-steps", "1000000")
 TEAMS = {f"{n} robots": ("--env.n-robots", f"{n}") for n in (8, 16)}
