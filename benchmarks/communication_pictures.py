@@ -78,11 +78,13 @@ def draw_bits(rows: Rows, picture: Path) -> bool:
         medium: over_episode(task.max_steps, task.n_symbols, persistence=task.persistence, loss=loss, delay=delay)
         for medium, (loss, delay) in _LOSS_AND_DELAY.items()
     }
-    figure, (whispers, crossing) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
-    _draw_media(whispers, rows, "whispers slow", "share_right", best)
-    whispers.set_ylabel("share of right names (dotted: optimum)")
-    _draw_media(crossing, rows, "blind-8", "return", {})
-    crossing.set_ylabel("return of a car, greedy")
+    panels = {"whispers slow": ("share_right", "share of right names (dotted: optimum)", best)}
+    if _of_medium(rows, "blind-8", "ideal"):
+        panels["blind-8"] = ("return", "return of a car, greedy", {})
+    figure, axes = plt.subplots(1, len(panels), figsize=(6.4 * len(panels), 4.5), squeeze=False, layout="constrained")
+    for axis, (task, (column, name, levels)) in zip(axes.flat, panels.items(), strict=True):
+        _draw_media(axis, rows, task, column, levels)
+        axis.set_ylabel(name)
     return _save(plt, figure, picture)
 
 
