@@ -85,13 +85,15 @@ def parallel_env(
         if "max_steps" in kwargs:
             raise ValueError("max_cycles and max_steps are two names of the time limit; give one of them")
         kwargs["max_steps"] = kwargs.pop("max_cycles")
-    if reward == "shapley":
+    if reward in ("difference", "shapley"):
         kinds = get_args(get_type_hints(type(config(name, task))).get("counterfactual"))
-        if "shapley" not in kinds:
+        fitting = [kind for kind in kinds if kind != "none" and (kind == "shapley") == (reward == "shapley")]
+        if not fitting and reward == "shapley":
             allowed = "individual, team" + (", difference" if kinds else "")
             what = f"reward='shapley' needs Shapley values, which {name} does not give"
             raise ValueError(f"{what}; allowed here: {allowed}")
-        kwargs.setdefault("counterfactual", "shapley")
+        if fitting:
+            kwargs.setdefault("counterfactual", fitting[0])
     return ParallelView(make(name, task, **kwargs), render_mode=render_mode, reward=reward)
 
 

@@ -32,7 +32,9 @@ class Step(NamedTuple):
     action_mask: Array | None  # (B, N, A) bool, True where an action is allowed; None: all actions always are
     reward: Array  # (B, N) float32, each agent's own; zero for agents that were not alive before the step
     team_reward: Array  # (B,) float32, the global utility G
-    counterfactual: Array | None  # (B, N) float32, what G would be had agent i done its default action; None: not asked
+    counterfactual: (
+        Array | None
+    )  # (B, N) float32, G less what is agent i's part in it: see `config.counterfactual`; None: not asked
     cost: Array  # (B, N) float32, safety cost; never part of the reward
     terminated: Array  # (B, N) bool, True only in the step in which the agent dies: its return ends here
     truncated: Array  # (B,) bool, True when the time limit ends the episode: bootstrap from this step's values

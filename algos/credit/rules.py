@@ -52,11 +52,13 @@ def check(credit: str, space: Box | Discrete, *, centralised: bool) -> None:
     """
     if credit in NETWORKED and not isinstance(space, Discrete):
         raise ValueError(
-            f"credit is {credit!r}, which compares discrete actions, and these are {space}: take individual, team or "
-            "difference"
+            f"credit is {credit!r}, which compares discrete actions, and these are {space}: take individual, team, "
+            "difference or shapley"
         )
     if credit == "coma" and not centralised:
-        raise ValueError("credit is 'coma', which needs a centralised critic: take critic 'central' (--algo mappo)")
+        raise ValueError(
+            "credit is 'coma', which needs a centralised critic: take critic 'central' or 'joint' (--algo mappo)"
+        )
 
 
 def rewards(credit: str, fields: Mapping[str, Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..credit.rules import EXACT
+from ..credit.rules import EXACT, NETWORKED
 from .environments import Environments
 from .run_config import ConfigError, RunConfig
 
@@ -37,11 +37,13 @@ def settled_counterfactual(
     kinds = [kind for kind in typing.get_args(hints.get(OPTION)) if kind != "none"]
     fitting = [kind for kind in kinds if (kind == "shapley") == (credit == "shapley")]
     if not fitting:
-        others = [rule for rule in rules if rule not in EXACT or (kinds and rule == "difference")]
+        lacks = "gives no Shapley values" if kinds else "cannot say what its team would earn without an agent"
+        work = [rule for rule in rules if rule not in (*EXACT, *NETWORKED) or (kinds and rule == "difference")]
+        local = config.algo.options.get("critic") == "local"
+        learned = [rule for rule in rules if rule in NETWORKED and not (rule == "coma" and local)]
+        further = f"; with discrete actions also {', '.join(learned)}" if learned else ""
         raise ConfigError(
-            "algo",
-            f"credit is {credit!r}, and {env.name} cannot say what its team would earn without an agent; rules that "
-            f"work there: {', '.join(others)}",
+            "algo", f"credit is {credit!r}, and {env.name} {lacks}; rules that work there: {', '.join(work)}{further}"
         )
     asked = env.options.get(OPTION, "none")
     if asked in fitting:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kit.kernels import inlined, kernel
-from ..kit.shapley import shapley_in_groups
+from ..kit.shapley import keys_of, shapley_in_groups
 from .absence import Trial, close_node, new_trial, queue_again, run_processor
 from .book import Book, new_outcome, new_scratch
 from .clearing import clear
@@ -71,7 +71,7 @@ def shapley_values(params: Params, state: State, strategy: Array, orders: int) -
     worth = partial(_added_by_trades, params.rule, book, posted, turns)
     alone, shared = turns.own[:, :n], turns.shared[:, :n]  # (B, N), (B, N, N)
     value = alone + 0.5 * (shared.sum(axis=2) + shared.sum(axis=1))
-    return value + shapley_in_groups(worth, group, state.step, orders=orders)
+    return value + shapley_in_groups(worth, group, keys_of(state.step, state.node), orders=orders)
 
 
 def _added_by_trades(

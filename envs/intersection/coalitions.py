@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..core import Array
 from ..kit.kernels import inlined, kernel
-from ..kit.shapley import shapley_in_groups
+from ..kit.shapley import keys_of, shapley_in_groups
 from .config import DECELERATION
 from .counterfactual import one_waits, team_reward_without_each
 from .entries import enter_world, is_in_way
@@ -64,7 +64,8 @@ def shapley_values(
     worth = partial(_earned, traffic, weights, net, before, draft, accel)
     whole = worth(np.arange(shape[0]), np.ones(shape, bool))
     known = partial(_known_or_earned, worth, without)
-    in_groups = shapley_in_groups(known, group, before.step, orders=orders, whole=whole)
+    key = keys_of(before.step, before.route)
+    in_groups = shapley_in_groups(known, group, key, orders=orders, whole=whole)
     return whole, np.where(group == IN_NONE, whole[:, None] - without, in_groups)
 
 

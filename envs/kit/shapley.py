@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import factorial
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,21 @@ def check_orders(orders: int) -> None:
         raise ValueError(f"orders is {orders}; each order comes with its reverse: give an even number")
 
 
+def keys_of(step: Array, drawn: Array) -> NDArray[np.int64]:
+    """Returns what the orders of arrival are drawn from, (B,): other numbers in each world and each step.
+
+    Args:
+        step: (B,) steps since the start.
+        drawn: (B, ...) of the schedule that was drawn for each world at reset.
+    """
+    return np.array(
+        [
+            crc32(int(now).to_bytes(8, "little"), crc32(of_world.tobytes()))
+            for now, of_world in zip(step, drawn, strict=True)
+        ]
+    )
+
+
 def check_horizon(counterfactual: str, horizon: int) -> None:
     """Raises `ValueError` for Shapley values over more than one step."""
     if counterfactual == "shapley" and horizon != 1:
@@ -55,7 +71,7 @@ def shapley(worth: Worth, key: Array, n_agents: int, *, orders: int) -> NDArray[
 
     Args:
         worth: What coalitions earn.
-        key: (B,) non-negative integers; the orders of a world are drawn from its own.
+        key: (B,) from `keys_of`; the orders of a world are drawn from its own.
         n_agents: N.
         orders: M, an even number; not used where all coalitions are counted.
     """
@@ -81,7 +97,7 @@ def shapley_in_groups(
     Args:
         worth: What teams earn in copies of worlds. It may leave out what does not depend on the members.
         group: (B, N) integers: agents of a world with the same number in [0, N) are a group; those below 0 are in none.
-        key: (B,) non-negative integers, as for `shapley`.
+        key: (B,) as for `shapley`.
         orders: M, as for `shapley`.
         whole: (B,) what teams earn whose agents all are members, if known; it saves a copy a group.
     """

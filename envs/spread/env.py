@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from ..kit.shapley import shapley
+from ..kit.shapley import keys_of, shapley
 from .config import Config
 from .metrics import metrics_of
 from .motion import THRUST, TIME_STEP, move
@@ -118,7 +118,8 @@ class Spread:
         """Returns G of the others had agent i not been where `state` has it, or G less its Shapley value: (B, N)."""
         worlds, n, _ = state.position.shape
         if self.config.counterfactual == "shapley":
-            value = shapley(lambda members: self._worth(state, members), state.step, n, orders=self.config.orders)
+            key = keys_of(state.step, state.landmark)
+            value = shapley(lambda members: self._worth(state, members), key, n, orders=self.config.orders)
             return (team_reward[:, None] - value).astype(np.float32)
         others = np.array([[j for j in range(n) if j != i] for i in range(n)], np.intp)  # (N, N - 1)
         position = state.position[:, others].reshape(worlds * n, n - 1, 2)  # (B, N, N - 1, 2) -> (B * N, N - 1, 2)

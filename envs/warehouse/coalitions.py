@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..core import take_worlds
 from ..kit.kernels import inlined, kernel
-from ..kit.shapley import EXACT, shapley_in_groups
+from ..kit.shapley import EXACT, keys_of, shapley_in_groups
 from .apart import apart_of
 from .config import Config
 from .layout import Layout
@@ -85,7 +85,8 @@ class Coalitions:
         chooses = differs & (scene.touches | seeks)
         size = (chooses[:, None] & (scene.group[:, None] == np.arange(seeks.shape[1])[:, None])).sum(axis=2)  # (B, N)
         scene.together[:] |= (size > EXACT).any(axis=1)
-        choose = partial(shapley_in_groups, key=state.step, orders=self._orders, whole=outcome.reward.sum(axis=1))
+        key = keys_of(state.step, state.order_face)
+        choose = partial(shapley_in_groups, key=key, orders=self._orders, whole=outcome.reward.sum(axis=1))
         chooses &= ~scene.together[:, None]
         in_groups = choose(partial(self._earned, scene), np.where(chooses, scene.group, NOBODY))
         value = np.where(chooses, in_groups, value)

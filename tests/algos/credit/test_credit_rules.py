@@ -40,13 +40,17 @@ def test_what_an_agent_learns_from(credit: str, expected: list[list[float]]) -> 
 @pytest.mark.parametrize("credit", ["coma", "learned"])
 def test_rules_that_compare_actions_need_discrete_ones(credit: str) -> None:
     space = Box(-1.0, 1.0, (2,), np.float32)
-    with pytest.raises(ValueError, match=f"credit is '{credit}', which compares discrete actions.*team or difference"):
+    with pytest.raises(
+        ValueError, match=f"credit is '{credit}', which compares discrete actions.*team, difference or shapley"
+    ):
         rules.check(credit, space, centralised=True)
     rules.check(credit, Discrete(3), centralised=True)
 
 
 def test_coma_needs_a_centralised_critic() -> None:
-    with pytest.raises(ValueError, match=r"needs a centralised critic: take critic 'central' \(--algo mappo\)"):
+    with pytest.raises(
+        ValueError, match=r"needs a centralised critic: take critic 'central' or 'joint' \(--algo mappo\)"
+    ):
         Mappo(spec_of(Match()), IppoConfig(credit="coma"), seed=0)
 
 

@@ -53,11 +53,21 @@ def test_other_rules_change_nothing(credit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("algo", "rules"), [("mappo", "individual, team, coma, learned"), ("maddpg", "individual, team")]
+    ("algo", "rules"),
+    [
+        ("mappo", "individual, team; with discrete actions also coma, learned"),
+        ("ippo", "individual, team; with discrete actions also learned"),
+        ("maddpg", "individual, team"),
+    ],
 )
 def test_without_counterfactuals_it_says_what_works(algo: str, rules: str) -> None:
     with pytest.raises(ConfigError, match=f"credit is 'difference', and whispers cannot say.*work there: {rules}$"):
         made("whispers", algo, credit="difference")
+
+
+def test_counterfactuals_need_not_be_shapley_values() -> None:
+    with pytest.raises(ConfigError, match=r"signals gives no Shapley values; rules that work there: .*difference"):
+        made("signals", credit="shapley")
 
 
 def test_it_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +75,7 @@ def test_it_is_a_line_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert train.main(words) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "rules that work there: individual, team, coma, learned" in said
+    assert "rules that work there: individual, team; with discrete actions also coma, learned" in said
     assert not list(tmp_path.iterdir())
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envs.core import Array
 from envs.kit import shapley as module
-from envs.kit.shapley import EXACT, shapley, shapley_in_groups
+from envs.kit.shapley import EXACT, keys_of, shapley, shapley_in_groups
 
 B = 3
 KEY = np.arange(B)
@@ -107,6 +107,14 @@ def test_a_world_draws_its_orders_from_its_own_key() -> None:
     together = shapley(airport, KEY, n, orders=4)
     assert np.array_equal(together, alone)
     assert not np.array_equal(together[0], together[1])
+
+
+def test_worlds_and_steps_have_keys_of_their_own() -> None:
+    schedule = np.array([[1, 2], [2, 1], [1, 2]])
+    keys = keys_of(np.array([3, 3, 4]), schedule)
+    assert len(set(keys.tolist())) == 3
+    assert keys.min() >= 0
+    assert np.array_equal(keys_of(np.array([3]), schedule[1:2]), keys[1:2])
 
 
 def in_copies(group: Array) -> Callable[[Array, Array], NDArray[np.float64]]:
