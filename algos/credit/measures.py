@@ -1,7 +1,8 @@
 """How good a credit is: whether it points where the team's reward points, and how much noise it carries.
 
 Source: Agogino & Tumer 2008, "Analyzing and visualizing multiagent rewards in dynamic and stochastic domains".
-Deviation: changes that move only one of credit and team reward count against factoredness.
+Deviations: changes that move only one of credit and team reward count against factoredness, and those that move neither
+do not count; learnability is a share from 0 to 1 and not a ratio, of means over all moments.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ SMALLEST = 1e-6
 """Changes smaller than this share of the largest are rounding."""
 
 
-def factoredness(of_credit: Array, of_team: Array) -> float:
+def factoredness(of_credit: Array, of_team: Array, *, rounding: float = 0.0) -> float:
     """Returns the share of an agent's changes of action that its credit and its team's reward judge alike, 0 to 1.
 
     Both rise, or both fall. A change that moves only one of them is not judged alike; one that moves neither is left
@@ -23,29 +24,29 @@ def factoredness(of_credit: Array, of_team: Array) -> float:
     Args:
         of_credit: Change of an agent's credit when it alone acts otherwise, any shape.
         of_team: Change of the team's reward in the same cases.
+        rounding: Changes up to this are none.
 
     Returns:
         The share; NaN if nothing ever changed.
     """
-    credit, team = (np.sign(change) * _matters(change) for change in (of_credit, of_team))
+    credit, team = (np.sign(_rounded(change, rounding)) for change in (of_credit, of_team))
     moved = (credit != 0) | (team != 0)
     return float((credit == team)[moved].mean()) if moved.any() else float("nan")
 
 
-def learnability(by_own: Array, by_others: Array) -> float:
-    """Returns how much more an agent's credit depends on its own action than on those of all others.
+def learnability(by_own: Array, by_others: Array, *, rounding: float = 0.0) -> float:
+    """Returns the share of an agent's own action in what changes its credit: 0 to 1, one half if others count as much.
 
     Args:
         by_own: Change of an agent's credit when it alone acts otherwise, any shape.
         by_others: Change of its credit when all others act otherwise and it does not, the same cases.
+        rounding: Changes up to this are none.
 
     Returns:
-        The ratio of mean absolute changes: infinite if the others change nothing, NaN if nothing changes at all.
+        Mean absolute change by itself over the sum of both; NaN if nothing changes at all.
     """
-    own, others = float(np.abs(by_own).mean()), float(np.abs(by_others).mean())
-    if others == 0.0:
-        return float("inf") if own > 0.0 else float("nan")
-    return own / others
+    own, others = (float(np.abs(_rounded(change, rounding)).mean()) for change in (by_own, by_others))
+    return own / (own + others) if own + others > 0.0 else float("nan")
 
 
 def correlation(credit: Array, exact: Array) -> float:
@@ -55,5 +56,7 @@ def correlation(credit: Array, exact: Array) -> float:
     return float(np.corrcoef(credit.ravel(), exact.ravel())[0, 1])
 
 
-def _matters(change: Array) -> Array:
-    return np.abs(change) > SMALLEST * np.abs(change).max(initial=0.0)
+def _rounded(change: Array, rounding: float) -> Array:
+    """Returns changes without those that are nothing but rounding."""
+    least = max(rounding, SMALLEST * np.abs(change).max(initial=0.0))
+    return np.where(np.abs(change) > least, change, 0.0)

@@ -19,9 +19,11 @@ from ..core import Action, Algorithm, Array, Memory, Obs, StepLike, VectorEnv, m
 from ..credit.measures import correlation, factoredness, learnability
 from .evaluation import CHOOSING_SEED, ended_worlds, to_obs
 
-MOMENTS, EVERY = 8, 5
-"""Moments in which agents act otherwise, and the steps from one to the next."""
+MOMENTS = 8
+"""Moments in which agents act otherwise, spread evenly over an episode."""
 WORLDS = 8
+ULPS = 4.0
+"""Differences of rewards up to so many units in the last place are rounding: rewards are float32."""
 
 Credited = Callable[[Obs, Memory, Action, StepLike], Array | None]
 """What an algorithm credits agents with in a step, (B, N); None where it has no number for single steps."""
@@ -65,14 +67,16 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
         `factoredness`, `learnability`, `correlation` with the exact difference, those of them that are defined; {} for
         a rule that has no credit for single steps.
     """
+    every = max(env.max_steps // MOMENTS, 1)
     rng, generator = np.random.default_rng(seed), torch.Generator(policy.device).manual_seed(seed)
     step, started, memory = env.reset(seed), np.ones(env.n_worlds, bool), None
-    found: dict[str, list[Array]] = {"by_own": [], "by_others": [], "of_team": [], "credit": [], "exact": []}
-    for moment in range(1, MOMENTS * EVERY + 1):
+    names = ("by_own", "by_others", "of_team", "credit", "exact", "team_reward")
+    found: dict[str, list[Array]] = {name: [] for name in names}
+    for moment in range(1, MOMENTS * every + 1):
         obs = to_obs(step, started)
         before = memory_for(policy, obs, memory, seed)
         action, memory = policy.act(obs, before, generator)
-        if moment % EVERY == 0:
+        if moment % every == 0:
 
             def credit(chosen: Action, came: StepLike, obs: Obs = obs, before: Memory = before) -> Array | None:
                 return credited(obs, before, chosen, came)
@@ -84,11 +88,17 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
     rows = {name: np.concatenate(parts) for name, parts in found.items()}
     if not rows["credit"].size:
         return {}
+    largest = max(float(np.abs(rows[name]).max()) for name in ("team_reward", "credit"))
+    rounding = ULPS * float(np.finfo(np.float32).eps) * largest
     numbers = {
-        "factoredness": factoredness(rows["by_own"], rows["of_team"]),
-        "learnability": learnability(rows["by_own"], rows["by_others"]),
+        "factoredness": factoredness(rows["by_own"], rows["of_team"], rounding=rounding),
+        "learnability": learnability(rows["by_own"], rows["by_others"], rounding=rounding),
         "correlation": correlation(rows["credit"], rows["exact"]),
     }
+    if (
+        getattr(getattr(env.env, "config", None), "horizon", 1) > 1
+    ):  # a credit of several steps cannot be held to the reward of one
+        del numbers["factoredness"]
     return {name: number for name, number in numbers.items() if np.isfinite(number)}
 
 
@@ -106,6 +116,7 @@ def _in_a_moment(
     now = credit(action, came)
     if now is None:
         return False
+    found["team_reward"].append(came.team_reward)
     exact = came.team_reward[:, None] - pure.counterfactual(state, action)  # (B, N)
     for agent in range(obs.alive.shape[1]):
         there = obs.alive[:, agent]

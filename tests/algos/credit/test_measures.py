@@ -22,11 +22,15 @@ def test_factoredness_counts_changes_that_are_judged_alike() -> None:
     assert factoredness(np.array([5.0, -0.1, -1.0, 1.0, 0.0]), team) == 0.5  # of four: one is wrong, one is not G's
     assert math.isnan(factoredness(np.zeros(3), np.zeros(3)))
     assert factoredness(team + 1e-9, team) == 1.0  # rounding is no change
+    assert factoredness(team + np.array([0, 0, 0, 1e-4, -1e-4]), team) == 0.6
+    assert factoredness(team + np.array([0, 0, 0, 1e-4, -1e-4]), team, rounding=1e-3) == 1.0
 
 
 def test_learnability_compares_ones_own_changes_with_those_of_the_others() -> None:
-    assert learnability(np.array([2.0, -2.0]), np.array([1.0, 3.0])) == 1.0
-    assert learnability(np.array([2.0]), np.zeros(1)) == math.inf
+    assert learnability(np.array([2.0, -2.0]), np.array([1.0, 3.0])) == 0.5
+    assert learnability(np.array([3.0]), np.array([1.0])) == 0.75
+    assert learnability(np.array([2.0]), np.zeros(1)) == 1.0
+    assert learnability(np.array([2.0]), np.array([1e-5]), rounding=1e-4) == 1.0
     assert math.isnan(learnability(np.zeros(2), np.zeros(2)))
 
 
@@ -81,3 +85,30 @@ def test_returns_are_no_credit_for_single_steps() -> None:
 def test_an_environment_that_cannot_tell_is_left_alone() -> None:
     assert can_tell(envs.vector("spread", 2))
     assert not can_tell(envs.vector("whispers", 2))
+
+
+def test_a_credit_of_several_steps_is_not_held_to_the_reward_of_one() -> None:
+    options = {"counterfactual": "stop", "horizon": 3, "max_steps": 24}
+    assert set(measured("warehouse", "difference", options)) == {"learnability", "correlation"}
+
+
+def test_moments_are_spread_over_an_episode(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    credit = Mappo.credited
+
+    def noted(self: Mappo, obs: Any, memory: Any, action: Any, step: Any) -> Any:
+        seen.append(now[0])
+        return credit(self, obs, memory, action, step)
+
+    worlds = envs.vector("rovers", 2, n_rovers=4, counterfactual="absent")
+    now, step = [0], worlds.step
+
+    def counted(action: Any) -> Any:
+        now[0] += 1
+        return step(action)
+
+    monkeypatch.setattr(worlds, "step", counted)
+    monkeypatch.setattr(Mappo, "credited", noted)
+    algo = Mappo(spec_of(worlds), MappoConfig(hidden=(8,), credit="difference"), seed=0)
+    probe(worlds, algo.policy, algo.credited)
+    assert sorted(set(seen)) == [worlds.max_steps // 8 * k - 1 for k in range(1, 9)]
