@@ -28,9 +28,9 @@ def redraw(picture: Path = report.RESULTS / "credit.png") -> bool:
     rows = json.loads((report.RESULTS / "credit.json").read_text(encoding="utf-8"))["rows"]
     keys = {key.split(" --")[0]: key for key in rows}
     tasks = [task for task in credit.TASKS if any(f"{task} {rule}" in keys for rule in credit.RULES)]
-    blocks = -(-len(tasks) // WIDE)
-    size = (4.4 * WIDE, 3.3 * blocks)
-    figure, axes = plt.subplots(blocks, WIDE, figsize=size, squeeze=False, layout="constrained")
+    blocks, wide = max(-(-len(tasks) // WIDE), 1), min(max(len(tasks), 1), WIDE)
+    size = (4.4 * max(wide, 1.5), 3.3 * blocks)
+    figure, axes = plt.subplots(blocks, wide, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat[len(tasks) :]:
         axis.set_axis_off()
     for axis, task in zip(axes.flat, tasks, strict=False):
