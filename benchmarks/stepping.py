@@ -41,6 +41,16 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TORCH_NUM_THREADS"), "1"
 )
 
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+"""As training sets it (`algos/training/heap.py`), for peers, too: glibc keeps freed memory.
+
+Without it the system clears every page of a step's arrays anew, which takes two thirds of a step of `hard-1`.
+"""
+
 
 class Worker(NamedTuple):
     """A running `stepping_cases.py`."""
@@ -86,7 +96,7 @@ def start(python: str, name: str, core: int) -> Worker:
         stdout=subprocess.PIPE,
         stderr=complaints,
         text=True,
-        env={**os.environ, **ONE_THREAD, "PYGAME_HIDE_SUPPORT_PROMPT": "1"},
+        env={**os.environ, **ONE_THREAD, **KEEP_MEMORY, "PYGAME_HIDE_SUPPORT_PROMPT": "1"},
     )
     return Worker(process, complaints)
 
