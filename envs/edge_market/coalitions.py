@@ -140,7 +140,7 @@ def _find_groups(rule, book, turns, group):
     Under a rule with one price, these are all traders of an area. A node belongs to them, too, if a trader's turn
     decides whether a task that it took from that node earlier is done in this slot.
     """
-    buyer, seller, n_pairs, area, shared = book.buyer, book.seller, book.n_pairs, book.area, turns.shared
+    buyer, seller, n_pairs, shared = book.buyer, book.seller, book.n_pairs, turns.shared
     n = group.shape[1]
     for b in range(len(n_pairs)):
         for i in range(n):
@@ -150,16 +150,28 @@ def _find_groups(rule, book, turns, group):
             group[b, i] = i if group[b, i] == NOBODY else group[b, i]
             group[b, j] = j if group[b, j] == NOBODY else group[b, j]
             _join(group, b, i, j)
-            for o in range(n):
-                if shared[b, n + i, o] != shared[b, i, o]:
-                    _join(group, b, i, o)
-                if shared[b, 2 * n + p, o] != shared[b, j, o]:
-                    _join(group, b, j, o)
+            _join_owners(group, shared, b, i, n + i)
+            _join_owners(group, shared, b, j, 2 * n + p)
         if rule in (UNIFORM, MCAFEE):
-            for p in range(n_pairs[b]):
-                for q in range(p):
-                    if area[b, buyer[b, p]] == area[b, buyer[b, q]]:
-                        _join(group, b, buyer[b, p], buyer[b, q])
+            _join_areas(book, group, b)
+
+
+@inlined
+def _join_areas(book, group, b):
+    """Joins all traders of each area of world b."""
+    buyer, area = book.buyer, book.area
+    for p in range(book.n_pairs[b]):
+        for q in range(p):
+            if area[b, buyer[b, p]] == area[b, buyer[b, q]]:
+                _join(group, b, buyer[b, p], buyer[b, q])
+
+
+@inlined
+def _join_owners(group, shared, b, i, c):
+    """Joins node i of world b with the owners of tasks that turn c of it brings more or less than trading nothing."""
+    for o in range(group.shape[1]):
+        if shared[b, c, o] != shared[b, i, o]:
+            _join(group, b, i, o)
 
 
 @inlined

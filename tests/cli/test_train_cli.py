@@ -108,7 +108,7 @@ def test_help_shows_exactly_what_was_chosen(capsys: pytest.CaptureFixture[str]) 
     medium = help_of("--env", "warehouse", "--env.task", "medium-8", "--algo", "ippo")
     assert "--env.n-robots INT" in medium
     assert re.search(r"Number of robots, which are the agents\. \(default: 8\)", medium)
-    assert re.search(r"--algo\.critic \{central,local\}.{0,120}\(default: local\)", medium)
+    assert re.search(r"--algo\.critic \{central,joint,local\}.{0,160}\(default: local\)", medium)
     assert "--total-steps INT" in medium
     assert re.search(r"Number of robots, which are the agents\. \(default: 2\)", help_of(*HERE, "--env.task", "tiny-2"))
     assert "--episodes INT" in help_of("--evaluate", "x")
