@@ -156,9 +156,9 @@ def evaluate(argv: list[str], program: Program) -> int:
             raise UsageError(str(error)) from None
         set_threads(config.run.threads)
         made = environment(config.env, program.envs, agents=record.agents)
-        worlds_there = made.vector(1)
         if record.env != before.env:
-            record = record.for_worlds(spec_of(worlds_there), worlds_there.agents)
+            there = made.vector(1)
+            record = record.for_worlds(spec_of(there), there.agents)
         try:
             policy = load_policy(
                 folder,
@@ -199,7 +199,7 @@ def evaluate(argv: list[str], program: Program) -> int:
         if found is None:
             program.warn("interrupted")
             return stop.exit_code
-    if record is before and not channel and can_tell(made.vector(worlds)):
+    if record is before and not channel and can_tell(made.vector(1)):
         found[LEARNED] = replace(found[LEARNED], credit=_credit_of(record, given, made.vector, seed, program.warn))
     _print(found, given)
     if given.video and not _filmed(given, made.vector(1), policy.player(), seed, program):

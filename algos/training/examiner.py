@@ -73,7 +73,7 @@ class Examiner:
         found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, show=self.show)
         if found is None:
             return None
-        found[LEARNED] = self._with_credit(found[LEARNED], self.make_env(worlds_for(n_episodes)), FIRST_SEED)
+        found[LEARNED] = self._with_credit(found[LEARNED], self.make_env(1), FIRST_SEED)
         self._write(found[LEARNED], steps)
         if not far_apart(found):
             del found[SAMPLED]
