@@ -188,7 +188,7 @@ class Actor(nn.Module):
         action_mask = None
         if obs.action_mask is not None:  # agents that are not alive are allowed all: a distribution needs an action
             action_mask = tensor_of(obs.action_mask, self.device) | ~alive.unsqueeze(-1)  # (B, N, A)
-        if self.conversation is not None and not alive.all():  # what they observe, NaN too: nothing may be heard of it
+        if not alive.all():  # what absent agents observe, NaN too, must reach no action and no message
             x = x.masked_fill(~alive.unsqueeze(-1), 0)
         started = tensor_of(obs.started, self.device)  # (B,)
         recurrence = None

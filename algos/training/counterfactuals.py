@@ -11,6 +11,8 @@ from .environments import Environments
 from .run_config import ConfigError, RunConfig
 
 OPTION = "counterfactual"
+SHAPLEY = "shapley"
+"""The kind of counterfactuals, and the rule of credit, that are Shapley values."""
 
 
 def settled_counterfactual(
@@ -35,7 +37,7 @@ def settled_counterfactual(
     env = config.env
     hints = typing.get_type_hints(type(envs.options(env.name, env.task)))
     kinds = [kind for kind in typing.get_args(hints.get(OPTION)) if kind != "none"]
-    fitting = [kind for kind in kinds if (kind == "shapley") == (credit == "shapley")]
+    fitting = [kind for kind in kinds if (kind == SHAPLEY) == (credit == SHAPLEY)]
     if not fitting:
         lacks = "gives no Shapley values" if kinds else "cannot say what its team would earn without an agent"
         work = [rule for rule in rules if rule not in (*EXACT, *NETWORKED) or (kinds and rule == "difference")]
@@ -49,7 +51,9 @@ def settled_counterfactual(
     if asked in fitting:
         return config, ()
     if asked != "none":
-        raise ConfigError("env", f"{OPTION} is {asked!r}; with credit {credit!r} it is {' or '.join(fitting)}")
+        other = "difference" if credit == SHAPLEY else SHAPLEY
+        mend = f", or take --algo.credit {other}" if asked in kinds and other in rules else ""
+        raise ConfigError("env", f"{OPTION} is {asked!r}; with credit {credit!r} it is {' or '.join(fitting)}{mend}")
     options = {**env.options, OPTION: fitting[0]}
     note = f"credit {credit}: {env.name} computes counterfactuals ({OPTION} {fitting[0]})"
     return replace(config, env=replace(env, options=options)), (note,)

@@ -8,6 +8,8 @@ Axes: B worlds, N agents, M moments.
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ from gymnasium.spaces import Box
 
 from ..core import Action, Algorithm, Array, Memory, Obs, StepLike, VectorEnv, memory_for
 from ..credit.measures import correlation, factoredness, learnability
+from .counterfactuals import OPTION, SHAPLEY
 from .evaluation import CHOOSING_SEED, ended_worlds, to_obs
 
 MOMENTS = 8
@@ -26,7 +29,7 @@ ULPS = 4.0
 """Differences of rewards up to so many units in the last place are rounding: rewards are float32."""
 
 Credited = Callable[[Obs, Memory, Action, StepLike], Array | None]
-"""What an algorithm credits agents with in a step, (B, N); None where it has no number for single steps."""
+"""Returns an algorithm's credit of each agent in a step, (B, N); None where it has no number for single steps."""
 
 
 def can_tell(env: VectorEnv) -> bool:
@@ -68,6 +71,7 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
         a rule that has no credit for single steps.
     """
     every = max(env.max_steps // MOMENTS, 1)
+    reference = _telling_differences(env.env)
     rng, generator = np.random.default_rng(seed), torch.Generator(policy.device).manual_seed(seed)
     step, started, memory = env.reset(seed), np.ones(env.n_worlds, bool), None
     names = ("by_own", "by_others", "of_team", "credit", "exact", "team_reward")
@@ -81,7 +85,7 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
             def credit(chosen: Action, came: StepLike, obs: Obs = obs, before: Memory = before) -> Array | None:
                 return credited(obs, before, chosen, came)
 
-            if not _in_a_moment(env, obs, action, _otherwise(env.action_space, obs, rng), credit, found):
+            if not _in_a_moment(env, reference, obs, action, _otherwise(env.action_space, obs, rng), credit, found):
                 return {}
         final, step = env.step(action)
         started = ended_worlds(final)
@@ -102,8 +106,19 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
     return {name: number for name, number in numbers.items() if np.isfinite(number)}
 
 
+def _telling_differences(pure: Any) -> Any:
+    """Returns dynamics with the same states that tell the team's reward without an agent, not Shapley values."""
+    config = getattr(pure, "config", None)
+    if getattr(config, OPTION, None) != SHAPLEY:
+        return pure
+    kinds = typing.get_args(typing.get_type_hints(type(config))[OPTION])
+    other = next((kind for kind in kinds if kind not in ("none", SHAPLEY)), None)
+    return pure if other is None else type(pure)(dataclasses.replace(config, **{OPTION: other}))
+
+
 def _in_a_moment(
     env: Any,
+    reference: Any,
     obs: Obs,
     action: Action,
     other: Action,
@@ -117,7 +132,7 @@ def _in_a_moment(
     if now is None:
         return False
     found["team_reward"].append(came.team_reward)
-    exact = came.team_reward[:, None] - pure.counterfactual(state, action)  # (B, N)
+    exact = came.team_reward[:, None] - reference.counterfactual(state, action)  # (B, N)
     for agent in range(obs.alive.shape[1]):
         there = obs.alive[:, agent]
         alone, rest = action.copy(), other.copy()

@@ -16,7 +16,7 @@ from .own_spaces import OwnSpaces
 from .policy import Policy
 
 _UNFIT = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError)
-"""What is raised where options and parameters belong to different networks."""
+"""The errors that are raised where options and parameters belong to different networks."""
 
 
 class Buildable(Protocol):

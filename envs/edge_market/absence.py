@@ -29,7 +29,7 @@ from .work import load_node, run_node, settle_node
 
 
 class Ledger(NamedTuple):
-    """What the processors did in a slot. The payments for a task are those of `State.queue`."""
+    """The work that processors did in a slot. The payments for a task are those of `State.queue`."""
 
     n_done: Array  # (B, N) int32 number of tasks that a node has done
     task: Array  # (B, N, Q) int32 these tasks, in the order in which they ended

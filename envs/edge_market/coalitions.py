@@ -35,14 +35,14 @@ from .state import MCAFEE, NOBODY, ORIGIN, POSTED_PRICE, UNIFORM, VALUE, Array, 
 
 
 class Turns(NamedTuple):
-    """What the turns of all nodes bring in a slot."""
+    """The outcome of the turns of all nodes in a slot."""
 
     own: Array  # (B, T) credits, if the node itself is there
     shared: Array  # (B, T, N) credits on top, for each node that is there too
 
 
 class Slot(NamedTuple):
-    """What the turns of nodes are found with."""
+    """Scratch arrays in which the turns of nodes are found."""
 
     params: Params
     state: State  # before the slot

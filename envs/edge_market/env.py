@@ -100,7 +100,8 @@ class EdgeMarket:
 
         An absent node neither offers nor asks, runs nothing and says nothing; what it holds waits. With a horizon of
         h > 1 it is G - D_i, where D_i is the sum over h slots of welfare with node i less that without it, all actions
-        held; then all slots are simulated for each node, while for one slot only what its absence changes is. With
+        held, up to the time limit; then all slots are simulated for each node, while for one slot only what its absence
+        changes is. With
         `counterfactual="shapley"` it is G less the node's Shapley value, see `coalitions`.
         """
         strategy = self.strategy(state, action)
@@ -179,9 +180,16 @@ class EdgeMarket:
         def replace(_: State, play: Play, copy: Array, node: Array) -> None:
             play.absent[copy] = node
 
-        n_nodes, horizon = state.n_held.shape[1], self.config.horizon
-        play = Play(strategy, _nobody(state))
-        return without_each(advance, replace, state, play, n_nodes, horizon=horizon, team_reward=team_reward)
+        return without_each(
+            advance,
+            replace,
+            state,
+            Play(strategy, _nobody(state)),
+            n_agents=state.n_held.shape[1],
+            horizon=self.config.horizon,
+            team_reward=team_reward,
+            left=self.max_steps - state.step,
+        )
 
 
 def _nobody(state: State) -> Array:

@@ -27,6 +27,7 @@ def without_each(
     *,
     horizon: int = 1,
     team_reward: Array | None = None,
+    left: Array | None = None,
 ) -> NDArray[np.float32]:
     """Returns G had agent i done its default action, for every agent i.
 
@@ -46,6 +47,8 @@ def without_each(
         n_agents: N.
         horizon: Steps over which actions are held.
         team_reward: (B,) G of the step as it was; needed only for a horizon of more than 1.
+        left: (B,) steps to the time limit, this one included; what a longer horizon brings after it does not count.
+            None: there is no limit.
 
     Returns:
         (B, N) float32.
@@ -55,12 +58,15 @@ def without_each(
     copies, chosen = take_worlds(state, world), _of_worlds(action, world)
     replace(copies, chosen, np.arange(len(world)), np.tile(np.arange(n_agents), n_worlds))
     without, actual = np.zeros(len(world)), np.zeros(n_worlds)
-    for _ in range(horizon):
+    for ahead in range(horizon):
+        counts = np.ones(n_worlds, bool) if left is None else left > ahead
+        if not counts.any():
+            break
         copies, reward = advance(copies, chosen)
-        without += reward
+        without += np.where(counts[world], reward, 0.0)
         if horizon > 1:
             state, reward = advance(state, action)
-            actual += reward
+            actual += np.where(counts, reward, 0.0)
     without = without.reshape(n_worlds, n_agents)  # (K,) -> (B, N)
     if horizon == 1:
         return without.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the rovers' new places add to the team's objective, to it without each rover, and to each rover's own finds.
+"""Credits the rovers' new places: to the team's objective, to it without each rover, and to each rover's own finds.
 
 Axes: B worlds, N rovers, P points of interest, k rovers that must observe at once.
 """
@@ -27,7 +27,7 @@ class Rules(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a step brings, written by kernels into zeros."""
+    """The rewards of a step, written by kernels into zeros."""
 
     reward: Array  # (B, N) float64, of a rover's own finds
     team_reward: Array  # (B,) float64

@@ -33,7 +33,7 @@ class Sensors(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What the worlds show in a state, written by kernels."""
+    """Observations, global state, adjacency and metrics of a state, written by kernels."""
 
     obs: Array  # (B, N, O) float32
     global_state: Array  # (B, S) float32

@@ -42,7 +42,7 @@ landmarks of the distance to the nearest agent, and c_i is the number of other a
 reward G is the sum over agents. **Cost**: c_i. **Counterfactual** (`counterfactual="absent"`): G of the others, had
 agent i not been there. There is no `"stop"`: an action moves no agent before the next step, so stopping would not
 change G. `"shapley"`: G less the agent's Shapley value over who is there, exact up to 8 agents and above that the mean
-over `orders` orders of arrival (`envs.kit.shapley`).
+over `orders` orders of arrival (`envs.kit.shapley`); a field without agents is worth 0.
 
 **Scales.** The return of 25 steps is reported as the mean over agents (`return` in this suite's tables; mpa; BenchMARL)
 or as their sum, N times that (`team_return`; EPyMARL, JaxMARL). on-policy's variant also counts every agent's collision

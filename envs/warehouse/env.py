@@ -101,7 +101,7 @@ class Warehouse:
         """Returns G had robot i done the default action, for every i: (B, N).
 
         With a horizon of h > 1 it is G - D_i, where D_i is the sum over h steps of the team's reward with robot i's
-        action less that with the default, all actions held. The default is to stop or, with
+        action less that with the default, all actions held, up to the time limit. The default is to stop or, with
         `counterfactual="absent"`, not to be there. A horizon of 1 costs what the defaults change, see `without`; a
         longer one steps every world once for each robot. With `counterfactual="shapley"` it is G less the robot's
         Shapley value, see `coalitions`.
@@ -196,5 +196,13 @@ class Warehouse:
                 state.body[copy, robot] = gone(self.config.n_robots)[robot]
                 state.alive[copy, robot] = False
 
-        n_robots, horizon = state.alive.shape[1], self.config.horizon
-        return without_each(advance, replace, state, target, n_robots, horizon=horizon, team_reward=team_reward)
+        return without_each(
+            advance,
+            replace,
+            state,
+            target,
+            n_agents=state.alive.shape[1],
+            horizon=self.config.horizon,
+            team_reward=team_reward,
+            left=self.max_steps - state.step,
+        )

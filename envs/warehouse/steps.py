@@ -27,7 +27,7 @@ class Motion(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a control step leads to."""
+    """The outcome of a control step."""
 
     state: State
     reward: Array  # (B, N) float64

@@ -56,7 +56,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    world = envs.parallel_env(args.env, args.task, reward=args.reward)
+    try:
+        world = envs.parallel_env(args.env, args.task, reward=args.reward)
+    except ValueError as error:  # a task that does not exist, or credit that the environment cannot give
+        parser.error(f"{error}")
     agents = supersuit.pettingzoo_env_to_vec_env_v1(TellTimeLimit(world))
     worlds: Any = supersuit.concat_vec_envs_v1(agents, args.worlds, base_class="stable_baselines3")
     worlds.venv.reset(seed=args.seed * args.worlds)  # world w gets this + w; later episodes follow from it

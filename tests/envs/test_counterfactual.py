@@ -61,6 +61,17 @@ def test_a_longer_horizon_is_the_teams_reward_less_what_the_agent_adds_over_it()
         without_each(advance, push_default, STATE, PUSH, 3, horizon=4)
 
 
+def test_what_comes_after_the_time_limit_does_not_count() -> None:
+    _, team_reward = advance(STATE, PUSH)
+    found = without_each(
+        advance, push_default, STATE, PUSH, 3, horizon=4, team_reward=team_reward, left=np.array([2, 9])
+    )
+    for b, n_steps in enumerate((3 + 4, 5 + 6 + 7 + 8)):
+        for i in range(3):
+            adds = n_steps * STATE.weight[b, i] * (PUSH[b, i] - DEFAULT) * STATE.there[b, i]
+            assert found[b, i] == pytest.approx(team_reward[b] - adds)
+
+
 def test_an_agent_can_be_taken_out_of_the_state() -> None:
     def leave(state: State, push: Any, copy: Any, agent: Any) -> None:
         del push

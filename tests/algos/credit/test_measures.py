@@ -59,6 +59,13 @@ def test_the_difference_is_all_that_a_credit_can_be() -> None:
     assert own["factoredness"] < 0.9  # a find that another has made is worth nothing to the team
 
 
+@pytest.mark.parametrize("env", ["rovers", "intersection", "edge_market", "spread"])
+def test_shapley_values_are_held_against_the_exact_difference(env: str) -> None:
+    options: dict[str, Any] = {"counterfactual": "shapley", "max_steps": 24}
+    found = measured(env, "shapley", options | ({"n_rovers": 6, "size": 8.0} if env == "rovers" else {}))
+    assert found["correlation"] < 1.0 - 1e-6  # with themselves it would be 1
+
+
 def test_worlds_of_continuous_actions_are_probed() -> None:
     found = measured(
         "rovers", "difference", {"n_rovers": 6, "size": 8.0, "counterfactual": "absent", "continuous": True}

@@ -65,6 +65,16 @@ def test_without_counterfactuals_it_says_what_works(algo: str, rules: str) -> No
         made("whispers", algo, credit="difference")
 
 
+@pytest.mark.parametrize(
+    ("kind", "credit", "mend"),
+    [("shapley", "difference", "it is absent, or take --algo.credit shapley"),
+     ("absent", "shapley", "it is shapley, or take --algo.credit difference")],
+)  # fmt: skip
+def test_a_kind_that_does_not_fit_the_rule_is_refused(kind: str, credit: str, mend: str) -> None:
+    with pytest.raises(ConfigError, match=mend):
+        made("rovers", env_options={"counterfactual": kind}, credit=credit)
+
+
 def test_counterfactuals_need_not_be_shapley_values() -> None:
     with pytest.raises(ConfigError, match=r"signals gives no Shapley values; rules that work there: .*difference"):
         made("signals", credit="shapley")
