@@ -19,6 +19,8 @@ import trainings
 from trainings import Training
 
 POLICIES = ("learned", "heuristic", "random")
+SAMPLED = "sampled"
+"""The further evaluation whose actions are sampled as in training, by `--sampled`."""
 CURVES = {"step": "step", "seconds": "time/training_seconds", "return": "rollout/return"}
 """Columns of a run's curve that are kept beside its first metric: name in the file of curves, and in metrics.jsonl."""
 
@@ -37,13 +39,15 @@ class Case(NamedTuple):
 def summary(columns: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns by column and policy the mean over seeds, its bootstrap interval, and the value of every seed.
 
-    The learned policy in other circumstances is a policy of its own, by the name of the evaluation.
+    The learned policy in other circumstances is a policy of its own, by the name of the evaluation; where that is
+    `SAMPLED`, it is the one whose actions are sampled.
     """
     found: dict[str, Any] = {}
     for column in columns:
         values = {policy: [run["policies"][policy][column]["mean"] for run in runs] for policy in POLICIES}
         for name in runs[0].get("elsewhere", {}):
-            values[name] = [run["elsewhere"][name]["learned"][column]["mean"] for run in runs]
+            policy = SAMPLED if name == SAMPLED else "learned"
+            values[name] = [run["elsewhere"][name][policy][column]["mean"] for run in runs]
         found[column] = {policy: _mean(np.array(by_seed, float)) for policy, by_seed in values.items()}  # None: NaN
     return found
 

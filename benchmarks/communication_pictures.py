@@ -21,7 +21,8 @@ from envs.whispers.optimum import over_episode
 
 Rows = Mapping[str, Any]
 RULES = {"priority": ("planner", "-"), "vision": ("rule with a vision of 1", "--"), "gas": ("always gas", ":")}
-"""Name and style of the line of each hand-written policy of Traffic Junction."""
+RULES |= {"random": ("random", "-.")}
+"""Name and style of the line of each policy of Traffic Junction that is not learned."""
 WIDE = 3
 """Levels side by side."""
 COLOURS = ("0.6", "0.8", "tab:olive", "tab:green", "tab:blue", "tab:purple")
@@ -50,6 +51,9 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
             found = row["summary"]["success"]["learned"]
             axis.bar(index, found["value"], color=colour)
             axis.plot([index] * len(found["by_seed"]), found["by_seed"], "k.", markersize=4)
+            sampled = row["summary"]["success"].get("sampled")
+            if sampled is not None:
+                axis.plot(index, sampled["value"], "D", color="white", markeredgecolor="black", label="sampled")
         for rule, (name, style) in RULES.items():
             value = rules["traffic_junction"][level]["policies"][rule]["success"]["mean"]
             axis.axhline(value, color="black", linestyle=style, linewidth=1, label=name)
@@ -59,8 +63,9 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
         axis.set_ylim(0, 1.05)
         axis.grid(axis="y", alpha=0.3)
     for axis in axes[:, 0]:
-        axis.set_ylabel("success, greedy")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=len(RULES), loc="outside lower center")
+        axis.set_ylabel("success, greedy (diamonds: sampled)")
+    names = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))  # each once
+    figure.legend(names.values(), names.keys(), fontsize=8, ncols=len(names), loc="outside lower center")
     return _save(plt, figure, picture)
 
 

@@ -67,9 +67,15 @@ class Training:
         kept = report.ROOT / self.folder / f"seed-{self.seed}.json"
         if kept.exists() and not fresh:
             found = json.loads(kept.read_text(encoding="utf-8"))
-            if found["episodes"] == self.episodes and set(found.get("elsewhere", {})) == set(self.elsewhere):
+            if found["episodes"] == self.episodes:
                 if found["code"] != code():
                     print(f"{self.key}, seed {self.seed}: kept, but of other code; --fresh runs it again")
+                known = found.get("elsewhere", {})
+                found["elsewhere"] = {
+                    name: known[name] if name in known else self._evaluate(options)
+                    for name, options in self.elsewhere.items()
+                }
+                kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
                 return found
         run = report.ROOT / self.folder / f"seed-{self.seed}"
         if run.exists():
