@@ -44,6 +44,7 @@ from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
 from .nets.q_critic import QCritic
 from .nets.severed import Rows, severed
+from .nets.sharing import learners_of
 from .nets.targets import Target
 from .nets.value_norm import ValueNorm
 from .nets.vision import is_image
@@ -193,11 +194,17 @@ class Maddpg:
         self.critics = nn.ModuleList(
             QCritic(spec, kind, config, state=reads_state, generator=initial) for _ in range(1 + config.twin)
         ).to(self.device)
-        self.value_norm = ValueNorm(decay=0.999).to(self.device)
+        self.learners = learners_of(spec, config.share)
+        of_values = self.learners if kind != "team" else 1
+        self._each, self._each_value = self.learners > 1, of_values > 1  # learns by itself
+        self.value_norm = ValueNorm(decay=0.999, learners=of_values).to(self.device)
         self.input_norm = InputNorm(self.policy.obs_norm, spec.state_dim if reads_state else 0)
         self.policy_adam, self.critic_adam = (
-            FlatAdam(network, lr=lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
-            for network, lr in ((self.policy, config.policy_lr), (self.critics, config.critic_lr))
+            FlatAdam(network, lr=lr, eps=1e-5, max_grad_norm=config.max_grad_norm, learners=learners)
+            for network, lr, learners in (
+                (self.policy, config.policy_lr, self.learners),
+                (self.critics, config.critic_lr, of_values),
+            )
         )
         self.target_policy = Target(self.policy, self.policy_adam)
         self.target_critics = Target(self.critics, self.critic_adam)
@@ -344,7 +351,8 @@ class Maddpg:
         if config.value_norm and not self.value_norm.begun:  # values get their offset before the policy learns
             so_far = {name: field.to(self.device) for name, field in replay.rewards().items()}
             whose = self._whose(so_far["alive"])
-            self.value_norm.begin_at(constant_value(*self._rewards(so_far), whose, gamma=config.gamma))
+            every = *self._rewards(so_far), whose
+            self.value_norm.begin_at(constant_value(*every, gamma=config.gamma, each=self._each_value))
         for _ in range(config.updates):
             index = replay.draw(config.batch, drawing)  # (R,)
             sample = replay.sample(index, config.n_step, recall_rounds=self._recall_rounds)
@@ -427,11 +435,14 @@ class Maddpg:
             target = self.value_norm.normalize(target)
         weights = counts if weight is None else counts * weight.unsqueeze(-1)
         values = [critic(batch["obs"], batch.get("state"), joint) for critic in self.critics]  # (R, V) each
-        losses = [((value - target).square() * weights).sum() / counts.sum().clamp(min=1.0) for value in values]
+        of_one = 0 if self._each_value else (0, 1)
+        count = counts.sum(of_one).clamp(min=1.0)  # () or (V,)
+        losses = [((value - target).square() * weights).sum(of_one) / count for value in values]
         norm = self.critic_adam.step(0.5 * torch.stack(losses).sum())
         with torch.no_grad():
             td_error = ((values[0] - target).abs() * counts).sum(-1) / counts.sum(-1).clamp(min=1.0)  # (R,)
-            stats |= {"value_loss": 0.5 * losses[0].detach(), "td_error": td_error.mean(), "critic_grad_norm": norm}
+            loss = 0.5 * losses[0].detach().mean()
+            stats |= {"value_loss": loss, "td_error": td_error.mean(), "critic_grad_norm": norm}
         return stats, td_error
 
     @torch.no_grad()
@@ -507,21 +518,21 @@ class Maddpg:
         own = (action * alive.unsqueeze(-1)).detach().requires_grad_()  # (R, N, A)
         value = self.critics[0](batch["obs"], batch.get("state"), joint, own)  # (R, N)
         (slope,) = torch.autograd.grad((value * alive).sum(), own)  # (R, N, A) dQ_i / da_i, 0 for the dead
-        climb = masked_mean((slope * action).sum(-1), alive)
-        penalty = masked_mean(head.square().mean(-1), alive)
+        climb = masked_mean((slope * action).sum(-1), alive, each=self._each)  # () or (N,)
+        penalty = masked_mean(head.square().mean(-1), alive, each=self._each)
 
         weight = linear(config.head_penalty, config.head_penalty_end, self.progress)
         loss, further = weight * penalty - climb, {}
         if out.talked is not None and out.talked.speaks is not None:
-            rate = masked_mean(out.talked.speaks, alive)
-            loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach()}
-        norm = self.policy_adam.step(loss)
+            rate = masked_mean(out.talked.speaks, alive, each=self._each)
+            loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach().mean()}
+        norm = self.policy_adam.step(loss.sum())
         with torch.no_grad():
             stats = {
                 **further,
                 "policy_value": masked_mean(self.value_norm.denormalize(value) if config.value_norm else value, alive),
                 "slope": masked_mean(slope.square().sum(-1).sqrt(), alive),
-                "head_square": penalty.detach(),
+                "head_square": penalty.detach().mean(),
                 "grad_norm": norm,
             }
             if log_p is not None:

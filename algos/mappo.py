@@ -33,7 +33,7 @@ from .experience.rollout import Rollout, rollout_fields
 from .maths.arrays import tensor_of
 from .maths.chance import Generators
 from .maths.ranges import LENGTH, RATE, SHARE, WEIGHT, Range
-from .maths.returns import constant_value, explained_variance, gae, masked_mean, masked_var
+from .maths.returns import constant_value, explained_variance, gae, masked_mean, masked_var, shares
 from .maths.snapshots import copied, on_device
 from .maths.threads import one_thread, side_by_side
 from .nets.actor import Actor, categorical
@@ -43,6 +43,7 @@ from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
+from .nets.sharing import learners_of
 from .nets.value_norm import ValueNorm
 from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
@@ -133,11 +134,14 @@ class Mappo:
         reads_state = config.critic == "central" and spec.state_dim > 0
         critic = Critic(spec, kind, config, state=reads_state, generator=initial)
         self.policy, self.critic = actor.to(self.device), critic.to(self.device)
-        self.value_norm = ValueNorm().to(self.device)
+        self.learners = learners_of(spec, config.share)
+        of_values = self.learners if kind != "team" else 1
+        self._each, self._each_value = self.learners > 1, of_values > 1  # learns by itself
+        self.value_norm = ValueNorm(learners=of_values).to(self.device)
         self.input_norm = InputNorm(self.policy.obs_norm, spec.state_dim)
         self.policy_adam, self.critic_adam = (
-            FlatAdam(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm)
-            for network in (self.policy, self.critic)
+            FlatAdam(network, lr=config.lr, eps=1e-5, max_grad_norm=config.max_grad_norm, learners=learners)
+            for network, learners in ((self.policy, self.learners), (self.critic, of_values))
         )
         self.joint: JointNumber | None = None
         if config.credit in rules.NETWORKED:
@@ -256,7 +260,8 @@ class Mappo:
             value, value_final = raw, raw_final  # (T, B, V), (K, V)
             if config.value_norm:
                 if not self.value_norm.begun:  # values get their offset before the policy learns
-                    self.value_norm.begin_at(constant_value(reward, terminated, value_weight, gamma=config.gamma))
+                    every = reward, terminated, value_weight
+                    self.value_norm.begin_at(constant_value(*every, gamma=config.gamma, each=self._each_value))
                 value, value_final = self.value_norm.denormalize(raw), self.value_norm.denormalize(raw_final)
             next_value = torch.cat([value[1:], torch.zeros_like(value[:1])])  # (T, B, V)
             whose = finals["of_world"].unsqueeze(-1) if self.critic.kind == "team" else finals["whose"]  # (K, V)
@@ -271,8 +276,8 @@ class Mappo:
         if config.credit == "coma":
             advantage = target - self._without_own_choice(data)  # (T, B, N)
         advantage = advantage.expand_as(weight)  # (T, B, N)
-        advantage = (advantage - masked_mean(advantage, weight)) / (masked_var(advantage, weight).sqrt() + 1e-8)
-        advantage = advantage.float()
+        mean, var = (of(advantage, weight, each=self._each) for of in (masked_mean, masked_var))
+        advantage = ((advantage - mean) / (var.sqrt() + 1e-8)).float()
         stats = {
             "value_mean": masked_mean(value, value_weight),
             "value_std": masked_var(value, value_weight).sqrt(),
@@ -350,14 +355,14 @@ class Mappo:
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1.0 - config.clip_coef, 1.0 + config.clip_coef)
         surrogate = torch.minimum(ratio * mini["advantage"], clipped * mini["advantage"])
-        share = mini["weight"] / mini["weight"].sum().clamp(min=1e-8)  # weights of a mean over live agents
+        share = shares(mini["weight"], each=self._each) / self.learners  # weights of a mean over live agents
         policy_loss = -(surrogate * share).sum()
         entropy_mean = (entropy * share).sum()
         loss, further = policy_loss - ent_coef * entropy_mean, {}
         if out.talked is not None and out.talked.speaks is not None:
             rate = (out.talked.speaks * share).sum()
             loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach()}
-        norm = self.policy_adam.step(loss)
+        norm = self.policy_adam.step(loss * self.learners)
         with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
             return {
                 **further,
@@ -433,8 +438,9 @@ class Mappo:
         if clip:
             near = mini["value"] + (new - mini["value"]).clamp(-clip, clip)
             value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
-        value_loss = masked_mean(value_loss, mini["value_weight"])
-        norm = self.critic_adam.step(value_loss)
+        value_loss = masked_mean(value_loss, mini["value_weight"], each=self._each_value)
+        norm = self.critic_adam.step(value_loss.sum())
+        value_loss = value_loss.mean()
         stats = {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
         if self.joint is not None:
             mini = minibatches.take(("obs", "state", "action", "alive", "joint_target"), units, agent_blind=False)

@@ -89,7 +89,9 @@ def _earlier(flag: Tensor) -> Tensor:
     return before > 0
 
 
-def constant_value(reward: Tensor, terminated: Tensor, weight: Tensor, *, gamma: float) -> Tensor:
+def constant_value(
+    reward: Tensor, terminated: Tensor, weight: Tensor, *, gamma: float | Tensor, each: bool = False
+) -> Tensor:
     """Returns the constant value of all states that fits a batch of steps best: a start for values not learned yet.
 
     b = sum_t w_t r_t / sum_t w_t (1 - gamma (1 - terminated_t))
@@ -102,18 +104,20 @@ def constant_value(reward: Tensor, terminated: Tensor, weight: Tensor, *, gamma:
         reward: (T, B, V).
         terminated: (T, B, V) bool.
         weight: (T, B, V), 0 for entries to leave out.
-        gamma: Discount, in [0, 1].
+        gamma: Discount, in [0, 1]; () or (V,).
+        each: Fit a constant for each of the V values.
 
     Returns:
-        () float64; 0 if no weight is positive. A horizon of more than 1,000 steps, as with gamma = 1, is taken as
-        1,000.
+        () float64, or (V,) for each value; 0 if no weight is positive. A horizon of more than 1,000 steps, as with
+        gamma = 1, is taken as 1,000.
 
     Source: Bradtke & Barto 1996, "Linear least-squares algorithms for temporal difference learning" (LSTD), for one
     constant feature.
     """
     weight = weight.double()
     shrinks = (1.0 - gamma * (~terminated).double()).clamp(min=1e-3)  # (b - gamma b') / b in a step
-    return (reward.double() * weight).sum() / (shrinks * weight).sum().clamp(min=1e-8)
+    earned, over = reward.double() * weight, shrinks * weight
+    return _sum(earned, each=each) / _sum(over, each=each).clamp(min=1e-8)
 
 
 def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -131,11 +135,26 @@ def explained_variance(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return torch.where(total > 1e-12, 1.0 - masked_var(target - value, weight) / total.clamp(min=1e-12), 0.0)
 
 
-def masked_mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Returns the mean of `x` under weights of the same shape, a () scalar; 0 if all weights are 0."""
-    return (x * weight).sum() / weight.sum().clamp(min=1e-8)
+def masked_mean(x: Tensor, weight: Tensor, *, each: bool = False) -> Tensor:
+    """Returns the mean of `x` under weights of the same shape; 0 if all weights are 0.
+
+    Args:
+        x: (..., V).
+        weight: (..., V).
+        each: Take a mean for each entry of the last axis, (V,), instead of one over all entries, ().
+    """
+    return _sum(x * weight, each=each) / _sum(weight, each=each).clamp(min=1e-8)
 
 
-def masked_var(x: Tensor, weight: Tensor) -> Tensor:
-    """Returns the variance of `x` about its `masked_mean` under the same weights, a () scalar."""
-    return masked_mean((x - masked_mean(x, weight)).square(), weight)
+def masked_var(x: Tensor, weight: Tensor, *, each: bool = False) -> Tensor:
+    """Returns the variance of `x` about its `masked_mean` under the same weights, () or (V,)."""
+    return masked_mean((x - masked_mean(x, weight, each=each)).square(), weight, each=each)
+
+
+def shares(weight: Tensor, *, each: bool = False) -> Tensor:
+    """Returns weights of a mean: `weight` (..., V) over its sum, or over that of each entry of the last axis."""
+    return weight / _sum(weight, each=each).clamp(min=1e-8)
+
+
+def _sum(x: Tensor, *, each: bool) -> Tensor:
+    return x.flatten(0, -2).sum(0) if each else x.sum()

@@ -98,6 +98,7 @@ class Actor(nn.Module):
         self.bounded = bounded and not self.discrete
         self.n_agents = spec.n_agents
         sets = parameter_sets(spec, net.share)
+        self.n_sets = max(sets) + 1
         generator = generator or torch.Generator().manual_seed(0)
         if isinstance(space, Box):
             if len(space.shape) != 1 or not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):

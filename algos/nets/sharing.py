@@ -8,6 +8,15 @@ from ..core import Spec
 from .config import Share
 
 
+def learners_of(spec: Spec, share: Share) -> int:
+    """Returns how many learners learn each by itself: the agents if none share parameters, otherwise one.
+
+    Each has gradients, units of values and advantages of its own, so that agents that share nothing do not share the
+    scale of what they learn either.
+    """
+    return spec.n_agents if share == "none" else 1
+
+
 def parameter_sets(spec: Spec, share: Share) -> tuple[int, ...]:
     """Returns the parameter set of each agent, (N,).
 

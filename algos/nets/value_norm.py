@@ -23,36 +23,52 @@ class ValueNorm(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, decay: float = 0.99) -> None:
+    def __init__(self, decay: float = 0.99, *, learners: int = 1) -> None:
+        """Starts without statistics.
+
+        Args:
+            decay: Weight that the averages so far keep at an update.
+            learners: V values with units of their own each, on the last axis; 1: all values have the same units.
+        """
         super().__init__()
         self.decay = decay
-        for name in ("mean_sum", "square_sum", "weight_sum", "mean"):  # (), float64: x^2 - mean^2 cancels
-            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
-        self.register_buffer("std", torch.ones((), dtype=torch.float64))
+        self._each = learners > 1
+        shape = (learners,) if self._each else ()
+        for name in ("mean_sum", "square_sum", "weight_sum", "mean"):  # () or (V,), float64: x^2 - mean^2 cancels
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("std", torch.ones(shape, dtype=torch.float64))
 
     @property
     def begun(self) -> bool:
         """Whether there are any targets in the averages."""
-        return bool(self.weight_sum > 0)
+        return bool((self.weight_sum > 0).any())
 
     def begin_at(self, value: Tensor) -> None:
-        """Sets the () constant that values are centred on until the first `update`; see `returns.constant_value`."""
+        """Sets what values are centred on until the first `update`, () or (V,); see `returns.constant_value`."""
         self.mean.copy_(value)
 
     def update(self, target: Tensor, weight: Tensor) -> None:
         """Adds targets of any shape to the averages; entries of weight 0 are left out."""
         target, weight = target.double(), weight.double()
-        count = weight.sum()
-        if count == 0:
+        count = self._sum(weight)
+        counts = count > 0  # () or (V,)
+        if not counts.any():
             return
         for name, value in (
-            ("mean_sum", (target * weight).sum() / count),
-            ("square_sum", (target.square() * weight).sum() / count),
+            ("mean_sum", self._sum(target * weight) / count),
+            ("square_sum", self._sum(target.square() * weight) / count),
             ("weight_sum", torch.ones_like(count)),
         ):
-            getattr(self, name).mul_(self.decay).add_((1.0 - self.decay) * value)
-        self.mean.copy_(self.mean_sum / self.weight_sum)
-        self.std.copy_((self.square_sum / self.weight_sum - self.mean.square()).clamp(min=1e-4).sqrt())
+            average = getattr(self, name)
+            average.copy_(torch.where(counts, average * self.decay + (1.0 - self.decay) * value, average))
+        mean = self.mean_sum / self.weight_sum
+        std = (self.square_sum / self.weight_sum - mean.square()).clamp(min=1e-4).sqrt()
+        self.mean.copy_(torch.where(counts, mean, self.mean))
+        self.std.copy_(torch.where(counts, std, self.std))
+
+    def _sum(self, x: Tensor) -> Tensor:
+        """Returns the sum of all entries, or of those of each value, (V,)."""
+        return x.flatten(0, -2).sum(0) if self._each else x.sum()
 
     def normalize(self, value: Tensor) -> Tensor:
         """Converts values of any shape from the reward's units to about unit scale, float32."""
