@@ -44,9 +44,10 @@ from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
 from .nets.q_critic import QCritic
 from .nets.severed import Rows, severed
-from .nets.sharing import learners_of
+from .nets.sharing import Numbers, learners_of
 from .nets.targets import Target
 from .nets.value_norm import ValueNorm
+from .nets.variation import Variation
 from .nets.vision import is_image
 from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
@@ -208,6 +209,7 @@ class Maddpg:
         )
         self.target_policy = Target(self.policy, self.policy_adam)
         self.target_critics = Target(self.critics, self.critic_adam)
+        self.variation: Variation | None = None  # options in which learners differ, where somebody sets them
         self.progress = 0.0
         self.steps = 0  # environment steps, summed over worlds
         self.gradient_steps = 0
@@ -352,7 +354,9 @@ class Maddpg:
             so_far = {name: field.to(self.device) for name, field in replay.rewards().items()}
             whose = self._whose(so_far["alive"])
             every = *self._rewards(so_far), whose
-            self.value_norm.begin_at(constant_value(*every, gamma=config.gamma, each=self._each_value))
+            self.value_norm.begin_at(constant_value(*every, gamma=self._gamma, each=self._each_value))
+        for adam in self._adams_of_learners() if self.variation is not None else ():
+            adam.pace = self.variation.pace
         for _ in range(config.updates):
             index = replay.draw(config.batch, drawing)  # (R,)
             sample = replay.sample(index, config.n_step, recall_rounds=self._recall_rounds)
@@ -466,7 +470,7 @@ class Maddpg:
         if config.value_norm:
             value = self.value_norm.denormalize(value)  # no other place de-normalises
         reward, terminated = self._rewards(batch)  # (R, K, V) each
-        total, discount = n_step(reward, terminated, batch["stop"], gamma=config.gamma)  # (R, V) each
+        total, discount = n_step(reward, terminated, batch["stop"], gamma=self._gamma)  # (R, V) each
         return total + discount * value
 
     def _whose(self, alive: Tensor) -> Tensor:
@@ -522,6 +526,8 @@ class Maddpg:
         penalty = masked_mean(head.square().mean(-1), alive, each=self._each)
 
         weight = linear(config.head_penalty, config.head_penalty_end, self.progress)
+        if self.variation is not None:
+            weight = weight * self.variation.openness  # (N,)
         loss, further = weight * penalty - climb, {}
         if out.talked is not None and out.talked.speaks is not None:
             rate = masked_mean(out.talked.speaks, alive, each=self._each)
@@ -540,6 +546,11 @@ class Maddpg:
         return stats
 
     @property
+    def _gamma(self) -> float | Tensor:
+        varied = self.variation
+        return varied.gamma if varied is not None and self._each_value else self.config.gamma
+
+    @property
     def _temperature(self) -> float:
         return linear(self.config.temperature, self.config.temperature_end, self.progress)
 
@@ -548,6 +559,22 @@ class Maddpg:
         if self.policy.discrete:
             action = F.one_hot(action, self.spec.action_dim).float()
         return action * alive.unsqueeze(-1)
+
+    def parameters_of_learners(self) -> list[Numbers]:
+        """Returns all that learners are, where each learns by itself; see `peers.exchange`."""
+        networks = []
+        for adam in self._adams_of_learners():
+            target = self.target_policy if adam is self.policy_adam else self.target_critics
+            networks += [adam.of_learners()[0], Numbers(target.vector, adam.own)]
+        norm = self.policy.obs_norm
+        return [*networks, *self.value_norm.of_learners(), *([] if norm is None else norm.of_learners())]
+
+    def moments_of_learners(self) -> list[Numbers]:
+        """Returns the moments of their optimisers."""
+        return [moment for adam in self._adams_of_learners() for moment in adam.of_learners()[1]]
+
+    def _adams_of_learners(self) -> list[FlatAdam]:
+        return [adam for adam in (self.policy_adam, self.critic_adam) if len(adam.own) == self.learners]
 
     def _parts(self) -> dict[str, Savable]:
         """Returns the parts that have a state of their own, by name in `state_dict`."""
@@ -568,6 +595,7 @@ class Maddpg:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state |= {"progress": self.progress, "steps": self.steps, "gradient_steps": self.gradient_steps}
         state |= {"unlearned": self._unlearned, "pending": self._pending}
+        state["variation"] = None if self.variation is None else self.variation.state_dict()
         return copied(state | {"memory": self._memory, "noise": self._noise})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -580,6 +608,7 @@ class Maddpg:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.progress, self.steps, self.gradient_steps = state["progress"], state["steps"], state["gradient_steps"]
+        self.variation = Variation.restored(state["variation"], self.device)
         self._unlearned, self._pending = state["unlearned"], on_device(state["pending"], torch.device("cpu"))
         self._memory, self._noise = on_device((state["memory"], state["noise"]), self.device)
         self._before, self.replay = None, None

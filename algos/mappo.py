@@ -43,8 +43,9 @@ from .nets.flat_adam import FlatAdam
 from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
-from .nets.sharing import learners_of
+from .nets.sharing import Numbers, learners_of
 from .nets.value_norm import ValueNorm
+from .nets.variation import Variation
 from .training.footprint import ADAM, FLOAT, Part, encoded, parameters, place_of, remembered, talking
 
 CriticInput = Literal["central", "joint", "local"]
@@ -153,6 +154,7 @@ class Mappo:
                 generator=initial,
                 device=self.device,
             )
+        self.variation: Variation | None = None  # options in which learners differ, where somebody sets them
         self.progress = 0.0
         self.updates = 0
 
@@ -239,6 +241,8 @@ class Mappo:
         alive = data["alive"]  # (T, B, N)
         weight = alive.float()  # (T, B, N)
         counted = self._normalize(data, finals)
+        varied = self.variation
+        gamma = varied.gamma if varied is not None and self._each_value else config.gamma
 
         # Rewards, and where they end.
         ended = data["ended"].unsqueeze(-1)  # (T, B, 1)
@@ -261,7 +265,7 @@ class Mappo:
             if config.value_norm:
                 if not self.value_norm.begun:  # values get their offset before the policy learns
                     every = reward, terminated, value_weight
-                    self.value_norm.begin_at(constant_value(*every, gamma=config.gamma, each=self._each_value))
+                    self.value_norm.begin_at(constant_value(*every, gamma=gamma, each=self._each_value))
                 value, value_final = self.value_norm.denormalize(raw), self.value_norm.denormalize(raw_final)
             next_value = torch.cat([value[1:], torch.zeros_like(value[:1])])  # (T, B, V)
             whose = finals["of_world"].unsqueeze(-1) if self.critic.kind == "team" else finals["whose"]  # (K, V)
@@ -270,7 +274,7 @@ class Mappo:
 
         # Advantages and value targets.
         advantage = gae(
-            reward, value, next_value, terminated, ended, gamma=config.gamma, gae_lambda=config.gae_lambda
+            reward, value, next_value, terminated, ended, gamma=gamma, gae_lambda=config.gae_lambda
         )  # (T, B, V)
         target = advantage + value  # (T, B, V)
         if config.credit == "coma":
@@ -305,6 +309,8 @@ class Mappo:
         left = 1.0 - self.progress if config.anneal else 1.0
         lr, ent_coef = config.lr * left, config.ent_coef * left
         self.policy_adam.lr = self.critic_adam.lr = lr
+        for adam in self._adams_of_learners() if varied is not None else ():
+            adam.pace = varied.pace
         if self.joint is not None:
             self.joint.adam.lr = lr
         first_hidden = None if critic_hidden is None else critic_hidden[0]
@@ -358,7 +364,8 @@ class Mappo:
         share = shares(mini["weight"], each=self._each) / self.learners  # weights of a mean over live agents
         policy_loss = -(surrogate * share).sum()
         entropy_mean = (entropy * share).sum()
-        loss, further = policy_loss - ent_coef * entropy_mean, {}
+        bonus = entropy_mean if self.variation is None else (entropy * share * self.variation.openness).sum()
+        loss, further = policy_loss - ent_coef * bonus, {}
         if out.talked is not None and out.talked.speaks is not None:
             rate = (out.talked.speaks * share).sum()
             loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach()}
@@ -486,6 +493,19 @@ class Mappo:
         names = [name for name, kept in keep.items() if kept]
         return Rollout(self.spec, self.config.rollout_steps, n_worlds, keep=names)
 
+    def parameters_of_learners(self) -> list[Numbers]:
+        """Returns all that learners are, where each learns by itself; see `peers.exchange`."""
+        networks = [adam.of_learners()[0] for adam in self._adams_of_learners()]
+        norm = self.policy.obs_norm
+        return [*networks, *self.value_norm.of_learners(), *([] if norm is None else norm.of_learners())]
+
+    def moments_of_learners(self) -> list[Numbers]:
+        """Returns the moments of their optimisers."""
+        return [moment for adam in self._adams_of_learners() for moment in adam.of_learners()[1]]
+
+    def _adams_of_learners(self) -> list[FlatAdam]:
+        return [adam for adam in (self.policy_adam, self.critic_adam) if len(adam.own) == self.learners]
+
     def _parts(self) -> dict[str, Savable]:
         """Returns the parts that have a state of their own, by name in `state_dict`."""
         return {
@@ -503,6 +523,7 @@ class Mappo:
         """Returns everything, copied; see `Algorithm.state_dict`."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state |= {"progress": self.progress, "updates": self.updates, "pending": self._pending}
+        state["variation"] = None if self.variation is None else self.variation.state_dict()
         state["memory"] = {"last": self._memory, "first": self._first_memory}
         state["critic_hidden"] = self._critic_hidden
         state["rollout"] = None if self.rollout is None else self.rollout.state_dict()
@@ -514,6 +535,7 @@ class Mappo:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.progress, self.updates = state["progress"], state["updates"]
+        self.variation = Variation.restored(state["variation"], self.device)
         self._pending = on_device(state["pending"], torch.device("cpu"))
         memory, self._critic_hidden = on_device((state["memory"], state["critic_hidden"]), self.device)
         self._memory, self._first_memory = memory["last"], memory["first"]

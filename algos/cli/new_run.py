@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import ALGOS
+from ..peers.config import PeersConfig
+from ..peers.council import accompany
 from ..training import runfolder
 from ..training.builder import set_up
 from ..training.computing import best_threads, check_device
@@ -22,6 +24,7 @@ from ..training.run_config import (
     AlgorithmConfig,
     ConfigError,
     EnvironmentConfig,
+    PeersPart,
     RunConfig,
     RunOptions,
     options_of,
@@ -55,7 +58,7 @@ def train(argv: list[str], program: Program) -> int:
     run = config.run
     with Interrupts() as stop, contextlib.ExitStack() as held:
         try:
-            made = set_up(config, program.envs, ALGOS, say=None if run.quiet else program.warn)
+            made = set_up(config, program.envs, ALGOS, peers=accompany, say=None if run.quiet else program.warn)
         except ConfigError as error:
             raise program.usage_error(error, config.env.name, config.algo.name) from None
         try:
@@ -98,6 +101,7 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
         parts["env"] = envs.options(env_name, task)
     if algo_name is not None:
         parts |= options.apart("algo", ALGOS[algo_name].config(**defaults.algo))
+        parts["peers"] = PeersConfig()
     given = options.parse(
         {"choice": options.group("Choice", **choices), **parts},
         argv,
@@ -123,12 +127,14 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
         EnvironmentConfig(env_name, task, of_env, envs.version_of(env_name)),
         AlgorithmConfig(algo_name, options.joined("algo", given)),
         dataclasses.replace(run, threads=run.threads or best_threads()),
+        PeersPart(options_of(given["peers"])),
     )
 
 
 def of_new_runs() -> dict[str, str]:
     """Returns the options that only a new run takes, because the run keeps them from then on."""
-    names = [*_of_other_algorithms(None), *options.names({"run": RunOptions()}, {"run"})]
+    parts = {"run": RunOptions(), "peers": PeersConfig()}
+    names = [*_of_other_algorithms(None), *options.names(parts, {"run"})]
     return dict.fromkeys(names, "a new run")
 
 
@@ -191,7 +197,7 @@ def _deeper_names(env_name: str | None, algo_name: str | None, program: Program)
         for name, entry in ALGOS.items()
         if algo_name not in ALGOS or name == algo_name
     }
-    found = [name for part in parts.values() for name in options.names(part, set())]
+    found = [name for part in (*parts.values(), {"peers": PeersConfig()}) for name in options.names(part, set())]
     if env_name in program.envs.ENVS:
         found += ["--env.task", *options.names({"env": program.envs.options(str(env_name))}, set())]
     return list(dict.fromkeys(found))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import ALGOS
+from ..peers.config import PeersConfig
 from ..training.environments import Environments
 from ..training.run_config import ConfigError, RunOptions
 from .options import UsageError, with_options
@@ -44,6 +45,8 @@ class Program:
         line = str(error)
         if error.part == "run":
             return UsageError(with_options(line, RunOptions, "--", ()))
+        if error.part == "peers":
+            return UsageError(with_options(line, PeersConfig, "--peers.", ()))
         if error.part == "algo":
             line = with_options(line, ALGOS[algo].config, "--algo.", ()) if algo in ALGOS else f"--algo {line}"
             line = with_channel(line)

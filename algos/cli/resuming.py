@@ -10,6 +10,7 @@ from typing import Annotated
 
 from .. import ALGOS
 from ..maths.ranges import STEPS, check
+from ..peers.council import accompany
 from ..training import runfolder
 from ..training.checkpoint import MisfitError
 from ..training.lock import RunLock
@@ -76,7 +77,7 @@ def _go_on(folder: Path, given: ResumeOptions, lock: RunLock, program: Program) 
         return 0
     with Interrupts() as stop:
         try:
-            made = found.set_up(program.envs, ALGOS, say=None if given.quiet else program.warn)
+            made = found.set_up(program.envs, ALGOS, peers=accompany, say=None if given.quiet else program.warn)
         except ConfigError as error:
             raise program.usage_error(error, *names) from None
         if not given.quiet:

@@ -17,7 +17,7 @@ def gae(
     terminated: Tensor,
     ended: Tensor,
     *,
-    gamma: float,
+    gamma: float | Tensor,
     gae_lambda: float,
 ) -> Tensor:
     """Returns generalised advantage estimates.
@@ -36,7 +36,7 @@ def gae(
         terminated: (T, B, V) bool.
         ended: (T, B, V), or (T, B, 1) where it is the same for all, bool: row t + 1 does not continue row t, because
             the world was reset in between or the agent has left.
-        gamma: Discount, in [0, 1].
+        gamma: Discount, in [0, 1]; () or (V,).
         gae_lambda: 0 gives one-step temporal differences, 1 gives Monte-Carlo returns.
 
     Returns:
@@ -55,7 +55,7 @@ def gae(
     return advantage
 
 
-def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) -> tuple[Tensor, Tensor]:
+def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float | Tensor) -> tuple[Tensor, Tensor]:
     """Returns sums of rewards over up to K steps, and the discount of the value that follows them.
 
     G = sum_{j<k} gamma^j r_j, D = gamma^k, k = the first step that stops, or K; the target is G + D V'_k
@@ -67,7 +67,7 @@ def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) ->
         reward: (R, K, V) of a transition's own step and those after it; ignored after the first stop or death.
         terminated: (R, K, V) bool; ignored after the first stop.
         stop: (R, K) bool: the step that follows this one belongs to another episode or is not stored.
-        gamma: Discount, in [0, 1].
+        gamma: Discount, in [0, 1]; () or (V,).
 
     Returns:
         G and D, (R, V) each.
@@ -77,7 +77,7 @@ def n_step(reward: Tensor, terminated: Tensor, stop: Tensor, *, gamma: float) ->
     steps = torch.arange(reward.shape[1], device=reward.device)  # (K,)
     reached = ~_earlier(stop).unsqueeze(-1)  # (R, K, 1): the sum gets as far as this step
     counts = reached & ~_earlier(terminated)  # (R, K, V)
-    discounts = (gamma ** steps.to(reward.dtype)).unsqueeze(-1)  # (K, 1)
+    discounts = gamma ** steps.to(reward.dtype).unsqueeze(-1)  # (K, 1), or (K, V)
     total = (discounts * reward.masked_fill(~counts, 0.0)).sum(1)  # (R, V); a fill, because there may be NaN
     survives = ~(terminated & reached).any(1)  # (R, V)
     return total, gamma ** reached.sum(1).to(reward.dtype) * survives

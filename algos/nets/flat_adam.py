@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
+from .sharing import Numbers
+
 
 def as_vector(network: nn.Module) -> Tensor:
     """Moves a network's parameters into one vector, on the device where they are, and returns it.
@@ -86,6 +88,10 @@ class FlatAdam:
                 start = parameter.storage_offset()
                 found.append(torch.arange(start, start + parameter.numel()).view(learners, -1))
         return torch.cat(found, dim=1)
+
+    def of_learners(self) -> tuple[Numbers, list[Numbers]]:
+        """Returns the parameters of all learners, and the moments of their gradients."""
+        return Numbers(self.vector, self.own), [Numbers(moment, self.own) for moment in self.moments]
 
     @property
     def moments(self) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .sharing import Numbers
+
 CLIP = 10.0
 """Largest normalised number: bounds a feature that has hardly varied so far and then does."""
 
@@ -66,6 +68,10 @@ class RunningNorm(nn.Module):
         std = torch.where(begun, (self.square / self.count.clamp(min=1.0) + 1e-6).sqrt(), 1.0)
         mean, std = self.mean.to(dtype), std.to(dtype)  # (P, D)
         return (mean[self.sets], std[self.sets]) if len(mean) > 1 else (mean, std)
+
+    def of_learners(self) -> list[Numbers]:
+        """Returns the statistics of all parameter sets."""
+        return [Numbers(self.mean), Numbers(self.square), Numbers(self.count)]
 
     @torch.no_grad()
     def update(self, x: Tensor, weight: Tensor) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import NamedTuple, get_args
+
+from torch import Tensor
 
 from ..core import Spec
 from .config import Share
+
+
+class Numbers(NamedTuple):
+    """Learned numbers of which each learner has a part."""
+
+    values: Tensor  # all parameters of a network as one vector; or, with an axis of learners first, (P, ...)
+    own: Tensor | None = None  # (P, K) indices of each learner's part of the vector; None: the rows of `values`
 
 
 def learners_of(spec: Spec, share: Share) -> int:

@@ -20,6 +20,7 @@ class Target(Generic[Network]):
 
     Attributes:
         network: The copy; it takes no gradients.
+        vector: Its parameters, laid out as the optimiser's.
     """
 
     def __init__(self, network: Network, optimiser: FlatAdam) -> None:
@@ -30,10 +31,10 @@ class Target(Generic[Network]):
             optimiser: The network's optimiser, whose vector holds its parameters.
         """
         self.network = copy.deepcopy(network).requires_grad_(False)
-        self._vector = as_vector(self.network)
+        self.vector = as_vector(self.network)
         self._source = optimiser.vector
 
     @torch.no_grad()
     def follow(self, tau: float) -> None:
         """Moves a fraction `tau` of the way to the network; 1 makes them equal."""
-        self._vector.lerp_(self._source, tau)
+        self.vector.lerp_(self._source, tau)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .sharing import Numbers
+
 
 class ValueNorm(nn.Module):
     """Running mean and standard deviation of value targets, so that the critic learns at about unit scale.
@@ -69,6 +71,10 @@ class ValueNorm(nn.Module):
     def _sum(self, x: Tensor) -> Tensor:
         """Returns the sum of all entries, or of those of each value, (V,)."""
         return x.flatten(0, -2).sum(0) if self._each else x.sum()
+
+    def of_learners(self) -> list[Numbers]:
+        """Returns the units of all learners, where each has its own."""
+        return [Numbers(buffer) for buffer in self.buffers()] if self._each else []
 
     def normalize(self, value: Tensor) -> Tensor:
         """Converts values of any shape from the reward's units to about unit scale, float32."""

@@ -23,13 +23,23 @@ from gymnasium.spaces import Discrete
 from ..core import Algorithm, Spec, VectorEnv, spec_of
 from ..report.progress import announced
 from . import footprint, identity, runfolder, typed
+from .companion import Accompany, Companion
 from .computing import best_threads, check_device, set_threads
 from .counterfactuals import settled_counterfactual
 from .environments import Environment, Environments
 from .evaluation import Policies, random_policy
 from .lock import RunLock
 from .presets import presets_of, settled_obs_norm
-from .run_config import AlgorithmConfig, ConfigError, EnvironmentConfig, RunConfig, RunOptions, options_of, with_tuples
+from .run_config import (
+    AlgorithmConfig,
+    ConfigError,
+    EnvironmentConfig,
+    PeersPart,
+    RunConfig,
+    RunOptions,
+    options_of,
+    with_tuples,
+)
 from .run_record import RunRecord
 from .session import Session
 
@@ -66,6 +76,7 @@ def run_config(
     task: str | None = None,
     env_options: Mapping[str, Any] | None = None,
     algo_options: Mapping[str, Any] | None = None,
+    peers_options: Mapping[str, Any] | None = None,
     **run: Any,
 ) -> RunConfig:
     """Makes a config with the presets of environment and algorithm, as the command line has them.
@@ -78,6 +89,7 @@ def run_config(
         task: Named set of the environment's options; None: its default.
         env_options: Options of the environment that differ from the task's.
         algo_options: Options of the algorithm that differ from the presets.
+        peers_options: Options of learning from peers that differ from their defaults.
         **run: Fields of `RunOptions` that differ from the presets.
 
     Raises:
@@ -104,7 +116,8 @@ def run_config(
     with _blaming("run"):
         typed.refuse_unknown(run, [field.name for field in dataclasses.fields(RunOptions)], "")
         of_run = RunOptions(**{**presets.run, **run})
-    return RunConfig(EnvironmentConfig(env, chosen, options, version), AlgorithmConfig(algo, of_algo), of_run)
+    peers = PeersPart(with_tuples(peers_options or {}))
+    return RunConfig(EnvironmentConfig(env, chosen, options, version), AlgorithmConfig(algo, of_algo), of_run, peers)
 
 
 def environment(config: EnvironmentConfig, envs: Environments, *, agents: tuple[str, ...] = ()) -> Environment:
@@ -161,6 +174,8 @@ class Setup:
     algo: Algorithm
     notes: tuple[str, ...] = ()
     """Remarks for the user, a line each."""
+    peers: Accompany | None = None
+    """Makes what accompanies the session."""
 
     def session(
         self,
@@ -172,6 +187,7 @@ class Setup:
         quiet: bool = False,
     ) -> Session:
         """Makes the session; see `Session` for the arguments and the errors."""
+        companion = self.companion(folder, 0 if resume is None else resume["run"]["steps"])
         return Session(
             self.env,
             self.algo,
@@ -184,14 +200,31 @@ class Setup:
             stop=stop,
             hparams=self.config.flat(),
             identity=identity.identity_of(self.record),
+            companion=companion,
             lock=lock,
             threads=self.config.run.threads,
             quiet=quiet,
         )
 
+    def companion(self, folder: Path | None, steps: int) -> Companion | None:
+        """Makes what accompanies the session, if anything does; without a folder it only checks the options.
+
+        Raises:
+            ConfigError: An option does not fit.
+        """
+        if self.peers is None:
+            return None
+        with _blaming("peers"):
+            return self.peers(self.config.peers.options, self.env, self.algo, self.config.run.seed, folder, steps)
+
 
 def set_up(
-    config: RunConfig, envs: Environments, algos: Mapping[str, AlgorithmEntry], *, say: Say | None = None
+    config: RunConfig,
+    envs: Environments,
+    algos: Mapping[str, AlgorithmEntry],
+    *,
+    peers: Accompany | None = None,
+    say: Say | None = None,
 ) -> Setup:
     """Builds environment and algorithm of a new run, and chooses what its config leaves open.
 
@@ -199,6 +232,7 @@ def set_up(
         config: The config.
         envs: The environments.
         algos: The table of algorithms.
+        peers: Makes what accompanies the session; None: nothing does.
         say: Called with a line where kernels are compiled, which takes a while.
 
     Raises:
@@ -219,7 +253,9 @@ def set_up(
     algo = algorithm(config, spec, algos)
     warm_up(made, config.env.name, n_worlds=run.n_worlds, say=say)
     record = RunRecord.of(config, spec, env.agents, getattr(env, "own_spaces", None))
-    return Setup(config, record, made, env, algo, (*switched, *getattr(env, "notes", ()), *notes))
+    setup = Setup(config, record, made, env, algo, (*switched, *getattr(env, "notes", ()), *notes), peers)
+    setup.companion(None, 0)
+    return setup
 
 
 def session(
@@ -228,6 +264,7 @@ def session(
     *,
     envs: Environments,
     algos: Mapping[str, AlgorithmEntry],
+    peers: Accompany | None = None,
     stop: Callable[[], bool] = lambda: False,
     say: Say | None = None,
 ) -> Session:
@@ -238,6 +275,7 @@ def session(
         folder: Where to make the run folder. If it is taken, `-2`, `-3`, ... is appended; see `Session.folder`.
         envs: The environments.
         algos: The table of algorithms.
+        peers: See `set_up`.
         stop: See `Session`.
         say: Called with remarks, a line each; None: they are not shown.
 
@@ -245,7 +283,7 @@ def session(
         ConfigError: The config cannot be built; the message is one line.
         OSError: The run folder cannot be made.
     """
-    made = set_up(config, envs, algos, say=say)
+    made = set_up(config, envs, algos, peers=peers, say=say)
     folder = runfolder.create(folder.parent, folder.name, made.record)
     if say is not None:
         for note in made.notes:

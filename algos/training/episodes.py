@@ -63,6 +63,8 @@ class EpisodeStatistics:
         self.taken: tuple[str, ...] = ()
         """Metrics of the environment that are left out because `own_columns` has their names."""
         self.finished = 0
+        self.returns: Array = np.zeros((0, n_agents))
+        """(E, N) sums of each agent's own rewards in the whole episodes that ended in the last step."""
         self._reward = np.zeros((n_worlds, n_agents))  # float64: an episode of float32 sums would drift
         self._cost = np.zeros((n_worlds, n_agents))
         self._team_reward = np.zeros(n_worlds)
@@ -86,9 +88,11 @@ class EpisodeStatistics:
         self._cost += final.cost
         self._team_reward += final.team_reward
         self._length += 1
+        self.returns = self.returns[:0]
         if not ended.any():
             return None
         worlds = np.flatnonzero(ended if whole is None else ended & whole)
+        self.returns = self._reward[worlds]
         self._welcome(final.metrics)
         rows = np.full((len(worlds), len(self.columns)), np.nan)
         rows[:, 0] = self._reward[worlds].mean(axis=1)

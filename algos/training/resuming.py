@@ -11,6 +11,7 @@ from typing import Any
 from ..core import VectorEnv, spec_of
 from . import checkpoint, identity, runfolder
 from .builder import AlgorithmEntry, Say, Setup, algorithm, environment, warm_up
+from .companion import Accompany
 from .environments import Environments
 from .lock import RunLock
 from .run_config import ConfigError, RunConfig
@@ -38,12 +39,20 @@ class Resumable:
         """Whether no steps are left to make."""
         return self.steps >= self.config.run.total_steps
 
-    def set_up(self, envs: Environments, algos: Mapping[str, AlgorithmEntry], *, say: Say | None = None) -> Setup:
+    def set_up(
+        self,
+        envs: Environments,
+        algos: Mapping[str, AlgorithmEntry],
+        *,
+        peers: Accompany | None = None,
+        say: Say | None = None,
+    ) -> Setup:
         """Builds environment and algorithm, and records the resume in config.json.
 
         Args:
             envs: The environments.
             algos: The table of algorithms.
+            peers: See `set_up`.
             say: See `set_up`.
 
         Raises:
@@ -59,7 +68,7 @@ class Resumable:
         record = replace(self.record.with_config(config), resumed=history)
         runfolder.write_config(self.folder, record)
         note = getattr(env, "resume_note", "")
-        return Setup(config, record, made, env, algo, tuple(filter(None, (versions, note))))
+        return Setup(config, record, made, env, algo, tuple(filter(None, (versions, note))), peers)
 
 
 def resumable(folder: Path, *, total_steps: int = 0, device: str = "", warn: Say) -> Resumable:
@@ -123,6 +132,7 @@ def resume(
     *,
     envs: Environments,
     algos: Mapping[str, AlgorithmEntry],
+    peers: Accompany | None = None,
     total_steps: int = 0,
     device: str = "",
     stop: Callable[[], bool] = lambda: False,
@@ -135,6 +145,7 @@ def resume(
         folder: The run folder.
         envs: The environments.
         algos: The table of algorithms.
+        peers: See `set_up`.
         total_steps: New total; 0: the old one.
         device: New device; empty: the old one.
         stop: See `Session`.
@@ -149,7 +160,7 @@ def resume(
     with contextlib.ExitStack() as held:
         lock = held.enter_context(RunLock(folder))
         found = resumable(folder, total_steps=total_steps, device=device, warn=warn)
-        made = found.set_up(envs, algos, say=say)
+        made = found.set_up(envs, algos, peers=peers, say=say)
         for note in made.notes:
             warn(note)
         one = made.session(folder, lock=lock, resume=found.content, stop=stop, quiet=quiet)

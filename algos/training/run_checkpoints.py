@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core import Algorithm, Array, VectorEnv
 from . import checkpoint
+from .companion import Companion
 from .counters import Counters
 from .episodes import EpisodeStatistics
 from .finite import check_saved
@@ -31,6 +32,8 @@ class RunCheckpoints:
     save_replay: bool
     identity: dict[str, Any] | None
     """The run that the checkpoints belong to, see `identity`."""
+    companion: Companion | None = None
+    """What accompanies the session; its state is saved, too."""
 
     def save_best(self, started: Array, mean: float) -> None:
         """Saves the policy as `best.pt` if `mean`, an evaluation's mean return, is the highest so far.
@@ -62,6 +65,7 @@ class RunCheckpoints:
             "started": started,
             "run": dict(vars(self.counters)),
             WHOSE: self.identity,
+            **({} if self.companion is None else {"companion": self.companion.state_dict()}),
         }
         # `best.pt` is for playing, not for resuming, and never holds the replay.
         if self.save_replay and not best and self.algo.replay is not None:

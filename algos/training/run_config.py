@@ -21,7 +21,7 @@ class ConfigError(ValueError):
     """A config that nothing can be built from; the message is one line without the name of the part to blame.
 
     Attributes:
-        part: The part to blame: "env", "algo" or "run".
+        part: The part to blame: "env", "algo", "run" or "peers".
     """
 
     def __init__(self, part: str, message: object) -> None:
@@ -84,12 +84,21 @@ class AlgorithmConfig:
 
 
 @dataclass(frozen=True)
+class PeersPart:
+    """How the learners of a run learn from each other."""
+
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options by name, see `peers.config`; a missing one has its default."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything that decides what a run learns."""
 
     env: EnvironmentConfig
     algo: AlgorithmConfig
     run: RunOptions = field(default_factory=RunOptions)
+    peers: PeersPart = field(default_factory=PeersPart)
 
     def to_plain(self) -> dict[str, dict[str, Any]]:
         """Returns the config as plain data for JSON."""
@@ -110,7 +119,12 @@ class RunConfig:
         return _flat(self.to_plain())
 
 
-PARTS: dict[str, type[Any]] = {"env": EnvironmentConfig, "algo": AlgorithmConfig, "run": RunOptions}
+PARTS: dict[str, type[Any]] = {
+    "env": EnvironmentConfig,
+    "algo": AlgorithmConfig,
+    "run": RunOptions,
+    "peers": PeersPart,
+}
 """The dataclass of each part of a config."""
 
 
@@ -118,7 +132,7 @@ def read_part(name: str, plain: Any) -> Any:
     """Reads one part of a config from plain data.
 
     Args:
-        name: "env", "algo" or "run".
+        name: "env", "algo", "run" or "peers".
         plain: Its fields by name.
 
     Raises:

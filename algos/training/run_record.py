@@ -8,7 +8,15 @@ from typing import Any
 
 from ..core import Spec
 from .plain_spec import spec_from_plain, spec_to_plain
-from .run_config import AlgorithmConfig, EnvironmentConfig, RunConfig, RunOptions, options_of, with_tuples
+from .run_config import (
+    AlgorithmConfig,
+    EnvironmentConfig,
+    PeersPart,
+    RunConfig,
+    RunOptions,
+    options_of,
+    with_tuples,
+)
 from .typed import fields, refuse_unknown, typed
 
 FORMAT = "coterie-run"
@@ -32,6 +40,7 @@ _TYPES: dict[str, Any] = {
     "env": {"name": str, "task": str | None, "options": dict[str, Any], "version": str | None},
     "algo": {"name": str, "options": dict[str, Any]},
     "run": dict[str, Any],
+    "peers": {"options": dict[str, Any]},
     "spec": {
         "n_agents": int,
         "obs_dim": int,
@@ -61,6 +70,8 @@ class RunRecord:
     """The shapes that the algorithm was built for."""
     agents: tuple[str, ...]
     """(N,) names of the agents."""
+    peers: PeersPart = field(default_factory=PeersPart)
+    """How learners learn from each other."""
     own_spaces: dict[str, Any] | None = None
     """Spaces of the agents' own in an environment of others, see `own_spaces`; None: what `spec` says."""
     created: str = ""
@@ -73,7 +84,8 @@ class RunRecord:
     @classmethod
     def of(cls, config: RunConfig, spec: Spec, agents: Sequence[str], own_spaces: dict[str, Any] | None) -> RunRecord:
         """Makes the record of a new run."""
-        return cls(config.env, config.algo, options_of(config.run), spec, tuple(agents), own_spaces)
+        run = options_of(config.run)
+        return cls(config.env, config.algo, run, spec, tuple(agents), config.peers, own_spaces)
 
     def config(self, unknown: Callable[[str], None] | None = None) -> RunConfig:
         """Returns the config of the run, its options checked; those that older folders lack get their defaults.
@@ -84,11 +96,12 @@ class RunRecord:
         Raises:
             ValueError: An option has a wrong type or value; the message is one line.
         """
-        return RunConfig(self.env, self.algo, RunOptions(**fields(RunOptions, self.run, "run", unknown=unknown)))
+        run = RunOptions(**fields(RunOptions, self.run, "run", unknown=unknown))
+        return RunConfig(self.env, self.algo, run, self.peers)
 
     def with_config(self, config: RunConfig) -> RunRecord:
         """Returns the record with another config for the same shapes and agents."""
-        return replace(self, env=config.env, algo=config.algo, run=options_of(config.run))
+        return replace(self, env=config.env, algo=config.algo, run=options_of(config.run), peers=config.peers)
 
     def for_worlds(self, spec: Spec, agents: Sequence[str]) -> RunRecord:
         """Returns the record for other worlds of the same environment.
@@ -112,6 +125,7 @@ class RunRecord:
             "env": options_of(self.env),
             "algo": options_of(self.algo),
             "run": self.run,
+            "peers": options_of(self.peers),
             "spec": spec_to_plain(self.spec),
             "agents": list(self.agents),
             "own_spaces": self.own_spaces,
@@ -124,7 +138,7 @@ class RunRecord:
     def from_plain(cls, plain: Mapping[str, Any], *, unknown: Callable[[str], None] | None = None) -> RunRecord:
         """Undoes `to_plain`.
 
-        The options of environment, algorithm and run are not looked into: their own dataclasses know them.
+        The options of environment, algorithm, run and peers are not looked into: their own dataclasses know them.
 
         Args:
             plain: From JSON.
@@ -155,6 +169,7 @@ class RunRecord:
             plain["run"],
             spec,
             agents,
+            PeersPart(with_tuples(plain.get("peers", {}).get("options", {}))),
             plain.get("own_spaces"),
             plain.get("created", ""),
             plain.get("code", {}),
@@ -189,6 +204,8 @@ def _check_types(plain: Mapping[str, Any], unknown: Callable[[str], None] | None
         if not isinstance(types, dict):
             if part in plain:
                 typed(plain[part], types, part)
+            continue
+        if part not in plain:
             continue
         refuse_unknown(plain[part], types, part, unknown)
         for key, hint in types.items():

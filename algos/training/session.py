@@ -31,6 +31,7 @@ from ..report.evaluation_progress import EvaluationProgress
 from ..report.monitor import Monitor
 from ..report.progress import Progress
 from . import checkpoint
+from .companion import Companion
 from .contrast import SAMPLED, contrast_note
 from .counters import Counters, row_of
 from .episodes import EpisodeStatistics, returns_of_groups
@@ -82,6 +83,7 @@ class Session:
         stop: Callable[[], bool] = lambda: False,
         hparams: dict[str, Any] | None = None,
         identity: dict[str, Any] | None = None,
+        companion: Companion | None = None,
         lock: RunLock | None = None,
         threads: int = 0,
         quiet: bool = False,
@@ -100,6 +102,7 @@ class Session:
             stop: Called before every iteration; once it returns True, the session makes no more steps.
             hparams: Options for TensorBoard's HPARAMS page.
             identity: The run that the checkpoints belong to, see `identity.identity_of`.
+            companion: Watches the learners, and may change them between updates.
             lock: The lock of the folder, if it is already held; the session releases it.
             threads: Threads of torch on the CPU while this session computes, which decide on the last bits of what is
                 learned; 0: as many as torch has then.
@@ -111,7 +114,7 @@ class Session:
             NonFiniteError: The environment starts with NaN or infinity.
         """
         self.env, self.algo, self.schedule, self.folder = env, algo, schedule, folder
-        self._stop, self._threads = stop, threads
+        self._stop, self._threads, self._companion = stop, threads, companion
         self._policies = policies or {}
         self._clock = np.zeros(4)  # [s] acting, stepping, updating, and all of it, since the last row
         self._never = np.zeros(env.n_worlds, dtype=bool)
@@ -138,7 +141,15 @@ class Session:
             self._bar = EvaluationProgress(quiet=quiet)
             self._examiner = Examiner(algo, make_env, self._monitor, stop, self._bar, schedule.eval_steps)
             self._checkpoints = RunCheckpoints(
-                folder / CHECKPOINTS, env, algo, self._episodes, self._counters, say, schedule.save_replay, identity
+                folder / CHECKPOINTS,
+                env,
+                algo,
+                self._episodes,
+                self._counters,
+                say,
+                schedule.save_replay,
+                identity,
+                companion,
             )
             self._saved_at = steps if resume is not None else -1  # steps of the newest checkpoint
             if resume is None:
@@ -305,6 +316,9 @@ class Session:
         alive = self._obs.alive
         self._obs = to_obs(step, started)
         self._counters.steps += env.n_worlds
+        if self._companion is not None:
+            steps, returns = self._counters.steps, self._episodes.returns
+            scalars |= self._companion.after_step(steps, self._obs, returns, learned=bool(scalars))
         end = now()
         self._clock += (acted - begin, stepped - acted, updated - stepped, end - begin)
         if scalars:
@@ -372,6 +386,8 @@ class Session:
             self.algo.load_state_dict(resume["algo"])
             step = self.env.load_state_dict(resume["env"])
             self._started, self._counters = resume["started"], Counters(**resume["run"])
+            if self._companion is not None:
+                self._companion.load_state_dict(resume["companion"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:  # RuntimeError is torch's, about shapes
             reason = " ".join(str(error).split())
             raise checkpoint.MisfitError(f"the checkpoint does not fit this run: {reason}") from error

@@ -41,6 +41,7 @@ def run_config(
     task: str | None = None,
     env_options: Mapping[str, Any] | None = None,
     algo_options: Mapping[str, Any] | None = None,
+    peers_options: Mapping[str, Any] | None = None,
     **run: Any,
 ) -> RunConfig:
     """Makes the config of a run, with the presets of environment and algorithm, as the command line has them.
@@ -51,6 +52,7 @@ def run_config(
         task: Named set of the environment's options; None: its default.
         env_options: Options of the environment that differ from the task's.
         algo_options: Options of the algorithm that differ from the presets, such as `{"lr": 1e-3}`.
+        peers_options: Options of learning from peers, such as `{"share": "ucb"}`.
         **run: Options of the run that differ from the presets, such as `seed=1` or `total_steps=100_000`.
 
     Returns:
@@ -59,7 +61,8 @@ def run_config(
     Raises:
         ValueError: A name, option or value is not allowed; the message is one line.
     """
-    how: dict[str, Any] = {"task": task, "env_options": env_options, "algo_options": algo_options, **run}
+    how: dict[str, Any] = {"task": task, "env_options": env_options, "algo_options": algo_options}
+    how |= {"peers_options": peers_options, **run}
     return _training("builder").run_config(env, algo, **_tables(), **how)
 
 
@@ -82,7 +85,7 @@ def session(
         ValueError: The config cannot be built; the message is one line.
         OSError: The run folder cannot be made.
     """
-    return _training("builder").session(config, _path(folder), **_tables(), stop=stop, say=say)
+    return _training("builder").session(config, _path(folder), **_tables(), peers=_accompany(), stop=stop, say=say)
 
 
 def resume(
@@ -108,7 +111,7 @@ def resume(
         ValueError: The folder is not a run that can be resumed; the message is one line.
     """
     how: dict[str, Any] = {"total_steps": total_steps, "device": device, "stop": stop, "say": say, "quiet": quiet}
-    return _training("resuming").resume(_path(folder), **_tables(), **how)
+    return _training("resuming").resume(_path(folder), **_tables(), peers=_accompany(), **how)
 
 
 def _tables() -> dict[str, Any]:
@@ -117,6 +120,10 @@ def _tables() -> dict[str, Any]:
         "envs": importlib.import_module(".envs.builder", __name__),
         "algos": importlib.import_module(".algos", __name__).ALGOS,
     }
+
+
+def _accompany() -> Any:
+    return importlib.import_module(".algos.peers.council", __name__).accompany
 
 
 def _training(module: str) -> Any:

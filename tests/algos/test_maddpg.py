@@ -228,7 +228,7 @@ def test_targets_by_hand(fate, credit, n_steps, twin, monkeypatch):
 
 
 def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
-    """Q_0 = 3 a_0 - 7 a_1, Q_1 = 3 a_1 - 7 a_0, tanh' = 1: the gradient of a mean over two agents is 3 / 2 each."""
+    """Q_0 = 3 a_0 - 7 a_1, Q_1 = 3 a_1 - 7 a_0, tanh' = 1; two agents that share nothing have a mean each."""
     spec = Spec(2, 1, 0, Box(-1.0, 1.0, (1,), np.float32), ())
     config = MaddpgConfig(head_penalty=2.0, head_penalty_end=0.0, share="none", hidden=(4,))
     algo = Maddpg(spec, config, seed=0)
@@ -242,7 +242,7 @@ def test_the_policy_climbs_the_slope_of_its_own_action_alone(monkeypatch):
     batch = {"obs": torch.zeros(1, 2, 1), "alive": torch.ones(1, 2, dtype=torch.bool)}
     algo._policy_step(batch, torch.ones(1, 2, 1))
     assert head.grad is not None
-    assert head.grad.flatten().tolist() == [-1.5, -1.5]
+    assert head.grad.flatten().tolist() == [-3.0, -3.0]
     head.grad = None
     batch["alive"][0, 0] = False
     algo._policy_step(batch, torch.ones(1, 2, 1))

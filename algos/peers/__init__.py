@@ -1,0 +1,12 @@
+"""Learners with parameters of their own that learn from each other.
+
+    config.py       the options, --peers.*
+    council.py      watches the learners of a session, and lets them exchange parameters
+    returns.py      how good each learner is, and how sure that is
+    sharing.py      who takes whose parameters: UCB-guided sharing, population-based training
+    exchange.py     parameters that move from one learner to another, with all that belongs to them
+    permission.py   who may learn from whom
+    ledger.py       a record of every exchange
+
+Learners are agents that share no parameters (`--algo.share none`): those of a team, or copies of one task.
+"""

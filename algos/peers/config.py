@@ -1,0 +1,41 @@
+"""The options of learning from peers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from ..maths.ranges import WEIGHT, Range, check
+
+Sharing = Literal["none", "independent", "ucb", "pbt"]
+
+
+@dataclass(frozen=True)
+class PeersConfig:
+    """How learners with parameters of their own learn from each other."""
+
+    share: Sharing = "none"
+    """Whether learners take each other's parameters: ucb, by an upper bound of their returns; pbt, the worst from the
+    best, with other options; independent: never, but they are compared."""
+    share_every: Annotated[int, Range(1, 10**9)] = 100
+    """Episodes of each learner between two exchanges."""
+    share_c: Annotated[float, WEIGHT] = 1.5
+    """Weight of the bonus of ucb for learners that have seldom been taken [spread of returns in the population]."""
+    share_lambda: Annotated[float, WEIGHT] = 1.0
+    """How many times as high as its own the bound of another must be before a learner takes its parameters."""
+    share_tau: Annotated[float, Range(0.0, 1.0, above=True)] = 1.0
+    """How far a learner moves towards the parameters that it takes; 1: it becomes the other."""
+    share_moments: Literal["copy", "keep", "reset"] = "copy"
+    """Moments of the optimiser of a learner that takes parameters: the other's, its own, or zero."""
+    window: Annotated[int, Range(2, 10**6)] = 100
+    """Latest episodes of a learner over which its return is taken."""
+    permission: str = "all"
+    """Who may learn from whom: all, groups, adjacency (whoever hears it), or a JSON file."""
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot work.
+
+        Raises:
+            ValueError: Says what came and what is allowed.
+        """
+        check(self)

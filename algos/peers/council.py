@@ -1,0 +1,180 @@
+"""The companion of a session whose learners learn from each other.
+
+After each episode it adds the returns of learners to their windows, and after every `share_every` episodes, as soon as
+the algorithm has learned from what it holds, learners exchange parameters. What came of an exchange is told one
+exchange later: the learner's mean return since then, beside the one before.
+
+Axes: P learners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core import Algorithm, Array, Obs, VectorEnv
+from ..nets.variation import Variation
+from ..training.typed import fields
+from .config import PeersConfig
+from .exchange import copy_of, move
+from .ledger import Ledger
+from .permission import Permission
+from .returns import Returns
+from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
+
+
+class Council:
+    """Lets the learners of an algorithm exchange parameters; see `training.companion.Companion`."""
+
+    def __init__(
+        self,
+        config: PeersConfig,
+        algo: Any,
+        agents: Sequence[str],
+        permission: Permission,
+        *,
+        seed: int,
+        ledger: Ledger | None,
+    ) -> None:
+        """Starts without any returns.
+
+        Args:
+            config: The options.
+            algo: An algorithm of several learners, see `exchange.Learning`.
+            agents: (P,) their names.
+            permission: Who may learn from whom.
+            seed: Seed of all choices by chance.
+            ledger: Where every exchange is told; None: nowhere.
+        """
+        self._config, self._algo, self._agents = config, algo, tuple(agents)
+        self._permission, self._ledger = permission, ledger
+        self._returns = Returns(len(agents), config.window)
+        self._taken = np.zeros(len(agents), np.int64)  # (P,) how often each was taken from
+        self._rng = np.random.default_rng([seed, len(agents)])
+        self._met = 0  # episodes at the last exchange
+        self._open: list[dict[str, Any]] = []  # exchanges of which it is not known yet what came of them
+        self._exchanges = self._helped = self._settled = 0
+        if config.share == "pbt":
+            algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
+
+    def after_step(self, steps: int, obs: Obs, returns: Array, *, learned: bool) -> dict[str, float]:
+        """Counts returns and lets learners exchange parameters where that is due; see `Companion.after_step`."""
+        if len(returns):
+            self._returns.add(returns)
+        every = self._config.share_every
+        if not learned or self._returns.episodes // every == self._met // every:
+            return {}
+        self._met = self._returns.episodes
+        self._settle(steps)
+        told, may = self._told(), self._permission.now(obs.adjacency)
+        if self._config.share == "ucb":
+            self._share_by_bounds(steps, may)
+        elif self._config.share == "pbt":
+            self._breed(steps, may)
+        return told
+
+    def _share_by_bounds(self, steps: int, may: Array) -> None:
+        config = self._config
+        bounds = upper_bounds(self._returns.normalised, self._taken, self._returns.episodes, config.share_c)
+        sources, refused = best_rated(bounds, may, config.share_lambda)
+        for j, i in enumerate(refused):
+            if i != NOBODY:
+                self._write(steps, {"kind": "refused", "from": self._agents[i], "to": self._agents[j]})
+        self._move(steps, sources, {"bounds": [round(float(bound), 4) for bound in bounds]})
+
+    def _breed(self, steps: int, may: Array) -> None:
+        sources = truncation(self._returns.mean, may, self._rng)
+        options = self._algo.variation
+        before = options.state_dict()
+        for j, i in enumerate(sources):
+            if i == NOBODY:
+                continue
+            pace, openness, horizon = self._rng.choice(FACTORS, 3)
+            options.pace[j] = before["pace"][i] * pace
+            options.openness[j] = before["openness"][i] * openness
+            options.gamma[j] = 1.0 - ((1.0 - before["gamma"][i]) * horizon).clamp(min=1e-4, max=1.0)
+        self._move(steps, sources, {})
+
+    def _move(self, steps: int, sources: Array, why: dict[str, Any]) -> None:
+        """Moves all that take parameters, at once: towards what the others were before anybody moved."""
+        config, mean = self._config, self._returns.mean
+        copies = {i: copy_of(self._algo, i) for i in sorted({*sources.tolist()} - {NOBODY})}
+        for j, i in enumerate(sources.tolist()):
+            if i == NOBODY:
+                continue
+            moved = move(self._algo, j, copies[i], tau=config.share_tau, moments=config.share_moments)
+            self._taken[i] += 1
+            self._exchanges += 1
+            line = {"kind": config.share, "from": self._agents[i], "to": self._agents[j], **why}
+            self._write(steps, {**line, "moved": moved, "before": float(mean[j]), "of_source": float(mean[i])})
+            self._open.append({"at": steps, "learner": j, "before": float(mean[j])})
+            self._returns.forget(j)
+
+    def _settle(self, steps: int) -> None:
+        """Tells of earlier exchanges what came of them."""
+        mean, waiting = self._returns.mean, []
+        for exchange in self._open:
+            after = float(mean[exchange["learner"]])
+            if not np.isfinite(after):
+                waiting.append(exchange)
+                continue
+            helped = after > exchange["before"]
+            self._settled += 1
+            self._helped += helped
+            line = {"kind": "outcome", "of": exchange["at"], "to": self._agents[exchange["learner"]]}
+            self._write(steps, {**line, "before": exchange["before"], "after": after, "helped": helped})
+        self._open = waiting
+
+    def _told(self) -> dict[str, float]:
+        """Returns scalars for the next row."""
+        mean = self._returns.mean
+        found = {"best": np.nanmax(mean), "worst": np.nanmin(mean), "spread": np.nanstd(mean)}
+        found |= {"exchanges": self._exchanges}
+        if self._settled:
+            found["helped"] = self._helped / self._settled
+        return {f"peers/{name}": float(value) for name, value in found.items()}
+
+    def _write(self, steps: int, line: dict[str, Any]) -> None:
+        if self._ledger is not None:
+            self._ledger.write(steps, line)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns everything, copied."""
+        return {
+            "returns": self._returns.state_dict(),
+            "taken": self._taken.copy(),
+            "rng": self._rng.bit_generator.state,
+            "met": self._met,
+            "open": [dict(line) for line in self._open],
+            "counts": [self._exchanges, self._helped, self._settled],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores `state_dict`."""
+        self._returns.load_state_dict(state["returns"])
+        self._taken = state["taken"].copy()
+        self._rng.bit_generator.state = state["rng"]
+        self._met = state["met"]
+        self._open = [dict(line) for line in state["open"]]
+        self._exchanges, self._helped, self._settled = state["counts"]
+
+
+def accompany(
+    options: dict[str, Any], env: VectorEnv, algo: Algorithm, seed: int, folder: Path | None, steps: int
+) -> Council | None:
+    """Makes the companion of a run; see `training.companion.Accompany`."""
+    config = PeersConfig(**fields(PeersConfig, options, "options"))
+    learners, n = getattr(algo, "learners", 1), len(env.agents)
+    permission = Permission(config.permission, env.agents, env.groups)
+    if config.share == "none" or n == 1:
+        return None
+    if learners == 1:
+        raise ValueError(
+            f"share is {config.share!r}, but the {n} agents share parameters, so there is nobody to learn from: give "
+            "--algo.share none"
+        )
+    ledger = None if folder is None else Ledger(folder, steps)
+    return Council(config, algo, env.agents, permission, seed=seed, ledger=ledger)

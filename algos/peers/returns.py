@@ -1,0 +1,82 @@
+"""The latest returns of learners: how good each is, and how sure that is.
+
+Axes: P learners, E episodes, W episodes remembered of each learner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import Array
+
+
+class Returns:
+    """A window of the latest returns of every learner."""
+
+    def __init__(self, learners: int, window: int = 100) -> None:
+        """Starts empty.
+
+        Args:
+            learners: P.
+            window: W.
+        """
+        self._window = np.full((window, learners), np.nan)  # (W, P), a ring
+        self.episodes = 0
+        """Episodes of each learner so far; all learners end theirs together."""
+
+    def add(self, returns: Array) -> None:
+        """Adds the returns of episodes that ended, (E, P)."""
+        for one in returns:
+            self._window[self.episodes % len(self._window)] = one
+            self.episodes += 1
+
+    def forget(self, learner: int) -> None:
+        """Forgets the returns of a learner that has become another."""
+        self._window[:, learner] = np.nan
+
+    @property
+    def counts(self) -> Array:
+        """Returns that are remembered, (P,) int."""
+        return np.isfinite(self._window).sum(axis=0)
+
+    @property
+    def mean(self) -> Array:
+        """Mean returns, (P,); NaN where nothing is remembered."""
+        counts = self.counts
+        return np.where(counts > 0, np.nansum(self._window, axis=0) / np.maximum(counts, 1), np.nan)
+
+    @property
+    def error(self) -> Array:
+        """Standard errors of the means, (P,); infinite where fewer than two returns are remembered."""
+        counts = self.counts
+        away = np.nansum((self._window - self.mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
+        return np.where(counts > 1, np.sqrt(away / np.maximum(counts, 1)), np.inf)
+
+    @property
+    def normalised(self) -> Array:
+        """Means from 0, the worst learner's, to 1, the best one's, (P,); all 0 where they do not differ.
+
+        So a comparison of learners does not depend on the reward's units, nor on its sign.
+        """
+        mean = self.mean
+        known = np.isfinite(mean)
+        if not known.any():
+            return np.zeros_like(mean)
+        low, high = mean[known].min(), mean[known].max()
+        return np.where(known, (mean - low) / (high - low) if high > low else 0.0, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns arrays and plain data from which `load_state_dict` continues exactly."""
+        return {"window": self._window.copy(), "episodes": self.episodes}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from what `state_dict` returned.
+
+        Raises:
+            ValueError: It came from another number of learners, or remembers another number of episodes.
+        """
+        if state["window"].shape != self._window.shape:
+            raise ValueError(f"returns of {state['window'].shape} episodes x learners do not fit {self._window.shape}")
+        self._window, self.episodes = state["window"].copy(), state["episodes"]

@@ -1,0 +1,95 @@
+"""Selective sharing of parameters: who takes whose.
+
+`ucb`, UCB-guided selective parameter sharing: with k episodes so far, learner i is rated
+
+    UCB_i(k) = m_i + c sqrt(log k / n_i)
+
+where n_i is 1 and the number of times that its parameters have been taken. Learner j takes those of the learner i that
+is rated highest, if UCB_i > lambda UCB_j. Source: the rule of an anonymous paper on UCB-guided sharing (2024), after
+Auer et al. 2002, "Finite-time analysis of the multiarmed bandit problem" (UCB1).
+
+Deviation: m_i is the mean return scaled to 0 for the worst learner of the population and 1 for the best one. With
+returns as they are, a lambda above 1 would mean the contrary where they are negative, since 2 x -100 is less than -100,
+and c would mean another thing in every environment.
+
+`pbt`, population-based training: the worst learners take the parameters of the best, and go on with other options.
+Source: Jaderberg et al. 2017, "Population based training of neural networks": truncation selection, and a perturbation
+by 0.8 or 1.2.
+
+Axes: P learners.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core import Array
+
+NOBODY = -1
+"""The source of a learner that keeps its own parameters."""
+FACTORS = (0.8, 1.2)
+"""Factors by which an option of a learner changes that has taken another's parameters."""
+TRUNCATED = 0.2
+"""Share of the learners that take, and of those that are taken from; at least one each."""
+
+
+def upper_bounds(normalised: Array, taken: Array, episodes: int, c: float) -> Array:
+    """Returns UCB_i of every learner, (P,).
+
+    Args:
+        normalised: (P,) mean returns, from 0 for the worst to 1 for the best.
+        taken: (P,) int, how often the parameters of each have been taken.
+        episodes: k, episodes of each learner so far.
+        c: Weight of the bonus for learners that have seldom been taken.
+    """
+    return normalised + c * np.sqrt(np.log(max(episodes, 1)) / (1 + taken))
+
+
+def best_rated(bounds: Array, may: Array, factor: float) -> tuple[Array, Array]:
+    """Returns whose parameters each learner takes.
+
+    Args:
+        bounds: (P,) ratings.
+        may: (P, P) bool; [j, i]: j may take from i.
+        factor: lambda, how many times as high as one's own a rating must be.
+
+    Returns:
+        (P,) int sources, `NOBODY` where a learner keeps its own; and (P,) int, the source that it would have taken from
+        had it been allowed to, `NOBODY` where that is no other.
+    """
+    sources, refused = np.full(len(bounds), NOBODY), np.full(len(bounds), NOBODY)
+    for j in range(len(bounds)):
+        others = np.arange(len(bounds)) != j
+        wanted = _highest(bounds, others)
+        allowed = _highest(bounds, others & may[j])
+        if allowed != NOBODY and bounds[allowed] > factor * bounds[j]:
+            sources[j] = allowed
+        if wanted not in (NOBODY, allowed) and bounds[wanted] > factor * bounds[j]:
+            refused[j] = wanted
+    return sources, refused
+
+
+def truncation(mean: Array, may: Array, generator: np.random.Generator) -> Array:
+    """Returns whose parameters each learner takes in population-based training, (P,) int; `NOBODY`: its own.
+
+    Args:
+        mean: (P,) mean returns.
+        may: (P, P) bool; [j, i]: j may take from i.
+        generator: Chooses among the best.
+    """
+    sources = np.full(len(mean), NOBODY)
+    if len(mean) < 2:
+        return sources
+    order = np.argsort(mean, kind="stable")
+    n = min(max(round(TRUNCATED * len(mean)), 1), len(mean) // 2)
+    best = order[-n:]
+    for j in order[:n]:
+        allowed = best[may[j, best] & (mean[best] > mean[j])]
+        if len(allowed):
+            sources[j] = generator.choice(allowed)
+    return sources
+
+
+def _highest(bounds: Array, among: Array) -> int:
+    """Returns the index of the highest rating among some learners, the first of equals; `NOBODY` among none."""
+    return int(np.where(among, bounds, -np.inf).argmax()) if among.any() else NOBODY

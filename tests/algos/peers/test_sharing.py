@@ -1,0 +1,119 @@
+"""Who takes whose parameters: rules on toys with known answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from algos.peers.permission import Permission
+from algos.peers.returns import Returns
+from algos.peers.sharing import NOBODY, best_rated, truncation, upper_bounds
+
+ALL = ~np.eye(3, dtype=bool)
+
+
+def returns_of(*rows: tuple[float, ...]) -> Returns:
+    found = Returns(len(rows[0]), window=4)
+    found.add(np.array(rows))
+    return found
+
+
+def test_returns_are_means_with_their_errors() -> None:
+    found = returns_of((1.0, 10.0), (3.0, 10.0))
+    assert found.mean.tolist() == [2.0, 10.0]
+    assert found.error.tolist() == [1.0, 0.0]
+    found.add(np.array([[5.0, 0.0]] * 4))  # the window is full of them now
+    assert found.mean.tolist() == [5.0, 0.0]
+    assert found.episodes == 6
+    found.forget(1)
+    assert np.isnan(found.mean[1])
+    assert found.error[1] == np.inf
+    again = Returns(2, window=4)
+    again.load_state_dict(found.state_dict())
+    assert again.mean[0] == 5.0
+    assert again.episodes == 6
+    with pytest.raises(ValueError, match="do not fit"):
+        Returns(3, window=4).load_state_dict(found.state_dict())
+
+
+def test_normalised_returns_do_not_depend_on_sign_and_units() -> None:
+    assert returns_of((-300.0, -200.0, -100.0)).normalised.tolist() == [0.0, 0.5, 1.0]
+    assert returns_of((1.0, 2.0, 3.0)).normalised.tolist() == [0.0, 0.5, 1.0]
+    assert returns_of((7.0, 7.0)).normalised.tolist() == [0.0, 0.0]
+    assert Returns(2).normalised.tolist() == [0.0, 0.0]
+
+
+def test_bounds_are_those_of_ucb() -> None:
+    bounds = upper_bounds(np.array([0.0, 1.0]), np.array([0, 3]), 100, 1.5)
+    assert bounds.tolist() == pytest.approx([1.5 * np.log(100) ** 0.5, 1.0 + 0.75 * np.log(100) ** 0.5])
+
+
+@pytest.mark.parametrize("shift", [0.0, -1000.0])
+def test_the_best_is_taken_by_all_others(shift: float) -> None:
+    """Also where all returns are negative, as in Pendulum."""
+    normalised = returns_of((shift + 1.0, shift + 3.0, shift + 2.0)).normalised
+    sources, refused = best_rated(upper_bounds(normalised, np.zeros(3), 100, 1.5), ALL, 1.0)
+    assert sources.tolist() == [1, NOBODY, 1]
+    assert refused.tolist() == [NOBODY] * 3
+
+
+def test_one_that_has_been_taken_often_is_taken_less() -> None:
+    normalised = np.array([0.9, 1.0, 0.0])
+    sources, _ = best_rated(upper_bounds(normalised, np.array([0, 50, 0]), 100, 1.5), ALL, 1.0)
+    assert sources.tolist() == [NOBODY, 0, 0]
+
+
+def test_a_greater_lambda_asks_for_a_greater_lead() -> None:
+    bounds = np.array([1.0, 1.5, 2.5])
+    assert best_rated(bounds, ALL, 1.0)[0].tolist() == [2, 2, NOBODY]
+    assert best_rated(bounds, ALL, 2.0)[0].tolist() == [2, NOBODY, NOBODY]
+
+
+def test_what_is_forbidden_is_refused_and_the_next_best_is_taken() -> None:
+    may = ALL.copy()
+    may[0, 2] = False  # 0 may not take from 2, the best
+    sources, refused = best_rated(np.array([0.0, 0.5, 1.0]), may, 1.0)
+    assert sources.tolist() == [1, 2, NOBODY]
+    assert refused.tolist() == [2, NOBODY, NOBODY]
+    sources, refused = best_rated(np.array([0.0, 0.5, 1.0]), np.zeros((3, 3), bool), 1.0)
+    assert sources.tolist() == [NOBODY] * 3
+    assert refused.tolist() == [2, 2, NOBODY]
+
+
+def test_the_worst_take_from_the_best_in_a_population() -> None:
+    mean = np.array([5.0, 1.0, 4.0, 2.0, 3.0, 9.0, 6.0, 7.0, 8.0, 0.0])
+    sources = truncation(mean, ~np.eye(10, dtype=bool), np.random.default_rng(0))
+    assert np.flatnonzero(sources != NOBODY).tolist() == [1, 9]
+    assert set(sources[[1, 9]].tolist()) <= {5, 8}
+    equal = truncation(np.ones(4), ~np.eye(4, dtype=bool), np.random.default_rng(0))
+    assert equal.tolist() == [NOBODY] * 4
+    assert truncation(np.ones(1), np.zeros((1, 1), bool), np.random.default_rng(0)).tolist() == [NOBODY]
+
+
+def test_permission_by_groups_and_by_hearing() -> None:
+    hears = np.zeros((2, 3, 3), bool)
+    hears[1, 0, 2] = True
+    agents = ("a", "b", "c")
+    assert Permission("all", agents, ((0, 1, 2),)).now(hears).tolist() == ALL.tolist()
+    assert np.argwhere(Permission("groups", agents, ((0, 2), (1,))).now(hears)).tolist() == [[0, 2], [2, 0]]
+    assert np.argwhere(Permission("adjacency", agents, ((0, 1, 2),)).now(hears)).tolist() == [[0, 2]]
+
+
+def test_permission_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "may.json"
+    path.write_text(json.dumps({"a": ["b", "c"], "c": ["c", "a"]}))
+    found = Permission(str(path), ("a", "b", "c"), ((0, 1, 2),)).now(np.zeros((1, 3, 3), bool))
+    assert np.argwhere(found).tolist() == [[0, 1], [0, 2], [2, 0]]  # nobody learns from itself
+    for text, words in (
+        ('{"a": ["d"]}', "it names d, but the agents are a, b, c"),
+        ("[1]", 'must hold {"agent"'),
+        ("{", "holds no JSON"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=words):
+            Permission(str(path), ("a", "b", "c"), ((0, 1, 2),))
+    with pytest.raises(ValueError, match=r"permission is 'freinds'; it must be all, groups, adjacency or a JSON file"):
+        Permission("freinds", ("a", "b"), ((0, 1),))
