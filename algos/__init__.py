@@ -50,6 +50,7 @@ def load_policy(
     agents: Sequence[str] | None = None,
     channel: Mapping[str, Any] | None = None,
     spec: Spec | None = None,
+    learner: int | None = None,
 ) -> Policy:
     """Loads the policy of a run.
 
@@ -66,6 +67,9 @@ def load_policy(
         spec: Shapes of the worlds to act in (`core.spec_of`), if they are others than those of the training: where in
             observations an agent's position stands, and in what unit, may differ. None: they are the same.
 
+        learner: Index of the one agent whose policy is wanted, where agents share no parameters, as in a population of
+            copies of one task: the policy then acts for one agent of that name. None: all agents.
+
     Raises:
         ValueError: The folder is not a run, its config.json is damaged, no checkpoint in it can be read, or the
             checkpoint belongs to another run; or the policy cannot act for these agents or through this channel. The
@@ -80,4 +84,5 @@ def load_policy(
         agents=agents,
         channel=channel,
         spec=spec,
+        learner=learner,
     )

@@ -54,6 +54,7 @@ class Council:
         self._returns = Returns(len(agents), config.window)
         self._taken = np.zeros(len(agents), np.int64)  # (P,) how often each was taken from
         self._rng = np.random.default_rng([seed, len(agents)])
+        self.best: int | None = None
         self._met = 0  # episodes at the last exchange
         self._open: list[dict[str, Any]] = []  # exchanges of which it is not known yet what came of them
         self._exchanges = self._helped = self._settled = 0
@@ -141,6 +142,13 @@ class Council:
         if self._ledger is not None:
             self._ledger.write(steps, line)
 
+    def evaluated(self, of_agents: Array) -> dict[str, float]:
+        """Finds the best learner by validation; see `Companion.evaluated`."""
+        mean = of_agents.mean(axis=0)
+        if np.isfinite(mean).all():
+            self.best = int(mean.argmax())
+        return {"eval/return_of_best_learner": float(mean.max()), "eval/spread_of_learners": float(mean.std())}
+
     def state_dict(self) -> dict[str, Any]:
         """Returns everything, copied."""
         return {
@@ -149,6 +157,7 @@ class Council:
             "rng": self._rng.bit_generator.state,
             "met": self._met,
             "open": [dict(line) for line in self._open],
+            "best": self.best,
             "counts": [self._exchanges, self._helped, self._settled],
         }
 
@@ -159,6 +168,7 @@ class Council:
         self._rng.bit_generator.state = state["rng"]
         self._met = state["met"]
         self._open = [dict(line) for line in state["open"]]
+        self.best = state["best"]
         self._exchanges, self._helped, self._settled = state["counts"]
 
 

@@ -29,6 +29,19 @@ class Companion(Protocol):
         """
         ...
 
+    def evaluated(self, of_agents: Array) -> dict[str, float]:
+        """Called with the returns of every agent in the episodes of an evaluation during training, (E, N).
+
+        Returns:
+            Scalars for the row of that evaluation.
+        """
+        ...
+
+    @property
+    def best(self) -> int | None:
+        """Index of the learner that was best in the last evaluation; None where that is not known."""
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """Returns the state: tensors, arrays and plain data."""
         ...

@@ -63,6 +63,8 @@ class Evaluation:
     """(E, K), one row an episode, in the order of the episodes' seeds."""
     notes: tuple[str, ...] = ()
     """Remarks on episodes that were cut, played again or left out, a line each."""
+    of_agents: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    """(E, N) sums of each agent's own rewards, in the same order."""
     credit: Mapping[str, float] = field(default_factory=dict)
     """How good the credit is that the policy learns from, see `credit_probe.measured`; {} where that is not known."""
 
@@ -139,6 +141,7 @@ def evaluate(
     groups = returns_of_groups(env.agents, env.groups)
     statistics = EpisodeStatistics(n_worlds, len(env.agents), tuple(step.metrics), groups=groups, window=1)
     values = np.full((n_episodes, len(statistics.columns)), np.nan)
+    of_agents = np.full((n_episodes, len(env.agents)), np.nan)
     played = np.zeros(n_episodes, dtype=bool)
     lasted = np.zeros(n_worlds, dtype=np.int64)  # (B,) steps of the running episodes
     cuts = faults = iterations = 0
@@ -162,6 +165,7 @@ def evaluate(
             episodes = ((share - left) * n_worlds + np.arange(n_worlds))[worlds[counted]]
             values = widened(values, rows.shape[1])  # metrics may come late
             values[episodes], played[episodes] = rows[counted], True
+            of_agents[episodes] = statistics.returns[counted]
             left[worlds[counted]] -= 1
         cuts += int(cut.sum())
         left[cut] = 0
@@ -187,7 +191,8 @@ def evaluate(
         missing = int((~played).sum())
         verb = "was" if missing == 1 else "were"
         notes.append(f"{missing} of {_episodes(n_episodes)} {verb} not played: earlier ones did not end")
-    return Evaluation(statistics.columns, widened(values, len(statistics.columns))[played], tuple(notes))
+    values = widened(values, len(statistics.columns))
+    return Evaluation(statistics.columns, values[played], tuple(notes), of_agents[played])
 
 
 def mean_interval(

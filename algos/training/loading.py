@@ -43,6 +43,7 @@ def load_policy_of(
     agents: Sequence[str] | None = None,
     channel: Mapping[str, Any] | None = None,
     spec: Spec | None = None,
+    learner: int | None = None,
 ) -> Policy:
     """Loads the policy of a run that was trained by one of `algos`, by name; see `algos.load_policy`."""
     folder = Path(run_folder)
@@ -56,11 +57,19 @@ def load_policy_of(
     there, spec = spec, record.spec
     entry = algos[name]
     where = folder / runfolder.CONFIG
+    learned = content["algo"]["policy"]
     try:
         options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
         own_spaces = None if own is None else OwnSpaces(own, names, spec)
     except ValueError as error:
         raise ValueError(f"{where} is damaged: {error}") from error
+    if learner is not None:
+        _refuse_other_learner(learner, options, spec)
+        options, spec = replace(options, share="all"), replace(spec, n_agents=1, groups=((0,),))
+        learned, names = _of_learner(learned, learner, len(names)), (names[learner],)
+        if own is not None:
+            own = {**own, "agents": [own["agents"][learner]]}
+            own_spaces = OwnSpaces(own, names, spec)
     channel = channel or {}
     if channel:
         options = replace(options, channel=_other_channel(options, channel))
@@ -72,15 +81,40 @@ def load_policy_of(
     try:
         acting = entry.algorithm(spec, options, seed=0, device=device).policy
     except _UNFIT as error:
-        asked = isinstance(error, ValueError) and (channel or spec is not record.spec)
+        asked = isinstance(error, ValueError) and (channel or learner is not None or spec is not record.spec)
         raise ValueError(f"{'' if asked else unfit}{' '.join(str(error).split())}") from error
     try:
-        acting.load_state_dict(content["algo"]["policy"])
+        acting.load_state_dict(learned)
     except _UNFIT as error:
         raise ValueError(f"{unfit}{' '.join(str(error).split())}") from error
     if isinstance(acting, Actor) and acting.conversation is not None:
         acting.conversation.medium.tightness.finish()  # only training goes through a looser medium
     return Policy(acting, spec, names, own_spaces)
+
+
+def _refuse_other_learner(learner: int, options: Any, spec: Spec) -> None:
+    """Refuses a learner that a run does not have.
+
+    Raises:
+        ValueError: Its agents share parameters or need each other to act, or there are not so many.
+    """
+    n, why = spec.n_agents, ""
+    if getattr(options, "share", "all") != "none" and n > 1:
+        why = "agents of this run share parameters"
+    elif getattr(options, "agent_id", False) or getattr(options, "comm", "none") != "none":
+        why = "agents of this run cannot act alone: they read an agent_id, or talk"
+    if why:
+        raise ValueError(f"learner is {learner}, but {why}: leave it out")
+    if not 0 <= learner < n:
+        raise ValueError(f"learner is {learner}; allowed are 0 to {n - 1}")
+
+
+def _of_learner(learned: Mapping[str, Any], learner: int, learners: int) -> dict[str, Any]:
+    """Returns the part of a policy's state that is one learner's: its row of everything that has a row for each."""
+    return {
+        name: value[learner : learner + 1] if value.dim() and len(value) == learners else value
+        for name, value in learned.items()
+    }
 
 
 def _other_channel(options: Any, channel: Mapping[str, Any]) -> Any:

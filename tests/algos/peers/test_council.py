@@ -114,3 +114,16 @@ def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 1
     assert said in told[0]
+
+
+def test_the_best_learner_by_validation_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [word for word in FAST if word not in ("--eval-episodes", "0", "--quiet")]
+    words += [*ROLLOUT, *SHARING, "--peers.share", "independent", "--eval-episodes", "2", "--eval-every", "300"]
+    assert train.main([*HERE, *words, "--total-steps", "400", "--log-dir", str(tmp_path), "--run-name", "run"]) == 0
+    told = capsys.readouterr().out
+    best = last(tmp_path / "run")["companion"]["best"]
+    assert f"best learner (learner_{best})" in told
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    found = next(row for row in rows if "eval/return_of_best_learner" in row)
+    mean = next(row["eval/return"] for row in rows if "eval/return" in row and row["step"] == found["step"])
+    assert found["eval/return_of_best_learner"] >= mean
