@@ -41,6 +41,7 @@ from .maths.threads import one_thread
 from .nets.actor import Actor, Out, categorical
 from .nets.config import Activation, NetConfig
 from .nets.flat_adam import FlatAdam
+from .nets.lesson import Teaching
 from .nets.obs_norm import InputNorm
 from .nets.q_critic import QCritic
 from .nets.severed import Rows, severed
@@ -209,6 +210,7 @@ class Maddpg:
         )
         self.target_policy = Target(self.policy, self.policy_adam)
         self.target_critics = Target(self.critics, self.critic_adam)
+        self.tutor: Teaching | None = None  # says what peers would do, where learners learn from each other
         self.variation: Variation | None = None  # options in which learners differ, where somebody sets them
         self.progress = 0.0
         self.steps = 0  # environment steps, summed over worlds
@@ -355,8 +357,8 @@ class Maddpg:
             whose = self._whose(so_far["alive"])
             every = *self._rewards(so_far), whose
             self.value_norm.begin_at(constant_value(*every, gamma=self._gamma, each=self._each_value))
-        for adam in self._adams_of_learners() if self.variation is not None else ():
-            adam.pace = self.variation.pace
+        for adam in self._adams_of_learners():
+            adam.pace = None if self.variation is None else self.variation.pace
         for _ in range(config.updates):
             index = replay.draw(config.batch, drawing)  # (R,)
             sample = replay.sample(index, config.n_step, recall_rounds=self._recall_rounds)
@@ -532,6 +534,14 @@ class Maddpg:
         if out.talked is not None and out.talked.speaks is not None:
             rate = masked_mean(out.talked.speaks, alive, each=self._each)
             loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach().mean()}
+        if self.tutor is not None:  # the divergence from what teachers would do, see `peers.tutor`
+            norm = self.policy.obs_norm
+            seen = batch["obs"] if norm is None else norm.raw(batch["obs"])
+            lesson = self.tutor.lesson(seen, batch["alive"], batch.get("action_mask"))
+            if lesson is not None:
+                away = self.policy.divergence_from(lesson.target, lesson.spread, head, batch.get("action_mask"))
+                cost = masked_mean(away * lesson.weight, alive, each=self._each)
+                loss, further = loss + cost, {**further, "peers/lesson": cost.detach().mean()}
         norm = self.policy_adam.step(loss.sum())
         with torch.no_grad():
             stats = {

@@ -40,6 +40,7 @@ from .nets.actor import Actor, categorical
 from .nets.config import NetConfig
 from .nets.critic import Critic
 from .nets.flat_adam import FlatAdam
+from .nets.lesson import LESSON, Teaching
 from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
@@ -155,6 +156,7 @@ class Mappo:
                 device=self.device,
             )
         self.variation: Variation | None = None  # options in which learners differ, where somebody sets them
+        self.tutor: Teaching | None = None  # says what peers would do, where learners learn from each other
         self.progress = 0.0
         self.updates = 0
 
@@ -240,6 +242,7 @@ class Mappo:
         data, finals = self.rollout.to(self.device)
         alive = data["alive"]  # (T, B, N)
         weight = alive.float()  # (T, B, N)
+        seen = data["obs"]  # (T, B, N, O)
         counted = self._normalize(data, finals)
         varied = self.variation
         gamma = varied.gamma if varied is not None and self._each_value else config.gamma
@@ -287,6 +290,10 @@ class Mappo:
             "value_std": masked_var(value, value_weight).sqrt(),
             "explained_variance": explained_variance(value, target, value_weight),
         }
+        lesson = None
+        if self.tutor is not None:
+            how = {"state": data.get("state"), "value": value, "target": target}
+            lesson = self.tutor.lesson(seen, alive, data.get("action_mask"), **how)
         joint_target = None
         if self.joint is not None:  # returns of joint actions, or the rewards of steps
             aim = target.mean(-1) if config.credit == "coma" else data["team_reward"]  # (T, B)
@@ -301,6 +308,8 @@ class Mappo:
         batch = {name: data[name] for name in fields if name in data}
         batch |= {"advantage": advantage, "target": target, "value": raw, "weight": weight}
         batch |= {"value_weight": value_weight}
+        if lesson is not None:
+            batch |= {f"lesson_{name}": field for name, field in lesson._asdict().items() if field is not None}
         if joint_target is not None:
             batch["joint_target"] = joint_target
         minibatches = Minibatches(batch, alive, sequences=self.policy.sequential)
@@ -309,8 +318,8 @@ class Mappo:
         left = 1.0 - self.progress if config.anneal else 1.0
         lr, ent_coef = config.lr * left, config.ent_coef * left
         self.policy_adam.lr = self.critic_adam.lr = lr
-        for adam in self._adams_of_learners() if varied is not None else ():
-            adam.pace = varied.pace
+        for adam in self._adams_of_learners():
+            adam.pace = None if varied is None else varied.pace
         if self.joint is not None:
             self.joint.adam.lr = lr
         first_hidden = None if critic_hidden is None else critic_hidden[0]
@@ -350,7 +359,7 @@ class Mappo:
             Statistics by name, () each.
         """
         config, policy = self.config, self.policy
-        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask", "heard")
+        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask", "heard", *LESSON)
         if config.gru:
             names = (*names, "started", "alive")
         mini = minibatches.take(names, units, agent_blind=policy.agent_blind, gathers=policy.gathers)
@@ -369,6 +378,11 @@ class Mappo:
         if out.talked is not None and out.talked.speaks is not None:
             rate = (out.talked.speaks * share).sum()
             loss, further = loss + config.comm_gate_cost * rate, {"comm/gate": rate.detach()}
+        if "lesson_target" in mini:  # the divergence from what teachers would do, see `peers.tutor`
+            taught = mini["lesson_target"], mini.get("lesson_spread")
+            away = policy.divergence_from(*taught, out.head, mini.get("action_mask"))  # (..., N)
+            cost = (away * mini["lesson_weight"] * share).sum()
+            loss, further = loss + cost, {**further, "peers/lesson": cost.detach()}
         norm = self.policy_adam.step(loss * self.learners)
         with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
             return {

@@ -24,6 +24,7 @@ from ..maths.arrays import tensor_of
 from ..maths.live import back_to_agents, between_agents, live_first, of_agents
 from .config import NetConfig
 from .layers import ACTIVATIONS, Dense
+from .lesson import divergence_of_discrete, divergence_of_gaussians
 from .obs_norm import RunningNorm
 from .recurrent import Recurrence
 from .sharing import parameter_sets
@@ -393,6 +394,29 @@ class Actor(nn.Module):
             log_p, log_q = categorical(head, action_mask), categorical(other, action_mask)
             return (log_p.exp() * (log_p - log_q)).sum(-1)
         return 0.5 * ((self._mean(head) - self._mean(other)) * torch.exp(-self._log_std())).square().sum(-1)
+
+    def divergence_from(
+        self, target: Tensor, spread: Tensor | None, head: Tensor, action_mask: Tensor | None = None
+    ) -> Tensor:
+        """Returns KL(lesson || policy), (..., N) [nats].
+
+        Args:
+            target: (..., N, A) probabilities or means, see `lesson.Lesson`.
+            spread: (..., N, A) variances of Gaussians.
+            head: (..., N, A) from `forward`.
+            action_mask: (..., N, A) bool, True where allowed, or None.
+        """
+        if spread is None:
+            return divergence_of_discrete(target, categorical(head, action_mask))
+        return divergence_of_gaussians(target, spread, self._mean(head), self._log_std())
+
+    def means(self, head: Tensor) -> Tensor:
+        """Returns the means of Gaussians, (..., N, A) in units of half the Box."""
+        return self._mean(head)
+
+    def deviations(self) -> Tensor:
+        """Returns the logarithms of their deviations, (N, A)."""
+        return self._log_std().expand(self.n_agents, -1)
 
     def _log_std(self) -> Tensor:
         """Returns (N, A), or (1, A) where all agents share it."""

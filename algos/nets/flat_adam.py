@@ -85,7 +85,7 @@ class FlatAdam:
                 continue
             lists = [child for child in module.children() if isinstance(child, nn.ParameterList)]
             for parameter in itertools.chain(*(part.parameters(recurse=False) for part in (module, *lists))):
-                start = parameter.storage_offset()
+                start = int(parameter.storage_offset())
                 found.append(torch.arange(start, start + parameter.numel()).view(learners, -1))
         return torch.cat(found, dim=1)
 

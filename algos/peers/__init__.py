@@ -6,6 +6,9 @@
     sharing.py      who takes whose parameters: UCB-guided sharing, population-based training
     exchange.py     parameters that move from one learner to another, with all that belongs to them
     permission.py   who may learn from whom
+    lead.py         how much a learner is to learn from whom
+    school.py       appoints the teachers of all learners, look by look
+    tutor.py        what teachers would do on what a learner observes
     ledger.py       a record of every exchange
 
 Learners are agents that share no parameters (`--algo.share none`): those of a team, or copies of one task.

@@ -27,6 +27,20 @@ class PeersConfig:
     """How far a learner moves towards the parameters that it takes; 1: it becomes the other."""
     share_moments: Literal["copy", "keep", "reset"] = "copy"
     """Moments of the optimiser of a learner that takes parameters: the other's, its own, or zero."""
+    distill: bool = False
+    """Learners learn what their peers would do on what they observe themselves, as far as these are surely ahead."""
+    distill_strength: Annotated[float, WEIGHT] = 1.0
+    """Weight of the divergence from a teacher that is far ahead, in the loss of a policy."""
+    distill_teachers: Annotated[int, Range(1, 1024)] = 1
+    """Most teachers of a learner at a time: those that are furthest ahead."""
+    distill_every: Annotated[int, Range(1, 10**9)] = 20
+    """Episodes of each learner between two looks at who is ahead of whom."""
+    distill_when: Literal["always", "plateau"] = "always"
+    """When a learner is taught: always, or only while its return does not surely rise."""
+    distill_states: Literal["all", "surer"] = "all"
+    """What is taught: all moments, or those in which the teacher's critic foretells returns better (MAPPO, IPPO)."""
+    distill_floor: Annotated[float, WEIGHT] = 0.0
+    """Least mean divergence between learners [nats]; below it nobody is taught, and entropy counts double."""
     window: Annotated[int, Range(2, 10**6)] = 100
     """Latest episodes of a learner over which its return is taken."""
     permission: str = "all"

@@ -1,15 +1,16 @@
 """The companion of a session whose learners learn from each other.
 
-After each episode it adds the returns of learners to their windows, and after every `share_every` episodes, as soon as
-the algorithm has learned from what it holds, learners exchange parameters. What came of an exchange is told one
-exchange later: the learner's mean return since then, beside the one before.
+After each episode it adds the returns of learners to their windows. After every `share_every` episodes, as soon as the
+algorithm has learned from what it holds, learners exchange parameters; what came of an exchange is told one exchange
+later: the learner's mean return since then, beside the one before. After every `distill_every` episodes it says anew
+who learns from whom.
 
 Axes: P learners.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from .exchange import copy_of, move
 from .ledger import Ledger
 from .permission import Permission
 from .returns import Returns
+from .school import School
 from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
 
 
@@ -55,27 +57,36 @@ class Council:
         self._taken = np.zeros(len(agents), np.int64)  # (P,) how often each was taken from
         self._rng = np.random.default_rng([seed, len(agents)])
         self.best: int | None = None
-        self._met = 0  # episodes at the last exchange
+        self._done: dict[str, int] = {}  # episodes at the last look, by what is done
         self._open: list[dict[str, Any]] = []  # exchanges of which it is not known yet what came of them
         self._exchanges = self._helped = self._settled = 0
-        if config.share == "pbt":
+        self._school = School(config, algo, agents) if config.distill else None
+        if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 
     def after_step(self, steps: int, obs: Obs, returns: Array, *, learned: bool) -> dict[str, float]:
         """Counts returns and lets learners exchange parameters where that is due; see `Companion.after_step`."""
         if len(returns):
             self._returns.add(returns)
-        every = self._config.share_every
-        if not learned or self._returns.episodes // every == self._met // every:
+        if not learned:
             return {}
-        self._met = self._returns.episodes
-        self._settle(steps)
-        told, may = self._told(), self._permission.now(obs.adjacency)
-        if self._config.share == "ucb":
-            self._share_by_bounds(steps, may)
-        elif self._config.share == "pbt":
-            self._breed(steps, may)
+        told: dict[str, float] = {}
+        may = self._permission.now(obs.adjacency)
+        if self._due("share", self._config.share_every):
+            self._settle(steps)
+            told = self._told()
+            if self._config.share == "ucb":
+                self._share_by_bounds(steps, may)
+            elif self._config.share == "pbt":
+                self._breed(steps, may)
+        if self._school is not None and self._due("distill", self._config.distill_every):
+            told |= self._school.look(self._returns, may, tell=lambda line: self._write(steps, line))
         return told
+
+    def _due(self, what: str, every: int) -> bool:
+        """Returns whether a multiple of `every` episodes was reached since it was last done, and marks it as done."""
+        before, self._done[what] = self._done.get(what, 0), self._returns.episodes
+        return self._returns.episodes // every > before // every
 
     def _share_by_bounds(self, steps: int, may: Array) -> None:
         config = self._config
@@ -138,7 +149,7 @@ class Council:
             found["helped"] = self._helped / self._settled
         return {f"peers/{name}": float(value) for name, value in found.items()}
 
-    def _write(self, steps: int, line: dict[str, Any]) -> None:
+    def _write(self, steps: int, line: Mapping[str, Any]) -> None:
         if self._ledger is not None:
             self._ledger.write(steps, line)
 
@@ -155,7 +166,8 @@ class Council:
             "returns": self._returns.state_dict(),
             "taken": self._taken.copy(),
             "rng": self._rng.bit_generator.state,
-            "met": self._met,
+            "done": dict(self._done),
+            "school": None if self._school is None else self._school.state_dict(),
             "open": [dict(line) for line in self._open],
             "best": self.best,
             "counts": [self._exchanges, self._helped, self._settled],
@@ -166,7 +178,9 @@ class Council:
         self._returns.load_state_dict(state["returns"])
         self._taken = state["taken"].copy()
         self._rng.bit_generator.state = state["rng"]
-        self._met = state["met"]
+        self._done = dict(state["done"])
+        if self._school is not None:
+            self._school.load_state_dict(state["school"])
         self._open = [dict(line) for line in state["open"]]
         self.best = state["best"]
         self._exchanges, self._helped, self._settled = state["counts"]
@@ -179,12 +193,12 @@ def accompany(
     config = PeersConfig(**fields(PeersConfig, options, "options"))
     learners, n = getattr(algo, "learners", 1), len(env.agents)
     permission = Permission(config.permission, env.agents, env.groups)
-    if config.share == "none" or n == 1:
+    if (config.share == "none" and not config.distill) or n == 1:
         return None
     if learners == 1:
+        what = f"share is {config.share!r}" if config.share != "none" else "distill is asked for"
         raise ValueError(
-            f"share is {config.share!r}, but the {n} agents share parameters, so there is nobody to learn from: give "
-            "--algo.share none"
+            f"{what}, but the {n} agents share parameters, so there is nobody to learn from: give --algo.share none"
         )
     ledger = None if folder is None else Ledger(folder, steps)
     return Council(config, algo, env.agents, permission, seed=seed, ledger=ledger)

@@ -67,6 +67,15 @@ class Returns:
         low, high = mean[known].min(), mean[known].max()
         return np.where(known, (mean - low) / (high - low) if high > low else 0.0, 0.0)
 
+    @property
+    def scale(self) -> float:
+        """Standard deviation of single returns: the root of the mean variance over learners; 0 if not known."""
+        counts = self.counts
+        if not (counts > 1).any():
+            return 0.0
+        away = np.nansum((self._window - self.mean) ** 2, axis=0) / np.maximum(counts - 1, 1)
+        return float(np.sqrt(away[counts > 1].mean()))
+
     def state_dict(self) -> dict[str, Any]:
         """Returns arrays and plain data from which `load_state_dict` continues exactly."""
         return {"window": self._window.copy(), "episodes": self.episodes}

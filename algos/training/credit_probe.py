@@ -108,7 +108,7 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
 
 def _telling_differences(pure: Any) -> Any:
     """Returns dynamics with the same states that tell the team's reward without an agent, not Shapley values."""
-    config = getattr(pure, "config", None)
+    config: Any = getattr(pure, "config", None)
     if getattr(config, OPTION, None) != SHAPLEY:
         return pure
     kinds = typing.get_args(typing.get_type_hints(type(config))[OPTION])

@@ -1,0 +1,61 @@
+"""How much a learner is to learn from whom: by how far the other is ahead, as far as that is sure.
+
+    lead_ji = m_i - m_j - z sqrt(e_i^2 + e_j^2)
+    w_ji = strength * trust_j * clip(lead_ji / scale, 0, 1)
+
+with the mean returns m of both and their standard errors e. So a weight falls to zero as a learner catches up, and with
+the teacher's lead where the world has changed. `scale` is the spread of single returns of the population: a teacher
+that is ahead by as much as episodes differ teaches with full weight.
+
+A learner that is hurt, whose return falls while it comes closer to its teachers, trusts them half as much from then on,
+and regains its trust slowly while it is not.
+
+Axes: P learners.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core import Array
+
+LOST, REGAINED = 0.5, 1.1
+"""Factors of the trust of a learner that is hurt, and of one that is not."""
+SURE = 1.0
+"""z, the number of standard errors by which a lead or a fall must exceed zero."""
+
+
+def leads(mean: Array, error: Array) -> Array:
+    """Returns by how much i is surely ahead of j, (P, P) with [j, i]; negative where it is not, -inf if not known."""
+    ahead = mean[None, :] - mean[:, None] - SURE * np.hypot(error[None, :], error[:, None])
+    return np.where(np.isfinite(ahead), ahead, -np.inf)
+
+
+def weights(lead: Array, may: Array, trust: Array, scale: float, *, most: int, strength: float) -> Array:
+    """Returns how much each learner is to learn from each other, (P, P) with [j, i].
+
+    Args:
+        lead: (P, P), see `leads`.
+        may: (P, P) bool; [j, i]: j may learn from i.
+        trust: (P,) from 0 to 1.
+        scale: Lead at which the weight is full.
+        most: Number of teachers of a learner, those with the greatest lead.
+        strength: Full weight.
+    """
+    lead = np.where(may, lead, -np.inf)
+    full = np.clip(lead / scale if scale > 0.0 else np.sign(lead), 0.0, 1.0)
+    rank = np.argsort(np.argsort(-lead, axis=1, kind="stable"), axis=1, kind="stable")
+    return np.where((rank < most) & (full > 0.0), strength * trust[:, None] * full, 0.0)
+
+
+def trusted(trust: Array, gain: Array, error: Array, nearer: Array) -> Array:
+    """Returns the trust of learners after a look at what came of learning from others, (P,).
+
+    Args:
+        trust: (P,) before.
+        gain: (P,) change of the mean return since the last look; NaN where it is not known.
+        error: (P,) its standard error.
+        nearer: (P,) by how much the divergence from the teachers has fallen; NaN for learners without teachers.
+    """
+    hurt = (gain < -SURE * error) & (nearer > 0.0)  # False for NaN
+    return np.where(hurt, LOST * trust, np.minimum(REGAINED * trust, 1.0))

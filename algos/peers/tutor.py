@@ -1,0 +1,181 @@
+"""Teaches learners what their peers would do on what they observe themselves: peer policy distillation.
+
+The tutor holds a copy of the networks in which every learner's seat is taken by its teacher, so that all teachers
+answer in one pass. Only their answers reach the learner: distributions over actions, and, to choose the moments in
+which the teacher is to be followed, values. Source: Rusu et al. 2016, "Policy distillation", with KL(teacher || own);
+among learners Zhang et al. 2018, "Deep mutual learning".
+
+Axes: T time, B worlds, P = N learners, one an agent, K teachers of each, A actions; `...` any leading axes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..nets.actor import Actor, categorical
+from ..nets.lesson import Lesson, mixture, moments
+from ..nets.targets import Target
+
+SAMPLE = 256
+"""Moments on which learners are compared with each other."""
+
+
+class Tutor:
+    """Answers in the place of every learner as its teachers would.
+
+    Attributes:
+        divergence: (P,) mean divergence of each learner from its teachers in the last lesson [nats]; NaN without one.
+    """
+
+    def __init__(self, algo: Any, *, surer: bool) -> None:
+        """Begins without teachers.
+
+        Args:
+            algo: An algorithm of several learners, see `exchange.Learning`.
+            surer: Teach only in moments in which the teachers' critics foretell returns better than the learner's own.
+
+        Raises:
+            ValueError: Policies have a memory or talk, so that they cannot answer for another.
+        """
+        policy = algo.policy
+        if policy.sequential or policy.conversation is not None:
+            raise ValueError("distill needs policies that act on what they see now: leave out gru and comm")
+        self._algo, self._surer = algo, surer
+        self._policy: Target[Actor] = Target(policy, algo.policy_adam)
+        self._critic = Target(algo.critic, algo.critic_adam) if surer else None
+        n = algo.learners
+        self._sources = torch.arange(n).unsqueeze(0)  # (K, P) who teaches
+        self._shares = torch.ones(1, n)  # (K, P) of the teachers, summing to 1
+        self._weight = torch.zeros(n)  # (P,)
+        self.divergence = torch.full((n,), torch.nan)
+        self._seen: Any = None  # a sample of observations, (R, N, ...), who is there, and what is allowed
+
+    def appoint(self, weights: Tensor) -> None:
+        """Appoints teachers.
+
+        Args:
+            weights: (P, P), [j, i]: how much j is to learn from i; 0: not at all.
+        """
+        most = max(int((weights > 0).sum(1).max()), 1)
+        shares, sources = weights.topk(most, dim=1)  # (P, K)
+        total = shares.sum(1)
+        own = torch.arange(len(weights)).unsqueeze(1)
+        self._sources = torch.where(shares > 0, sources, own).T.contiguous()
+        self._shares = torch.where(total > 0, shares.T / total.clamp(min=1e-12), 1.0 / most)
+        self._weight = total
+
+    @torch.no_grad()
+    def lesson(
+        self,
+        obs: Tensor,
+        alive: Tensor,
+        action_mask: Tensor | None,
+        *,
+        state: Tensor | None = None,
+        value: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Lesson | None:
+        """Returns what the teachers of all learners would do; None where nobody has one.
+
+        Args:
+            obs: (..., N, O) as the environment gives them.
+            alive: (..., N) bool.
+            action_mask: (..., N, A) bool, or None.
+            state: (..., S) as critics read it, or None.
+            value: (..., N) of the learners' own critics, in the reward's units; with `target` for `surer`.
+            target: (..., N) returns that critics learn, in the reward's units.
+        """
+        device, obs = obs.device, obs.masked_fill(~alive.unsqueeze(-1), 0)  # whatever absent agents observe
+        self._remember(obs, alive, action_mask)
+        if not (self._weight > 0).any():
+            self.divergence = torch.full_like(self.divergence, torch.nan)
+            return None
+        shares, weight = self._shares.to(device), self._weight.to(device)
+        answers, spreads, errors = [], [], []
+        for source in self._sources.to(device):
+            self._seat(source)
+            network = self._policy.network
+            head = network(obs).head
+            if network.discrete:
+                answers.append(categorical(head, action_mask).exp())
+            else:
+                answers.append(network.means(head))
+                spreads.append((2.0 * network.deviations()).exp().expand_as(head))
+            if self._critic is not None and value is not None:
+                assert target is not None
+                seen = obs if network.obs_norm is None else network.obs_norm(obs)
+                raw, _ = self._critic.network(seen, state)
+                norm = self._algo.value_norm
+                errors.append((raw.double() * norm.std[source] + norm.mean[source] - target).abs())
+        answer = torch.stack(answers)
+        if spreads:
+            answer, spread = moments(answer, torch.stack(spreads), shares)
+        else:
+            answer, spread = mixture(answer, shares), None
+        weights = weight.expand(alive.shape) * alive
+        if errors and value is not None and target is not None:
+            theirs = (torch.stack(errors) * shares.view(len(shares), *(1,) * (alive.dim() - 1), -1)).sum(0)
+            weights = weights * (theirs < (value - target).abs())
+        own = self._algo.policy
+        away = own.divergence_from(answer, spread, own(obs).head, action_mask) * alive
+        counts = alive.flatten(0, -2).sum(0).clamp(min=1)
+        found = away.flatten(0, -2).sum(0) / counts
+        self.divergence = torch.where(weight > 0, found, torch.nan).cpu()
+        return Lesson(answer, spread, weights.float())
+
+    @torch.no_grad()
+    def mean_divergence(self) -> float | None:
+        """Returns the mean divergence of learners from each other on what they observed last; None before a lesson."""
+        found = self.matrix()
+        if found is None:
+            return None
+        n = len(found)
+        return float((found.sum() - found.diagonal().sum()) / (n * (n - 1)))
+
+    @torch.no_grad()
+    def matrix(self) -> Tensor | None:
+        """Returns KL(i || j) on the observations of j that were seen last, (P, P) with [j, i]; None before any."""
+        if self._seen is None:
+            return None
+        obs, alive, action_mask = self._seen
+        own, n = self._algo.policy, self._algo.learners
+        head = own(obs).head
+        columns = []
+        for i in range(n):
+            self._seat(torch.full((n,), i, device=obs.device))
+            network = self._policy.network
+            theirs = network(obs).head
+            if network.discrete:
+                answer, spread = categorical(theirs, action_mask).exp(), None
+            else:
+                answer, spread = network.means(theirs), (2.0 * network.deviations()).exp()
+            away = own.divergence_from(answer, spread, head, action_mask) * alive  # (R, N)
+            columns.append(away.sum(0) / alive.sum(0).clamp(min=1))
+        return torch.stack(columns, dim=1).cpu()
+
+    def _remember(self, obs: Tensor, alive: Tensor, action_mask: Tensor | None) -> None:
+        """Keeps a sample of what learners observe, to compare them on."""
+        every = max(alive.flatten(0, -2).shape[0] // SAMPLE, 1)
+        fields = (obs, alive, action_mask)
+        trailing = (2, 1, 2)
+        kept = [
+            None if field is None else field.flatten(0, -1 - axes)[::every].clone()
+            for field, axes in zip(fields, trailing, strict=True)
+        ]
+        self._seen = kept[0], kept[1], kept[2]
+
+    def _seat(self, source: Tensor) -> None:
+        """Gives every learner's seat to its teacher, (P,) indices."""
+        algo = self._algo
+        own = algo.policy_adam.own
+        self._policy.vector[own] = algo.policy_adam.vector[own[source]]
+        mine, theirs = algo.policy.obs_norm, self._policy.network.obs_norm
+        if mine is not None and theirs is not None:
+            for seats, rows in zip(theirs.of_learners(), mine.of_learners(), strict=True):
+                seats.values.copy_(rows.values[source])
+        if self._critic is not None:
+            own = algo.critic_adam.own
+            self._critic.vector[own] = algo.critic_adam.vector[own[source]]

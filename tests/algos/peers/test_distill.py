@@ -1,0 +1,215 @@
+"""Peer policy distillation: who teaches whom on toys with known answers, and what learners learn of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+from torch.distributions import Categorical, Normal, kl_divergence
+
+import train
+from algos.core import Spec
+from algos.mappo import IppoConfig, Mappo
+from algos.nets.lesson import divergence_of_discrete, divergence_of_gaussians, mixture, moments
+from algos.nets.variation import Variation
+from algos.peers.config import PeersConfig
+from algos.peers.lead import leads, trusted, weights
+from algos.peers.returns import Returns
+from algos.peers.school import School
+from algos.peers.tutor import Tutor
+from algos.training import checkpoint
+from algos.training.random_play import Stream, drive
+
+ALL = ~np.eye(3, dtype=bool)
+
+
+def test_divergences_are_those_of_torch() -> None:
+    p, logits = torch.tensor([[0.2, 0.8, 0.0]]), torch.tensor([[0.3, -0.1, 2.0]])
+    log_q = logits.log_softmax(-1)
+    torch.testing.assert_close(
+        divergence_of_discrete(p, log_q), kl_divergence(Categorical(p), Categorical(logits=logits))
+    )
+    mean, variance, other, log_std = (torch.tensor([[x, y]]) for x, y in ((1, 2), (0.25, 4), (0.5, -1), (0.1, -0.2)))
+    expected = kl_divergence(Normal(mean, variance.sqrt()), Normal(other, log_std.exp())).sum(-1)
+    torch.testing.assert_close(divergence_of_gaussians(mean, variance, other, log_std), expected)
+
+
+def test_one_lesson_has_the_gradient_of_all_teachers() -> None:
+    shares = torch.tensor([[0.25], [0.75]])  # (K, N)
+    chances = torch.tensor([[[0.9, 0.1]], [[0.3, 0.7]]])  # (K, N, A)
+    logits = torch.tensor([[0.4, -0.2]], requires_grad=True)
+    one = divergence_of_discrete(mixture(chances, shares), logits.log_softmax(-1)).sum()
+    every = torch.zeros(()) + sum(
+        (share * divergence_of_discrete(p, logits.log_softmax(-1))).sum()
+        for share, p in zip(shares, chances, strict=True)
+    )
+    torch.testing.assert_close(*(torch.autograd.grad(loss, logits)[0] for loss in (one, every)))
+    mean, variance = torch.tensor([[[1.0]], [[-2.0]]]), torch.tensor([[[0.5]], [[2.0]]])
+    own, log_std = torch.tensor([[0.3]], requires_grad=True), torch.tensor([[0.2]], requires_grad=True)
+    one = divergence_of_gaussians(*moments(mean, variance, shares), own, log_std).sum()
+    every = torch.zeros(()) + sum(
+        (share * divergence_of_gaussians(m, v, own, log_std)).sum()
+        for share, m, v in zip(shares, mean, variance, strict=True)
+    )
+    for of_one, of_every in zip(
+        torch.autograd.grad(one, (own, log_std)), torch.autograd.grad(every, (own, log_std)), strict=True
+    ):
+        torch.testing.assert_close(of_one, of_every)
+
+
+def test_a_lead_must_be_sure() -> None:
+    lead = leads(np.array([0.0, 10.0, np.nan]), np.array([3.0, 4.0, np.inf]))
+    assert lead[0, 1] == 10.0 - 5.0
+    assert lead[1, 0] == -10.0 - 5.0
+    assert lead[0, 2] == lead[2, 0] == -np.inf
+
+
+def test_weights_follow_the_lead_and_fall_to_zero_with_it() -> None:
+    trust = np.array([1.0, 1.0, 0.5])
+    found = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), ALL, trust, 4.0, most=2, strength=3.0)
+    assert found.tolist() == [[0.0, 1.5, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]]
+    one = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), ALL, trust, 4.0, most=1, strength=3.0)
+    assert one.tolist() == [[0.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]]
+    falls = [
+        weights(
+            leads(np.array([mean, 10.0]), np.ones(2)), ~np.eye(2, dtype=bool), np.ones(2), 4.0, most=1, strength=1.0
+        )
+        for mean in (0.0, 5.0, 7.0, 9.0, 10.0)
+    ]
+    taught = [found[0, 1] for found in falls]
+    assert taught[0] == 1.0
+    assert sorted(taught, reverse=True) == taught
+    assert taught[-2:] == [0.0, 0.0]
+
+
+def test_a_refusal_is_no_teacher() -> None:
+    may = ALL.copy()
+    may[0, 2] = False
+    found = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), may, np.ones(3), 4.0, most=1, strength=1.0)
+    assert found[0].tolist() == [0.0, 0.5, 0.0]
+
+
+def test_a_learner_that_is_hurt_trusts_less() -> None:
+    gain, error, nearer = np.array([-3.0, -3.0, 3.0, np.nan]), np.full(4, 2.0), np.array([0.1, -0.1, 0.1, 0.1])
+    assert trusted(np.full(4, 0.5), gain, error, nearer).tolist() == pytest.approx([0.25, 0.55, 0.55, 0.55])
+    assert trusted(np.ones(4), gain, np.full(4, 4.0), nearer).tolist() == [1.0] * 4  # it may be chance
+
+
+SPACES: dict[str, Any] = {"discrete": Discrete(4), "box": Box(-1.0, 1.0, (2,), np.float32)}
+
+
+def taught(space: str, **options: Any) -> tuple[Mappo, Stream]:
+    spec = Spec(3, 5, 0, SPACES[space], ((0, 1, 2),))
+    algo = Mappo(
+        spec, IppoConfig(hidden=(16,), share="none", rollout_steps=16, lr=1e-2, anneal=False, **options), seed=0
+    )
+    stream = Stream(spec, 8)
+    algo.begin(stream.now)
+    return algo, stream
+
+
+@pytest.mark.parametrize("space", list(SPACES))
+@pytest.mark.parametrize("surer", [False, True])
+def test_a_learner_comes_closer_to_its_teacher_alone(space: str, surer: bool) -> None:
+    algo, stream = taught(space, obs_norm="on")
+    with torch.no_grad():  # a teacher with a taste of its own
+        algo.policy_adam.vector[algo.policy_adam.own[2]] *= 6.0
+    algo.tutor = tutor = Tutor(algo, surer=surer)
+    drive(algo, stream, 16)
+    apart = tutor.matrix()
+    assert apart is not None
+    strong = torch.zeros(3, 3)
+    strong[0, 2] = 30.0
+    tutor.appoint(strong)
+    drive(algo, stream, 160)
+    now = tutor.matrix()
+    assert now is not None
+    assert apart[0, 2] > 0.05
+    assert now[0, 2] < (0.8 if surer else 0.5) * now[1, 2]  # the second learner drifts as well, but has no teacher
+    assert torch.isnan(tutor.divergence[1:]).all()
+
+
+def test_nobody_else_is_moved_by_a_lesson() -> None:
+    found = []
+    for strength in (0.0, 30.0):
+        algo, stream = taught("discrete")
+        algo.tutor = tutor = Tutor(algo, surer=False)
+        lesson = torch.zeros(3, 3)
+        lesson[0, 2] = strength
+        tutor.appoint(lesson)
+        drive(algo, stream, 16)
+        found.append(algo.policy_adam.vector[algo.policy_adam.own].clone())
+    assert not torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1:], found[1][1:], rtol=0, atol=1e-7)
+
+
+def school(**options: Any) -> tuple[School, Mappo, list[Any]]:
+    algo, stream = taught("discrete")
+    made = School(PeersConfig(distill=True, **options), algo, ("a", "b", "c"))
+    drive(algo, stream, 16)
+    return made, algo, []
+
+
+def returns_of(*means: float) -> Returns:
+    found = Returns(3, 10)
+    found.add(np.array(means) + np.tile([[-1.0], [1.0]], (5, 1)))
+    return found
+
+
+def test_a_school_tells_who_begins_and_stops_to_teach() -> None:
+    made, _, told = school()
+    may = ALL.copy()
+    may[1, 2] = False
+    scalars = made.look(returns_of(0.0, 5.0, 10.0), may, tell=told.append)
+    lines = {(line["kind"], line["from"], line["to"]) for line in told}
+    assert lines == {("teaches", "c", "a"), ("refused", "c", "b")}
+    assert scalars["peers/taught"] == pytest.approx(1 / 3)
+    told.clear()
+    made.look(returns_of(9.9, 9.9, 10.0), may, tell=told.append)  # the world has changed: the lead is gone
+    assert {(line["kind"], line["from"], line["to"]) for line in told} == {("stops", "c", "a")}
+
+
+def test_learners_on_the_rise_need_no_teacher_on_a_plateau() -> None:
+    made, _, told = school(distill_when="plateau")
+    made.look(returns_of(0.0, 5.0, 10.0), ALL, tell=told.append)
+    scalars = made.look(returns_of(4.0, 5.0, 10.0), ALL, tell=told.append)  # the first rises, the second does not
+    assert scalars["peers/taught"] == pytest.approx(1 / 3)
+
+
+def test_learners_that_are_too_much_alike_are_not_taught_but_explore() -> None:
+    options: dict[str, Any] = {"distill_floor": 1e6}
+    algo, stream = taught("discrete")
+    algo.variation = Variation.equal(3, 0.99, algo.device)
+    made = School(PeersConfig(distill=True, **options), algo, ("a", "b", "c"))
+    drive(algo, stream, 16)
+    scalars = made.look(returns_of(0.0, 5.0, 10.0), ALL, tell=lambda _: None)
+    assert scalars["peers/taught"] == 0.0
+    assert algo.variation.openness.tolist() == [2.0] * 3
+
+
+def test_policies_with_a_memory_cannot_answer_for_others() -> None:
+    algo, _ = taught("discrete", gru=4)
+    with pytest.raises(ValueError, match="needs policies that act on what they see now: leave out gru and comm"):
+        Tutor(algo, surer=False)
+
+
+def test_a_distilled_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    words = ["--env", "spread", "--algo", "ippo", "--algo.share", "none", "--algo.rollout-steps", "8", "--quiet"]
+    words += ["--algo.hidden", "8", "--algo.minibatches", "2", "--n-worlds", "4", "--eval-episodes", "0", "--no-videos"]
+    words += ["--peers.distill", "--peers.distill-every", "4", "--peers.window", "8", "--save-every", "400"]
+    for name in ("whole", "part"):
+        assert train.main([*words, "--total-steps", "1600", "--log-dir", str(tmp_path), "--run-name", name]) == 0
+    sorted((tmp_path / "part" / "checkpoints").glob("step-*.pt"))[-1].unlink()
+    assert train.main(["--resume", str(tmp_path / "part"), "--quiet"]) == 0
+    ours, theirs = (
+        checkpoint.load_latest(tmp_path / name / "checkpoints", warn=print)[1] for name in ("part", "whole")
+    )
+    for key, value in theirs["algo"]["policy"].items():
+        assert torch.equal(ours["algo"]["policy"][key], value)
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert any("peers/divergence" in row for row in rows)
