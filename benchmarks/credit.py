@@ -44,6 +44,11 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
         ("orders_per_hour", "contacts"),
         (),
     ),
+    "large-16, contact charge 0.1": (
+        ("--env", "warehouse", "--env.task", "large-16", "--env.contact-charge", "0.1", "--total-steps", "1700000"),
+        ("orders_per_hour", "contacts"),
+        ("team", "difference", "shapley", "coma", "learned"),
+    ),
     "busy-16": (
         ("--env", "intersection", "--env.task", "busy-16", "--total-steps", "1000000"),
         ("success", "crash_rate", "delay"),

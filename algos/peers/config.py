@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 from ..maths.ranges import WEIGHT, Range, check
@@ -53,3 +53,20 @@ class PeersConfig:
             ValueError: Says what came and what is allowed.
         """
         check(self)
+        for names, fits, mend in (
+            (("share_c", "share_lambda"), self.share == "ucb", "share 'ucb'"),
+            (("share_tau", "share_moments"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
+            (("share_every",), self.share != "none", "share"),
+            (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), self.distill, "distill"),
+        ):
+            changed = [name for name in names if getattr(self, name) != getattr(type(self), name)]
+            if changed and not fits:
+                raise ValueError(
+                    f"{changed[0]} is {getattr(self, changed[0])!r}, which has no effect without {mend}: set that, or "
+                    "leave it"
+                )
+        if self.distill_floor and self.share == "pbt":
+            raise ValueError(
+                f"distill_floor is {self.distill_floor:g}, and share is 'pbt': both set how much entropy counts, so "
+                "take one of them"
+            )

@@ -27,6 +27,9 @@ from .returns import Returns
 from .school import School
 from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
 
+MOST_SHOWN = 16
+"""Learners whose returns have a curve each."""
+
 
 class Council:
     """Lets the learners of an algorithm exchange parameters; see `training.companion.Companion`."""
@@ -147,6 +150,8 @@ class Council:
         found |= {"exchanges": self._exchanges}
         if self._settled:
             found["helped"] = self._helped / self._settled
+        if len(mean) <= MOST_SHOWN:
+            found |= {f"return_{agent}": value for agent, value in zip(self._agents, mean, strict=True)}
         return {f"peers/{name}": float(value) for name, value in found.items()}
 
     def _write(self, steps: int, line: Mapping[str, Any]) -> None:

@@ -73,15 +73,15 @@ def truncation(mean: Array, may: Array, generator: np.random.Generator) -> Array
     """Returns whose parameters each learner takes in population-based training, (P,) int; `NOBODY`: its own.
 
     Args:
-        mean: (P,) mean returns.
+        mean: (P,) mean returns; NaN for learners of which none is known yet.
         may: (P, P) bool; [j, i]: j may take from i.
         generator: Chooses among the best.
     """
     sources = np.full(len(mean), NOBODY)
-    if len(mean) < 2:
+    order = np.argsort(mean, kind="stable")[: np.isfinite(mean).sum()]  # NaN comes last
+    if len(order) < 2:
         return sources
-    order = np.argsort(mean, kind="stable")
-    n = min(max(round(TRUNCATED * len(mean)), 1), len(mean) // 2)
+    n = min(max(round(TRUNCATED * len(order)), 1), len(order) // 2)
     best = order[-n:]
     for j in order[:n]:
         allowed = best[may[j, best] & (mean[best] > mean[j])]

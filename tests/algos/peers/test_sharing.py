@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from algos.peers.config import PeersConfig
 from algos.peers.permission import Permission
 from algos.peers.returns import Returns
 from algos.peers.sharing import NOBODY, best_rated, truncation, upper_bounds
@@ -88,9 +90,29 @@ def test_the_worst_take_from_the_best_in_a_population() -> None:
     sources = truncation(mean, ~np.eye(10, dtype=bool), np.random.default_rng(0))
     assert np.flatnonzero(sources != NOBODY).tolist() == [1, 9]
     assert set(sources[[1, 9]].tolist()) <= {5, 8}
+    unknown = truncation(np.array([np.nan, 1.0, 2.0]), ALL, np.random.default_rng(0))
+    assert unknown.tolist() == [NOBODY, 2, NOBODY]
     equal = truncation(np.ones(4), ~np.eye(4, dtype=bool), np.random.default_rng(0))
     assert equal.tolist() == [NOBODY] * 4
     assert truncation(np.ones(1), np.zeros((1, 1), bool), np.random.default_rng(0)).tolist() == [NOBODY]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"share_c": 2.0}, "share_c is 2.0, which has no effect without share 'ucb'"),
+        ({"share": "pbt", "share_c": 2.0}, "share_c is 2.0, which has no effect without share 'ucb'"),
+        (
+            {"share": "independent", "share_tau": 0.5},
+            "share_tau is 0.5, which has no effect without share 'ucb' or 'pbt'",
+        ),
+        ({"distill_teachers": 2}, "distill_teachers is 2, which has no effect without distill: set that, or leave it"),
+        ({"distill": True, "share": "pbt", "distill_floor": 0.1}, "both set how much entropy counts"),
+    ],
+)
+def test_options_without_effect_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        PeersConfig(**options)
 
 
 def test_permission_by_groups_and_by_hearing() -> None:
