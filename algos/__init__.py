@@ -66,7 +66,6 @@ def load_policy(
             `{"loss": 1.0}`.
         spec: Shapes of the worlds to act in (`core.spec_of`), if they are others than those of the training: where in
             observations an agent's position stands, and in what unit, may differ. None: they are the same.
-
         learner: Index of the one agent whose policy is wanted, where agents share no parameters, as in a population of
             copies of one task: the policy then acts for one agent of that name. None: all agents.
 

@@ -302,6 +302,7 @@ class Mappo:
         if config.value_norm:
             self.value_norm.update(target, value_weight)
             target = self.value_norm.normalize(target)  # float32
+        target = target.float()  # discounts of each learner are float64
 
         # Gradient steps: on minibatches of steps, or of whole sequences of some worlds if steps depend on earlier ones.
         fields = ("obs", "state", "action", "action_mask", "log_prob", "started", "alive", "heard", "heard_bits")

@@ -32,6 +32,10 @@ def as_vector(network: nn.Module) -> Tensor:
     return vector
 
 
+BETAS = (0.9, 0.999)
+"""Decay of the means of the gradient and of its square."""
+
+
 class FlatAdam:
     """Adam with clipped gradients, on all parameters of a network as one vector.
 
@@ -39,7 +43,8 @@ class FlatAdam:
     a tenth of a gradient step; on one vector, of which parameters and gradients are views, it costs next to nothing.
 
     Where learners learn each by itself, the gradient of each is clipped by its own norm, and each may have a learning
-    rate of its own. Parameters that all of them share, if there are any, are treated as those of one learner more.
+    rate of its own. Parameters that all of them share, if there are any, are treated as if they belonged to one more
+    learner.
 
     Source: Kingma & Ba 2015, "Adam".
 
@@ -48,6 +53,7 @@ class FlatAdam:
         own: (P, K) indices of each learner's parameters into `vector` and `moments`; (1, K) for one learner.
         lr: Learning rate; it may be changed between steps.
         pace: (P,) factors of the learning rate, one a learner; None: 1 for all.
+        age: (P,) steps since the moments of each learner began at zero.
     """
 
     def __init__(self, network: nn.Module, *, lr: float, eps: float, max_grad_norm: float, learners: int = 1) -> None:
@@ -72,7 +78,9 @@ class FlatAdam:
         self.own = self._indices(network, learners).to(self.vector.device)
         self._owner = torch.full_like(self.vector, learners, dtype=torch.int64)  # whose each parameter is; P: all share
         self._owner[self.own] = torch.arange(learners, device=self.vector.device).unsqueeze(1)
+        self._shared = (self._owner == learners).nonzero().squeeze(1)
         self.pace: Tensor | None = None
+        self.age = torch.zeros(learners, device=self.vector.device)
 
     @staticmethod
     def _indices(network: nn.Module, learners: int) -> Tensor:
@@ -91,7 +99,8 @@ class FlatAdam:
 
     def of_learners(self) -> tuple[Numbers, list[Numbers]]:
         """Returns the parameters of all learners, and the moments of their gradients."""
-        return Numbers(self.vector, self.own), [Numbers(moment, self.own) for moment in self.moments]
+        moments = [Numbers(moment, self.own) for moment in self.moments]
+        return Numbers(self.vector, self.own), [*moments, Numbers(self.age)]
 
     @property
     def moments(self) -> tuple[Tensor, Tensor]:
@@ -107,7 +116,8 @@ class FlatAdam:
         self._gradient.zero_()
         loss.backward()
         norm = self._clip()
-        before = None if self.pace is None else self.vector.clone()
+        self.age += 1.0
+        before = None if self.pace is None and not self._some_young() else self.vector.clone()
         adam(  # the function, because the class around it takes longer than the step
             [self.vector],
             [self._gradient],
@@ -117,18 +127,29 @@ class FlatAdam:
             [self._steps],
             fused=True,
             amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
             lr=self.lr,
             weight_decay=0.0,
             eps=self._eps,
             maximize=False,
         )
         if before is not None:  # a step is linear in the learning rate
-            assert self.pace is not None
-            pace = torch.cat([self.pace, self.pace.new_ones(1)])[self._owner]
-            torch.lerp(before, self.vector, pace, out=self.vector)
+            factor = self._unbiased() if self.pace is None else self._unbiased() * self.pace  # (P,)
+            torch.lerp(before, self.vector, torch.cat([factor, factor.new_ones(1)])[self._owner], out=self.vector)
         return norm
+
+    def _some_young(self) -> bool:
+        """Returns whether the moments of any learner are younger than the optimiser."""
+        return len(self.own) > 1 and bool((self.age <= self._steps).any())  # before the step is counted
+
+    def _unbiased(self) -> Tensor:
+        """Returns factors that correct a step for the age of each learner's moments, (P,).
+
+        Adam divides moments that began at zero by 1 - beta^t (Kingma & Ba 2015, section 3), for the optimiser's own t.
+        """
+        first, second = ((1.0 - beta**self.age) / (1.0 - beta**self._steps) for beta in BETAS)
+        return second.sqrt() / first
 
     def _clip(self) -> Tensor:
         """Scales gradients that are too long down to `max_grad_norm`; returns their norm before, ()."""
@@ -136,14 +157,15 @@ class FlatAdam:
             norm = torch.linalg.vector_norm(self._gradient)
             self._gradient.mul_((self._max_grad_norm / (norm + 1e-6)).clamp(max=1.0))
             return norm
-        squares = self._gradient.new_zeros(len(self.own) + 1)
-        norms = squares.index_add_(0, self._owner, self._gradient.square()).sqrt()  # (P + 1,)
+        square = self._gradient.square()
+        norms = torch.cat([square[self.own].sum(1), square[self._shared].sum(0, keepdim=True)]).sqrt()  # (P + 1,)
         self._gradient.mul_((self._max_grad_norm / (norms + 1e-6)).clamp(max=1.0)[self._owner])
         return norms[:-1].mean()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns learning rates, Adam's moments and its count of steps; the parameters are in the network's state."""
         state = {"lr": self.lr, "first": self._first, "second": self._second, "steps": self._steps}
+        state |= {} if len(self.own) == 1 else {"age": self.age}
         return state if self.pace is None else {**state, "pace": self.pace}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -152,5 +174,7 @@ class FlatAdam:
         self._first.copy_(state["first"])
         self._second.copy_(state["second"])
         self._steps.copy_(state["steps"])
+        if len(self.own) > 1:
+            self.age.copy_(state["age"])
         pace = state.get("pace")
         self.pace = None if pace is None else pace.to(self.vector.device)

@@ -56,7 +56,8 @@ class PeersConfig:
         for names, fits, mend in (
             (("share_c", "share_lambda"), self.share == "ucb", "share 'ucb'"),
             (("share_tau", "share_moments"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
-            (("share_every",), self.share != "none", "share"),
+            (("share_every", "window"), self.share != "none" or self.distill, "share or distill"),
+            (("permission",), self.share in ("ucb", "pbt") or self.distill, "share 'ucb' or 'pbt', or distill"),
             (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), self.distill, "distill"),
         ):
             changed = [name for name in names if getattr(self, name) != getattr(type(self), name)]

@@ -18,15 +18,18 @@ import numpy as np
 
 from ..core import Algorithm, Array, Obs, VectorEnv
 from ..nets.variation import Variation
+from ..report.atomic import write_atomically
 from ..training.typed import fields
 from .config import PeersConfig
 from .exchange import copy_of, move
 from .ledger import Ledger
-from .permission import Permission
+from .permission import WORDS, Permission
 from .returns import Returns
 from .school import School
 from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
 
+PERMISSION = "permission.json"
+"""The run folder's copy of a file that says who may learn from whom."""
 MOST_SHOWN = 16
 """Learners whose returns have a curve each."""
 
@@ -75,15 +78,16 @@ class Council:
             return {}
         told: dict[str, float] = {}
         may = self._permission.now(obs.adjacency)
-        if self._due("share", self._config.share_every):
-            self._settle(steps)
-            told = self._told()
-            if self._config.share == "ucb":
-                self._share_by_bounds(steps, may)
-            elif self._config.share == "pbt":
-                self._breed(steps, may)
         if self._school is not None and self._due("distill", self._config.distill_every):
             told |= self._school.look(self._returns, may, tell=lambda line: self._write(steps, line))
+        if self._due("share", self._config.share_every):
+            self._settle(steps)
+            told |= self._told()
+            running = len(obs.alive)  # an episode in every world
+            if self._config.share == "ucb":
+                self._share_by_bounds(steps, may, running)
+            elif self._config.share == "pbt":
+                self._breed(steps, may, running)
         return told
 
     def _due(self, what: str, every: int) -> bool:
@@ -91,17 +95,16 @@ class Council:
         before, self._done[what] = self._done.get(what, 0), self._returns.episodes
         return self._returns.episodes // every > before // every
 
-    def _share_by_bounds(self, steps: int, may: Array) -> None:
+    def _share_by_bounds(self, steps: int, may: Array, running: int) -> None:
         config = self._config
         bounds = upper_bounds(self._returns.normalised, self._taken, self._returns.episodes, config.share_c)
-        sources, refused = best_rated(bounds, may, config.share_lambda)
-        for j, i in enumerate(refused):
-            if i != NOBODY:
-                self._write(steps, {"kind": "refused", "from": self._agents[i], "to": self._agents[j]})
-        self._move(steps, sources, {"bounds": [round(float(bound), 4) for bound in bounds]})
+        sources, refused = best_rated(bounds, self._returns.mean, may, config.share_lambda)
+        self._refuse(steps, refused)
+        self._move(steps, sources, running, {"bounds": [round(float(bound), 4) for bound in bounds]})
 
-    def _breed(self, steps: int, may: Array) -> None:
-        sources = truncation(self._returns.mean, may, self._rng)
+    def _breed(self, steps: int, may: Array, running: int) -> None:
+        sources, refused = truncation(self._returns.mean, may, self._rng)
+        self._refuse(steps, refused)
         options = self._algo.variation
         before = options.state_dict()
         for j, i in enumerate(sources):
@@ -111,9 +114,14 @@ class Council:
             options.pace[j] = before["pace"][i] * pace
             options.openness[j] = before["openness"][i] * openness
             options.gamma[j] = 1.0 - ((1.0 - before["gamma"][i]) * horizon).clamp(min=1e-4, max=1.0)
-        self._move(steps, sources, {})
+        self._move(steps, sources, running, {})
 
-    def _move(self, steps: int, sources: Array, why: dict[str, Any]) -> None:
+    def _refuse(self, steps: int, refused: Array) -> None:
+        for j, i in enumerate(refused):
+            if i != NOBODY:
+                self._write(steps, {"kind": "refused", "from": self._agents[i], "to": self._agents[j]})
+
+    def _move(self, steps: int, sources: Array, running: int, why: dict[str, Any]) -> None:
         """Moves all that take parameters, at once: towards what the others were before anybody moved."""
         config, mean = self._config, self._returns.mean
         copies = {i: copy_of(self._algo, i) for i in sorted({*sources.tolist()} - {NOBODY})}
@@ -121,12 +129,12 @@ class Council:
             if i == NOBODY:
                 continue
             moved = move(self._algo, j, copies[i], tau=config.share_tau, moments=config.share_moments)
-            self._taken[i] += 1
             self._exchanges += 1
             line = {"kind": config.share, "from": self._agents[i], "to": self._agents[j], **why}
             self._write(steps, {**line, "moved": moved, "before": float(mean[j]), "of_source": float(mean[i])})
             self._open.append({"at": steps, "learner": j, "before": float(mean[j])})
-            self._returns.forget(j)
+            self._returns.forget(j, running)
+        self._taken[sorted(copies)] += 1
 
     def _settle(self, steps: int) -> None:
         """Tells of earlier exchanges what came of them."""
@@ -197,7 +205,6 @@ def accompany(
     """Makes the companion of a run; see `training.companion.Accompany`."""
     config = PeersConfig(**fields(PeersConfig, options, "options"))
     learners, n = getattr(algo, "learners", 1), len(env.agents)
-    permission = Permission(config.permission, env.agents, env.groups)
     if (config.share == "none" and not config.distill) or n == 1:
         return None
     if learners == 1:
@@ -205,5 +212,22 @@ def accompany(
         raise ValueError(
             f"{what}, but the {n} agents share parameters, so there is nobody to learn from: give --algo.share none"
         )
+    of_algo: Any = algo
+    if of_algo.config.agent_id and (config.share in ("ucb", "pbt") or config.distill):
+        raise ValueError(
+            "share and distill need learners that would do the same with the same parameters, and with agent_id they "
+            "would not: leave agent_id out, or take share 'independent'"
+        )
+    permission = Permission(_kept(config.permission, folder), env.agents, env.groups)
     ledger = None if folder is None else Ledger(folder, steps)
     return Council(config, algo, env.agents, permission, seed=seed, ledger=ledger)
+
+
+def _kept(permission: str, folder: Path | None) -> str:
+    """Returns the permission's rule, or its file as it was when the run began: the run folder keeps a copy."""
+    if permission in WORDS or folder is None:
+        return permission
+    copy = folder / PERMISSION
+    if not copy.exists() and Path(permission).is_file():
+        write_atomically(copy, Path(permission).read_bytes())
+    return str(copy) if copy.exists() else permission

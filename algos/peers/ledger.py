@@ -6,6 +6,7 @@ After a resume it holds nothing twice: lines of later steps than the checkpoint'
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,12 @@ class Ledger:
         cut_rows(self._path, steps)
 
     def write(self, steps: int, line: Mapping[str, Any]) -> None:
-        """Writes a line: what happened, and the environment steps made when it is written."""
-        text = json.dumps({"step": steps, **line}) + "\n"
+        """Writes a line: what happened, and the steps made by then; null stands for what is not known."""
+        known = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in line.items()
+        }
+        text = json.dumps({"step": steps, **known}) + "\n"
         try:
             append(self._path, text.encode("utf-8"))
         except OSError:

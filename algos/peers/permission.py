@@ -2,7 +2,7 @@
 
 `all`         everybody from everybody
 `groups`      agents of a group from each other
-`adjacency`   those that can hear each other in the environment, when the exchange is made
+`adjacency`   those that it can hear in any of the worlds when the exchange is made
 FILE          a JSON file: {"agent": ["those it may learn from", ...], ...}; agents that are not named learn from nobody
 
 Axes: P learners, B worlds.
@@ -37,10 +37,11 @@ class Permission:
             ValueError: The file cannot be read, or does not fit the agents; the message is one line.
         """
         n = len(agents)
+        self.rule = rule
         self._heard = rule == "adjacency"
         self._may = ~np.eye(n, dtype=bool)
         if rule == "groups":
-            group_of = np.zeros(n, int)
+            group_of = -1 - np.arange(n)  # an agent in no group is alone
             for index, members in enumerate(groups):
                 group_of[list(members)] = index
             self._may &= group_of[:, None] == group_of

@@ -23,18 +23,42 @@ class Returns:
             window: W.
         """
         self._window = np.full((window, learners), np.nan)  # (W, P), a ring
+        self._skip = np.zeros(learners, np.int64)
         self.episodes = 0
         """Episodes of each learner so far; all learners end theirs together."""
 
     def add(self, returns: Array) -> None:
         """Adds the returns of episodes that ended, (E, P)."""
         for one in returns:
-            self._window[self.episodes % len(self._window)] = one
+            self._window[self.episodes % len(self._window)] = np.where(self._skip > 0, np.nan, one)
+            self._skip = np.maximum(self._skip - 1, 0)
             self.episodes += 1
 
-    def forget(self, learner: int) -> None:
-        """Forgets the returns of a learner that has become another."""
+    def forget(self, learner: int, running: int = 0) -> None:
+        """Forgets the returns of a learner that has become another.
+
+        Args:
+            learner: Its index.
+            running: Episodes that it has begun as what it was: as many of the next returns are left out.
+        """
         self._window[:, learner] = np.nan
+        self._skip[learner] = running
+
+    def gain(self, newest: int) -> tuple[Array, Array]:
+        """Returns by how much the newest episodes are better than those before them, and its standard error, (P,) each.
+
+        Args:
+            newest: How many episodes are the newest; at most half of the window.
+        """
+        newest = min(newest, len(self._window) // 2)
+        order = (self.episodes - 1 - np.arange(len(self._window))) % len(self._window)  # newest first
+        parts = []
+        for rows in (self._window[order[:newest]], self._window[order[newest:]]):
+            part = Returns(rows.shape[1], len(rows))
+            part._window = rows
+            parts.append((part.mean, part.error))
+        (now, of_now), (before, of_before) = parts
+        return now - before, np.hypot(of_now, of_before)
 
     @property
     def counts(self) -> Array:
@@ -78,7 +102,7 @@ class Returns:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns arrays and plain data from which `load_state_dict` continues exactly."""
-        return {"window": self._window.copy(), "episodes": self.episodes}
+        return {"window": self._window.copy(), "skip": self._skip.copy(), "episodes": self.episodes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from what `state_dict` returned.
@@ -88,4 +112,5 @@ class Returns:
         """
         if state["window"].shape != self._window.shape:
             raise ValueError(f"returns of {state['window'].shape} episodes x learners do not fit {self._window.shape}")
-        self._window, self.episodes = state["window"].copy(), state["episodes"]
+        self._window, self._skip = state["window"].copy(), state["skip"].copy()
+        self.episodes = state["episodes"]

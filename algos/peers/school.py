@@ -18,6 +18,8 @@ from .returns import Returns
 from .tutor import Tutor
 
 Tell = Callable[[Mapping[str, Any]], None]
+KEPT = ("weights", "trust", "away", "refused")
+"""Arrays of its state."""
 LIVELY = 2.0
 """Factor of what keeps choices open, while learners are too much alike."""
 
@@ -36,13 +38,24 @@ class School:
         surer = config.distill_states == "surer"
         if surer and not hasattr(algo, "critic"):
             raise ValueError("distill_states is 'surer', which works with MAPPO and IPPO only: give 'all'")
+        if surer and len(algo.critic_adam.own) != algo.learners:
+            raise ValueError(
+                f"distill_states is 'surer', but with credit {algo.config.credit!r} all learners have one critic: give "
+                "'all', or another --algo.credit"
+            )
+        if surer and algo.policy.obs_norm is not None and algo.critic.kind != "local" and not algo.critic.reads_state:
+            raise ValueError(
+                "distill_states is 'surer', but critics read what all observe, each in units of its own learner "
+                "(obs_norm): give 'all', or local critics"
+            )
         self._config, self._algo, self._agents = config, algo, tuple(agents)
         self._tutor = algo.tutor = Tutor(algo, surer=surer)
         n = len(agents)
         self._weights = np.zeros((n, n))  # [j, i]: how much j learns from i
         self._trust = np.ones(n)
-        self._mean, self._error = np.full(n, np.nan), np.full(n, np.inf)  # at the last look
-        self._away = np.full(n, np.nan)  # divergence from teachers at the last look
+        self._episodes = 0  # at the last look
+        self._away = np.full(n, np.nan)  # divergence then from teachers that stayed
+        self._refused = np.zeros((n, n), bool)  # [j, i]: i would teach j, were it allowed to
 
     def look(self, returns: Returns, may: Array, *, tell: Tell) -> dict[str, float]:
         """Appoints teachers by what is known now.
@@ -55,24 +68,25 @@ class School:
         Returns:
             Scalars for the next row.
         """
-        config, mean, error = self._config, returns.mean, returns.error
+        config, mean = self._config, returns.mean
         away = self._tutor.divergence.numpy().copy()
-        gain, unsure = mean - self._mean, np.hypot(error, self._error)
+        gain, unsure = returns.gain(max(returns.episodes - self._episodes, 2))
         self._trust = trusted(self._trust, gain, unsure, self._away - away)
-        ahead = leads(mean, error)
-        wanted = weights(
-            ahead, may, self._trust, returns.scale, most=config.distill_teachers, strength=config.distill_strength
-        )
+        ahead, how = leads(mean, returns.error), {"most": config.distill_teachers, "strength": config.distill_strength}
+        rules = may, ~np.eye(len(mean), dtype=bool)
+        wanted, wished = (weights(ahead, rule, self._trust, returns.scale, **how) for rule in rules)
+        left_alone = np.zeros(len(mean), bool)
         if config.distill_when == "plateau":
-            wanted[gain > SURE * unsure] = 0.0
-        alike = self._tutor.mean_divergence()
+            left_alone = gain > SURE * unsure
+        alike = self._tutor.mean_divergence() if config.distill_floor else None
         if config.distill_floor:
             lively = alike is not None and alike < config.distill_floor
             self._algo.variation.openness.fill_(LIVELY if lively else 1.0)
-            if lively:
-                wanted[:] = 0.0
-        self._tell(wanted, ahead, may, mean, tell)
-        self._weights, self._mean, self._error, self._away = wanted, mean, error, away
+            left_alone |= lively
+        wanted[left_alone], wished[left_alone] = 0.0, 0.0
+        self._tell(wanted, (wished > 0) & ~may, mean, tell)
+        others = ((wanted > 0) != (self._weights > 0)).any(axis=1)  # other teachers than before
+        self._weights, self._away, self._episodes = wanted, np.where(others, np.nan, away), returns.episodes
         self._tutor.appoint(torch.from_numpy(wanted).float())
         told = {"weight": float(wanted.sum(1).mean()), "taught": float((wanted.sum(1) > 0).mean())}
         told |= {"trust": float(self._trust.mean())}
@@ -82,24 +96,28 @@ class School:
             told["divergence"] = alike
         return {f"peers/{name}": value for name, value in told.items()}
 
-    def _tell(self, wanted: Array, ahead: Array, may: Array, mean: Array, tell: Tell) -> None:
-        """Tells of teachers that begin or end, and of those that are refused."""
+    def _tell(self, wanted: Array, refused: Array, mean: Array, tell: Tell) -> None:
+        """Tells of teachers that begin or end, and of those that begin to be refused."""
         for j, i in np.argwhere((wanted > 0) != (self._weights > 0)):
             line = {"kind": "teaches" if wanted[j, i] > 0 else "stops", "from": self._agents[i], "to": self._agents[j]}
             tell({**line, "weight": float(wanted[j, i]), "before": float(mean[j]), "of_source": float(mean[i])})
-        for j, i in np.argwhere((ahead > 0) & ~may):
-            if i != j:
-                tell({"kind": "refused", "from": self._agents[i], "to": self._agents[j]})
+        for j, i in np.argwhere(refused & ~self._refused):
+            tell({"kind": "refused", "from": self._agents[i], "to": self._agents[j]})
+        self._refused = refused
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything, copied."""
-        names = ("_weights", "_trust", "_mean", "_error", "_away")
-        state: dict[str, Any] = {name[1:]: getattr(self, name).copy() for name in names}
-        return {**state, "divergence": self._tutor.divergence.clone()}
+        state: dict[str, Any] = {name: getattr(self, f"_{name}").copy() for name in KEPT}
+        seen = None if self._tutor.seen is None else list(self._tutor.seen)
+        return {**state, "episodes": self._episodes, "divergence": self._tutor.divergence.clone(), "seen": seen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
-        for name in ("weights", "trust", "mean", "error", "away"):
+        for name in KEPT:
             setattr(self, f"_{name}", state[name].copy())
+        self._episodes = state["episodes"]
         self._tutor.divergence = state["divergence"].clone()
+        if state["seen"] is not None:
+            device = self._algo.device
+            self._tutor.seen = tuple(None if field is None else field.to(device) for field in state["seen"])
         self._tutor.appoint(torch.from_numpy(self._weights).float())

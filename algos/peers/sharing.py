@@ -4,13 +4,15 @@
 
     UCB_i(k) = m_i + c sqrt(log k / n_i)
 
-where n_i is 1 and the number of times that its parameters have been taken. Learner j takes those of the learner i that
-is rated highest, if UCB_i > lambda UCB_j. Source: the rule of an anonymous paper on UCB-guided sharing (2024), after
-Auer et al. 2002, "Finite-time analysis of the multiarmed bandit problem" (UCB1).
+where n_i is 1 and the number of exchanges in which its parameters have been taken. Learner j takes those of the
+learner i that is rated highest, if UCB_i > lambda UCB_j. Source: the rule of an anonymous paper on UCB-guided sharing
+(2024), after Auer et al. 2002, "Finite-time analysis of the multiarmed bandit problem" (UCB1).
 
 Deviation: m_i is the mean return scaled to 0 for the worst learner of the population and 1 for the best one. With
 returns as they are, a lambda above 1 would mean the contrary where they are negative, since 2 x -100 is less than -100,
-and c would mean another thing in every environment.
+and c would mean another thing in every environment. And nobody takes from a learner whose mean return is not above its
+own: the bonus, which is greater than all differences of scaled returns at first, decides between better ones only.
+Otherwise all would soon take a bad learner's parameters, because nobody has taken them yet.
 
 `pbt`, population-based training: the worst learners take the parameters of the best, and go on with other options.
 Source: Jaderberg et al. 2017, "Population based training of neural networks": truncation selection, and a perturbation
@@ -38,18 +40,19 @@ def upper_bounds(normalised: Array, taken: Array, episodes: int, c: float) -> Ar
 
     Args:
         normalised: (P,) mean returns, from 0 for the worst to 1 for the best.
-        taken: (P,) int, how often the parameters of each have been taken.
+        taken: (P,) int, exchanges in which the parameters of each have been taken.
         episodes: k, episodes of each learner so far.
         c: Weight of the bonus for learners that have seldom been taken.
     """
     return normalised + c * np.sqrt(np.log(max(episodes, 1)) / (1 + taken))
 
 
-def best_rated(bounds: Array, may: Array, factor: float) -> tuple[Array, Array]:
+def best_rated(bounds: Array, mean: Array, may: Array, factor: float) -> tuple[Array, Array]:
     """Returns whose parameters each learner takes.
 
     Args:
         bounds: (P,) ratings.
+        mean: (P,) mean returns; NaN where none is known.
         may: (P, P) bool; [j, i]: j may take from i.
         factor: lambda, how many times as high as one's own a rating must be.
 
@@ -59,7 +62,7 @@ def best_rated(bounds: Array, may: Array, factor: float) -> tuple[Array, Array]:
     """
     sources, refused = np.full(len(bounds), NOBODY), np.full(len(bounds), NOBODY)
     for j in range(len(bounds)):
-        others = np.arange(len(bounds)) != j
+        others = mean > mean[j]  # False for NaN
         wanted = _highest(bounds, others)
         allowed = _highest(bounds, others & may[j])
         if allowed != NOBODY and bounds[allowed] > factor * bounds[j]:
@@ -69,25 +72,31 @@ def best_rated(bounds: Array, may: Array, factor: float) -> tuple[Array, Array]:
     return sources, refused
 
 
-def truncation(mean: Array, may: Array, generator: np.random.Generator) -> Array:
-    """Returns whose parameters each learner takes in population-based training, (P,) int; `NOBODY`: its own.
+def truncation(mean: Array, may: Array, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Returns whose parameters each learner takes in population-based training.
 
     Args:
         mean: (P,) mean returns; NaN for learners of which none is known yet.
         may: (P, P) bool; [j, i]: j may take from i.
         generator: Chooses among the best.
+
+    Returns:
+        (P,) int sources, and (P,) int refused ones, see `best_rated`.
     """
-    sources = np.full(len(mean), NOBODY)
+    sources, refused = np.full(len(mean), NOBODY), np.full(len(mean), NOBODY)
     order = np.argsort(mean, kind="stable")[: np.isfinite(mean).sum()]  # NaN comes last
     if len(order) < 2:
-        return sources
+        return sources, refused
     n = min(max(round(TRUNCATED * len(order)), 1), len(order) // 2)
     best = order[-n:]
     for j in order[:n]:
-        allowed = best[may[j, best] & (mean[best] > mean[j])]
+        better = best[mean[best] > mean[j]]
+        allowed = better[may[j, better]]
         if len(allowed):
             sources[j] = generator.choice(allowed)
-    return sources
+        elif len(better):
+            refused[j] = better[-1]
+    return sources, refused
 
 
 def _highest(bounds: Array, among: Array) -> int:

@@ -51,7 +51,8 @@ class Tutor:
         self._shares = torch.ones(1, n)  # (K, P) of the teachers, summing to 1
         self._weight = torch.zeros(n)  # (P,)
         self.divergence = torch.full((n,), torch.nan)
-        self._seen: Any = None  # a sample of observations, (R, N, ...), who is there, and what is allowed
+        self.seen: Any = None
+        """A sample of what learners saw last: (R, N, O), who was there (R, N), what was allowed (R, N, A) or None."""
 
     def appoint(self, weights: Tensor) -> None:
         """Appoints teachers.
@@ -107,6 +108,7 @@ class Tutor:
             if self._critic is not None and value is not None:
                 assert target is not None
                 seen = obs if network.obs_norm is None else network.obs_norm(obs)
+                seen = seen.masked_fill(~alive.unsqueeze(-1), 0)
                 raw, _ = self._critic.network(seen, state)
                 norm = self._algo.value_norm
                 errors.append((raw.double() * norm.std[source] + norm.mean[source] - target).abs())
@@ -138,9 +140,9 @@ class Tutor:
     @torch.no_grad()
     def matrix(self) -> Tensor | None:
         """Returns KL(i || j) on the observations of j that were seen last, (P, P) with [j, i]; None before any."""
-        if self._seen is None:
+        if self.seen is None:
             return None
-        obs, alive, action_mask = self._seen
+        obs, alive, action_mask = self.seen
         own, n = self._algo.policy, self._algo.learners
         head = own(obs).head
         columns = []
@@ -165,13 +167,15 @@ class Tutor:
             None if field is None else field.flatten(0, -1 - axes)[::every].clone()
             for field, axes in zip(fields, trailing, strict=True)
         ]
-        self._seen = kept[0], kept[1], kept[2]
+        self.seen = kept[0], kept[1], kept[2]
 
     def _seat(self, source: Tensor) -> None:
         """Gives every learner's seat to its teacher, (P,) indices."""
         algo = self._algo
         own = algo.policy_adam.own
         self._policy.vector[own] = algo.policy_adam.vector[own[source]]
+        if algo.policy.bounded:  # a deviation that is not learned, but set
+            self._policy.network.log_std.copy_(algo.policy.log_std)
         mine, theirs = algo.policy.obs_norm, self._policy.network.obs_norm
         if mine is not None and theirs is not None:
             for seats, rows in zip(theirs.of_learners(), mine.of_learners(), strict=True):

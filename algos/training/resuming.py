@@ -64,11 +64,13 @@ class Resumable:
         versions = same_environment(self.record, env, made.version)
         algo = algorithm(config, self.record.spec, algos)
         warm_up(made, config.env.name, n_worlds=config.run.n_worlds, say=say)
+        setup = Setup(config, self.record, made, env, algo, (), peers)
+        setup.companion(self.folder, self.steps)  # refuses options that no longer fit before anything is written
         history = (*self.record.resumed, {"steps": self.steps, "code": runfolder.code_versions()})
         record = replace(self.record.with_config(config), resumed=history)
         runfolder.write_config(self.folder, record)
         note = getattr(env, "resume_note", "")
-        return Setup(config, record, made, env, algo, tuple(filter(None, (versions, note))), peers)
+        return replace(setup, record=record, notes=tuple(filter(None, (versions, note))))
 
 
 def resumable(folder: Path, *, total_steps: int = 0, device: str = "", warn: Say) -> Resumable:

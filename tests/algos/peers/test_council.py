@@ -97,6 +97,43 @@ def test_what_is_not_permitted_is_refused_and_told(tmp_path: Path) -> None:
     assert all((line["from"], line["to"]) == ("learner_1", "learner_0") for line in told if line["kind"] == "ucb")
 
 
+def test_the_run_keeps_who_may_learn_from_whom(tmp_path: Path) -> None:
+    may = tmp_path / "may.json"
+    may.write_text(json.dumps({"learner_0": ["learner_1"]}))
+    words = (*SHARING, "--peers.share", "pbt", "--peers.permission", str(may), "--algo.no-value-norm")
+    run = trained(tmp_path, "run", *words)
+    may.unlink()
+    assert train.main(["--resume", str(run), "--total-steps", "2400", "--quiet"]) == 0
+    told = lines(run)
+    assert {(line["from"], line["to"]) for line in told if line["kind"] == "pbt"} <= {("learner_1", "learner_0")}
+    assert any(line["kind"] == "refused" for line in told)
+
+
+def test_off_policy_learners_resume_bit_for_bit(tmp_path: Path) -> None:
+    words = [
+        "--env",
+        "spread",
+        "--algo",
+        "iddpg",
+        "--algo.share",
+        "none",
+        "--algo.warm-up",
+        "100",
+        "--algo.batch",
+        "16",
+    ]
+    words += [*FAST, "--peers.share", "ucb", "--peers.share-every", "4", "--save-every", "400", "--save-replay"]
+    for name in ("whole", "part"):
+        where = ["--total-steps", "1200", "--log-dir", str(tmp_path), "--run-name", name]
+        assert train.main([*words, *where]) == 0
+    sorted((tmp_path / "part" / "checkpoints").glob("step-*.pt"))[-1].unlink()
+    assert train.main(["--resume", str(tmp_path / "part"), "--quiet"]) == 0
+    assert lines(tmp_path / "part") == lines(tmp_path / "whole")
+    ours, theirs = last(tmp_path / "part"), last(tmp_path / "whole")
+    for key, value in theirs["algo"]["policy"].items():
+        assert torch.equal(ours["algo"]["policy"][key], value)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -107,6 +144,7 @@ def test_what_is_not_permitted_is_refused_and_told(tmp_path: Path) -> None:
         ),
         ([*SHARING, "--peers.share", "ubc"], "--peers.share ubc: allowed: none, independent, ucb, pbt"),
         ([*SHARING, "--peers.share-tau", "0"], "--peers.share-tau is 0.0"),
+        ([*SHARING, "--algo.agent-id", "--peers.share", "ucb"], "leave agent_id out"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:

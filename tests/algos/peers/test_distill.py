@@ -14,10 +14,12 @@ from torch.distributions import Categorical, Normal, kl_divergence
 
 import train
 from algos.core import Spec
+from algos.maddpg import IddpgConfig, Maddpg
 from algos.mappo import IppoConfig, Mappo
 from algos.nets.lesson import divergence_of_discrete, divergence_of_gaussians, mixture, moments
 from algos.nets.variation import Variation
 from algos.peers.config import PeersConfig
+from algos.peers.exchange import copy_of, move
 from algos.peers.lead import leads, trusted, weights
 from algos.peers.returns import Returns
 from algos.peers.school import School
@@ -116,22 +118,24 @@ def taught(space: str, **options: Any) -> tuple[Mappo, Stream]:
 @pytest.mark.parametrize("space", list(SPACES))
 @pytest.mark.parametrize("surer", [False, True])
 def test_a_learner_comes_closer_to_its_teacher_alone(space: str, surer: bool) -> None:
-    algo, stream = taught(space, obs_norm="on")
-    with torch.no_grad():  # a teacher with a taste of its own
-        algo.policy_adam.vector[algo.policy_adam.own[2]] *= 6.0
-    algo.tutor = tutor = Tutor(algo, surer=surer)
-    drive(algo, stream, 16)
-    apart = tutor.matrix()
-    assert apart is not None
-    strong = torch.zeros(3, 3)
-    strong[0, 2] = 30.0
-    tutor.appoint(strong)
-    drive(algo, stream, 160)
-    now = tutor.matrix()
-    assert now is not None
-    assert apart[0, 2] > 0.05
-    assert now[0, 2] < (0.8 if surer else 0.5) * now[1, 2]  # the second learner drifts as well, but has no teacher
-    assert torch.isnan(tutor.divergence[1:]).all()
+    found = []
+    for weight in (0.0, 3.0):
+        algo, stream = taught(space, obs_norm="on")
+        with torch.no_grad():  # a teacher with a taste of its own
+            algo.policy.trunk.head.weights[0][2] *= 100.0
+        algo.tutor = tutor = Tutor(algo, surer=surer)
+        lesson = torch.zeros(3, 3)
+        lesson[0, 2] = weight
+        tutor.appoint(lesson)
+        drive(algo, stream, 160)
+        apart = tutor.matrix()
+        assert apart is not None
+        found.append(apart)
+        assert torch.isfinite(tutor.divergence).tolist() == [weight > 0.0, False, False]
+    without, taught_by = found
+    assert without[0, 2] > 0.05
+    assert taught_by[0, 2] < (0.8 if surer else 0.4) * without[0, 2]
+    torch.testing.assert_close(taught_by[1, 2], without[1, 2])
 
 
 def test_nobody_else_is_moved_by_a_lesson() -> None:
@@ -176,8 +180,11 @@ def test_a_school_tells_who_begins_and_stops_to_teach() -> None:
 
 def test_learners_on_the_rise_need_no_teacher_on_a_plateau() -> None:
     made, _, told = school(distill_when="plateau")
-    made.look(returns_of(0.0, 5.0, 10.0), ALL, tell=told.append)
-    scalars = made.look(returns_of(4.0, 5.0, 10.0), ALL, tell=told.append)  # the first rises, the second does not
+    returns = returns_of(0.0, 5.0, 10.0)
+    assert made.look(returns, ALL, tell=told.append)["peers/taught"] == pytest.approx(2 / 3)
+    for _ in range(2):  # the first rises, the second does not
+        returns.add(np.array([[4.0, 5.0, 10.0], [4.1, 5.1, 10.1]]))
+    scalars = made.look(returns, ALL, tell=told.append)
     assert scalars["peers/taught"] == pytest.approx(1 / 3)
 
 
@@ -192,6 +199,35 @@ def test_learners_that_are_too_much_alike_are_not_taught_but_explore() -> None:
     assert algo.variation.openness.tolist() == [2.0] * 3
 
 
+def test_copies_have_no_divergence() -> None:
+    """Also where the deviation is no parameter but is set, and changes during a run."""
+    spec = Spec(3, 5, 0, SPACES["box"], ((0, 1, 2),))
+    config = IddpgConfig(hidden=(8,), share="none", warm_up=20, batch=16, policy_start=2)
+    algo, stream = Maddpg(spec, config, seed=0), Stream(spec)
+    algo.tutor = tutor = Tutor(algo, surer=False)
+    algo.begin(stream.now)
+    algo.progress = 0.9
+    drive(algo, stream, 12)
+    for j in (1, 2):
+        move(algo, j, copy_of(algo, 0))
+    apart = tutor.matrix()
+    assert apart is not None
+    assert apart.abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"critic": "central", "credit": "team"}, "with credit 'team' all learners have one critic"),
+        ({"critic": "joint", "obs_norm": "on"}, "give 'all', or local critics"),
+    ],
+)
+def test_critics_that_cannot_be_compared_are_refused(options: dict[str, Any], words: str) -> None:
+    algo, _ = taught("discrete", **options)
+    with pytest.raises(ValueError, match=words):
+        School(PeersConfig(distill=True, distill_states="surer"), algo, ("a", "b", "c"))
+
+
 def test_policies_with_a_memory_cannot_answer_for_others() -> None:
     algo, _ = taught("discrete", gru=4)
     with pytest.raises(ValueError, match="needs policies that act on what they see now: leave out gru and comm"):
@@ -199,9 +235,10 @@ def test_policies_with_a_memory_cannot_answer_for_others() -> None:
 
 
 def test_a_distilled_run_resumes_bit_for_bit(tmp_path: Path) -> None:
-    words = ["--env", "spread", "--algo", "ippo", "--algo.share", "none", "--algo.rollout-steps", "8", "--quiet"]
-    words += ["--algo.hidden", "8", "--algo.minibatches", "2", "--n-worlds", "4", "--eval-episodes", "0", "--no-videos"]
+    words = ["--env", "spread", "--env.local-ratio", "1", "--algo", "ippo", "--algo.share", "none", "--quiet"]
+    words += ["--algo.rollout-steps", "8", "--algo.hidden", "8", "--algo.minibatches", "2", "--n-worlds", "4"]
     words += ["--peers.distill", "--peers.distill-every", "4", "--peers.window", "8", "--save-every", "400"]
+    words += ["--eval-episodes", "0", "--no-videos"]
     for name in ("whole", "part"):
         assert train.main([*words, "--total-steps", "1600", "--log-dir", str(tmp_path), "--run-name", name]) == 0
     sorted((tmp_path / "part" / "checkpoints").glob("step-*.pt"))[-1].unlink()
@@ -211,5 +248,6 @@ def test_a_distilled_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     )
     for key, value in theirs["algo"]["policy"].items():
         assert torch.equal(ours["algo"]["policy"][key], value)
-    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
-    assert any("peers/divergence" in row for row in rows)
+    told = [json.loads(line) for line in (tmp_path / "whole" / "peers.jsonl").read_text().splitlines()]
+    assert any(line["kind"] == "teaches" and line["step"] < 1200 for line in told)
+    assert (tmp_path / "part" / "peers.jsonl").read_text() == (tmp_path / "whole" / "peers.jsonl").read_text()

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Discrete
 from algos.core import Obs, Spec
 from algos.maddpg import IddpgConfig, Maddpg
 from algos.mappo import IppoConfig, Mappo
+from algos.nets.flat_adam import FlatAdam
 from algos.peers.exchange import copy_of, move
 from algos.training.random_play import Stream, drive
 
@@ -67,6 +68,22 @@ def test_the_optimiser_is_dealt_with_as_asked(moments: Any, like: str) -> None:
     move(algo, 0, other, moments=moments)
     for now, one, two in zip(copy_of(algo, 0).moments, mine.moments, other.moments, strict=True):
         assert torch.equal(now, {"mine": one, "other": two, "zero": torch.zeros_like(one)}[like])
+
+
+def test_moments_that_are_reset_begin_as_at_the_start() -> None:
+    """Adam corrects moments for their own age: under a constant gradient a step is one learning rate long."""
+    rows = torch.nn.Linear(2, 3, bias=False)
+    rows.n_sets = 3  # type: ignore[assignment]
+    adam = FlatAdam(rows, lr=0.1, eps=1e-12, max_grad_norm=1e9, learners=3)
+    for _ in range(50):
+        adam.step(rows.weight.sum())
+    for moment in adam.moments:
+        moment[adam.own[1]] = 0.0
+    adam.age[1] = 0.0
+    for _ in range(30):
+        before = rows.weight.detach().clone()
+        adam.step(rows.weight.sum())
+        torch.testing.assert_close(before - rows.weight.detach(), torch.full((3, 2), 0.1), rtol=1e-3, atol=0.0)
 
 
 def test_a_soft_copy_goes_part_of_the_way() -> None:
