@@ -21,6 +21,7 @@ import report
 from cases import Case, interval, run
 
 RULES = ("individual", "team", "difference", "shapley", "coma", "learned")
+_LARGE = ("--env", "warehouse", "--env.task", "large-16", "--total-steps", "1700000")
 TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     # Options, metrics, and the rules that do not work there.
     "rovers-16": (("--env", "rovers", "--total-steps", "400000"), ("score", "overlap"), ()),
@@ -40,15 +41,18 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
         (),
     ),
     "large-16": (
-        ("--env", "warehouse", "--env.task", "large-16", "--total-steps", "1700000"),
+        _LARGE,
         ("orders_per_hour", "contacts"),
         (),
     ),
-    "large-16, contact charge 0.1": (
-        ("--env", "warehouse", "--env.task", "large-16", "--env.contact-charge", "0.1", "--total-steps", "1700000"),
-        ("orders_per_hour", "contacts"),
-        ("team", "difference", "shapley", "coma", "learned"),
-    ),
+    **{
+        f"large-16, contact charge {charge}": (
+            (*_LARGE, "--env.contact-charge", charge),
+            ("orders_per_hour", "contacts"),
+            ("team", "difference", "shapley", "coma", "learned"),
+        )
+        for charge in ("0.2", "0.1")
+    },
     "busy-16": (
         ("--env", "intersection", "--env.task", "busy-16", "--total-steps", "1000000"),
         ("success", "crash_rate", "delay"),
