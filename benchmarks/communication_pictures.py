@@ -53,7 +53,9 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
             axis.plot([index] * len(found["by_seed"]), found["by_seed"], "k.", markersize=4)
             sampled = row["summary"]["success"].get("sampled")
             if sampled is not None:
-                axis.plot(index, sampled["value"], "D", color="white", markeredgecolor="black", label="sampled")
+                axis.plot(
+                    index, sampled["value"], "D", color="white", markeredgecolor="black", label="with sampled actions"
+                )
         for rule, (name, style) in RULES.items():
             value = rules["traffic_junction"][level]["policies"][rule]["success"]["mean"]
             axis.axhline(value, color="black", linestyle=style, linewidth=1, label=name)
@@ -63,7 +65,7 @@ def draw_junction(rows: Rows, rules: Rows, picture: Path) -> bool:
         axis.set_ylim(0, 1.05)
         axis.grid(axis="y", alpha=0.3)
     for axis in axes[:, 0]:
-        axis.set_ylabel("success, greedy (diamonds: sampled)")
+        axis.set_ylabel("success, greedy")
     names = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))  # each once
     figure.legend(names.values(), names.keys(), fontsize=8, ncols=len(names), loc="outside lower center")
     return _save(plt, figure, picture)

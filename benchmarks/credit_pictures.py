@@ -50,7 +50,7 @@ def redraw(picture: Path = report.RESULTS / "credit.png") -> bool:
         axis.set_title(task, fontsize=10)
         axis.set_xlabel("environment steps [million]")
         axis.set_ylabel(column.replace("_", " "))
-        axis.legend(fontsize=7)
+        axis.legend(fontsize=7, framealpha=0.5)
         axis.grid(alpha=0.3)
     figure.savefig(picture, dpi=100)
     plt.close(figure)
