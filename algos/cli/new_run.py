@@ -127,7 +127,7 @@ def chosen_config(argv: list[str], program: Program) -> RunConfig:
         EnvironmentConfig(env_name, task, of_env, envs.version_of(env_name)),
         AlgorithmConfig(algo_name, options.joined("algo", given)),
         dataclasses.replace(run, threads=run.threads or best_threads()),
-        PeersPart(options_of(given["peers"])),
+        PeersPart({} if given["peers"] == PeersConfig() else options_of(given["peers"])),
     )
 
 

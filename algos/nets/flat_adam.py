@@ -80,7 +80,7 @@ class FlatAdam:
         self._owner[self.own] = torch.arange(learners, device=self.vector.device).unsqueeze(1)
         self._shared = (self._owner == learners).nonzero().squeeze(1)
         self.pace: Tensor | None = None
-        self.age = torch.zeros(learners, device=self.vector.device)
+        self.age = torch.zeros(learners, dtype=torch.float32, device=self.vector.device)
 
     @staticmethod
     def _indices(network: nn.Module, learners: int) -> Tensor:

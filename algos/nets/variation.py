@@ -23,7 +23,7 @@ class Variation:
     @classmethod
     def equal(cls, learners: int, gamma: float, device: torch.device) -> Variation:
         """Returns options that are the same for all."""
-        ones = torch.ones(learners, device=device)
+        ones = torch.ones(learners, dtype=torch.float32, device=device)
         return cls(ones, ones.clone(), torch.full((learners,), gamma, dtype=torch.float64, device=device))
 
     def state_dict(self) -> dict[str, Any]:

@@ -48,9 +48,9 @@ class Tutor:
         self._critic = Target(algo.critic, algo.critic_adam) if surer else None
         n = algo.learners
         self._sources = torch.arange(n).unsqueeze(0)  # (K, P) who teaches
-        self._shares = torch.ones(1, n)  # (K, P) of the teachers, summing to 1
-        self._weight = torch.zeros(n)  # (P,)
-        self.divergence = torch.full((n,), torch.nan)
+        self._shares = torch.ones(1, n, dtype=torch.float32)  # (K, P) of the teachers, summing to 1
+        self._weight = torch.zeros(n, dtype=torch.float32)  # (P,)
+        self.divergence = torch.full((n,), torch.nan, dtype=torch.float32)
         self.seen: Any = None
         """A sample of what learners saw last: (R, N, O), who was there (R, N), what was allowed (R, N, A) or None."""
 

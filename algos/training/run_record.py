@@ -207,6 +207,7 @@ def _check_types(plain: Mapping[str, Any], unknown: Callable[[str], None] | None
             continue
         if part not in plain:
             continue
+        typed(plain[part], dict[str, Any], part)
         refuse_unknown(plain[part], types, part, unknown)
         for key, hint in types.items():
             if key in plain[part]:
