@@ -618,7 +618,7 @@ class Maddpg:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.progress, self.steps, self.gradient_steps = state["progress"], state["steps"], state["gradient_steps"]
-        self.variation = Variation.restored(state["variation"], self.device)
+        self.variation = Variation.restored(state.get("variation"), self.device)
         self._unlearned, self._pending = state["unlearned"], on_device(state["pending"], torch.device("cpu"))
         self._memory, self._noise = on_device((state["memory"], state["noise"]), self.device)
         self._before, self.replay = None, None

@@ -550,7 +550,7 @@ class Mappo:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.progress, self.updates = state["progress"], state["updates"]
-        self.variation = Variation.restored(state["variation"], self.device)
+        self.variation = Variation.restored(state.get("variation"), self.device)
         self._pending = on_device(state["pending"], torch.device("cpu"))
         memory, self._critic_hidden = on_device((state["memory"], state["critic_hidden"]), self.device)
         self._memory, self._first_memory = memory["last"], memory["first"]
