@@ -75,7 +75,8 @@ class Training:
                     name: known[name] if name in known else self._evaluate(options)
                     for name, options in self.elsewhere.items()
                 }
-                kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
+                if found["elsewhere"] != known:
+                    kept.write_text(json.dumps(found) + "\n", encoding="utf-8")
                 return found
         run = report.ROOT / self.folder / f"seed-{self.seed}"
         if run.exists():

@@ -77,10 +77,11 @@ class Council:
         if not learned:
             return {}
         told: dict[str, float] = {}
-        may = self._permission.now(obs.adjacency)
         if self._school is not None and self._due("distill", self._config.distill_every):
+            may = self._permission.now(obs.adjacency)
             told |= self._school.look(self._returns, may, tell=lambda line: self._write(steps, line))
         if self._due("share", self._config.share_every):
+            may = self._permission.now(obs.adjacency)
             self._settle(steps)
             told |= self._told()
             running = len(obs.alive)  # an episode in every world

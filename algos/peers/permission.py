@@ -37,7 +37,6 @@ class Permission:
             ValueError: The file cannot be read, or does not fit the agents; the message is one line.
         """
         n = len(agents)
-        self.rule = rule
         self._heard = rule == "adjacency"
         self._may = ~np.eye(n, dtype=bool)
         if rule == "groups":

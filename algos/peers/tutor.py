@@ -43,7 +43,7 @@ class Tutor:
         policy = algo.policy
         if policy.sequential or policy.conversation is not None:
             raise ValueError("distill needs policies that act on what they see now: leave out gru and comm")
-        self._algo, self._surer = algo, surer
+        self._algo = algo
         self._policy: Target[Actor] = Target(policy, algo.policy_adam)
         self._critic = Target(algo.critic, algo.critic_adam) if surer else None
         n = algo.learners
