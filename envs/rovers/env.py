@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from . import steps
+from . import finds, observe, steps
 from .config import Config
-from .finds import Outcome, rules_of, scratch
+from .finds import Outcome, rules_of
 from .metrics import METRICS
 from .motion import MOVES
-from .observe import PLACE, QUADRANTS, Shown, observation_space_of, sensors_of, state_space_of
+from .observe import PLACE, Shown, observation_space_of, sensors_of, state_space_of
 from .shares import shares
 from .start import start
 from .state import VALUE, State, following
@@ -87,7 +87,7 @@ class Rovers:
     def _advanced(self, state: State, action: Array) -> tuple[State, Outcome]:
         """Returns the state after a step, and what the step brings."""
         after, outcome = following(state), self._nothing(len(state.step))
-        steps.advance(self._rules, scratch(self.config.n_rovers), after, self._drive(state, action), outcome)
+        steps.advance(self._rules, finds.scratch(self.config.n_rovers), after, self._drive(state, action), outcome)
         return after, outcome
 
     def _drive(self, state: State, action: Array) -> Array:
@@ -109,7 +109,7 @@ class Rovers:
             np.empty((worlds, n, n), bool),
             np.empty((len(METRICS), worlds)),
         )
-        steps.show(self._sensors, np.empty((n, 2 * QUADRANTS)), state, shown)
+        steps.show(self._sensors, observe.scratch(n), state, shown)
         return core.Step(
             obs=shown.obs,
             state=shown.global_state,

@@ -32,6 +32,13 @@ class Sensors(NamedTuple):
     limit: int  # time limit [steps]
 
 
+class Sensed(NamedTuple):
+    """What the rovers of one world sense. Scratch of a step."""
+
+    place: Array  # (2, N) float64 positions [m]
+    density: Array  # (2 * QUADRANTS, N) float64 d / (d + 1) of points of interest, then of rovers, around each
+
+
 class Shown(NamedTuple):
     """Observations, global state, adjacency and metrics of a state, written by kernels."""
 
@@ -44,6 +51,11 @@ class Shown(NamedTuple):
 def sensors_of(config: Config) -> Sensors:
     """Returns the numbers of a configuration."""
     return Sensors(float(config.size), float(config.min_distance), float(config.comm_range), config.max_steps)
+
+
+def scratch(n_rovers: int) -> Sensed:
+    """Returns room for one world at a time."""
+    return Sensed(np.empty((2, n_rovers)), np.empty((2 * QUADRANTS, n_rovers)))
 
 
 def observation_space_of() -> Box:
@@ -63,12 +75,12 @@ def state_space_of(config: Config) -> Box:
 
 
 @kernel
-def observe(sensors, density, state, shown):
+def observe(sensors, sensed, state, shown):
     """Fills in what the worlds show, laid out as the package's docstring says.
 
     Args:
         sensors: `Sensors`.
-        density: (N, 2 * QUADRANTS) float64, written: the densities that the rovers of one world sense.
+        sensed: `Sensed` of one world, written.
         state: `State` of B worlds.
         shown: `Shown`, written.
     """
@@ -76,13 +88,11 @@ def observe(sensors, density, state, shown):
     obs, whole = shown.obs, shown.global_state
     n_rovers = position.shape[1]
     for b in range(len(poi)):
-        density[:] = 0.0
-        _sense_pois(sensors, density, position, poi, b)
-        _sense_rovers(sensors, density, position, shown.adjacency, b)
+        _sense(sensors, sensed, position, poi, shown.adjacency, b)
         left = 1.0 - min(step[b] / sensors.limit, 1.0)
         for i in range(n_rovers):
             for q in range(2 * QUADRANTS):
-                obs[b, i, q] = density[i, q] / (density[i, q] + 1.0)
+                obs[b, i, q] = sensed.density[q, i]
             x, y = _scaled(sensors, position[b, i, X]), _scaled(sensors, position[b, i, Y])
             obs[b, i, PLACE], obs[b, i, PLACE + 1], obs[b, i, PLACE + 2] = x, y, left
             whole[b, PER_ROVER * i], whole[b, PER_ROVER * i + 1] = x, y
@@ -94,37 +104,45 @@ def observe(sensors, density, state, shown):
 
 
 @inlined
-def _sense_pois(sensors, density, position, poi, b):
-    """Adds the values of all points of interest over their squared distances to the rovers' densities (N, 8)."""
-    least = sensors.min_distance * sensors.min_distance
+def _sense(sensors, sensed, position, poi, adjacency, b):
+    """Fills in what all rovers sense of points of interest and of each other, and who hears whom."""
+    place, density = sensed.place, sensed.density
+    hears = sensors.comm_range * sensors.comm_range
+    density[:] = 0.0
     for i in range(position.shape[1]):
-        for j in range(poi.shape[1]):
-            dx, dy = poi[b, j, X] - position[b, i, X], poi[b, j, Y] - position[b, i, Y]
-            density[i, _quadrant(dx, dy)] += poi[b, j, VALUE] * least / max(dx * dx + dy * dy, least)
+        place[X, i], place[Y, i] = position[b, i, X], position[b, i, Y]
+    for j in range(poi.shape[1]):
+        _add(sensors, sensed, 0, poi[b, j, X], poi[b, j, Y], poi[b, j, VALUE])
+    for j in range(position.shape[1]):
+        others = density[QUADRANTS, j]  # a rover would sense itself, to the right and up
+        _add(sensors, sensed, QUADRANTS, place[X, j], place[Y, j], 1.0)
+        density[QUADRANTS, j] = others
+        for i in range(position.shape[1]):
+            dx, dy = place[X, j] - place[X, i], place[Y, j] - place[Y, i]
+            adjacency[b, j, i] = dx * dx + dy * dy <= hears
+        adjacency[b, j, j] = False
+    for q in range(2 * QUADRANTS):
+        for i in range(position.shape[1]):
+            density[q, i] /= density[q, i] + 1.0
 
 
 @inlined
-def _sense_rovers(sensors, density, position, adjacency, b):
-    """Adds the inverse squared distances of all other rovers to the rovers' densities (N, 8); fills in who hears whom.
+def _add(sensors, sensed, first, x, y, value):
+    """Adds a value at a place over its squared distance to the densities of all rovers, in the quadrant it lies in.
 
-    Both ways at once: a rover is as far from another as that one is from it.
+    Quadrants, from row `first` on: 0 right and up, 1 left and up, 2 right and down, 3 left and down. All four are added
+    to, three of them zero, so that the loop runs over several rovers at once.
     """
-    least, hears = sensors.min_distance * sensors.min_distance, sensors.comm_range * sensors.comm_range
-    for i in range(position.shape[1]):
-        adjacency[b, i, i] = False
-        for j in range(i):
-            dx, dy = position[b, j, X] - position[b, i, X], position[b, j, Y] - position[b, i, Y]
-            square = dx * dx + dy * dy
-            adjacency[b, i, j] = adjacency[b, j, i] = square <= hears
-            near = least / max(square, least)
-            density[i, QUADRANTS + _quadrant(dx, dy)] += near
-            density[j, QUADRANTS + _quadrant(-dx, -dy)] += near
-
-
-@inlined
-def _quadrant(dx, dy):
-    """Returns the quadrant of a direction: 0 right and up, 1 left and up, 2 right and down, 3 left and down."""
-    return (dx < 0.0) + 2 * (dy < 0.0)
+    place, density = sensed.place, sensed.density
+    least = sensors.min_distance * sensors.min_distance
+    for i in range(place.shape[1]):
+        dx, dy = x - place[X, i], y - place[Y, i]
+        near = value * least / max(dx * dx + dy * dy, least)
+        left, down = dx < 0.0, dy < 0.0
+        density[first, i] += 0.0 if left or down else near
+        density[first + 1, i] += near if left and not down else 0.0
+        density[first + 2, i] += near if down and not left else 0.0
+        density[first + 3, i] += near if left and down else 0.0
 
 
 @inlined

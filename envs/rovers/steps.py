@@ -20,7 +20,7 @@ def advance(rules, near, state, drive, outcome):
 
 
 @kernel
-def show(sensors, density, state, shown):
+def show(sensors, sensed, state, shown):
     """Fills in what the worlds show in a state."""
-    observe(sensors, density, state, shown)
+    observe(sensors, sensed, state, shown)
     measure(state, shown.metrics)
