@@ -40,18 +40,18 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
         ("orders_per_hour", "contacts"),
         (),
     ),
-    "large-16": (
-        _LARGE,
+    "large-16, contact charge 0.4": (
+        (*_LARGE, "--env.contact-charge", "0.4"),
         ("orders_per_hour", "contacts"),
         (),
     ),
     **{
-        f"large-16, contact charge {charge}": (
+        f"large-16{label}": (
             (*_LARGE, "--env.contact-charge", charge),
             ("orders_per_hour", "contacts"),
             ("team", "difference", "shapley", "coma", "learned"),
         )
-        for charge in ("0.2", "0.1")
+        for label, charge in (("", "0.2"), (", contact charge 0.1", "0.1"))
     },
     "busy-16": (
         ("--env", "intersection", "--env.task", "busy-16", "--total-steps", "1000000"),

@@ -21,8 +21,8 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--env", "warehouse", "--env.task", "medium-8", "--total-steps", "1000000"),
         ("orders_per_hour", "contacts"),
     ),
-    "large-16": (
-        ("--env", "warehouse", "--env.task", "large-16", "--total-steps", "1000000"),
+    "large-16, contact charge 0.4": (
+        ("--env", "warehouse", "--env.task", "large-16", "--env.contact-charge", "0.4", "--total-steps", "1000000"),
         ("orders_per_hour", "contacts"),
     ),
     "intersection": (("--env", "intersection", "--total-steps", "2000000"), ("return", "success", "delay")),

@@ -94,8 +94,9 @@ Jain's index of deliveries (1 equal, 1/N one robot does all). Without a delivery
 undefined, as rates and shares are before the first step: NaN, shown as "-" in tables, and left out of means over
 episodes.
 
-**Tasks**: `tiny-2`; `small-4` (default); `medium-8`; `large-16`; `corridor-6`: one-lane aisles, where robots must give
-way; `rush-hour-8`: a rush with tight deadlines; `huge-64`.
+**Tasks**: `tiny-2`; `small-4` (default); `medium-8`; `large-16`, with half of the charge for contacts, at which a
+learned policy touches others about as often as the heuristic does; `corridor-6`: one-lane aisles, where robots must
+give way; `rush-hour-8`: a rush with tight deadlines; `huge-64`.
 
 **Arguments** are the fields of `Config`, documented there.
 

@@ -131,7 +131,7 @@ TASKS: dict[str, Config] = {
     "tiny-2": replace(_SMALL, layout="tiny", n_robots=2, orders_per_hour=700, backlog=4),
     "small-4": _SMALL,
     "medium-8": _MEDIUM,
-    "large-16": replace(_MEDIUM, layout="large", n_robots=16, orders_per_hour=3200, backlog=32),
+    "large-16": replace(_MEDIUM, layout="large", n_robots=16, orders_per_hour=3200, backlog=32, contact_charge=0.2),
     "corridor-6": replace(_SMALL, layout="corridor", n_robots=6, orders_per_hour=1400, backlog=12),
     "rush-hour-8": replace(_MEDIUM, orders_per_hour=900, rush=2.5, backlog=4, deadline=40.0),
     "huge-64": replace(_MEDIUM, layout="huge", n_robots=64, orders_per_hour=7000, backlog=128, n_orders=16),
