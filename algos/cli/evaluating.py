@@ -22,7 +22,7 @@ from ..report.progress import announced
 from ..training import checkpoint, evaluation, film, runfolder, typed
 from ..training.builder import baselines, environment, warm_up
 from ..training.computing import check_device, set_threads
-from ..training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart
+from ..training.contrast import LEARNED, SAMPLED, SAMPLING_SEED, contrast_note, far_apart, with_best_learner
 from ..training.credit_probe import can_tell, measured
 from ..training.resuming import config_of, same_environment
 from ..training.run_config import ConfigError, options_of
@@ -201,6 +201,8 @@ def evaluate(argv: list[str], program: Program) -> int:
             return stop.exit_code
     if record is before and not channel and can_tell(made.vector(1)):
         found[LEARNED] = replace(found[LEARNED], credit=_credit_of(record, given, made.vector, seed, program.warn))
+    if record.peers.options and record.agents == before.agents:
+        found = with_best_learner(found, _best_learner(given), record.agents)
     _print(found, given)
     if given.video and not _filmed(given, made.vector(1), policy.player(), seed, program):
         return 1
@@ -225,7 +227,7 @@ def _credit_of(
     options = entry.config(**typed.fields(entry.config, record.algo.options, "algo.options"))
     algo = entry.algorithm(record.spec, options, seed=0, device=given.device)
     folder = Path(given.evaluate) / runfolder.CHECKPOINTS
-    path, content = checkpoint.load_which(folder, given.checkpoint, warn=lambda _: None)  # `load_policy` has warned
+    path, content = checkpoint.load_which(folder, given.checkpoint, warn=_quietly)
     try:
         algo.load_state_dict(content["algo"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -233,6 +235,16 @@ def _credit_of(
         warn(f"no measures of credit: {path} does not restore the whole algorithm: {reason}")
         return {}
     return measured(make_env, algo, seed=seed)
+
+
+def _best_learner(given: EvaluateOptions) -> int | None:
+    """Returns the learner that was best in the last evaluation before the checkpoint; None if that is not known."""
+    _, content = checkpoint.load_which(Path(given.evaluate) / runfolder.CHECKPOINTS, given.checkpoint, warn=_quietly)
+    return content.get("companion", {}).get("best")
+
+
+def _quietly(_: str) -> None:
+    """Says nothing: `load_policy` has warned already."""
 
 
 def _print(found: dict[str, evaluation.Evaluation], given: EvaluateOptions) -> None:

@@ -81,6 +81,7 @@ class FlatAdam:
         self._shared = (self._owner == learners).nonzero().squeeze(1)
         self.pace: Tensor | None = None
         self.age = torch.zeros(learners, dtype=torch.float32, device=self.vector.device)
+        self._young: bool | None = None  # not known
 
     @staticmethod
     def _indices(network: nn.Module, learners: int) -> Tensor:
@@ -98,8 +99,9 @@ class FlatAdam:
         return torch.cat(found, dim=1)
 
     def of_learners(self) -> tuple[Numbers, list[Numbers]]:
-        """Returns the parameters of all learners, and the moments of their gradients."""
+        """Returns parameters and moments of all learners, for those that change them before the next step."""
         moments = [Numbers(moment, self.own) for moment in self.moments]
+        self._young = None  # others may change the ages
         return Numbers(self.vector, self.own), [*moments, Numbers(self.age)]
 
     @property
@@ -140,8 +142,13 @@ class FlatAdam:
         return norm
 
     def _some_young(self) -> bool:
-        """Returns whether the moments of any learner are younger than the optimiser."""
-        return len(self.own) > 1 and bool((self.age <= self._steps).any())  # before the step is counted
+        """Returns whether the moments of any learner are younger than the optimiser.
+
+        It is asked of the device once after each exchange: until then all grow older together.
+        """
+        if self._young is None:
+            self._young = len(self.own) > 1 and bool((self.age <= self._steps).any())  # before the step is counted
+        return self._young
 
     def _unbiased(self) -> Tensor:
         """Returns factors that correct a step for the age of each learner's moments, (P,).
@@ -176,5 +183,6 @@ class FlatAdam:
         self._steps.copy_(state["steps"])
         if len(self.own) > 1:
             self.age.copy_(state["age"])
+            self._young = None
         pace = state.get("pace")
         self.pace = None if pace is None else pace.to(self.vector.device)

@@ -1,12 +1,13 @@
-"""The greedy policy compared with sampled actions: where the two are far apart, either alone misleads.
+"""What a comparison of policies says beside the greedy policy: sampled actions, and the best of several learners.
 
-Where agents must not all do the same, the most likely action of each may be a bad joint action while sampled ones are
-good; the most likely action also hides that a policy is still undecided.
+Where greedy and sampled actions are far apart, either alone misleads: where agents must not all do the same, the most
+likely action of each may be a bad joint action while sampled ones are good; the most likely action also hides that a
+policy is still undecided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .evaluation import Evaluation
 
@@ -45,3 +46,19 @@ def contrast_note(evaluations: Mapping[str, Evaluation]) -> str:
         f"sampling its actions the policy makes a return of {sampled:.3g}, taking the most likely ones {greedy:.3g}: "
         "judge it by how you will use it (load_policy: act(..., greedy=False) samples; --evaluate RUN --sampled)"
     )
+
+
+def with_best_learner(
+    evaluations: Mapping[str, Evaluation], best: int | None, agents: Sequence[str]
+) -> dict[str, Evaluation]:
+    """Adds what the best of several learners has earned, after `LEARNED`, which is the mean of all.
+
+    Args:
+        evaluations: By name.
+        best: Its index, by earlier episodes than these; None: not known, nothing is added.
+        agents: (N,) names of the learners.
+    """
+    if best is None:
+        return dict(evaluations)
+    of_best = Evaluation(("return",), evaluations[LEARNED].of_agents[:, best : best + 1])
+    return {LEARNED: evaluations[LEARNED], f"best learner ({agents[best]})": of_best, **evaluations}

@@ -32,7 +32,7 @@ from ..report.monitor import Monitor
 from ..report.progress import Progress
 from . import checkpoint
 from .companion import Companion
-from .contrast import LEARNED, SAMPLED, contrast_note
+from .contrast import SAMPLED, contrast_note, with_best_learner
 from .counters import Counters, row_of
 from .episodes import EpisodeStatistics, returns_of_groups
 from .evaluation import Evaluation, Policies, ended_worlds, to_obs
@@ -246,21 +246,14 @@ class Session:
             if self.finished and n_episodes and not self._stop():
                 with self._evaluating(f"evaluating {n_episodes} episodes of each policy"):
                     found = self._examiner.compare(self._policies, n_episodes, self.steps)
-                found = self._with_best_learner(found)
+                if found is not None and self._companion is not None:
+                    found = with_best_learner(found, self._companion.best, self.env.agents)
                 outcome.comparison, outcome.notes = found, _notes(found)
             if self.finished and self.schedule.videos and not self._stop():
                 with self._progress.phase("filming"):
                     self._examiner.film(self.steps)
         self.close()
         return outcome
-
-    def _with_best_learner(self, found: dict[str, Evaluation] | None) -> dict[str, Evaluation] | None:
-        """Adds what the best learner has earned, beside the mean of all."""
-        best = None if self._companion is None else self._companion.best
-        if found is None or best is None:
-            return found
-        of_best = Evaluation(("return",), found[LEARNED].of_agents[:, best : best + 1])
-        return {LEARNED: found[LEARNED], f"best learner ({self.env.agents[best]})": of_best, **found}
 
     def close(self) -> None:
         """Ends the rows and the progress bar and releases the run folder, without saving; again does nothing."""

@@ -161,6 +161,10 @@ def test_the_best_learner_by_validation_is_shown(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().out
     best = last(tmp_path / "run")["companion"]["best"]
     assert f"best learner (learner_{best})" in told
+    assert train.main(["--evaluate", str(tmp_path / "run"), "--episodes", "5", "--json", "--quiet"]) == 0
+    policies = json.loads(capsys.readouterr().out)["policies"]
+    assert list(policies)[:2] == ["learned", f"best learner (learner_{best})"]
+    assert policies[f"best learner (learner_{best})"]["return"]["mean"] > 0
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     found = next(row for row in rows if "eval/return_of_best_learner" in row)
     mean = next(row["eval/return"] for row in rows if "eval/return" in row and row["step"] == found["step"])
