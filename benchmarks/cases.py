@@ -40,16 +40,23 @@ def summary(columns: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[s
     """Returns by column and policy the mean over seeds, its bootstrap interval, and the value of every seed.
 
     The learned policy in other circumstances is a policy of its own, by the name of the evaluation; where that is
-    `SAMPLED`, it is the one whose actions are sampled.
+    `SAMPLED`, it is the one whose actions are sampled. Policies that a column says nothing about are left out of it.
     """
     found: dict[str, Any] = {}
     for column in columns:
-        values = {policy: [run["policies"][policy][column]["mean"] for run in runs] for policy in POLICIES}
+        values = {policy: [_value(run["policies"][policy], column) for run in runs] for policy in POLICIES}
         for name in runs[0].get("elsewhere", {}):
             policy = SAMPLED if name == SAMPLED else "learned"
-            values[name] = [run["elsewhere"][name][policy][column]["mean"] for run in runs]
-        found[column] = {policy: _mean(np.array(by_seed, float)) for policy, by_seed in values.items()}  # None: NaN
+            values[name] = [_value(run["elsewhere"][name][policy], column) for run in runs]
+        defined = {policy: by_seed for policy, by_seed in values.items() if np.isfinite(by_seed).any()}
+        found[column] = {policy: _mean(np.array(by_seed)) for policy, by_seed in defined.items()}
     return found
+
+
+def _value(of_policy: Mapping[str, Any], column: str) -> float:
+    """Returns the mean of a column over episodes; NaN where it is not known."""
+    mean = of_policy.get(column, {}).get("mean")
+    return np.nan if mean is None else float(mean)
 
 
 def _mean(values: np.ndarray) -> dict[str, Any]:
@@ -157,7 +164,7 @@ def run(
     found: dict[str, list[dict[str, Any]]] = {}
     for one, run in trainings.results(jobs, jobs=given.jobs, fresh=given.fresh):
         columns = cases[asked[one.key]].columns
-        told = ", ".join(f"{column} {run['policies']['learned'][column]['mean']:.3f}" for column in columns)
+        told = ", ".join(f"{column} {_value(run['policies']['learned'], column):.3f}" for column in columns)
         print(f"{one.key}, seed {one.seed}: {told}; {run['command_seconds']:.0f} s", file=sys.stderr, flush=True)
         runs = found.setdefault(one.key, [])
         runs.append(run)

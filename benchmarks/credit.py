@@ -65,8 +65,14 @@ TASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 """Where rules are compared."""
+MEASURES = ("credit/factoredness", "credit/learnability", "credit/correlation")
+"""How good the credit is, by the closing evaluation."""
 GROUPS: dict[str, dict[str, Case]] = {
-    task: {f"{task} {rule}": Case((*options, "--algo.credit", rule), columns) for rule in RULES if rule not in without}
+    task: {
+        f"{task} {rule}": Case((*options, "--algo.credit", rule), (*columns, *MEASURES))
+        for rule in RULES
+        if rule not in without
+    }
     for task, (options, columns, without) in TASKS.items()
 }
 
@@ -74,7 +80,7 @@ CURVES = report.RESULTS / "credit_curves.jsonl"
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Returns a table for each task, with a line for each rule."""
+    """Returns a table for each task, with a line for each rule, and one of how good the credits are."""
     every, parts = learning_curves.load(CURVES), []
     for task, (_, columns, _) in TASKS.items():
         keys = {rule: next((key for key in results if key.split(" --")[0] == f"{task} {rule}"), None) for rule in RULES}
@@ -94,7 +100,17 @@ def table(results: Mapping[str, Any]) -> str:
             rows.append([policy, "", *(f"{summary[column][policy]['value']:.3f}" for column in columns), "", ""])
         head = [task, "seeds", f"{columns[0]} (IQM)", *columns[1:], "command [s]", "as good as team after"]
         parts.append(report.markdown(head, rows))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, measures(results)])
+
+
+def measures(results: Mapping[str, Any]) -> str:
+    """Returns a table of how good each rule's credit is: means over seeds, with a line for each task and rule."""
+    rows = []
+    for key, row in results.items():
+        found = [row["summary"].get(measure, {}).get("learned") for measure in MEASURES]
+        if any(found):
+            rows.append([key.split(" --")[0], *("-" if one is None else f"{one['value']:.2f}" for one in found)])
+    return report.markdown(["", *(measure.split("/")[1] for measure in MEASURES)], rows)
 
 
 def mean_curve(rows: Sequence[Mapping[str, Any]], key: str, column: str) -> tuple[np.ndarray, np.ndarray]:
