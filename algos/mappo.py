@@ -257,7 +257,7 @@ class Mappo:
             learned = config.credit == "learned"
             reward = rules.rewards("team" if learned else config.credit, data)  # (T, B, N)
             if learned:
-                reward = ((reward - self._without_own_choice(data)) * weight).float()
+                reward = ((reward - self._without_own_choice(data, data["team_reward"])) * weight).float()
             terminated, value_weight = data["terminated"], weight  # (T, B, N)
             ended = ended | ~torch.cat([alive[1:], alive[-1:]])  # (T, B, N) absent at t + 1: the trace is cut
 
@@ -281,7 +281,7 @@ class Mappo:
         )  # (T, B, V)
         target = advantage + value  # (T, B, V)
         if config.credit == "coma":
-            advantage = target - self._without_own_choice(data)  # (T, B, N)
+            advantage = target - self._without_own_choice(data, target.mean(-1))  # (T, B, N)
         advantage = advantage.expand_as(weight)  # (T, B, N)
         mean, var = (of(advantage, weight, each=self._each) for of in (masked_mean, masked_var))
         advantage = ((advantage - mean) / (var.sqrt() + 1e-8)).float()
@@ -421,9 +421,15 @@ class Mappo:
         return fields["obs"], state, fields["action"], fields["alive"]
 
     @torch.no_grad()
-    def _without_own_choice(self, data: dict[str, Tensor]) -> Tensor:
-        """Returns what is to be expected without the choice of each agent, (T, B, N); see `JointNumber.without`."""
+    def _without_own_choice(self, data: dict[str, Tensor], came: Tensor) -> Tensor:
+        """Returns what is to be expected without the choice of each agent, (T, B, N); see `JointNumber.without`.
+
+        Before the network has learned anything, that is the mean of what came of all joint actions, `came` (T, B).
+        """
         assert self.joint is not None
+        alive = data["alive"]
+        if not self.joint.norm.begun:
+            return masked_mean(came.double(), alive.any(-1).double()).expand(alive.shape)
         head = self.policy(data["obs"], *self._before_rollout(data, slice(None)), normalized=True).head
         chances = categorical(head, data.get("action_mask")).exp()  # (T, B, N, A)
         return self.joint.without(*self._joint_inputs(data), chances)

@@ -78,6 +78,26 @@ def test_what_a_network_credits_is_learned_from(credit: str) -> None:
     assert score(learn(Crowd(), 40, credit=credit, share="none")) > 0.95
 
 
+class Paid(Crowd):
+    """A crowd that is paid at another scale, and something in any case."""
+
+    def outcome(self, action: Any) -> Any:
+        """See `Crowd`."""
+        own, died, together = super().outcome(action)
+        return own, died, 1000.0 * (together + 5.0)
+
+
+@pytest.mark.parametrize("credit", ["coma", "learned"])
+def test_a_network_that_knows_nothing_yet_credits_the_mean(credit: str) -> None:
+    """Else its noise would stay in the units of values, the more the smaller rewards are."""
+    spread = []
+    for env in (Crowd(), Paid()):
+        algo = Mappo(spec_of(env), MappoConfig(**SMALL, credit=credit, share="none"), seed=0)  # type: ignore[arg-type]
+        train(env, algo, 2)
+        spread.append(algo.value_norm.std.clone())
+    torch.testing.assert_close(spread[1], 1000.0 * spread[0], rtol=0.02, atol=0.0)
+
+
 @pytest.mark.parametrize("credit", ["difference", "individual"])
 def test_a_replay_keeps_what_its_rule_needs(credit: str) -> None:
     env = Crowd()
