@@ -10,6 +10,7 @@ the median of ratios of blocks of steps.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -97,7 +98,9 @@ def main() -> None:
         [row["task"], row["kind"], str(row["worlds"]), f"{row['plain_ms']:.2f}", f"{row['ratio']:.2f}"] for row in rows
     ]
     print(report.markdown(["task", "counterfactual", "worlds", "plain step [ms]", "of it with them"], lines))
-    report.write(given.out, {"rows": rows})
+    before = json.loads(given.out.read_text(encoding="utf-8"))["rows"] if given.out.exists() else []
+    every = {(row["task"], row["kind"], row["worlds"]): row for row in (*before, *rows)}
+    report.write(given.out, {"rows": list(every.values())})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 
 Keyword arguments are fields of the environment's `Config`; `task` names the ready-made `Config` that they change.
 Importing this package registers every environment with PettingZoo:
-`pettingzoo.make("parallel", "coterie/warehouse_v0")`, and likewise with `"aec"`.
+`pettingzoo.make("parallel", "coterie/warehouse_v1")`, and likewise with `"aec"`.
 
 To add an environment, add one line to `ENVS` and one module or folder of that name, which defines:
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .parallel import ParallelView, Reward
 
 ENVS: dict[str, str] = {
-    "warehouse": "coterie/warehouse_v0",
+    "warehouse": "coterie/warehouse_v1",
     "spread": "coterie/spread_v0",
     "intersection": "coterie/intersection_v1",
     "signals": "coterie/signals_v0",

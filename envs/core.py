@@ -57,7 +57,7 @@ class BatchEnv(Protocol):
     """
 
     name: str
-    """Registered name with its version, e.g. `warehouse_v0`."""
+    """Registered name with its version, e.g. `warehouse_v1`."""
     agents: tuple[str, ...]
     """(N,) names of the agents, e.g. `robot_0`."""
     observation_space: Box

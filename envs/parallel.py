@@ -78,16 +78,19 @@ class ParallelView(ParallelEnv[str, Array, Any]):
         self._hearing: tuple[bytes, list[tuple[str, ...]]] = (b"", [])  # the last adjacency and its names
         self._window: Any = None
         kind = getattr(getattr(env, "config", None), "counterfactual", None)
+        told = callable(getattr(env, "counterfactual", None))
+        if reward in ("difference", "shapley") and not told and env.reset([0])[1].counterfactual is None:
+            raise ValueError(
+                f"reward={reward!r} needs counterfactuals, which {env.name} does not have; allowed here: individual, "
+                "team"
+            )
         if (reward, kind == "shapley") in (("shapley", False), ("difference", True)):
             fitting = "shapley" if kind == "shapley" else "difference"
-            raise ValueError(f"reward={reward!r} does not fit counterfactual={kind!r}; give reward={fitting!r}")
-        if reward == "difference" and not callable(getattr(env, "counterfactual", None)):
-            _, probe = env.reset([0])
-            if probe.counterfactual is None:
-                raise ValueError(
-                    f"reward='difference' needs counterfactuals, which {env.name} does not have; "
-                    "allowed here: individual, team"
-                )
+            further = "; Shapley values need counterfactual='shapley', where an environment has them"
+            raise ValueError(
+                f"reward={reward!r} does not fit counterfactual={kind!r}; give reward={fitting!r}"
+                f"{further if reward == 'shapley' else ''}"
+            )
 
     def observation_space(self, agent: str) -> Box:
         """Returns the observation space of one agent: the same object on every call."""

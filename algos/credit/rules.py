@@ -52,8 +52,8 @@ def check(credit: str, space: Box | Discrete, *, centralised: bool) -> None:
     """
     if credit in NETWORKED and not isinstance(space, Discrete):
         raise ValueError(
-            f"credit is {credit!r}, which compares discrete actions, and these are {space}: take individual, team, "
-            "difference or shapley"
+            f"credit is {credit!r}, which compares discrete actions, and these are {space}: take individual or team, "
+            "or difference or shapley where the environment can tell"
         )
     if credit == "coma" and not centralised:
         raise ValueError(
@@ -75,6 +75,7 @@ def rewards(credit: str, fields: Mapping[str, Tensor]) -> Tensor:
         return fields["team_reward"].unsqueeze(-1) - fields["counterfactual"]
     if credit in OF_TEAM:
         return fields["team_reward"].unsqueeze(-1).expand_as(fields["reward"])
+    assert credit == "individual", credit  # `learned` needs a network
     return fields["reward"]
 
 

@@ -31,10 +31,13 @@ def settled_counterfactual(
     Raises:
         ConfigError: The environment has no such counterfactuals, or is asked for others; names what is possible.
     """
-    credit = config.algo.options.get("credit")
+    credit, env = config.algo.options.get("credit"), config.env
     if credit not in EXACT:
-        return config, ()
-    env = config.env
+        asked = env.options.get(OPTION, "none")
+        note = (
+            f"{OPTION} {asked}: nothing is learned from it with credit {credit}; it only says how good that credit is"
+        )
+        return config, (note,) if asked != "none" else ()
     hints = typing.get_type_hints(type(envs.options(env.name, env.task)))
     kinds = [kind for kind in typing.get_args(hints.get(OPTION)) if kind != "none"]
     fitting = [kind for kind in kinds if (kind == SHAPLEY) == (credit == SHAPLEY)]

@@ -25,6 +25,8 @@ from .evaluation import CHOOSING_SEED, ended_worlds, to_obs
 MOMENTS = 8
 """Moments in which agents act otherwise, spread evenly over an episode."""
 WORLDS = 8
+MOST_AGENTS = 16
+"""Agents that act otherwise in a moment; of more, so many are drawn: with all, the time grew as their square."""
 ULPS = 4.0
 """Differences of rewards up to so many units in the last place are rounding: rewards are float32."""
 
@@ -38,13 +40,20 @@ def can_tell(env: VectorEnv) -> bool:
     return callable(getattr(pure, "counterfactual", None)) and hasattr(type(env), "batch_state")
 
 
-def measured(make_env: Callable[[int], VectorEnv], algo: Algorithm, *, seed: int = CHOOSING_SEED) -> dict[str, float]:
+def measured(
+    make_env: Callable[[int], VectorEnv],
+    algo: Algorithm,
+    *,
+    seed: int = CHOOSING_SEED,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
     """Returns how good an algorithm's credit is, by names such as `credit/factoredness`.
 
     Args:
         make_env: Makes worlds of an environment that `can_tell`.
         algo: The algorithm.
         seed: See `probe`.
+        stop: See `probe`.
 
     Returns:
         See `probe`; {} for an algorithm that does not say what it credits.
@@ -52,12 +61,19 @@ def measured(make_env: Callable[[int], VectorEnv], algo: Algorithm, *, seed: int
     credited = getattr(algo, "credited", None)
     if credited is None:
         return {}
-    found = probe(make_env(WORLDS), algo.policy, credited, seed=seed)
+    found = probe(make_env(WORLDS), algo.policy, credited, seed=seed, stop=stop)
     return {f"credit/{name}": number for name, number in found.items()}
 
 
 @torch.no_grad()
-def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEED) -> dict[str, float]:
+def probe(
+    env: Any,
+    policy: Any,
+    credited: Credited,
+    *,
+    seed: int = CHOOSING_SEED,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
     """Plays worlds with sampled actions and measures the credit in some moments.
 
     Args:
@@ -65,10 +81,11 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
         policy: The policy, see `core.Acting`.
         credited: What the algorithm credits agents with.
         seed: Seed of the worlds, of actions and of alternatives.
+        stop: Called before every step; the measures are given up once it returns True.
 
     Returns:
         `factoredness`, `learnability`, `correlation` with the exact difference, those of them that are defined; {} for
-        a rule that has no credit for single steps.
+        a rule that has no credit for single steps, or where `stop` came first.
     """
     every = max(env.max_steps // MOMENTS, 1)
     reference = _telling_differences(env.env)
@@ -77,6 +94,8 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
     names = ("by_own", "by_others", "of_team", "credit", "exact", "team_reward")
     found: dict[str, list[Array]] = {name: [] for name in names}
     for moment in range(1, MOMENTS * every + 1):
+        if stop():
+            return {}
         obs = to_obs(step, started)
         before = memory_for(policy, obs, memory, seed)
         action, memory = policy.act(obs, before, generator)
@@ -85,7 +104,8 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
             def credit(chosen: Action, came: StepLike, obs: Obs = obs, before: Memory = before) -> Array | None:
                 return credited(obs, before, chosen, came)
 
-            if not _in_a_moment(env, reference, obs, action, _otherwise(env.action_space, obs, rng), credit, found):
+            other = _otherwise(env.action_space, obs, rng)
+            if not _in_a_moment(env, reference, obs, action, other, _some(len(env.agents), rng), credit, found):
                 return {}
         final, step = env.step(action)
         started = ended_worlds(final)
@@ -99,10 +119,8 @@ def probe(env: Any, policy: Any, credited: Credited, *, seed: int = CHOOSING_SEE
         "learnability": learnability(rows["by_own"], rows["by_others"], rounding=rounding),
         "correlation": correlation(rows["credit"], rows["exact"]),
     }
-    if (
-        getattr(getattr(env.env, "config", None), "horizon", 1) > 1
-    ):  # a credit of several steps cannot be held to the reward of one
-        del numbers["factoredness"]
+    if getattr(getattr(env.env, "config", None), "horizon", 1) > 1:
+        del numbers["factoredness"]  # a credit of several steps cannot be held to the reward of one
     return {name: number for name, number in numbers.items() if np.isfinite(number)}
 
 
@@ -122,10 +140,11 @@ def _in_a_moment(
     obs: Obs,
     action: Action,
     other: Action,
+    agents: Array,
     credit: Callable[[Action, StepLike], Array | None],
     found: dict[str, list[Array]],
 ) -> bool:
-    """Adds to `found` what comes of other actions in one moment; False for a rule without credit for single steps."""
+    """Adds to `found` what comes of other actions of `agents` in a moment; False: no credit for single steps."""
     pure, state = env.env, env.batch_state
     came = pure.step(state, action)[1]
     now = credit(action, came)
@@ -133,7 +152,7 @@ def _in_a_moment(
         return False
     found["team_reward"].append(came.team_reward)
     exact = came.team_reward[:, None] - reference.counterfactual(state, action)  # (B, N)
-    for agent in range(obs.alive.shape[1]):
+    for agent in agents:
         there = obs.alive[:, agent]
         alone, rest = action.copy(), other.copy()
         alone[:, agent], rest[:, agent] = other[:, agent], action[:, agent]
@@ -148,6 +167,13 @@ def _in_a_moment(
         found["credit"].append(now[there, agent])
         found["exact"].append(exact[there, agent])
     return True
+
+
+def _some(n_agents: int, rng: np.random.Generator) -> Array:
+    """Returns the indices of at most `MOST_AGENTS` agents, in order."""
+    if n_agents <= MOST_AGENTS:
+        return np.arange(n_agents)
+    return np.sort(rng.choice(n_agents, MOST_AGENTS, replace=False))
 
 
 def _otherwise(space: Any, obs: Obs, rng: np.random.Generator) -> Action:

@@ -100,9 +100,9 @@ class Examiner:
 
     def _with_credit(self, evaluation: Evaluation, env: VectorEnv, seed: int) -> Evaluation:
         """Adds how good the credit is, where worlds such as `env` can tell."""
-        return (
-            replace(evaluation, credit=measured(self.make_env, self.algo, seed=seed)) if can_tell(env) else evaluation
-        )
+        if not can_tell(env):
+            return evaluation
+        return replace(evaluation, credit=measured(self.make_env, self.algo, seed=seed, stop=self.stop))
 
     def _write(self, evaluation: Evaluation, steps: int) -> None:
         for note in evaluation.notes:

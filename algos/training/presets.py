@@ -80,6 +80,7 @@ OURS: dict[tuple[str, str], Presets] = {
         (_OFF_POLICY, "warehouse", Presets({"total_steps": 1_000_000, **_WORLDS}, _WAREHOUSE_OFF_POLICY)),
         (_OFF_POLICY, "edge_market", Presets({"total_steps": 200_000, **_WORLDS}, _MARKET_OFF_POLICY)),
         (_OFF_POLICY, "spread", Presets({"total_steps": 400_000, **_WORLDS}, _MPE_OFF_POLICY)),
+        (_OFF_POLICY, "rovers", Presets(_ROWS, {"credit": "difference"})),
         (_OFF_POLICY, "whispers", Presets({"total_steps": 100_000, **_WORLDS}, {"gamma": 0.0})),
     )
     for algo in algos

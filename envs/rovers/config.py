@@ -50,7 +50,7 @@ class Config:
         if self.counterfactual == "shapley" and self.coupling > 1:
             raise ValueError(
                 f"counterfactual='shapley' has a closed form for coupling=1 only, and coupling is {self.coupling}: "
-                "give counterfactual='absent'"
+                "give counterfactual='absent', or coupling=1"
             )
         if self.radius < self.min_distance:
             raise ValueError(

@@ -3,7 +3,7 @@
 | property      | value                                                                                     |
 |---------------|-------------------------------------------------------------------------------------------|
 | import        | `from envs import warehouse` (clone), `from coterie.envs import warehouse` (installed)    |
-| PettingZoo    | `pettingzoo.make("parallel", "coterie/warehouse_v0", task="small-4")`, also `"aec"`       |
+| PettingZoo    | `pettingzoo.make("parallel", "coterie/warehouse_v1", task="small-4")`, also `"aec"`       |
 | agents        | `robot_0` ... `robot_{N-1}`; N = `n_robots`                                               |
 | actions       | `Discrete(7)`, or `Box(-1, 1, (2,))` with `continuous=True`                               |
 | observations  | `Box(-1, 1, (O,))`, O = 15 + `n_rays` + 11 `n_neighbors` (+ 6 `n_orders` in `claim`) (+ 4 |
@@ -100,7 +100,7 @@ give way; `rush-hour-8`: a rush with tight deadlines; `huge-64`.
 
 **Arguments** are the fields of `Config`, documented there.
 
-**Versions.** 0: first.
+**Versions.** 0: first. 1: `large-16` charges 0.2 for contacts, not 0.4; the other tasks are as before.
 """
 
 from functools import partial

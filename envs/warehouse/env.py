@@ -26,7 +26,7 @@ from .steps import Outcome, move, work_on
 from .without import Without, gone
 from .work import dispatch, total
 
-VERSION = 0
+VERSION = 1
 PRIMITIVES = ("stop", "forward", "forward-left", "forward-right", "turn left", "turn right", "reverse")
 """The seven discrete actions, in order."""
 MEANING = "shares of the top speed and of the top turn rate"

@@ -68,7 +68,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("pettingzoo.mpe.simple_spread_v3", {}, "cannot be imported: ImportError: MPE has been moved into its own package"),
     ("json.decoder", {}, "json.decoder offers none of parallel_env, env and raw_env; name .* as json.decoder:NAME"),
     ("toys/scriptd_v0", {}, "registry has no 'toys/scriptd_v0'; near: toys/scripted_v0"),
-    ("coterie/warehouse_v0", {}, "Coterie's own; use its name 'warehouse'"),
+    ("coterie/warehouse_v1", {}, "Coterie's own; use its name 'warehouse'"),
     ("gymnasium:CartPol-v1", {}, "the module has no 'CartPol-v1'.*near: gymnasium:CartPole-v1"),
     (TOY, {"limt": 3}, "unknown option of foreign_toys:Scripted: 'limt'; .*did you mean 'limit'"),
     ("foreign_toys", {"limt": 3}, "unknown option of foreign_toys: 'limt'; .*did you mean 'limit'"),

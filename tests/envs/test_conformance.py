@@ -34,7 +34,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"task": "arterial-5", "lanes": 3, "n_blackouts": 2, "blackout_seconds": 100.0, "reward_kind": "pressure"},
         {"task": "single", "counterfactual": "hold", "flow": 900.0},
     ],
-    "spread": [{}, {"n_agents": 4, "continuous": True, "counterfactual": "absent"}, {"n_agents": 1}],
+    "spread": [
+        {},
+        {"n_agents": 4, "continuous": True, "counterfactual": "absent"},
+        {"n_agents": 1},
+        {"counterfactual": "shapley"},
+    ],
     "warehouse": [
         {},
         {"continuous": True, "battery": True, "battery_capacity": 0.05, "counterfactual": "stop", "comm_blocked": True},
@@ -43,7 +48,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "edge_market": [
         {},
         {"discrete": True, "rule": "vcg", "counterfactual": "absent", "failures": 2.0, "partition": 0.5},
-        {"task": "duopoly-2", "rule": "posted", "bound": True},
+        {"task": "duopoly-2", "rule": "posted", "bound": True, "counterfactual": "absent", "horizon": 2},
     ],
     "traffic_junction": [
         {},

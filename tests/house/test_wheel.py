@@ -223,7 +223,7 @@ def test_both_spellings_live_in_one_process(elsewhere: tuple[Path, Path]) -> Non
         "assert envs.__file__ != coterie.envs.__file__\n"
         "for package in (envs, coterie.envs):\n"
         "    for name in package.ENVS: package.make(name)\n"
-        "env = pettingzoo.make('parallel', 'coterie/warehouse_v0')\n"
+        "env = pettingzoo.make('parallel', 'coterie/warehouse_v1')\n"
         "print(type(env).__module__)"
     )
     assert run(python, "-c", code, cwd=home).strip() == "envs.parallel"  # whoever came first

@@ -81,6 +81,25 @@ def test_counterfactuals_have_the_bytes_of_brute_force(name, change, mode, steps
         assert last.alive.any()
 
 
+def test_nothing_is_counted_after_the_time_limit() -> None:
+    """Two steps before the end, a horizon of four steps is one of two."""
+    long, short = (task("small-4", counterfactual="stop", horizon=horizon, max_steps=10) for horizon in (4, 2))
+    compared = 0
+
+    def visit(state: State, action: np.ndarray) -> None:
+        nonlocal compared
+        left = long.max_steps - int(state.step[0])
+        found = [env.step(state, action)[1].counterfactual.tobytes() for env in (long, short)]
+        if left <= 2:
+            assert found[0] == found[1]
+            compared += 1
+        else:
+            assert found[0] != found[1]
+
+    episode("small-4", {"max_steps": 10}, "heuristic", 10, visit)
+    assert compared == 2
+
+
 def _start(env: Warehouse, state: State, action: np.ndarray) -> np.ndarray:
     """Returns the bodies (B, N, 6) at the beginning of the substeps."""
     return move(lambda body: body.copy(), state, env._targets(state, action)).start
