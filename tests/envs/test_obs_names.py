@@ -15,7 +15,6 @@ from envs.conformance.batch import check_spaces
 from envs.spread.motion import RADIUS
 from envs.spread.observe import obs_names, observe
 from envs.vector import VectorView
-from envs.warehouse.state import State
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "warehouse": [{"dispatch": "claim", "position": True}, {"dispatch": "claim", "route_hint": False, "n_rays": 7}],
@@ -57,33 +56,41 @@ def assert_equal_by_name(ours: Sequence[str], obs: Any, theirs: Sequence[str], o
     np.testing.assert_array_equal(obs[..., of_ours], others[..., of_theirs])
 
 
-def shown(state: State, **options: Any) -> tuple[tuple[str, ...], Any]:
-    """Names and observations of the same warehouse, seen with other options."""
-    env: Any = envs.make("warehouse", **options)
-    return env.obs_names, env._step_of(
-        state, *(np.zeros(state.alive.shape),) * 2, np.zeros(state.alive.shape, bool)
-    ).obs
+OWN, NEIGHBOR, CONFLICT = 15, 11, 16
+"""Entries of a robot on itself and on each neighbour, and of a vehicle on each conflict."""
 
 
-def test_a_warehouse_shows_the_same_by_the_same_names() -> None:
-    env: Any = envs.make("warehouse")
-    state, _ = env.reset([0, 1, 2])
-    rng = np.random.default_rng(0)
-    for _ in range(40):
-        state, step = env.step(state, rng.integers(1, 4, (3, 4)))
-    ours = env.obs_names
-    assert np.ptp(step.obs[..., ours.index("neighbor_1_5m_x")]) > 0.0
-    own, neighbor = 15, 11
-    for options, shared in (
-        ({"n_neighbors": 2}, own + 16 + 2 * neighbor),
-        ({"n_neighbors": 5, "position": True}, len(ours)),
-        ({"n_rays": 8}, own + 8 + 3 * neighbor),  # every other ray
-        ({"n_rays": 6}, own + 2 + 3 * neighbor),  # ahead and behind
-        ({"lidar_range": 3.0}, own + 3 * neighbor),
-        ({"sensing_range": 3.0}, own + 16),
-        ({"route_hint": False}, len(ours) - 4),
-    ):
-        assert_equal_by_name(ours, step.obs, *shown(state, **options), shared)
+@pytest.mark.parametrize(
+    ("name", "options", "others", "shared"),
+    [
+        ("warehouse", {}, {"n_neighbors": 2}, OWN + 16 + 2 * NEIGHBOR),
+        ("warehouse", {}, {"n_neighbors": 5, "position": True}, OWN + 16 + 3 * NEIGHBOR),
+        ("warehouse", {}, {"n_rays": 8}, OWN + 8 + 3 * NEIGHBOR),  # every other ray
+        ("warehouse", {}, {"n_rays": 6}, OWN + 2 + 3 * NEIGHBOR),  # ahead and behind
+        ("warehouse", {}, {"lidar_range": 3.0}, OWN + 3 * NEIGHBOR),
+        ("warehouse", {}, {"sensing_range": 3.0}, OWN + 16),
+        ("warehouse", {}, {"route_hint": False}, OWN - 4 + 16 + 3 * NEIGHBOR),
+        ("intersection", {}, {"n_conflicts": 2}, 24 + 2 * CONFLICT),
+        ("intersection", {}, {"sensing_range": 20.0}, 24 - 3),
+        ("intersection", {}, {"comm_range": 30.0, "n_conflicts": 0}, 24),
+        ("traffic_junction", {}, {"vision": 0}, 62 - 16),
+        ("traffic_junction", {"encoding": "published"}, {"encoding": "published", "vision": 0}, 2 + 59),
+    ],
+)
+def test_equal_names_are_equal_numbers(name: str, options: dict[str, Any], others: dict[str, Any], shared: int) -> None:
+    """The same worlds, in which nothing depends on what is seen, with the sensors of two tasks."""
+    one: Any = envs.make(name, **options)
+    other: Any = envs.make(name, **others)
+    rng, seen = np.random.default_rng(0), 0.0
+    (ours, step), (theirs, shown) = (env.reset([0, 1]) for env in (one, other))
+    for _ in range(30):
+        action = rng.integers(0, int(one.action_space.n), (2, len(one.agents)))
+        if name == "warehouse":
+            action = 1 + action % 3  # they drive on
+        (ours, step), (theirs, shown) = one.step(ours, action), other.step(theirs, action)
+        assert_equal_by_name(one.obs_names, step.obs, other.obs_names, shown.obs, shared)
+        seen = max(seen, float(np.abs(step.obs).max()))
+    assert seen > 0.0
 
 
 def test_spread_shows_the_same_by_the_same_names() -> None:
