@@ -77,6 +77,11 @@ class Council:
         self._school = School(config, algo, agents, teachers) if config.distill or teachers else None
         self._seed, self._make_env = seed, make_env
         self.notes = tuple(teacher.line for teacher in teachers)
+        if teachers:
+            words = (
+                f"each teacher plays {config.teacher_episodes} episodes first, which say how good it is in this task"
+            )
+            self.notes += (f"{words} (--peers.teacher-episodes)",)
         if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 
@@ -187,8 +192,8 @@ class Council:
 
     def evaluated(self, of_agents: Array) -> dict[str, float]:
         """Finds the best learner by validation; see `Companion.evaluated`."""
-        if len(self._agents) < of_agents.shape[1]:
-            return {}  # they are one
+        if len(self._agents) == 1:
+            return {}
         mean = of_agents.mean(axis=0)
         if np.isfinite(mean).all():
             self.best = int(mean.argmax())

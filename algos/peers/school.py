@@ -127,6 +127,9 @@ class School:
         told |= {"trust": float(self._trust.mean())}
         if np.isfinite(away).any():
             told["divergence_from_teachers"] = float(np.nanmean(away))
+        for name, lead in zip(self._agents[len(mean) :], ahead[:, len(mean) :].T, strict=True):
+            if np.isfinite(lead).all():
+                told[f"lead_of_{name}"] = float(lead.mean())
         if alike is not None:
             told["divergence"] = alike
         return {f"peers/{name}": value for name, value in told.items()}

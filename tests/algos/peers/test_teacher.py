@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -131,6 +132,19 @@ def test_what_cannot_teach_is_refused_in_a_line(tmp_path: Path) -> None:
         Tutor(student(Named(), gru=4), surer=False, teachers=[of(folder, Named())])
 
 
+def test_spaces_of_foreign_agents_must_be_read_alike(tmp_path: Path) -> None:
+    folder = knowing(tmp_path, Match())
+    actor: Any = load_policy(folder).acting
+    here: Any = Match()
+    four, five = ({"kinds": [{"observation": {"kind": "discrete", "n": n, "start": 0}}]} for n in (4, 5))
+    record = dataclasses.replace(runfolder.read_config(folder), own_spaces={"agents": [0, 0], **four})
+    here.own_spaces = {"agents": [0, 0, 0], **four}
+    Teacher("x", actor, record, here)
+    here.own_spaces = {"agents": [0, 0, 0], **five}
+    with pytest.raises(ValueError, match="its agents observe or act in other spaces than those of this task"):
+        Teacher("x", actor, record, here)
+
+
 def reset(env: Any) -> Any:
     env.reset(0)
     return env
@@ -186,13 +200,14 @@ def test_its_weight_falls_to_zero_as_the_learner_catches_up(tmp_path: Path) -> N
     weights = [
         school.look(returns_of(mean), nobody, tell=told.append)["peers/weight"] for mean in (0.0, 8.5, 9.0, 10.0, 12.0)
     ]
+    scalars = school.look(returns_of(9.0), nobody, tell=told.append)
+    ahead = 10.0 - 9.0 - np.hypot(0.5, returns_of(9.0).error[0])
+    assert scalars[f"peers/lead_of_{teacher.name}"] == pytest.approx(ahead)
     assert weights[0] == 3.0
     assert 3.0 > weights[1] > weights[2] > 0.0
     assert weights[3:] == [0.0, 0.0]
-    assert [(line["kind"], line["from"], line["to"]) for line in told] == [
-        ("teaches", teacher.name, "all agents"),
-        ("stops", teacher.name, "all agents"),
-    ]
+    ways = [(line["kind"], line["from"], line["to"]) for line in told]
+    assert ways == [(kind, teacher.name, "all agents") for kind in ("teaches", "stops", "teaches")]
     assert told[0]["of_source"] == 10.0
     assert school.look(Returns(1, 10), nobody, tell=told.append)["peers/weight"] == 0.0  # nothing is known of it yet
 
