@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from run_folders import untrained
+from run_folders import change, untrained
 from teachers import LETTERS, Lock, Mixed, Named, Wide, knowing, student
 from toys import Match, Reach
 
@@ -373,3 +373,13 @@ def test_from_the_command_line_it_says_what_it_matched(tmp_path: Path, capsys: p
     assert train.main(["--resume", str(tmp_path / "large"), "--total-steps", "600", "--quiet"]) == 0
     assert train.main([*taught[:-1], "other", "--algo.gru", "4"]) == 2
     assert "--peers.teacher is " in capsys.readouterr().err
+
+
+def test_damaged_names_are_found_out(tmp_path: Path) -> None:
+    folder = knowing(tmp_path, Named())
+    for names in (["a", "b", "c"], ["a", "b", "c", "c"]):
+        change(folder, "obs_names", value=names)
+        with pytest.raises(
+            ValueError, match=r"config.json is damaged: obs_names holds \d names, 3 different; 4 are needed"
+        ):
+            of(folder, Named())
