@@ -54,6 +54,9 @@ class BatchEnv(Protocol):
     - `pose: tuple[int, ...]`: indices of the two numbers of an agent's own observation that are its absolute position
       x, y. Only for observations that hold one: communication can then send it along, and know distances.
     - `pose_scale: float`: metres per unit of these numbers, or units of length of a world that has no metres.
+    - `obs_names: tuple[str, ...]`: (O,) names of the entries of an observation, no two equal. Entries of equal name are
+      the same quantity in the same unit in all tasks of the environment: a policy can so be used where observations
+      agree in part. What depends on an option that tasks may set otherwise, such as a range, has that in its name.
     """
 
     name: str

@@ -48,6 +48,7 @@ class VectorView:
         self.headline_metrics: tuple[str, ...] = tuple(getattr(env, "headline_metrics", ()))
         self.pose: tuple[int, ...] = tuple(getattr(env, "pose", ()))  # empty: observations hold no position
         self.pose_scale: float = float(getattr(env, "pose_scale", 1.0))
+        self.obs_names: tuple[str, ...] = tuple(getattr(env, "obs_names", ()))  # empty: entries have no names
 
         self.full_episodes: Array = np.zeros(self.n_worlds, bool)
         """(B,) bool: worlds whose episode ended in the last `step` and was not cut short by `stagger`."""

@@ -48,8 +48,8 @@ def check(config: Any) -> None:
     """Checks every field of a dataclass against its annotation.
 
     Args:
-        config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int`, any of them
-            or None, or a dataclass that checks itself. The range of a number is in its annotation,
+        config: The dataclass. Fields may be `int`, `float`, `bool`, `str`, a `Literal`, a tuple of `int` or of `str`,
+            any of them or None, or a dataclass that checks itself. The range of a number is in its annotation,
             `Annotated[int, Range(1, 10)]`; that of a tuple holds for each of its numbers.
 
     Raises:
@@ -73,6 +73,9 @@ def _check_one(name: str, value: Any, hint: Any, allowed: Range | None) -> None:
         choices = typing.get_args(hint)
         if value not in choices:
             raise ValueError(f"{name} is {value!r}; allowed are {', '.join(map(repr, choices))}")
+    elif hint == tuple[str, ...]:
+        if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) and one for one in value):
+            raise ValueError(f"{name} is {value!r}; it must be a list of texts")
     elif typing.get_origin(hint) is tuple:
         assert allowed is not None, f"{name} has no range"
         if not isinstance(value, (tuple, list)) or not 1 <= len(value) <= MOST_LAYERS:

@@ -9,6 +9,7 @@
     lead.py         how much a learner is to learn from whom
     school.py       appoints the teachers of all learners, look by look
     tutor.py        what teachers would do on what a learner observes
+    teacher.py      teachers from disk: policies of other runs, matched by the names of what they observe
     ledger.py       a record of every exchange
 
 Learners are agents that share no parameters (`--algo.share none`): those of a team, or copies of one task.

@@ -41,6 +41,10 @@ class PeersConfig:
     """What is taught: all moments, or those in which the teacher's critic foretells returns better (MAPPO, IPPO)."""
     distill_floor: Annotated[float, WEIGHT] = 0.0
     """Least mean divergence between learners [nats]; below it nobody is taught, and entropy counts double."""
+    teacher: tuple[str, ...] = ()
+    """Run folders whose policies teach all learners, with or without distill, and also agents that share parameters."""
+    teacher_episodes: Annotated[int, Range(2, 10**5)] = 20
+    """Episodes that each of these teachers plays at the start, to measure how good it is in this task."""
     window: Annotated[int, Range(2, 10**6)] = 100
     """Latest episodes of a learner over which its return is taken."""
     permission: str = "all"
@@ -53,12 +57,16 @@ class PeersConfig:
             ValueError: Says what came and what is allowed.
         """
         check(self)
+        taught = self.distill or bool(self.teacher)
         for names, fits, mend in (
             (("share_c", "share_lambda"), self.share == "ucb", "share 'ucb'"),
             (("share_tau", "share_moments"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
-            (("share_every", "window"), self.share != "none" or self.distill, "share or distill"),
+            (("share_every",), self.share != "none" or self.distill, "share or distill"),
+            (("window",), self.share != "none" or taught, "share, distill or teacher"),
             (("permission",), self.share in ("ucb", "pbt") or self.distill, "share 'ucb' or 'pbt', or distill"),
-            (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), self.distill, "distill"),
+            (("distill_floor",), self.distill, "distill"),
+            (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), taught, "distill or teacher"),
+            (("teacher_episodes",), bool(self.teacher), "teacher"),
         ):
             changed = [name for name in names if getattr(self, name) != getattr(type(self), name)]
             if changed and not fits:
@@ -66,6 +74,11 @@ class PeersConfig:
                     f"{changed[0]} is {getattr(self, changed[0])!r}, which has no effect without {mend}: set that, or "
                     "leave it"
                 )
+        if self.teacher and self.distill_states == "surer":
+            raise ValueError(
+                "distill_states is 'surer', but critics of teachers from disk foretell returns of another run: give "
+                "'all', or leave teacher out"
+            )
         if self.distill_floor and self.share == "pbt":
             raise ValueError(
                 f"distill_floor is {self.distill_floor:g}, and share is 'pbt': both set how much entropy counts, so "

@@ -3,7 +3,7 @@
 After each episode it adds the returns of learners to their windows. After every `share_every` episodes, as soon as the
 algorithm has learned from what it holds, learners exchange parameters; what came of an exchange is told one exchange
 later: the learner's mean return since then, beside the one before. After every `distill_every` episodes it says anew
-who learns from whom.
+who learns from whom. Agents that share parameters are one learner, which only teachers from disk can teach.
 
 Axes: P learners.
 """
@@ -19,6 +19,7 @@ import numpy as np
 from ..core import Algorithm, Array, Obs, VectorEnv
 from ..nets.variation import Variation
 from ..report.atomic import write_atomically
+from ..training.companion import MakeEnv
 from ..training.typed import fields
 from .config import PeersConfig
 from .exchange import copy_of, move
@@ -27,11 +28,14 @@ from .permission import WORDS, Permission
 from .returns import Returns
 from .school import School
 from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
+from .teacher import Teacher, measured, of_learners, teachers_of
 
 PERMISSION = "permission.json"
 """The run folder's copy of a file that says who may learn from whom."""
 MOST_SHOWN = 16
 """Learners whose returns have a curve each."""
+TOGETHER = "all agents"
+"""Name of the one learner that agents are which share parameters."""
 
 
 class Council:
@@ -46,16 +50,20 @@ class Council:
         *,
         seed: int,
         ledger: Ledger | None,
+        teachers: Sequence[Teacher] = (),
+        make_env: MakeEnv | None = None,
     ) -> None:
         """Starts without any returns.
 
         Args:
             config: The options.
-            algo: An algorithm of several learners, see `exchange.Learning`.
-            agents: (P,) their names.
+            algo: An algorithm of several learners, see `exchange.Learning`; or of one, if there are teachers.
+            agents: (P,) names of the learners.
             permission: Who may learn from whom.
             seed: Seed of all choices by chance.
             ledger: Where every exchange is told; None: nowhere.
+            teachers: Teachers from disk.
+            make_env: Makes worlds in which they are measured, given their number; needed if there are any.
         """
         self._config, self._algo, self._agents = config, algo, tuple(agents)
         self._permission, self._ledger = permission, ledger
@@ -66,14 +74,23 @@ class Council:
         self._done: dict[str, int] = {}  # episodes at the last look, by what is done
         self._open: list[dict[str, Any]] = []  # exchanges of which it is not known yet what came of them
         self._exchanges = self._helped = self._settled = 0
-        self._school = School(config, algo, agents) if config.distill else None
+        self._school = School(config, algo, agents, teachers) if config.distill or teachers else None
+        self._seed, self._make_env = seed, make_env
+        self.notes = tuple(teacher.line for teacher in teachers)
+        if teachers:
+            words = (
+                f"each teacher plays {config.teacher_episodes} episodes first, which say how good it is in this task"
+            )
+            self.notes += (f"{words} (--peers.teacher-episodes)",)
         if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 
     def after_step(self, steps: int, obs: Obs, returns: Array, *, learned: bool) -> dict[str, float]:
         """Counts returns and lets learners exchange parameters where that is due; see `Companion.after_step`."""
+        if self._school is not None:
+            self._school.begin(self._measured, tell=lambda line: self._write(steps, line))
         if len(returns):
-            self._returns.add(returns)
+            self._returns.add(of_learners(returns, len(self._agents)))
         if not learned:
             return {}
         told: dict[str, float] = {}
@@ -90,6 +107,12 @@ class Council:
             elif self._config.share == "pbt":
                 self._breed(steps, may, running)
         return told
+
+    def _measured(self, teacher: Teacher) -> tuple[Array, Array]:
+        """Plays episodes with a teacher, see `teacher.measured`."""
+        assert self._make_env is not None
+        episodes = self._config.teacher_episodes
+        return measured(teacher, self._make_env, episodes, seed=self._seed, learners=len(self._agents))
 
     def _due(self, what: str, every: int) -> bool:
         """Returns whether a multiple of `every` episodes was reached since it was last done, and marks it as done."""
@@ -169,6 +192,8 @@ class Council:
 
     def evaluated(self, of_agents: Array) -> dict[str, float]:
         """Finds the best learner by validation; see `Companion.evaluated`."""
+        if len(self._agents) == 1:
+            return {}
         mean = of_agents.mean(axis=0)
         if np.isfinite(mean).all():
             self.best = int(mean.argmax())
@@ -201,14 +226,21 @@ class Council:
 
 
 def accompany(
-    options: dict[str, Any], env: VectorEnv, algo: Algorithm, seed: int, folder: Path | None, steps: int
+    options: dict[str, Any],
+    env: VectorEnv,
+    algo: Algorithm,
+    seed: int,
+    folder: Path | None,
+    steps: int,
+    make_env: MakeEnv,
 ) -> Council | None:
     """Makes the companion of a run; see `training.companion.Accompany`."""
     config = PeersConfig(**fields(PeersConfig, options, "options"))
     learners, n = getattr(algo, "learners", 1), len(env.agents)
-    if (config.share == "none" and not config.distill) or n == 1:
+    among = (config.share != "none" or config.distill) and n > 1  # they learn from each other
+    if not among and not config.teacher:
         return None
-    if learners == 1:
+    if among and learners == 1:
         what = f"share is {config.share!r}" if config.share != "none" else "distill is asked for"
         raise ValueError(
             f"{what}, but the {n} agents share parameters, so there is nobody to learn from: give --algo.share none"
@@ -219,9 +251,14 @@ def accompany(
             "share and distill need learners that would do the same with the same parameters, and with agent_id they "
             "would not: leave agent_id out, or take share 'independent'"
         )
-    permission = Permission(_kept(config.permission, folder), env.agents, env.groups)
+    teachers = teachers_of(config.teacher, env, of_algo.device, folder)
     ledger = None if folder is None else Ledger(folder, steps)
-    return Council(config, algo, env.agents, permission, seed=seed, ledger=ledger)
+    how: dict[str, Any] = {"seed": seed, "ledger": ledger, "teachers": teachers, "make_env": make_env}
+    if learners == 1:
+        names = env.agents if n == 1 else (TOGETHER,)
+        return Council(config, algo, names, Permission("all", names, ()), **how)
+    permission = Permission(_kept(config.permission, folder), env.agents, env.groups)
+    return Council(config, algo, env.agents, permission, **how)
 
 
 def _kept(permission: str, folder: Path | None) -> str:

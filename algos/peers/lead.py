@@ -10,7 +10,7 @@ that is ahead by as much as episodes differ teaches with full weight.
 A learner that is hurt, whose return falls while it comes closer to its teachers, trusts them half as much from then on,
 and regains its trust slowly while it is not.
 
-Axes: P learners.
+Axes: P learners, T teachers from disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,19 @@ SURE = 1.0
 
 def leads(mean: Array, error: Array) -> Array:
     """Returns by how much i is surely ahead of j, (P, P) with [j, i]; negative where it is not, -inf if not known."""
-    ahead = mean[None, :] - mean[:, None] - SURE * np.hypot(error[None, :], error[:, None])
+    return leads_over(mean[None, :], error[None, :], mean, error)
+
+
+def leads_over(of: Array, of_error: Array, mean: Array, error: Array) -> Array:
+    """Returns by how much teachers are surely ahead of learners, (P, T), see `leads`.
+
+    Args:
+        of: (P or 1, T) mean returns of teachers in the place of each learner.
+        of_error: (P or 1, T) their standard errors.
+        mean: (P,) mean returns of the learners.
+        error: (P,) their standard errors.
+    """
+    ahead = of - mean[:, None] - SURE * np.hypot(of_error, error[:, None])
     return np.where(np.isfinite(ahead), ahead, -np.inf)
 
 
@@ -35,8 +47,8 @@ def weights(lead: Array, may: Array, trust: Array, scale: float, *, most: int, s
     """Returns how much each learner is to learn from each other, (P, P) with [j, i].
 
     Args:
-        lead: (P, P), see `leads`.
-        may: (P, P) bool; [j, i]: j may learn from i.
+        lead: (P, P), see `leads`; with T teachers from disk (P, P + T), and so are the weights.
+        may: As `lead`, bool; [j, i]: j may learn from i.
         trust: (P,) from 0 to 1.
         scale: Lead at which the weight is full.
         most: Number of teachers of a learner, those with the greatest lead.

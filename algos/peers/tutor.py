@@ -5,11 +5,16 @@ answer in one pass. Only their answers reach the learner: distributions over act
 which the teacher is to be followed, values. Source: Rusu et al. 2016, "Policy distillation", with KL(teacher || own);
 among learners Zhang et al. 2018, "Deep mutual learning".
 
-Axes: T time, B worlds, P = N learners, one an agent, K teachers of each, A actions; `...` any leading axes.
+Teachers from disk (`teacher`) answer by networks of their own. They also teach agents that share parameters, who are
+one learner together.
+
+Axes: T time, B worlds, P learners, one an agent, or one for all N; D teachers from disk, K teachers of each learner, A
+actions; `...` any leading axes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,6 +23,7 @@ from torch import Tensor
 from ..nets.actor import Actor, categorical
 from ..nets.lesson import Lesson, mixture, moments
 from ..nets.targets import Target
+from .teacher import Teacher
 
 SAMPLE = 256
 """Moments on which learners are compared with each other."""
@@ -30,26 +36,29 @@ class Tutor:
         divergence: (P,) mean divergence of each learner from its teachers in the last lesson [nats]; NaN without one.
     """
 
-    def __init__(self, algo: Any, *, surer: bool) -> None:
-        """Begins without teachers.
+    def __init__(self, algo: Any, *, surer: bool, teachers: Sequence[Teacher] = ()) -> None:
+        """Begins without anybody taught.
 
         Args:
-            algo: An algorithm of several learners, see `exchange.Learning`.
+            algo: An algorithm of several learners, see `exchange.Learning`; or of one, if there are teachers from disk.
             surer: Teach only in moments in which the teachers' critics foretell returns better than the learner's own.
+            teachers: (D,) teachers from disk.
 
         Raises:
             ValueError: Policies have a memory or talk, so that they cannot answer for another.
         """
         policy = algo.policy
         if policy.sequential or policy.conversation is not None:
-            raise ValueError("distill needs policies that act on what they see now: leave out gru and comm")
-        self._algo = algo
+            what = "teacher" if teachers else "distill"
+            raise ValueError(f"{what} needs policies that act on what they see now: leave out gru and comm")
+        self._algo, self._teachers = algo, tuple(teachers)
         self._policy: Target[Actor] = Target(policy, algo.policy_adam)
         self._critic = Target(algo.critic, algo.critic_adam) if surer else None
         n = algo.learners
         self._sources = torch.arange(n).unsqueeze(0)  # (K, P) who teaches
         self._shares = torch.ones(1, n, dtype=torch.float32)  # (K, P) of the teachers, summing to 1
         self._weight = torch.zeros(n, dtype=torch.float32)  # (P,)
+        self._asks_peers = False  # anybody learns from another learner, and not from disk alone
         self.divergence = torch.full((n,), torch.nan, dtype=torch.float32)
         self.seen: Any = None
         """A sample of what learners saw last: (R, N, O), who was there (R, N), what was allowed (R, N, A) or None."""
@@ -58,7 +67,7 @@ class Tutor:
         """Appoints teachers.
 
         Args:
-            weights: (P, P), [j, i]: how much j is to learn from i; 0: not at all.
+            weights: (P, P + D), [j, i]: how much j is to learn from i; 0: not at all. Teachers from disk come last.
         """
         most = max(int((weights > 0).sum(1).max()), 1)
         shares, sources = weights.topk(most, dim=1)  # (P, K)
@@ -67,6 +76,7 @@ class Tutor:
         self._sources = torch.where(shares > 0, sources, own).T.contiguous()
         self._shares = torch.where(total > 0, shares.T / total.clamp(min=1e-12), 1.0 / most)
         self._weight = total
+        self._asks_peers = bool(((self._sources < len(weights)) & (shares.T > 0)).any())
 
     @torch.no_grad()
     def lesson(
@@ -96,15 +106,15 @@ class Tutor:
             return None
         shares, weight = self._shares.to(device), self._weight.to(device)
         answers, spreads, errors = [], [], []
+        network, of_disk = self._policy.network, self._from_disk(obs, action_mask)
         for source in self._sources.to(device):
-            self._seat(source)
-            network = self._policy.network
-            head = network(obs).head
-            if network.discrete:
-                answers.append(categorical(head, action_mask).exp())
-            else:
-                answers.append(network.means(head))
-                spreads.append((2.0 * network.deviations()).exp().expand_as(head))
+            answer, spread = self._of_peers(source, obs, action_mask)
+            for whose, (theirs, variance) in of_disk.items():
+                asked = (source == whose).unsqueeze(-1)  # (P, 1)
+                answer = torch.where(asked, theirs, answer)
+                spread = None if spread is None or variance is None else torch.where(asked, variance, spread)
+            answers.append(answer)
+            spreads += [] if spread is None else [spread]
             if self._critic is not None and value is not None:
                 assert target is not None
                 seen = obs if network.obs_norm is None else network.obs_norm(obs)
@@ -123,10 +133,37 @@ class Tutor:
             weights = weights * (theirs < (value - target).abs())
         own = self._algo.policy
         away = own.divergence_from(answer, spread, own(obs).head, action_mask) * alive
-        counts = alive.flatten(0, -2).sum(0).clamp(min=1)
-        found = away.flatten(0, -2).sum(0) / counts
+        sums, counts = (field.flatten(0, -2).sum(0) for field in (away, alive))  # (N,)
+        if len(weight) < len(sums):  # agents that are one learner
+            sums, counts = sums.sum(0, keepdim=True), counts.sum(0, keepdim=True)
+        found = sums / counts.clamp(min=1)
         self.divergence = torch.where(weight > 0, found, torch.nan).cpu()
         return Lesson(answer, spread, weights.float())
+
+    def _of_peers(self, source: Tensor, obs: Tensor, action_mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns what the learners `source`, (P,), would do in the places of all: distributions as in a `Lesson`.
+
+        Where nobody learns from a learner, numbers stand in that count for nothing.
+        """
+        own, learners = self._algo.policy, len(source)
+        if self._teachers and not self._asks_peers:
+            nothing = obs.new_zeros(*obs.shape[:-1], self._algo.spec.action_dim, dtype=torch.float32)
+            return nothing, None if own.discrete else torch.ones_like(nothing)
+        self._seat(torch.where(source < learners, source, torch.arange(learners, device=source.device)))
+        network = self._policy.network
+        head = network(obs).head
+        if network.discrete:
+            return categorical(head, action_mask).exp(), None
+        return network.means(head), (2.0 * network.deviations()).exp().expand_as(head)
+
+    def _from_disk(self, obs: Tensor, action_mask: Tensor | None) -> dict[int, tuple[Tensor, Tensor | None]]:
+        """Returns what those teachers from disk would do that teach anybody, by their index among all sources."""
+        found: dict[int, tuple[Tensor, Tensor | None]] = {}
+        for index, teacher in enumerate(self._teachers, start=len(self._weight)):
+            if (self._sources == index).any():
+                answer, spread = teacher.answer(obs, action_mask)
+                found[index] = (answer.clamp(-1.0, 1.0) if self._algo.policy.bounded else answer), spread
+        return found
 
     @torch.no_grad()
     def mean_divergence(self) -> float | None:

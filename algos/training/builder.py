@@ -215,7 +215,8 @@ class Setup:
         if self.peers is None:
             return None
         with _blaming("peers"):
-            return self.peers(self.config.peers.options, self.env, self.algo, self.config.run.seed, folder, steps)
+            how = self.config.peers.options, self.env, self.algo, self.config.run.seed, folder, steps
+            return self.peers(*how, self.environment.vector)
 
 
 def set_up(
@@ -252,10 +253,10 @@ def set_up(
     config = replace(config, algo=replace(config.algo, options=options), run=run)
     algo = algorithm(config, spec, algos)
     warm_up(made, config.env.name, n_worlds=run.n_worlds, say=say)
-    record = RunRecord.of(config, spec, env.agents, getattr(env, "own_spaces", None))
+    record = RunRecord.of(config, spec, env.agents, getattr(env, "own_spaces", None), getattr(env, "obs_names", ()))
     setup = Setup(config, record, made, env, algo, (*switched, *getattr(env, "notes", ()), *notes), peers)
-    setup.companion(None, 0)
-    return setup
+    companion = setup.companion(None, 0)
+    return setup if companion is None else replace(setup, notes=(*setup.notes, *companion.notes))
 
 
 def session(

@@ -13,7 +13,12 @@ class Companion(Protocol):
     """Watches a session, and may change its algorithm where nothing is half done.
 
     All that it keeps is in `state_dict`, so that a resumed session goes on bit for bit.
+
+    Attributes:
+        notes: Remarks for the user at the start of a run, a line each.
     """
+
+    notes: tuple[str, ...]
 
     def after_step(self, steps: int, obs: Obs, returns: Array, *, learned: bool) -> dict[str, float]:
         """Called after every step of the worlds.
@@ -51,10 +56,11 @@ class Companion(Protocol):
         ...
 
 
-Accompany = Callable[[dict[str, Any], VectorEnv, Algorithm, int, Path | None, int], Companion | None]
+MakeEnv = Callable[[int], VectorEnv]
+Accompany = Callable[[dict[str, Any], VectorEnv, Algorithm, int, Path | None, int, MakeEnv], Companion | None]
 """Makes the companion of a run.
 
 Takes the options of `--peers.*` by name, the worlds, the algorithm, the seed of the run, its folder (None: only check
-the options) and the steps already made. Returns None where there is nothing to accompany. Raises `ValueError` in one
-line where options do not fit.
+the options), the steps already made, and a maker of other worlds like these, given their number. Returns None where
+there is nothing to accompany. Raises `ValueError` in one line where options do not fit.
 """

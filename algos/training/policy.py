@@ -59,6 +59,11 @@ class Policy:
         self._memory = acting.first_memory(1, 0)
         self.reset()
 
+    @property
+    def acting(self) -> Acting:
+        """The networks, with their trained parameters."""
+        return self._acting
+
     def reset(self, seed: int | None = None) -> None:
         """Forgets the episode.
 

@@ -54,6 +54,7 @@ _TYPES: dict[str, Any] = {
     },
     "agents": list[str],
     "own_spaces": dict[str, Any] | None,
+    "obs_names": list[str],
 }
 """Keys that config.json may have, and the types of their values."""
 
@@ -74,6 +75,8 @@ class RunRecord:
     """How learners learn from each other."""
     own_spaces: dict[str, Any] | None = None
     """Spaces of the agents' own in an environment of others, see `own_spaces`; None: what `spec` says."""
+    obs_names: tuple[str, ...] = ()
+    """(O,) names of the entries of an observation, by which a teacher's are found in other tasks; (): none."""
     created: str = ""
     """Time at which the run folder was made."""
     code: dict[str, Any] = field(default_factory=dict)
@@ -82,10 +85,17 @@ class RunRecord:
     """Steps and code of each resume, in their order."""
 
     @classmethod
-    def of(cls, config: RunConfig, spec: Spec, agents: Sequence[str], own_spaces: dict[str, Any] | None) -> RunRecord:
+    def of(
+        cls,
+        config: RunConfig,
+        spec: Spec,
+        agents: Sequence[str],
+        own_spaces: dict[str, Any] | None,
+        obs_names: Sequence[str] = (),
+    ) -> RunRecord:
         """Makes the record of a new run."""
         run = options_of(config.run)
-        return cls(config.env, config.algo, run, spec, tuple(agents), config.peers, own_spaces)
+        return cls(config.env, config.algo, run, spec, tuple(agents), config.peers, own_spaces, tuple(obs_names))
 
     def config(self, unknown: Callable[[str], None] | None = None) -> RunConfig:
         """Returns the config of the run, its options checked; those that older folders lack get their defaults.
@@ -132,6 +142,7 @@ class RunRecord:
             "created": self.created,
             "code": self.code,
         }
+        plain |= {"obs_names": list(self.obs_names)} if self.obs_names else {}
         return plain | ({"resumed": list(self.resumed)} if self.resumed else {})
 
     @classmethod
@@ -162,6 +173,11 @@ class RunRecord:
             raise ValueError(f"there are {len(agents)} names in agents, and spec.n_agents is {spec.n_agents}")
         if len(set(agents)) < len(agents):
             raise ValueError("agents holds a name twice")
+        names = tuple(plain.get("obs_names", ()))
+        if names and (len(names) != spec.obs_dim or len(set(names)) < len(names)):
+            raise ValueError(
+                f"obs_names holds {len(names)} names, {len(set(names))} different; {spec.obs_dim} are needed"
+            )
         env, algo = plain["env"], plain["algo"]
         return cls(
             EnvironmentConfig(env["name"], env["task"], with_tuples(env["options"]), env.get("version")),
@@ -171,6 +187,7 @@ class RunRecord:
             agents,
             PeersPart(with_tuples(plain.get("peers", {}).get("options", {}))),
             plain.get("own_spaces"),
+            names,
             plain.get("created", ""),
             plain.get("code", {}),
             tuple(plain.get("resumed", ())),

@@ -42,6 +42,11 @@ def check_spaces(make_env: MakeEnv) -> None:
         two = len(set(pose)) == 2 and all(0 <= index < size for index in pose)
         assert two, f"pose is {pose}, it must be the indices of x and y in an observation of {size} numbers"
         assert getattr(env, "pose_scale", 0.0) > 0, "an environment with a pose needs pose_scale > 0"
+    names = getattr(env, "obs_names", None)
+    if names is not None:
+        assert len(names) == size, f"there are {len(names)} obs_names for an observation of {size} numbers"
+        assert all(isinstance(name, str) and name for name in names), "obs_names must be texts that are not empty"
+        assert len(set(names)) == size, "obs_names holds a name twice"
     groups = getattr(env, "groups", (tuple(range(len(env.agents))),))
     members = sorted(index for group in groups for index in group)
     assert members == list(range(len(env.agents))), f"groups {groups} are no partition of {len(env.agents)} agents"

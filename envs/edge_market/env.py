@@ -17,7 +17,7 @@ from .absence import welfare_without_each
 from .coalitions import shapley_values
 from .config import Config
 from .metrics import metrics_of
-from .observe import obs_size, observe, state_size
+from .observe import obs_names, obs_size, observe, state_size
 from .params import params_of
 from .start import start
 from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied
@@ -62,6 +62,7 @@ class EdgeMarket:
         self.max_steps = int(config.max_steps)
         self.step_seconds = float(config.slot_seconds)
         self.observation_space = Box(-1.0, 1.0, (obs_size(config),), np.float32)
+        self.obs_names = obs_names(config)
         self.state_space = Box(-1.0, 1.0, (state_size(config),), np.float32)
         self._width = SCORES + config.n_models
         self.action_space: Box | Discrete = (

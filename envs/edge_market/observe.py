@@ -59,6 +59,21 @@ def obs_size(config: Config) -> int:
     return OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * config.n_models + OF_NEIGHBOR * config.n_neighbors
 
 
+def obs_names(config: Config) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`.
+
+    All numbers with a unit are relative to the market's own means, and so are the quantities that are named here.
+    """
+    names = ["speed", "works", "energy_price", "own_work", "taken_work", "queue", "used", "demand", "late"]
+    names += ["best_late_value", "best_late_work", "price", "sold", "took", "bid", "ask", "posted_price"]
+    names += ["loading_time", "free_memory", "profit", "byzantine", "cartel"]
+    task = ("own", "work", "deadline", "value", "need", "model_loaded", "ready")
+    model = ("loaded", "loading", "size", "demand", "work")
+    link = ("works", "bandwidth", "latency", "said_load", "said_ask", "said_age", "busy")
+    parts = (("task", HEAD_TASKS, task), ("model", config.n_models, model), ("link", config.n_neighbors, link))
+    return (*names, *(f"{what}_{k}_{part}" for what, n, each in parts for k in range(n) for part in each))
+
+
 def state_size(config: Config) -> int:
     """Returns S."""
     return config.n_nodes * (IN_STATE + config.n_models) + 2

@@ -19,7 +19,7 @@ from .judge import Outcome
 from .metrics import METRICS
 from .motion import Orders
 from .network import network_of
-from .observe import Shown, obs_size, sensors_of, state_size
+from .observe import Shown, obs_names, obs_size, sensors_of, state_size
 from .planner import LIAR_RULE, PRIMITIVES, Rule
 from .start import start
 from .state import CONTROL_STEP, DRIVING, POSITION, SPEED, State, copied
@@ -52,6 +52,7 @@ class Intersection:
         self._traffic = motion.traffic_of(config)
         self.observation_space = Box(-1.0, 1.0, (obs_size(self._sensors),), np.float32)
         self.state_space = Box(-1.0, 1.0, (state_size(self.n_cars),), np.float32)
+        self.obs_names = obs_names(self._sensors)
         n_choices = len(PRIMITIVES) * (N_WINDOWS * N_BIDS if self.declared else 1)
         self.action_space: Box | Discrete = (
             Box(-1.0, 1.0, (3 if self.declared else 1,), np.float32) if config.continuous else Discrete(n_choices)

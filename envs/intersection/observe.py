@@ -122,6 +122,24 @@ def obs_size(sensors: Sensors) -> int:
     return OWN + POINTS + PER_CONFLICT * sensors.n_conflicts
 
 
+def obs_names(sensors: Sensors) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`."""
+    limit, sensed = f"{sensors.speed_limit:g}m/s", f"{sensors.sensing_range:g}m"
+    names = [f"speed_{limit}", f"allowed_speed_{limit}", "acceleration", "line_distance"]
+    names += ["turns_left", "goes_straight", "turns_right", "past_line", "exit_distance"]
+    names += [f"gap_{sensed}", f"leader_speed_{sensed}_{limit}", f"leader_{sensed}"]
+    names += ["stood", "emergency", "braking_share", "on_minor_road", "another_crossing", "opens", "closes", "bid"]
+    names += [f"conflict_point_{k}" for k in range(POINTS)]
+    conflict = ["there", "own_distance", "distance", "end_distance", "own_time", "time", f"speed_{limit}", "time_lead"]
+    conflict += ["merges", "side", "emergency", f"known_{sensors.comm_range:g}m"]
+    if sensors.intent == DECLARED:
+        conflict += ["opens", "closes", "announced_age", "bid"]
+    else:  # all zeros where nothing is shared, as where nothing has been heard
+        conflict += ["enters", "leaves", "heard_age", "zero"]
+    names += [f"conflict_{k}_{sensed}_{part}" for k in range(sensors.n_conflicts) for part in conflict]
+    return tuple(names)
+
+
 def state_size(n_vehicles: int) -> int:
     """Returns S."""
     return STATE_PER_VEHICLE * n_vehicles + 1

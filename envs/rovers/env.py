@@ -19,7 +19,7 @@ from .config import Config
 from .finds import Outcome, rules_of
 from .metrics import METRICS
 from .motion import MOVES
-from .observe import PLACE, Shown, observation_space_of, sensors_of, state_space_of
+from .observe import PLACE, Shown, obs_names, observation_space_of, sensors_of, state_space_of
 from .shares import shares
 from .start import start
 from .state import VALUE, State, following
@@ -46,6 +46,7 @@ class Rovers:
         self.max_steps = config.max_steps
         self.pose_scale = 0.5 * config.size
         self.observation_space: Box = observation_space_of()
+        self.obs_names = obs_names(config)
         self.state_space: Box = state_space_of(config)
         self.action_space: Box | Discrete = Box(-1.0, 1.0, (2,), np.float32) if config.continuous else Discrete(5)
         self._rules = rules_of(config)

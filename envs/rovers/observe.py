@@ -65,6 +65,13 @@ def observation_space_of() -> Box:
     return Box(low, np.ones(OBSERVATION, np.float32), dtype=np.float32)
 
 
+def obs_names(config: Config) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`."""
+    quadrants = ("right_up", "left_up", "right_down", "left_down")
+    densities = (f"{what}_{where}_{config.min_distance:g}m" for what in ("pois", "rovers") for where in quadrants)
+    return (*densities, f"x_{0.5 * config.size:g}m", f"y_{0.5 * config.size:g}m", "time_left")
+
+
 def state_space_of(config: Config) -> Box:
     """Returns the space of one world's global state."""
     n, p = PER_ROVER * config.n_rovers, PER_POI * config.n_pois

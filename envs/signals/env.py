@@ -16,7 +16,7 @@ from .config import CONTROL_STEP, Config
 from .counterfactual import rewards_without_each
 from .metrics import METRICS
 from .network import N_MOVEMENTS, N_PHASES, network_of
-from .observe import N_OBS, STATE_PER_SIGNAL, Shown, sensors_of
+from .observe import N_OBS, STATE_PER_SIGNAL, Shown, obs_names, sensors_of
 from .start import start
 from .state import State, successor
 
@@ -41,6 +41,7 @@ class Signals:
         self._sensors = sensors_of(config)
         self._pressure = config.reward_kind == "pressure"
         self.observation_space = Box(0.0, 1.0, (N_OBS,), np.float32)
+        self.obs_names = obs_names()
         self.state_space = Box(0.0, 1.0, (STATE_PER_SIGNAL * n + 1,), np.float32)
         self.action_space = Discrete(N_PHASES)
 

@@ -28,6 +28,17 @@ N_OBS = OWN + 4 * PER_NEIGHBOUR
 """O."""
 
 
+def obs_names() -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`."""
+    headings, turns = ("east", "north", "west", "south"), ("left", "straight", "right")
+    phases = ("north_south", "north_south_left", "east_west", "east_west_left")
+    names = [f"{what}_{way}_{turn}" for what in ("queue", "rolling") for way in headings for turn in turns]
+    names += [*(f"phase_{phase}" for phase in phases), "changing", "phase_time", "dark"]
+    names += [*(f"road_out_{way}" for way in headings), "came"]
+    neighbour = ("there", "dark", *(f"phase_{phase}" for phase in phases), "queue_east_west", "queue_north_south")
+    return (*names, *(f"neighbour_{way}_{part}" for way in headings for part in neighbour))
+
+
 class Sensors(NamedTuple):
     """The parameters of observations, from a `Config`."""
 

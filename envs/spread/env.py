@@ -18,7 +18,7 @@ from ..kit.shapley import keys_of, shapley
 from .config import Config
 from .metrics import metrics_of
 from .motion import THRUST, TIME_STEP, move
-from .observe import observe
+from .observe import obs_names, observe
 from .reward import score
 from .start import start
 from .state import State
@@ -47,6 +47,7 @@ class Spread:
         self.agents = tuple(f"agent_{i}" for i in range(n))
         self.max_steps = config.max_steps
         self.observation_space = Box(-np.inf, np.inf, (6 * n,), np.float32)
+        self.obs_names = obs_names(n)
         self.state_space = Box(-np.inf, np.inf, (6 * n * n,), np.float32)
         self.action_space: Box | Discrete = Box(0.0, 1.0, (5,), np.float32) if config.continuous else Discrete(5)
 

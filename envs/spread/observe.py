@@ -10,6 +10,14 @@ import numpy as np
 from ..kit.kernels import kernel
 
 
+def obs_names(n_agents: int) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`."""
+    names = ["velocity_x", "velocity_y", "x", "y"]
+    names += [f"landmark_{k}_{axis}" for k in range(n_agents) for axis in "xy"]
+    names += [f"other_{k}_{axis}" for k in range(n_agents - 1) for axis in "xy"]
+    return (*names, *(f"zero_{k}" for k in range(2 * (n_agents - 1))))
+
+
 @kernel
 def observe(position, velocity, landmark):
     """Returns the observations, (B, N, O) float32, laid out as the package's docstring says."""

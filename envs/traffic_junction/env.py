@@ -18,7 +18,7 @@ from . import steps, traffic
 from .config import Config
 from .counterfactual import team_reward_without_each
 from .metrics import METRICS
-from .observe import Shown, observation_space_of, sensors_of, state_space_of
+from .observe import Shown, obs_names, observation_space_of, sensors_of, state_space_of
 from .routes import PLANS, network_of
 from .start import most_arrivals, start
 from .state import NAME, PLACE, State, copied
@@ -49,6 +49,7 @@ class TrafficJunction:
         self._rules = traffic.rules_of(config, self.n_agents)
         self._sensors = sensors_of(config)
         self.observation_space: Box = observation_space_of(config, self.network)
+        self.obs_names = obs_names(config, self.network)
         self.state_space: Box = state_space_of(config, self.network)
         self.action_space: Box | Discrete = Discrete(2)
 

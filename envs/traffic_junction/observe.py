@@ -71,6 +71,22 @@ def observation_space_of(config: Config, net: Network) -> Box:
     return Box(np.zeros(len(high), np.float32), high.astype(np.float32), dtype=np.float32)
 
 
+def obs_names(config: Config, net: Network) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`.
+
+    Routes and classes of cells are numbered anew in each difficulty, and so their names hold it.
+    """
+    level, size, reach = config.difficulty, PLANS[config.difficulty].size, range(-config.vision, config.vision + 1)
+    cells = [f"cell_{down:+d}_{right:+d}" for down in reach for right in reach]
+    if config.encoding == "published":
+        parts = [*(f"class_{k}_{level}" for k in range(n_symbols(level) - 1)), "all_cars"]
+        return ("last_action", f"route_{level}", *(f"{cell}_{part}" for cell in cells for part in parts))
+    names = [f"column_{size - 1}", f"row_{size - 1}", "last_action", "rank"]
+    names += [f"{cell}_{part}" for part in ("road", "other_cars") for cell in cells]
+    names += [f"route_{k}_{level}" for k in range(len(net.path))]
+    return (*names, *(f"{axis}_{k}_of_{size}" for axis in ("row", "column") for k in range(size)))
+
+
 def state_space_of(config: Config, net: Network) -> Box:
     """Returns the space of the global state; the package's docstring has the layout."""
     high = np.ones(PLANES * len(net.row) + WHOLE, np.float32)

@@ -17,7 +17,7 @@ from . import layout as maps
 from .coalitions import Coalitions
 from .config import Config
 from .metrics import metrics_of
-from .observe import hear, obs_size, observe, state_size, waypoints
+from .observe import hear, obs_names, obs_size, observe, state_size, waypoints
 from .params import params_of
 from .physics import ANGLE, CONTROL_STEP, SUBSTEPS, TOP_SPEED, TOP_TURN_RATE, physics_of
 from .start import start
@@ -66,6 +66,7 @@ class Warehouse:
         self._ray = np.stack([np.cos(directions), np.sin(directions)], axis=1)  # (R, 2)
         self.observation_space = Box(-1.0, 1.0, (obs_size(self.params),), np.float32)
         self.state_space = Box(-1.0, 1.0, (state_size(self.params, config.n_robots),), np.float32)
+        self.obs_names = obs_names(self.params, max(self.layout.blocked.shape))
         if config.position:  # see `envs.core.BatchEnv.pose`
             end = self.observation_space.shape[0]
             self.pose = (end - 4, end - 3)

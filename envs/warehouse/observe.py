@@ -46,6 +46,31 @@ def obs_size(params: Params) -> int:
     return OWN + params.n_rays + PER_NEIGHBOR * params.n_neighbors + orders + position
 
 
+def obs_names(params: Params, extent: int) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`.
+
+    Args:
+        params: The `Params`.
+        extent: Longer side of the map [m].
+    """
+    names = ["speed", "turn_rate", "loaded", "battery", "dwell", "busy", "to_charger"]
+    names += ["goal_distance", "goal_cos", "goal_sin"]
+    route = ("route_length", "waypoint_cos", "waypoint_sin", "waypoint_distance")
+    names += route if params.route_hint else [f"zero_{k}" for k in range(len(route))]
+    names.append("held_up")
+    names += [f"lidar_{360.0 * ray / params.n_rays:g}deg_{params.lidar_range:g}m" for ray in range(params.n_rays)]
+    neighbor = ("there", "x", "y", "velocity_x", "velocity_y", "heading_cos", "heading_sin", "loaded")
+    neighbor += ("waypoint_x", "waypoint_y", "lower_index")
+    names += [f"neighbor_{k}_{params.sensing_range:g}m_{part}" for k in range(params.n_neighbors) for part in neighbor]
+    if params.dispatch == CLAIM:
+        way = "route" if params.route_hint else "face"
+        order = ("there", f"{way}_cos", f"{way}_sin", f"{way}_length", "delivery_length", "deadline")
+        names += [f"order_{k}_{part}" for k in range(params.n_orders) for part in order]
+    if params.position:
+        names += [f"x_{extent}m", f"y_{extent}m", "heading_cos", "heading_sin"]
+    return tuple(names)
+
+
 def state_size(params: Params, n_robots: int) -> int:
     """Returns S."""
     return STATE_PER_ROBOT * n_robots + STATE_PER_ORDER * params.n_orders + STATE_GLOBAL

@@ -17,7 +17,7 @@ from ..kit.actions import checked
 from .config import Config
 from .metrics import metrics_of
 from .naming import judge
-from .observe import observe
+from .observe import obs_names, observe
 from .start import start
 from .state import State
 
@@ -38,6 +38,7 @@ class Whispers:
         self.config = config
         self.max_steps = config.max_steps
         self.observation_space = Box(0.0, 1.0, (2 * n + v,), np.float32)
+        self.obs_names = obs_names(n, v)
         self.state_space = Box(0.0, 1.0, (n * (v + n),), np.float32)
         self.action_space = Discrete(v)
         self._pairs = config.game == "listener"

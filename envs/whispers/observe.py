@@ -10,6 +10,12 @@ import numpy as np
 from ..kit.kernels import kernel
 
 
+def obs_names(n_agents: int, n_symbols: int) -> tuple[str, ...]:
+    """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`."""
+    parts = (("own_index", n_agents), ("symbol", n_symbols), ("source", n_agents))
+    return tuple(f"{what}_{k}" for what, n in parts for k in range(n))
+
+
 @kernel
 def observe(symbol, source, step, n_symbols, pairs):
     """Returns the observations (B, N, O) and the global state (B, S), float32, as the package's docstring lists them.

@@ -40,6 +40,7 @@ def untrained(
         "spec": spec_to_plain(spec_of(env)),
         "agents": list(env.agents),
         "own_spaces": getattr(env, "own_spaces", None),
+        "obs_names": list(getattr(env, "obs_names", ())),
     }
     record = RunRecord.from_plain(json.loads(json.dumps(plain)))
     folder = runfolder.create(log_dir, f"{name.replace(':', '-')}-{algo}", record)

@@ -126,7 +126,7 @@ def test_the_worst_take_from_the_best_in_a_population() -> None:
             {"share": "independent", "share_tau": 0.5},
             "share_tau is 0.5, which has no effect without share 'ucb' or 'pbt'",
         ),
-        ({"distill_teachers": 2}, "distill_teachers is 2, which has no effect without distill: set that, or leave it"),
+        ({"distill_teachers": 2}, "distill_teachers is 2, which has no effect without distill or teacher"),
         ({"distill": True, "share": "pbt", "distill_floor": 0.1}, "both set how much entropy counts"),
     ],
 )
