@@ -26,6 +26,7 @@ from .ledger import Ledger
 from .permission import WORDS, Permission
 from .returns import Returns
 from .school import School
+from .seac import Seac
 from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
 
 PERMISSION = "permission.json"
@@ -67,6 +68,10 @@ class Council:
         self._open: list[dict[str, Any]] = []  # exchanges of which it is not known yet what came of them
         self._exchanges = self._helped = self._settled = 0
         self._school = School(config, algo, agents) if config.distill else None
+        self._seac = None
+        if config.share == "seac":
+            unheard = np.zeros((1, len(agents), len(agents)), bool)
+            self._seac = Seac(config, algo, agents, permission.now(unheard))
         if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 
@@ -80,7 +85,10 @@ class Council:
         if self._school is not None and self._due("distill", self._config.distill_every):
             may = self._permission.now(obs.adjacency)
             told |= self._school.look(self._returns, may, tell=lambda line: self._write(steps, line))
-        if self._due("share", self._config.share_every):
+        due = self._due("share", self._config.share_every)
+        if self._seac is not None and (due or not self._seac.begun):
+            self._seac.look(self._permission.now(obs.adjacency), lambda line: self._write(steps, line))
+        if due:
             may = self._permission.now(obs.adjacency)
             self._settle(steps)
             told |= self._told()
@@ -182,6 +190,7 @@ class Council:
             "rng": self._rng.bit_generator.state,
             "done": dict(self._done),
             "school": None if self._school is None else self._school.state_dict(),
+            "seac": None if self._seac is None else self._seac.state_dict(),
             "open": [dict(line) for line in self._open],
             "best": self.best,
             "counts": [self._exchanges, self._helped, self._settled],
@@ -195,6 +204,8 @@ class Council:
         self._done = dict(state["done"])
         if self._school is not None:
             self._school.load_state_dict(state["school"])
+        if self._seac is not None:
+            self._seac.load_state_dict(state["seac"])
         self._open = [dict(line) for line in state["open"]]
         self.best = state["best"]
         self._exchanges, self._helped, self._settled = state["counts"]

@@ -142,7 +142,7 @@ def test_off_policy_learners_resume_bit_for_bit(tmp_path: Path) -> None:
             [*SHARING, "--peers.share", "ucb", "--peers.permission", "nobody"],
             "--peers.permission is 'nobody'; it",
         ),
-        ([*SHARING, "--peers.share", "ubc"], "--peers.share ubc: allowed: none, independent, ucb, pbt"),
+        ([*SHARING, "--peers.share", "ubc"], "--peers.share ubc: allowed: none, independent, ucb, pbt, seac"),
         ([*SHARING, "--peers.share-tau", "0"], "--peers.share-tau is 0.0"),
         ([*SHARING, "--algo.agent-id", "--peers.share", "ucb"], "leave agent_id out"),
     ],
