@@ -27,6 +27,8 @@ class PeersConfig:
     """How far a learner moves towards the parameters that it takes; 1: it becomes the other."""
     share_moments: Literal["copy", "keep", "reset"] = "copy"
     """Moments of the optimiser of a learner that takes parameters: the other's, its own, or zero."""
+    share_trial: bool = True
+    """A learner whose return surely falls after it took parameters goes back to its own, and asks that peer less."""
     seac_weight: Annotated[float, WEIGHT] = 1.0
     """Weight of what others have met, beside one's own experience, in the losses of seac."""
     distill: bool = False
@@ -57,7 +59,7 @@ class PeersConfig:
         check(self)
         for names, fits, mend in (
             (("share_c", "share_lambda"), self.share == "ucb", "share 'ucb'"),
-            (("share_tau", "share_moments"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
+            (("share_tau", "share_moments", "share_trial"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
             (("share_every", "window"), self.share != "none" or self.distill, "share or distill"),
             (("seac_weight",), self.share == "seac", "share 'seac'"),
             (
