@@ -40,7 +40,7 @@ from .nets.actor import Actor, categorical
 from .nets.config import NetConfig
 from .nets.critic import Critic
 from .nets.flat_adam import FlatAdam
-from .nets.lesson import LESSON, Teaching
+from .nets.lesson import LESSON, Teaching, Tried
 from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
@@ -306,6 +306,7 @@ class Mappo:
         lesson = None
         if self.tutor is not None:
             how = {"state": data.get("state"), "value": value, "target": target}
+            how |= {"tried": Tried(data["action"], data["log_prob"], advantage)}
             lesson = self.tutor.lesson(seen, alive, data.get("action_mask"), **how)
         joint_target = None
         if self.joint is not None:  # returns of joint actions, or the rewards of steps
@@ -328,7 +329,7 @@ class Mappo:
         batch |= {"value_weight": value_weight}
         if lesson is not None:
             batch |= {f"lesson_{name}": field for name, field in lesson._asdict().items() if field is not None}
-        if others is not None:
+        if self.shared is not None and others is not None:
             batch |= {name: field.float() for name, field in zip(OTHERS, others, strict=True)}
             batch |= {RAW: data[RAW]} if RAW in data else {}
             stats["peers/importance"] = self.shared.importance(others, alive)

@@ -194,10 +194,10 @@ class Council:
             if self._trials is None:
                 continue
             verdict = self._trials.judge(learner, self._returns, running)
-            if verdict.hurt:
-                self._returned += 1
-                line["from"] = self._agents[exchange["from"]]
-                self._write(steps, {"kind": "returned", **line, "trust": verdict.trust})
+            self._returned += verdict.hurt
+            if verdict.hurt or verdict.cheated:
+                line |= {"from": self._agents[exchange["from"]], "trust": verdict.trust}
+                self._write(steps, {"kind": "returned" if verdict.hurt else "distrusts", **line})
         self._open = waiting
 
     def _told(self) -> dict[str, float]:

@@ -52,7 +52,7 @@ class School:
         self._tutor = algo.tutor = Tutor(algo, surer=surer)
         n = len(agents)
         self._weights = np.zeros((n, n))  # [j, i]: how much j learns from i
-        self._trust = np.ones(n)
+        self._trust = np.ones((n, n))  # [j, i]: how much j trusts i
         self._episodes = 0  # at the last look
         self._away = np.full(n, np.nan)  # divergence then from teachers that stayed
         self._refused = np.zeros((n, n), bool)  # [j, i]: i would teach j, were it allowed to
@@ -71,7 +71,8 @@ class School:
         config, mean = self._config, returns.mean
         away = self._tutor.divergence.numpy().copy()
         gain, unsure = returns.gain(max(returns.episodes - self._episodes, 2))
-        self._trust = trusted(self._trust, gain, unsure, self._away - away)
+        taught, merit = self._weights > 0, self._tutor.merit.numpy()
+        self._trust = trusted(self._trust, taught, gain, unsure, self._away - away, merit)
         ahead, how = leads(mean, returns.error), {"most": config.distill_teachers, "strength": config.distill_strength}
         rules = may, ~np.eye(len(mean), dtype=bool)
         wanted, wished = (weights(ahead, rule, self._trust, returns.scale, **how) for rule in rules)
@@ -89,7 +90,7 @@ class School:
         self._weights, self._away, self._episodes = wanted, np.where(others, np.nan, away), returns.episodes
         self._tutor.appoint(torch.from_numpy(wanted).float())
         told = {"weight": float(wanted.sum(1).mean()), "taught": float((wanted.sum(1) > 0).mean())}
-        told |= {"trust": float(self._trust.mean())}
+        told |= {"trust": float(self._trust[rules[1]].mean())}
         if np.isfinite(away).any():
             told["divergence_from_teachers"] = float(np.nanmean(away))
         if alike is not None:
@@ -109,7 +110,8 @@ class School:
         """Returns everything, copied."""
         state: dict[str, Any] = {name: getattr(self, f"_{name}").copy() for name in KEPT}
         seen = None if self._tutor.seen is None else list(self._tutor.seen)
-        return {**state, "episodes": self._episodes, "divergence": self._tutor.divergence.clone(), "seen": seen}
+        of_tutor = {"divergence": self._tutor.divergence.clone(), "merit": self._tutor.merit.clone(), "seen": seen}
+        return {**state, "episodes": self._episodes, **of_tutor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores `state_dict`."""
@@ -117,6 +119,10 @@ class School:
             setattr(self, f"_{name}", state[name].copy())
         self._episodes = state["episodes"]
         self._tutor.divergence = state["divergence"].clone()
+        if "merit" in state:  # runs of before trust all teachers alike
+            self._tutor.merit = state["merit"].clone()
+        else:
+            self._trust = np.repeat(self._trust[:, None], len(self._trust), axis=1)
         if state["seen"] is not None:
             device = self._algo.device
             self._tutor.seen = tuple(None if field is None else field.to(device) for field in state["seen"])

@@ -39,6 +39,7 @@ class Verdict(NamedTuple):
     """What came of a trial."""
 
     hurt: bool  # the learner has gone back to what it was
+    cheated: bool  # it has not got what it was promised
     trust: float  # in the learner that it took from, by now
 
 
@@ -114,7 +115,7 @@ class Trials:
             for name, value in (trial.options or {}).items():
                 getattr(self._algo.variation, name)[learner] = value
             returns.recall(learner, trial.window, running)
-        return Verdict(hurt, float(self.trust[learner, trial.source]))
+        return Verdict(hurt, cheated, float(self.trust[learner, trial.source]))
 
     def recover(self) -> None:
         """Lets trust grow, once an exchange."""

@@ -16,11 +16,35 @@ import torch
 from torch import Tensor
 
 from ..nets.actor import Actor, categorical
-from ..nets.lesson import Lesson, mixture, moments
+from ..nets.lesson import Lesson, Tried, mixture, moments
 from ..nets.targets import Target
 
 SAMPLE = 256
 """Moments on which learners are compared with each other."""
+
+MOST_ALIKE, SURE = 2.0, 3.0
+"""Most that a moment counts in `merit_of`, and the standard errors by which what a learner would gain is sure."""
+
+
+def merit_of(log_prob: Tensor, tried: Tried, alive: Tensor) -> Tensor:
+    """Returns what learners would gain in a step if they did as others, as far as it is sure, (N,); negative: lose.
+
+    It is the mean of min(pi_i / pi_j, 2) A_j over what learner j has done, the surrogate of Kakade & Langford 2002,
+    "Approximately optimal approximate reinforcement learning", equation 4.1, with cut weights. It is moved towards 0
+    by three standard errors, and is 0 if that is further away. What others say of themselves is not in it.
+
+    Args:
+        log_prob: (..., N) of what learners have done, by others' policies.
+        tried: What they have done.
+        alive: (..., N) bool.
+    """
+    weight = (log_prob - tried.log_prob).exp().clamp(max=MOST_ALIKE)
+    gain = (weight * tried.advantage).masked_fill(~alive, 0.0).flatten(0, -2)  # (R, N)
+    there = alive.flatten(0, -2)
+    count = there.sum(0).clamp(min=1)
+    mean = gain.sum(0) / count
+    error = (((gain - mean).square() * there).sum(0) / count).sqrt() / count.sqrt()
+    return mean.sign() * (mean.abs() - SURE * error).clamp(min=0.0)
 
 
 class Tutor:
@@ -28,6 +52,8 @@ class Tutor:
 
     Attributes:
         divergence: (P,) mean divergence of each learner from its teachers in the last lesson [nats]; NaN without one.
+        merit: (P, P) [j, i]: what j would surely gain or lose in a step if it did as its teacher i, by what has come of
+            its own actions, see `merit_of`; NaN for others than teachers, and where that is not known.
     """
 
     def __init__(self, algo: Any, *, surer: bool) -> None:
@@ -51,6 +77,7 @@ class Tutor:
         self._shares = torch.ones(1, n, dtype=torch.float32)  # (K, P) of the teachers, summing to 1
         self._weight = torch.zeros(n, dtype=torch.float32)  # (P,)
         self.divergence = torch.full((n,), torch.nan, dtype=torch.float32)
+        self.merit = torch.full((n, n), torch.nan, dtype=torch.float32)
         self.seen: Any = None
         """A sample of what learners saw last: (R, N, O), who was there (R, N), what was allowed (R, N, A) or None."""
 
@@ -78,6 +105,7 @@ class Tutor:
         state: Tensor | None = None,
         value: Tensor | None = None,
         target: Tensor | None = None,
+        tried: Tried | None = None,
     ) -> Lesson | None:
         """Returns what the teachers of all learners would do; None where nobody has one.
 
@@ -88,9 +116,11 @@ class Tutor:
             state: (..., S) as critics read it, or None.
             value: (..., N) of the learners' own critics, in the reward's units; with `target` for `surer`.
             target: (..., N) returns that critics learn, in the reward's units.
+            tried: What learners have done; None: it is not asked what they would gain.
         """
         device, obs = obs.device, obs.masked_fill(~alive.unsqueeze(-1), 0)  # whatever absent agents observe
         self._remember(obs, alive, action_mask)
+        self.merit = torch.full_like(self.merit, torch.nan)
         if not (self._weight > 0).any():
             self.divergence = torch.full_like(self.divergence, torch.nan)
             return None
@@ -100,6 +130,9 @@ class Tutor:
             self._seat(source)
             network = self._policy.network
             head = network(obs).head
+            if tried is not None:
+                log_prob, _ = network.log_prob(head, tried.action, action_mask)
+                self.merit[torch.arange(len(source)), source.cpu()] = merit_of(log_prob, tried, alive).cpu()
             if network.discrete:
                 answers.append(categorical(head, action_mask).exp())
             else:
