@@ -23,6 +23,7 @@ from ..training.typed import fields
 from .config import PeersConfig
 from .exchange import copy_of, move
 from .ledger import Ledger
+from .likeness import Likeness
 from .permission import WORDS, Permission
 from .returns import Returns, scaled
 from .school import School
@@ -74,6 +75,7 @@ class Council:
         self._trials = Trials(algo, len(agents)) if takes and config.share_trial else None
         self._looked = 0.0  # progress of the run at the last exchange
         self._school = School(config, algo, agents) if config.distill else None
+        self._likeness = Likeness(algo, agents, None if self._school is None else self._school.tutor)
         self._seac = None
         if config.share == "seac":
             unheard = np.zeros((1, len(agents), len(agents)), bool)
@@ -87,6 +89,7 @@ class Council:
             self._returns.add(returns)
         if not learned:
             return {}
+        self._likeness.remember(obs)
         told: dict[str, float] = {}
         if self._school is not None and self._due("distill", self._config.distill_every):
             may = self._permission.now(obs.adjacency)
@@ -219,11 +222,16 @@ class Council:
             self._ledger.write(steps, line)
 
     def evaluated(self, of_agents: Array) -> dict[str, float]:
-        """Finds the best learner by validation; see `Companion.evaluated`."""
+        """Finds the best learner by validation, and how much all differ; see `Companion.evaluated`."""
         mean = of_agents.mean(axis=0)
         if np.isfinite(mean).all():
             self.best = int(mean.argmax())
-        return {"eval/return_of_best_learner": float(mean.max()), "eval/spread_of_learners": float(mean.std())}
+        told = {"eval/return_of_best_learner": float(mean.max()), "eval/spread_of_learners": float(mean.std())}
+        return told | self._likeness.measured()
+
+    def pictures(self) -> dict[str, Array]:
+        """Returns how much learners differ; see `Companion.pictures`."""
+        return self._likeness.pictures()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything, copied."""
@@ -233,6 +241,7 @@ class Council:
             "rng": self._rng.bit_generator.state,
             "done": dict(self._done),
             "school": None if self._school is None else self._school.state_dict(),
+            "seen": self._likeness.state_dict(),
             "seac": None if self._seac is None else self._seac.state_dict(),
             "open": [dict(line) for line in self._open],
             "best": self.best,
@@ -249,6 +258,7 @@ class Council:
         self._done = dict(state["done"])
         if self._school is not None:
             self._school.load_state_dict(state["school"])
+        self._likeness.load_state_dict(state.get("seen", []))
         if self._seac is not None:
             self._seac.load_state_dict(state["seac"])
         self._open = [dict(line) for line in state["open"]]

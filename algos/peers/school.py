@@ -49,7 +49,7 @@ class School:
                 "(obs_norm): give 'all', or local critics"
             )
         self._config, self._algo, self._agents = config, algo, tuple(agents)
-        self._tutor = algo.tutor = Tutor(algo, surer=surer)
+        self.tutor = self._tutor = algo.tutor = Tutor(algo, surer=surer)
         n = len(agents)
         self._weights = np.zeros((n, n))  # [j, i]: how much j learns from i
         self._trust = np.ones((n, n))  # [j, i]: how much j trusts i
