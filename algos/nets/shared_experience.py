@@ -13,9 +13,9 @@ section 4, the losses of policy and value; lambda = 1 there.
 
 Deviations, because PPO learns several times from long traces where the paper's A2C learns once from five steps:
 
-- The gradient of a surrogate w_ij pi_i / pi_i_before is the paper's at the first step; later steps are clipped about
-  i's own policy, and not about j's, which may be far from it (Hilton, Cobbe & Schulman 2022, "Batch size-invariance for
-  policy optimization", the decoupled objective).
+- The gradient of the surrogate w_ij pi_i / pi_i_before is the paper's at the first step, but for the cut of w_ij; later
+  steps are clipped about i's own policy, and not about j's, which may be far from it (Hilton, Cobbe & Schulman 2022,
+  "Batch size-invariance for policy optimization", the decoupled objective).
 - Weights are cut at 1, and cut the traces of advantages: that is V-trace with both bounds at 1 and a lambda (Espeholt
   et al. 2018, "IMPALA", equation 1). Otherwise V_i would learn what j earns in the rest of the episode, and an action
   that j hardly ever takes would outweigh all others.
