@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +12,18 @@ import pytest
 import torch
 from toys import Array, Match
 
+import train
 from algos.core import Obs, Transition, spec_of
 from algos.mappo import IppoConfig, Mappo
 from algos.nets.variation import Variation
 from algos.peers.config import PeersConfig
-from algos.peers.council import Council
+from algos.peers.council import Council, accompany
 from algos.peers.permission import Permission
 from algos.peers.returns import Returns
 from algos.peers.sharing import NOBODY, best_rated, truncation
 from algos.peers.trial import Trials
 from algos.training.random_play import same
-from benchmarks.faults import Liar, Noisy
+from benchmarks.faults import Liar, Noisy, faulty
 
 EVERY = {"ucb": {"share": "ucb", "share_every": 256}, "pbt": {"share": "pbt", "share_every": 256}}
 UPDATES = 16
@@ -187,3 +190,16 @@ def test_those_that_are_not_believed_are_not_asked() -> None:
     by_each = np.array([[0.0, 1.0, 0.0], [0.0, 3.0, 2.0], [0.0, 1.0, 2.0]])  # the second one rates itself higher
     assert best_rated(by_each, mean, may, 1.0)[0].tolist() == [1, NOBODY, NOBODY]
     assert truncation(mean, may, np.random.default_rng(0), believed=believed)[0].tolist() == [1, NOBODY, NOBODY]
+
+
+def test_a_run_can_have_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algos.cli.new_run.accompany", faulty(accompany, Liar, learner=0))
+    words = ["--env", "gymnasium:CartPole-v1", "--env.n-workers", "1", "--env.n-copies", "3", "--algo", "ippo"]
+    words += ["--algo.share", "none", "--algo.hidden", "8", "--algo.rollout-steps", "8", "--algo.minibatches", "2"]
+    words += ["--n-worlds", "4", "--total-steps", "3000", "--eval-episodes", "0", "--no-videos", "--quiet"]
+    words += ["--peers.share", "ucb", "--peers.share-every", "4", "--log-dir", str(tmp_path), "--run-name", "run"]
+    assert train.main(words) == 0
+    told = [json.loads(line) for line in (tmp_path / "run" / "peers.jsonl").read_text().splitlines()]
+    assert any((line["kind"], line.get("from")) == ("ucb", "learner_0") for line in told)
+    assert not any(line.get("to") == "learner_0" for line in told)
+    assert any((line["kind"], line.get("from")) == ("distrusts", "learner_0") for line in told)
