@@ -40,10 +40,11 @@ from .nets.actor import Actor, categorical
 from .nets.config import NetConfig
 from .nets.critic import Critic
 from .nets.flat_adam import FlatAdam
-from .nets.lesson import LESSON, Teaching
+from .nets.lesson import LESSON, Teaching, Tried
 from .nets.obs_norm import InputNorm
 from .nets.recurrent import Recurrence
 from .nets.severed import Rows, severed
+from .nets.shared_experience import OTHERS, RAW, Horizon, Others, SharedExperience, joined
 from .nets.sharing import Numbers, learners_of
 from .nets.value_norm import ValueNorm
 from .nets.variation import Variation
@@ -157,6 +158,7 @@ class Mappo:
             )
         self.variation: Variation | None = None  # options in which learners differ, where somebody sets them
         self.tutor: Teaching | None = None  # says what peers would do, where learners learn from each other
+        self.shared: SharedExperience | None = None  # what others have met, where learners learn from that too
         self.progress = 0.0
         self.updates = 0
 
@@ -243,6 +245,8 @@ class Mappo:
         alive = data["alive"]  # (T, B, N)
         weight = alive.float()  # (T, B, N)
         seen = data["obs"]  # (T, B, N, O)
+        if self.shared is not None and self.policy.obs_norm is not None:
+            data[RAW], finals[RAW] = seen, finals["obs"]
         counted = self._normalize(data, finals)
         varied = self.variation
         gamma = varied.gamma if varied is not None and self._each_value else config.gamma
@@ -283,8 +287,17 @@ class Mappo:
         if config.credit == "coma":
             advantage = target - self._without_own_choice(data, target.mean(-1))  # (T, B, N)
         advantage = advantage.expand_as(weight)  # (T, B, N)
-        mean, var = (of(advantage, weight, each=self._each) for of in (masked_mean, masked_var))
+        others: Others | None = None
+        judged, counts = advantage, weight
+        if self.shared is not None:  # what others have met, as one's own networks see it
+            norm, horizon = self.value_norm if config.value_norm else None, Horizon(gamma, config.gae_lambda)
+            paid = reward, terminated, ended
+            others = self.shared.met(self.policy, self.critic, norm, data, finals, paid, horizon)
+            judged, counts = joined(advantage, others.advantage), joined(weight, others.weight)  # (T, B, N, N)
+        mean, var = (of(judged, counts, each=self._each) for of in (masked_mean, masked_var))
         advantage = ((advantage - mean) / (var.sqrt() + 1e-8)).float()
+        if others is not None:
+            others = others._replace(advantage=((others.advantage - mean) / (var.sqrt() + 1e-8)).float())
         stats = {
             "value_mean": masked_mean(value, value_weight),
             "value_std": masked_var(value, value_weight).sqrt(),
@@ -293,6 +306,7 @@ class Mappo:
         lesson = None
         if self.tutor is not None:
             how = {"state": data.get("state"), "value": value, "target": target}
+            how |= {"tried": Tried(data["action"], data["log_prob"], advantage)}
             lesson = self.tutor.lesson(seen, alive, data.get("action_mask"), **how)
         joint_target = None
         if self.joint is not None:  # returns of joint actions, or the rewards of steps
@@ -300,7 +314,11 @@ class Mappo:
             stats["credit/explained_variance"] = self.joint.explained(*self._joint_inputs(data), aim)
             joint_target = self.joint.count(aim, alive)
         if config.value_norm:
-            self.value_norm.update(target, value_weight)
+            if others is None:
+                self.value_norm.update(target, value_weight)
+            else:
+                self.value_norm.update(joined(target, others.target), joined(value_weight, others.weight))
+                others = others._replace(target=self.value_norm.normalize(others.target))
             target = self.value_norm.normalize(target)  # float32
         target = target.float()  # discounts of each learner are float64
 
@@ -311,6 +329,10 @@ class Mappo:
         batch |= {"value_weight": value_weight}
         if lesson is not None:
             batch |= {f"lesson_{name}": field for name, field in lesson._asdict().items() if field is not None}
+        if self.shared is not None and others is not None:
+            batch |= {name: field.float() for name, field in zip(OTHERS, others, strict=True)}
+            batch |= {RAW: data[RAW]} if RAW in data else {}
+            stats["peers/importance"] = self.shared.importance(others, alive)
         if joint_target is not None:
             batch["joint_target"] = joint_target
         minibatches = Minibatches(batch, alive, sequences=self.policy.sequential)
@@ -360,7 +382,7 @@ class Mappo:
             Statistics by name, () each.
         """
         config, policy = self.config, self.policy
-        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask", "heard", *LESSON)
+        names = ("obs", "action", "log_prob", "advantage", "weight", "action_mask", "heard", *LESSON, *OTHERS, RAW)
         if config.gru:
             names = (*names, "started", "alive")
         mini = minibatches.take(names, units, agent_blind=policy.agent_blind, gathers=policy.gathers)
@@ -384,6 +406,9 @@ class Mappo:
             away = policy.divergence_from(*taught, out.head, mini.get("action_mask"))  # (..., N)
             cost = (away * mini["lesson_weight"] * share).sum()
             loss, further = loss + cost, {**further, "peers/lesson": cost.detach()}
+        if self.shared is not None:
+            cost = self.shared.policy_loss(policy, mini, config.clip_coef) / self.learners
+            loss, further = loss + cost, {**further, "peers/shared_loss": cost.detach()}
         norm = self.policy_adam.step(loss * self.learners)
         with torch.no_grad():  # KL as in Schulman 2020, "Approximating KL divergence", k3
             return {
@@ -456,18 +481,20 @@ class Mappo:
         Returns:
             Statistics by name, () each.
         """
-        clip, recurrence = self.config.value_clip_coef, None
+        recurrence = None
         names = ("obs", "state", "target", "value", "value_weight", *(() if first_hidden is None else ("started",)))
+        names = names if self.shared is None else (*names, "weight", *OTHERS, RAW)
         mini = minibatches.take(names, units, agent_blind=self.critic.agent_blind)
         if first_hidden is not None:
             recurrence = Recurrence(first_hidden[units], mini["started"], mini["value_weight"] > 0)
         new, _ = self.critic(mini["obs"], mini.get("state"), recurrence, state_of=mini.get("unit"))  # (..., V)
-        value_loss = self._value_loss(new, mini["target"])
-        if clip:
-            near = mini["value"] + (new - mini["value"]).clamp(-clip, clip)
-            value_loss = torch.maximum(value_loss, self._value_loss(near, mini["target"]))
+        value_loss = self._value_loss(new, mini["target"], mini["value"])
         value_loss = masked_mean(value_loss, mini["value_weight"], each=self._each_value)
-        norm = self.critic_adam.step(value_loss.sum())
+        loss = value_loss.sum()
+        if self.shared is not None:
+            of_others, share = self.shared.values(self.policy, self.critic, mini)
+            loss = loss + (self._value_loss(of_others, mini["others_target"], mini["others_value"]) * share).sum()
+        norm = self.critic_adam.step(loss)
         value_loss = value_loss.mean()
         stats = {"value_loss": value_loss.detach(), "critic_grad_norm": norm}
         if self.joint is not None:
@@ -475,8 +502,15 @@ class Mappo:
             stats["credit/loss"] = self.joint.step(*self._joint_inputs(mini), mini["joint_target"])
         return stats
 
-    def _value_loss(self, value: Tensor, target: Tensor) -> Tensor:
-        """Returns the loss of each value."""
+    def _value_loss(self, value: Tensor, target: Tensor, before: Tensor) -> Tensor:
+        """Returns the loss of each value, given the one before the update."""
+        clip, loss = self.config.value_clip_coef, self._error(value, target)
+        if clip:
+            near = before + (value - before).clamp(-clip, clip)
+            loss = torch.maximum(loss, self._error(near, target))
+        return loss
+
+    def _error(self, value: Tensor, target: Tensor) -> Tensor:
         if self.config.value_loss == "huber":
             return F.huber_loss(value, target, reduction="none", delta=10.0)
         return 0.5 * F.mse_loss(value, target, reduction="none")

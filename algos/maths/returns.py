@@ -19,6 +19,7 @@ def gae(
     *,
     gamma: float | Tensor,
     gae_lambda: float,
+    cut: Tensor | None = None,
 ) -> Tensor:
     """Returns generalised advantage estimates.
 
@@ -38,6 +39,9 @@ def gae(
             the world was reset in between or the agent has left.
         gamma: Discount, in [0, 1]; () or (V,).
         gae_lambda: 0 gives one-step temporal differences, 1 gives Monte-Carlo returns.
+        cut: (T, B, V) importance weights from 0 to 1 of actions of another policy: the trace from t to t + 1 is
+            multiplied by that of t + 1, so that A_t is v_{t+1} gamma + r_t - V_t with the targets v of V-trace
+            (Espeholt et al. 2018, "IMPALA", equation 1). None: 1 everywhere.
 
     Returns:
         (T, B, V) advantages.
@@ -48,6 +52,8 @@ def gae(
     # A fill instead of a product: the value after a death may be anything, NaN included.
     delta = reward + gamma * next_value.masked_fill(terminated, 0.0) - value  # (T, B, V)
     trace = gamma * gae_lambda * (~(terminated | ended)).to(delta.dtype)  # (T, B, V)
+    if cut is not None:
+        trace = trace * torch.cat([cut[1:], cut[-1:]])  # nothing follows the last step
     advantage = torch.empty_like(delta)  # (T, B, V)
     following = torch.zeros_like(delta[0])  # (B, V)
     for t in range(len(delta) - 1, -1, -1):

@@ -23,6 +23,14 @@ class Lesson(NamedTuple):
     weight: Tensor  # (..., N) of the divergence in the loss, 0 where nothing is taught
 
 
+class Tried(NamedTuple):
+    """What learners have done, and what came of it."""
+
+    action: Tensor  # (..., N) int64 or (..., N, A), see `Actor.log_prob`
+    log_prob: Tensor  # (..., N)
+    advantage: Tensor  # (..., N) of mean 0 for each learner
+
+
 LESSON = tuple(f"lesson_{name}" for name in Lesson._fields)
 """Names of its fields beside those of a rollout."""
 
@@ -39,6 +47,7 @@ class Teaching(Protocol):
         state: Tensor | None = None,
         value: Tensor | None = None,
         target: Tensor | None = None,
+        tried: Tried | None = None,
     ) -> Lesson | None:
         """Returns what teachers would do on observations of the learners; None where nothing is taught."""
         ...

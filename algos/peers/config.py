@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from ..maths.ranges import WEIGHT, Range, check
 
-Sharing = Literal["none", "independent", "ucb", "pbt"]
+Sharing = Literal["none", "independent", "ucb", "pbt", "seac"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class PeersConfig:
 
     share: Sharing = "none"
     """Whether learners take each other's parameters: ucb, by an upper bound of their returns; pbt, the worst from the
-    best, with other options; independent: never, but they are compared."""
+    best, with other options; independent: never, but they are compared. seac: they share experience instead (IPPO)."""
     share_every: Annotated[int, Range(1, 10**9)] = 100
     """Episodes of each learner between two exchanges."""
     share_c: Annotated[float, WEIGHT] = 1.5
@@ -27,6 +27,10 @@ class PeersConfig:
     """How far a learner moves towards the parameters that it takes; 1: it becomes the other."""
     share_moments: Literal["copy", "keep", "reset"] = "copy"
     """Moments of the optimiser of a learner that takes parameters: the other's, its own, or zero."""
+    share_trial: bool = True
+    """A learner whose return surely falls after it took parameters goes back to its own, and asks that peer less."""
+    seac_weight: Annotated[float, WEIGHT] = 1.0
+    """Weight of what others have met, beside one's own experience, in the losses of seac."""
     distill: bool = False
     """Learners learn what their peers would do on what they observe themselves, as far as these are surely ahead."""
     distill_strength: Annotated[float, WEIGHT] = 1.0
@@ -60,10 +64,15 @@ class PeersConfig:
         taught = self.distill or bool(self.teacher)
         for names, fits, mend in (
             (("share_c", "share_lambda"), self.share == "ucb", "share 'ucb'"),
-            (("share_tau", "share_moments"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
+            (("share_tau", "share_moments", "share_trial"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
             (("share_every",), self.share != "none" or self.distill, "share or distill"),
             (("window",), self.share != "none" or taught, "share, distill or teacher"),
-            (("permission",), self.share in ("ucb", "pbt") or self.distill, "share 'ucb' or 'pbt', or distill"),
+            (("seac_weight",), self.share == "seac", "share 'seac'"),
+            (
+                ("permission",),
+                self.share in ("ucb", "pbt", "seac") or self.distill,
+                "share 'ucb', 'pbt' or 'seac', or distill",
+            ),
             (("distill_floor",), self.distill, "distill"),
             (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), taught, "distill or teacher"),
             (("teacher_episodes",), bool(self.teacher), "teacher"),

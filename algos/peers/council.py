@@ -24,14 +24,19 @@ from ..training.typed import fields
 from .config import PeersConfig
 from .exchange import copy_of, move
 from .ledger import Ledger
+from .likeness import Likeness
 from .permission import WORDS, Permission
-from .returns import Returns
+from .returns import Returns, scaled
 from .school import School
+from .seac import Seac
 from .sharing import FACTORS, NOBODY, best_rated, truncation, upper_bounds
 from .teacher import Teacher, measured, of_learners, teachers_of
+from .trial import Trials
 
 PERMISSION = "permission.json"
 """The run folder's copy of a file that says who may learn from whom."""
+SPARE = 1.5
+"""Factor of the time until it is known what came of an exchange, since episodes may become longer."""
 MOST_SHOWN = 16
 """Learners whose returns have a curve each."""
 TOGETHER = "all agents"
@@ -73,7 +78,10 @@ class Council:
         self.best: int | None = None
         self._done: dict[str, int] = {}  # episodes at the last look, by what is done
         self._open: list[dict[str, Any]] = []  # exchanges of which it is not known yet what came of them
-        self._exchanges = self._helped = self._settled = 0
+        self._exchanges = self._helped = self._settled = self._returned = 0
+        takes = config.share in ("ucb", "pbt")
+        self._trials = Trials(algo, len(agents)) if takes and config.share_trial else None
+        self._looked = 0.0  # progress of the run at the last exchange
         self._school = School(config, algo, agents, teachers) if config.distill or teachers else None
         self._seed, self._make_env = seed, make_env
         self.notes = tuple(teacher.line for teacher in teachers)
@@ -82,6 +90,11 @@ class Council:
                 f"each teacher plays {config.teacher_episodes} episodes first, which say how good it is in this task"
             )
             self.notes += (f"{words} (--peers.teacher-episodes)",)
+        self._likeness = Likeness(algo, agents, None if self._school is None else self._school.tutor)
+        self._seac = None
+        if config.share == "seac":
+            unheard = np.zeros((1, len(agents), len(agents)), bool)
+            self._seac = Seac(config, algo, agents, permission.now(unheard))
         if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 
@@ -93,18 +106,23 @@ class Council:
             self._returns.add(of_learners(returns, len(self._agents)))
         if not learned:
             return {}
+        self._likeness.remember(obs)
         told: dict[str, float] = {}
         if self._school is not None and self._due("distill", self._config.distill_every):
             may = self._permission.now(obs.adjacency)
             told |= self._school.look(self._returns, may, tell=lambda line: self._write(steps, line))
-        if self._due("share", self._config.share_every):
+        due = self._due("share", self._config.share_every)
+        if self._seac is not None and (due or not self._seac.begun):
+            self._seac.look(self._permission.now(obs.adjacency), lambda line: self._write(steps, line))
+        if due:
             may = self._permission.now(obs.adjacency)
-            self._settle(steps)
-            told |= self._told()
             running = len(obs.alive)  # an episode in every world
-            if self._config.share == "ucb":
+            self._settle(steps, running)
+            told |= self._told()
+            late = self._too_late(running)
+            if self._config.share == "ucb" and not late:
                 self._share_by_bounds(steps, may, running)
-            elif self._config.share == "pbt":
+            elif self._config.share == "pbt" and not late:
                 self._breed(steps, may, running)
         return told
 
@@ -114,23 +132,37 @@ class Council:
         episodes = self._config.teacher_episodes
         return measured(teacher, self._make_env, episodes, seed=self._seed, learners=len(self._agents))
 
+    def _too_late(self, running: int) -> bool:
+        """Returns whether the run may be over before it is known what comes of an exchange now."""
+        progress, before = self._algo.progress, self._looked
+        self._looked = progress
+        exchanges = 1.0 + running / self._config.share_every  # until enough whole episodes are played
+        return self._trials is not None and 1.0 - progress < SPARE * exchanges * (progress - before)
+
     def _due(self, what: str, every: int) -> bool:
         """Returns whether a multiple of `every` episodes was reached since it was last done, and marks it as done."""
         before, self._done[what] = self._done.get(what, 0), self._returns.episodes
         return self._returns.episodes // every > before // every
 
     def _share_by_bounds(self, steps: int, may: Array, running: int) -> None:
-        config = self._config
-        bounds = upper_bounds(self._returns.normalised, self._taken, self._returns.episodes, config.share_c)
-        sources, refused = best_rated(bounds, self._returns.mean, may, config.share_lambda)
+        config, mean, believed = self._config, self._returns.mean, self._believed()
+        rest = self._taken, self._returns.episodes, config.share_c
+        bounds = np.stack([upper_bounds(scaled(np.where(row, mean, np.nan)), *rest) for row in believed])
+        sources, refused = best_rated(bounds, mean, may, config.share_lambda, believed=believed)
         self._refuse(steps, refused)
-        self._move(steps, sources, running, {"bounds": [round(float(bound), 4) for bound in bounds]})
+        self._move(steps, sources, running, bounds)
+
+    def _believed(self) -> Array:
+        """Returns (P, P) bool; [j, i]: what i says of its return counts for j."""
+        n = len(self._agents)
+        return np.ones((n, n), bool) if self._trials is None else self._trials.believed
 
     def _breed(self, steps: int, may: Array, running: int) -> None:
-        sources, refused = truncation(self._returns.mean, may, self._rng)
+        sources, refused = truncation(self._returns.mean, may, self._rng, believed=self._believed())
         self._refuse(steps, refused)
         options = self._algo.variation
         before = options.state_dict()
+        self._move(steps, sources, running)
         for j, i in enumerate(sources):
             if i == NOBODY:
                 continue
@@ -138,41 +170,60 @@ class Council:
             options.pace[j] = before["pace"][i] * pace
             options.openness[j] = before["openness"][i] * openness
             options.gamma[j] = 1.0 - ((1.0 - before["gamma"][i]) * horizon).clamp(min=1e-4, max=1.0)
-        self._move(steps, sources, running, {})
 
     def _refuse(self, steps: int, refused: Array) -> None:
         for j, i in enumerate(refused):
             if i != NOBODY:
                 self._write(steps, {"kind": "refused", "from": self._agents[i], "to": self._agents[j]})
 
-    def _move(self, steps: int, sources: Array, running: int, why: dict[str, Any]) -> None:
-        """Moves all that take parameters, at once: towards what the others were before anybody moved."""
+    def _move(self, steps: int, sources: Array, running: int, bounds: Array | None = None) -> None:
+        """Moves all that take parameters, at once: towards what the others were before anybody moved.
+
+        Args:
+            steps: Environment steps made so far.
+            sources: (P,) see `best_rated`.
+            running: Episodes of each learner that are not over.
+            bounds: (P, P) ratings to be told, [j] as j sees them.
+        """
         config, mean = self._config, self._returns.mean
         copies = {i: copy_of(self._algo, i) for i in sorted({*sources.tolist()} - {NOBODY})}
-        for j, i in enumerate(sources.tolist()):
-            if i == NOBODY:
-                continue
+        takers = [(j, i) for j, i in enumerate(sources.tolist()) if i != NOBODY]
+        if self._trials is not None:
+            for j, i in takers:
+                self._trials.begin(j, i, self._returns, whole=config.share_tau == 1.0)
+        for j, i in takers:
+            why = {} if bounds is None else {"bounds": [round(float(bound), 4) for bound in bounds[j]]}
             moved = move(self._algo, j, copies[i], tau=config.share_tau, moments=config.share_moments)
             self._exchanges += 1
             line = {"kind": config.share, "from": self._agents[i], "to": self._agents[j], **why}
             self._write(steps, {**line, "moved": moved, "before": float(mean[j]), "of_source": float(mean[i])})
-            self._open.append({"at": steps, "learner": j, "before": float(mean[j])})
+            self._open.append({"at": steps, "learner": j, "from": i, "before": float(mean[j])})
             self._returns.forget(j, running)
         self._taken[sorted(copies)] += 1
 
-    def _settle(self, steps: int) -> None:
-        """Tells of earlier exchanges what came of them."""
+    def _settle(self, steps: int, running: int) -> None:
+        """Tells of earlier exchanges what came of them, and undoes those that have hurt."""
         mean, waiting = self._returns.mean, []
+        if self._trials is not None:
+            self._trials.recover()
         for exchange in self._open:
-            after = float(mean[exchange["learner"]])
+            learner, before = exchange["learner"], exchange["before"]
+            after = float(mean[learner])
             if not np.isfinite(after):
                 waiting.append(exchange)
                 continue
-            helped = after > exchange["before"]
+            helped = after > before
             self._settled += 1
             self._helped += helped
-            line = {"kind": "outcome", "of": exchange["at"], "to": self._agents[exchange["learner"]]}
-            self._write(steps, {**line, "before": exchange["before"], "after": after, "helped": helped})
+            line = {"of": exchange["at"], "to": self._agents[learner], "before": before, "after": after}
+            self._write(steps, {"kind": "outcome", **line, "helped": helped})
+            if self._trials is None:
+                continue
+            verdict = self._trials.judge(learner, self._returns, running)
+            self._returned += verdict.hurt
+            if verdict.hurt or verdict.cheated:
+                line |= {"from": self._agents[exchange["from"]], "trust": verdict.trust}
+                self._write(steps, {"kind": "returned" if verdict.hurt else "distrusts", **line})
         self._open = waiting
 
     def _told(self) -> dict[str, float]:
@@ -180,6 +231,9 @@ class Council:
         mean = self._returns.mean
         found = {"best": np.nanmax(mean), "worst": np.nanmin(mean), "spread": np.nanstd(mean)}
         found |= {"exchanges": self._exchanges}
+        if self._trials is not None:
+            apart = ~np.eye(len(mean), dtype=bool)
+            found |= {"returned": self._returned, "believed": self._trials.believed[apart].mean()}
         if self._settled:
             found["helped"] = self._helped / self._settled
         if len(mean) <= MOST_SHOWN:
@@ -191,13 +245,18 @@ class Council:
             self._ledger.write(steps, line)
 
     def evaluated(self, of_agents: Array) -> dict[str, float]:
-        """Finds the best learner by validation; see `Companion.evaluated`."""
+        """Finds the best learner by validation, and how much all differ; see `Companion.evaluated`."""
         if len(self._agents) == 1:
             return {}
         mean = of_agents.mean(axis=0)
         if np.isfinite(mean).all():
             self.best = int(mean.argmax())
-        return {"eval/return_of_best_learner": float(mean.max()), "eval/spread_of_learners": float(mean.std())}
+        told = {"eval/return_of_best_learner": float(mean.max()), "eval/spread_of_learners": float(mean.std())}
+        return told | self._likeness.measured()
+
+    def pictures(self) -> dict[str, Array]:
+        """Returns how much learners differ; see `Companion.pictures`."""
+        return self._likeness.pictures()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns everything, copied."""
@@ -207,9 +266,13 @@ class Council:
             "rng": self._rng.bit_generator.state,
             "done": dict(self._done),
             "school": None if self._school is None else self._school.state_dict(),
+            "seen": self._likeness.state_dict(),
+            "seac": None if self._seac is None else self._seac.state_dict(),
             "open": [dict(line) for line in self._open],
             "best": self.best,
-            "counts": [self._exchanges, self._helped, self._settled],
+            "counts": [self._exchanges, self._helped, self._settled, self._returned],
+            "trials": None if self._trials is None else self._trials.state_dict(),
+            "looked": self._looked,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -220,9 +283,16 @@ class Council:
         self._done = dict(state["done"])
         if self._school is not None:
             self._school.load_state_dict(state["school"])
+        self._likeness.load_state_dict(state.get("seen", []))
+        if self._seac is not None:
+            self._seac.load_state_dict(state["seac"])
         self._open = [dict(line) for line in state["open"]]
         self.best = state["best"]
-        self._exchanges, self._helped, self._settled = state["counts"]
+        self._exchanges, self._helped, self._settled, self._returned = (*state["counts"], 0)[:4]
+        if "trials" in state:  # runs of before have none
+            self._looked = state["looked"]
+            if self._trials is not None:
+                self._trials.load_state_dict(state["trials"])
 
 
 def accompany(

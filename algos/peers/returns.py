@@ -12,6 +12,15 @@ import numpy as np
 from ..core import Array
 
 
+def scaled(mean: Array) -> Array:
+    """Returns numbers (P,) from 0, the least, to 1, the greatest; all 0 where they do not differ, and 0 for NaN."""
+    known = np.isfinite(mean)
+    if not known.any():
+        return np.zeros_like(mean)
+    low, high = mean[known].min(), mean[known].max()
+    return np.where(known, (mean - low) / (high - low) if high > low else 0.0, 0.0)
+
+
 class Returns:
     """A window of the latest returns of every learner."""
 
@@ -42,6 +51,21 @@ class Returns:
             running: Episodes that it has begun as what it was: as many of the next returns are left out.
         """
         self._window[:, learner] = np.nan
+        self._skip[learner] = running
+
+    def of(self, learner: int) -> Array:
+        """Returns a copy of what is remembered of a learner, (W,)."""
+        return self._window[:, learner].copy()
+
+    def recall(self, learner: int, window: Array, running: int = 0) -> None:
+        """Remembers of a learner what `of` returned, because it has become again what it was.
+
+        Args:
+            learner: Its index.
+            window: (W,).
+            running: Episodes that it has begun as another, see `forget`.
+        """
+        self._window[:, learner] = window
         self._skip[learner] = running
 
     def gain(self, newest: int) -> tuple[Array, Array]:
@@ -84,12 +108,7 @@ class Returns:
 
         So a comparison of learners does not depend on the reward's units, nor on its sign.
         """
-        mean = self.mean
-        known = np.isfinite(mean)
-        if not known.any():
-            return np.zeros_like(mean)
-        low, high = mean[known].min(), mean[known].max()
-        return np.where(known, (mean - low) / (high - low) if high > low else 0.0, 0.0)
+        return scaled(self.mean)
 
     @property
     def scale(self) -> float:

@@ -55,11 +55,11 @@ class School:
         self._config, self._algo = config, algo
         self._agents = (*agents, *(teacher.name for teacher in teachers))
         self._teachers = tuple(teachers)
-        self._tutor = algo.tutor = Tutor(algo, surer=surer, teachers=teachers)
+        self.tutor = self._tutor = algo.tutor = Tutor(algo, surer=surer, teachers=teachers)
         n, every = len(agents), len(self._agents)
         self._floor = config.distill_floor if n > 1 else 0.0
         self._weights = np.zeros((n, every))  # [j, i]: how much j learns from i
-        self._trust = np.ones(n)
+        self._trust = np.ones((n, every))  # [j, i]: how much j trusts i
         self._episodes = 0  # at the last look
         self._away = np.full(n, np.nan)  # divergence then from teachers that stayed
         self._refused = np.zeros((n, every), bool)  # [j, i]: i would teach j, were it allowed to
@@ -99,7 +99,8 @@ class School:
         of = np.tile(mean, (len(mean), 1))  # (P, P + T) of each source in the place of each learner
         away = self._tutor.divergence.numpy().copy()
         gain, unsure = returns.gain(max(returns.episodes - self._episodes, 2))
-        self._trust = trusted(self._trust, gain, unsure, self._away - away)
+        taught, merit = self._weights > 0, self._tutor.merit.numpy()
+        self._trust = trusted(self._trust, taught, gain, unsure, self._away - away, merit)
         ahead, how = leads(mean, returns.error), {"most": config.distill_teachers, "strength": config.distill_strength}
         wish = ~np.eye(len(mean), dtype=bool)
         if not config.distill:
@@ -124,7 +125,7 @@ class School:
         self._weights, self._away, self._episodes = wanted, np.where(others, np.nan, away), returns.episodes
         self._tutor.appoint(torch.from_numpy(wanted).float())
         told = {"weight": float(wanted.sum(1).mean()), "taught": float((wanted.sum(1) > 0).mean())}
-        told |= {"trust": float(self._trust.mean())}
+        told |= {"trust": float(self._trust[rules[1]].mean())}
         if np.isfinite(away).any():
             told["divergence_from_teachers"] = float(np.nanmean(away))
         for name, lead in zip(self._agents[len(mean) :], ahead[:, len(mean) :].T, strict=True):
@@ -147,7 +148,8 @@ class School:
         """Returns everything, copied."""
         state: dict[str, Any] = {name: getattr(self, f"_{name}").copy() for name in KEPT}
         seen = None if self._tutor.seen is None else list(self._tutor.seen)
-        state |= {"episodes": self._episodes, "divergence": self._tutor.divergence.clone(), "seen": seen}
+        of_tutor = {"divergence": self._tutor.divergence.clone(), "merit": self._tutor.merit.clone(), "seen": seen}
+        state |= {"episodes": self._episodes, **of_tutor}
         return state if self._known is None else {**state, "known": [numbers.copy() for numbers in self._known]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -166,6 +168,10 @@ class School:
             setattr(self, f"_{name}", state[name].copy())
         self._episodes = state["episodes"]
         self._tutor.divergence = state["divergence"].clone()
+        if "merit" in state:  # runs of before trust all teachers alike
+            self._tutor.merit = state["merit"].clone()
+        else:
+            self._trust = np.repeat(self._trust[:, None], len(self._trust), axis=1)
         if state["seen"] is not None:
             device = self._algo.device
             self._tutor.seen = tuple(None if field is None else field.to(device) for field in state["seen"])

@@ -47,38 +47,46 @@ def upper_bounds(normalised: Array, taken: Array, episodes: int, c: float) -> Ar
     return normalised + c * np.sqrt(np.log(max(episodes, 1)) / (1 + taken))
 
 
-def best_rated(bounds: Array, mean: Array, may: Array, factor: float) -> tuple[Array, Array]:
+def best_rated(
+    bounds: Array, mean: Array, may: Array, factor: float, *, believed: Array | None = None
+) -> tuple[Array, Array]:
     """Returns whose parameters each learner takes.
 
     Args:
-        bounds: (P,) ratings.
+        bounds: (P,) ratings, or (P, P) where each learner rates the others by itself, [j, i] for i as j sees it.
         mean: (P,) mean returns; NaN where none is known.
         may: (P, P) bool; [j, i]: j may take from i.
         factor: lambda, how many times as high as one's own a rating must be.
+        believed: (P, P) bool; [j, i]: what i says of its return counts for j. None: everybody is believed.
 
     Returns:
         (P,) int sources, `NOBODY` where a learner keeps its own; and (P,) int, the source that it would have taken from
         had it been allowed to, `NOBODY` where that is no other.
     """
     sources, refused = np.full(len(bounds), NOBODY), np.full(len(bounds), NOBODY)
-    for j in range(len(bounds)):
+    for j, rated in enumerate(np.broadcast_to(bounds, may.shape)):
         others = mean > mean[j]  # False for NaN
-        wanted = _highest(bounds, others)
-        allowed = _highest(bounds, others & may[j])
-        if allowed != NOBODY and bounds[allowed] > factor * bounds[j]:
+        if believed is not None:
+            others &= believed[j]
+        wanted = _highest(rated, others)
+        allowed = _highest(rated, others & may[j])
+        if allowed != NOBODY and rated[allowed] > factor * rated[j]:
             sources[j] = allowed
-        if wanted not in (NOBODY, allowed) and bounds[wanted] > factor * bounds[j]:
+        if wanted not in (NOBODY, allowed) and rated[wanted] > factor * rated[j]:
             refused[j] = wanted
     return sources, refused
 
 
-def truncation(mean: Array, may: Array, generator: np.random.Generator) -> tuple[Array, Array]:
+def truncation(
+    mean: Array, may: Array, generator: np.random.Generator, *, believed: Array | None = None
+) -> tuple[Array, Array]:
     """Returns whose parameters each learner takes in population-based training.
 
     Args:
         mean: (P,) mean returns; NaN for learners of which none is known yet.
         may: (P, P) bool; [j, i]: j may take from i.
         generator: Chooses among the best.
+        believed: See `best_rated`; a learner chooses among the best of those that it believes.
 
     Returns:
         (P,) int sources, and (P,) int refused ones, see `best_rated`.
@@ -88,8 +96,8 @@ def truncation(mean: Array, may: Array, generator: np.random.Generator) -> tuple
     if len(order) < 2:
         return sources, refused
     n = min(max(round(TRUNCATED * len(order)), 1), len(order) // 2)
-    best = order[-n:]
     for j in order[:n]:
+        best = (order if believed is None else order[believed[j, order]])[-n:]
         better = best[mean[best] > mean[j]]
         allowed = better[may[j, better]]
         if len(allowed):

@@ -20,13 +20,45 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..nets.actor import Actor, categorical
-from ..nets.lesson import Lesson, mixture, moments
+from ..nets.actor import Actor, categorical, gaussian_log_prob
+from ..nets.lesson import Lesson, Tried, mixture, moments
 from ..nets.targets import Target
 from .teacher import Teacher
 
 SAMPLE = 256
 """Moments on which learners are compared with each other."""
+
+MOST_ALIKE, SURE = 2.0, 3.0
+"""Most that a moment counts in `merit_of`, and the standard errors by which what a learner would gain is sure."""
+
+
+def merit_of(log_prob: Tensor, tried: Tried, alive: Tensor, *, learners: int) -> Tensor:
+    """Returns what learners would gain in a step if they did as others, as far as it is sure, (P,); negative: lose.
+
+    It is the mean of min(pi_i / pi_j, 2) A_j over what learner j has done, the surrogate of Kakade & Langford 2002,
+    "Approximately optimal approximate reinforcement learning", equation 4.1, with cut weights. It is moved towards 0
+    by three standard errors, and is 0 if that is further away. What others say of themselves is not in it.
+
+    Args:
+        log_prob: (..., N) of what learners have done, by others' policies.
+        tried: What they have done.
+        alive: (..., N) bool.
+        learners: P; 1: all agents are one learner.
+    """
+    weight = (log_prob - tried.log_prob).exp().clamp(max=MOST_ALIKE)
+    gain = (weight * tried.advantage).masked_fill(~alive, 0.0).reshape(-1, learners)  # (R, P)
+    there = alive.reshape(-1, learners)
+    count = there.sum(0).clamp(min=1)
+    mean = gain.sum(0) / count
+    error = (((gain - mean).square() * there).sum(0) / count).sqrt() / count.sqrt()
+    return mean.sign() * (mean.abs() - SURE * error).clamp(min=0.0)
+
+
+def _log_prob(answer: Tensor, spread: Tensor | None, action: Tensor) -> Tensor:
+    """Returns log-probabilities of actions under the distributions of a `Lesson`, (..., N)."""
+    if spread is None:
+        return answer.gather(-1, action.unsqueeze(-1)).squeeze(-1).clamp(min=1e-30).log()
+    return gaussian_log_prob(answer, 0.5 * spread.log(), action)
 
 
 class Tutor:
@@ -34,6 +66,8 @@ class Tutor:
 
     Attributes:
         divergence: (P,) mean divergence of each learner from its teachers in the last lesson [nats]; NaN without one.
+        merit: (P, P + D) [j, i]: what j would surely gain or lose in a step if it did as its teacher i, by what has
+            come of its own actions, see `merit_of`; NaN for others than teachers, and where that is not known.
     """
 
     def __init__(self, algo: Any, *, surer: bool, teachers: Sequence[Teacher] = ()) -> None:
@@ -60,6 +94,7 @@ class Tutor:
         self._weight = torch.zeros(n, dtype=torch.float32)  # (P,)
         self._asks_peers = False  # anybody learns from another learner, and not from disk alone
         self.divergence = torch.full((n,), torch.nan, dtype=torch.float32)
+        self.merit = torch.full((n, n + len(self._teachers)), torch.nan, dtype=torch.float32)
         self.seen: Any = None
         """A sample of what learners saw last: (R, N, O), who was there (R, N), what was allowed (R, N, A) or None."""
 
@@ -88,6 +123,7 @@ class Tutor:
         state: Tensor | None = None,
         value: Tensor | None = None,
         target: Tensor | None = None,
+        tried: Tried | None = None,
     ) -> Lesson | None:
         """Returns what the teachers of all learners would do; None where nobody has one.
 
@@ -98,9 +134,11 @@ class Tutor:
             state: (..., S) as critics read it, or None.
             value: (..., N) of the learners' own critics, in the reward's units; with `target` for `surer`.
             target: (..., N) returns that critics learn, in the reward's units.
+            tried: What learners have done; None: it is not asked what they would gain.
         """
         device, obs = obs.device, obs.masked_fill(~alive.unsqueeze(-1), 0)  # whatever absent agents observe
         self._remember(obs, alive, action_mask)
+        self.merit = torch.full_like(self.merit, torch.nan)
         if not (self._weight > 0).any():
             self.divergence = torch.full_like(self.divergence, torch.nan)
             return None
@@ -115,6 +153,9 @@ class Tutor:
                 spread = None if spread is None or variance is None else torch.where(asked, variance, spread)
             answers.append(answer)
             spreads += [] if spread is None else [spread]
+            if tried is not None:
+                merit = merit_of(_log_prob(answer, spread, tried.action), tried, alive, learners=len(source))
+                self.merit[torch.arange(len(source)), source.cpu()] = merit.cpu()
             if self._critic is not None and value is not None:
                 assert target is not None
                 seen = obs if network.obs_norm is None else network.obs_norm(obs)

@@ -154,8 +154,12 @@ class Monitor:
 
     def video(self, steps: int, gif: bytes, height: int, width: int) -> None:
         """Shows a GIF among TensorBoard's images."""
-        picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
-        self._events.add(Summary(value=[Summary.Value(tag="eval/greedy_policy", image=picture)]), steps)
+        self.picture(steps, "eval/greedy_policy", gif, height, width)
+
+    def picture(self, steps: int, name: str, content: bytes, height: int, width: int) -> None:
+        """Shows a GIF or a PNG among TensorBoard's images, named `group/name`."""
+        picture = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=content)
+        self._events.add(Summary(value=[Summary.Value(tag=name, image=picture)]), steps)
         self.flush()
 
     def flush(self) -> None:

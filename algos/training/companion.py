@@ -42,6 +42,10 @@ class Companion(Protocol):
         """
         ...
 
+    def pictures(self) -> dict[str, Array]:
+        """Called after `evaluated`; returns pictures of the learners by name, (height, width, 3) uint8 each."""
+        ...
+
     @property
     def best(self) -> int | None:
         """Index of the learner that was best in the last evaluation; None where that is not known."""

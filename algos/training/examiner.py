@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..core import Algorithm, Player, VectorEnv
+from ..core import Algorithm, Array, Player, VectorEnv
 from ..report.evaluation_progress import EvaluationStatus
+from ..report.heat_map import encode_png
 from ..report.monitor import Monitor
 from ..report.video import encode_gif
 from . import film
@@ -89,10 +90,26 @@ class Examiner:
             gif = encode_gif(itertools.chain((first,), frames), pace.seconds)
             self.monitor.video(steps, gif, *first.shape[:2])
         except Exception as error:  # a missing package, frames of two sizes, a dead world: no picture is worth a run
-            reason = " ".join(f"{error}".split())
-            if not (reason and isinstance(error, (ImportError, NotImplementedError))):  # those speak to the user
-                reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
-            self.monitor.say_once("video", f"no videos: {reason}")
+            self._say_no("videos", error)
+
+    def picture(self, draw: Callable[[], dict[str, Array]], steps: int) -> None:
+        """Shows pictures in TensorBoard; says so once if that cannot be done, for whatever reason.
+
+        Args:
+            draw: Returns pictures by name, (height, width, 3) uint8 each.
+            steps: Environment steps made so far.
+        """
+        try:
+            for name, frame in draw().items():
+                self.monitor.picture(steps, name, encode_png(frame), *frame.shape[:2])
+        except Exception as error:  # a missing package: no picture is worth a run
+            self._say_no("pictures", error)
+
+    def _say_no(self, what: str, error: Exception) -> None:
+        reason = " ".join(f"{error}".split())
+        if not (reason and isinstance(error, (ImportError, NotImplementedError))):  # those speak to the user
+            reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
+        self.monitor.say_once(what, f"no {what}: {reason}")
 
     def _sampled(self, _: VectorEnv) -> Act:
         generator = torch.Generator(self.algo.policy.device).manual_seed(SAMPLING_SEED)

@@ -287,6 +287,7 @@ class Session:
                 return False  # not marked as done: a resumed run begins with it
             if self._companion is not None:
                 self._monitor.row(counters.steps, self._companion.evaluated(evaluation.of_agents))
+                self._examiner.picture(self._companion.pictures, counters.steps)
             self._checkpoints.save_best(self._started, evaluation.mean("return"))
             counters.marks["eval"] = counters.steps
         if schedule.videos and counters.due("video", schedule.video_every):

@@ -12,6 +12,7 @@ import torch
 
 import train
 from algos.training import checkpoint
+from algos.training.random_play import same
 
 HERE = ["--env", "gymnasium:CartPole-v1", "--env.n-workers", "1"]
 FAST = ["--algo.hidden", "8", "--n-worlds", "4", "--eval-episodes", "0", "--no-videos", "--quiet"]
@@ -70,7 +71,7 @@ def test_a_resumed_run_goes_on_bit_for_bit(tmp_path: Path, share: str) -> None:
     for name in ("policy", "critic", "value_norm"):
         for key, value in theirs["algo"][name].items():
             assert torch.equal(ours["algo"][name][key], value)
-    assert ours["companion"]["open"] == theirs["companion"]["open"]
+    assert same(ours["companion"], theirs["companion"])
 
 
 def test_independent_learners_exchange_nothing(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_off_policy_learners_resume_bit_for_bit(tmp_path: Path) -> None:
             [*SHARING, "--peers.share", "ucb", "--peers.permission", "nobody"],
             "--peers.permission is 'nobody'; it",
         ),
-        ([*SHARING, "--peers.share", "ubc"], "--peers.share ubc: allowed: none, independent, ucb, pbt"),
+        ([*SHARING, "--peers.share", "ubc"], "--peers.share ubc: allowed: none, independent, ucb, pbt, seac"),
         ([*SHARING, "--peers.share-tau", "0"], "--peers.share-tau is 0.0"),
         ([*SHARING, "--algo.agent-id", "--peers.share", "ucb"], "leave agent_id out"),
     ],

@@ -16,14 +16,14 @@ import train
 from algos.core import Spec
 from algos.maddpg import IddpgConfig, Maddpg
 from algos.mappo import IppoConfig, Mappo
-from algos.nets.lesson import divergence_of_discrete, divergence_of_gaussians, mixture, moments
+from algos.nets.lesson import Tried, divergence_of_discrete, divergence_of_gaussians, mixture, moments
 from algos.nets.variation import Variation
 from algos.peers.config import PeersConfig
 from algos.peers.exchange import copy_of, move
 from algos.peers.lead import leads, trusted, weights
 from algos.peers.returns import Returns
 from algos.peers.school import School
-from algos.peers.tutor import Tutor
+from algos.peers.tutor import Tutor, merit_of
 from algos.training import checkpoint
 from algos.training.random_play import Stream, drive
 
@@ -72,14 +72,19 @@ def test_a_lead_must_be_sure() -> None:
 
 
 def test_weights_follow_the_lead_and_fall_to_zero_with_it() -> None:
-    trust = np.array([1.0, 1.0, 0.5])
+    trust = np.array([[1.0], [1.0], [0.5]])
     found = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), ALL, trust, 4.0, most=2, strength=3.0)
     assert found.tolist() == [[0.0, 1.5, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]]
     one = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), ALL, trust, 4.0, most=1, strength=3.0)
     assert one.tolist() == [[0.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0]]
     falls = [
         weights(
-            leads(np.array([mean, 10.0]), np.ones(2)), ~np.eye(2, dtype=bool), np.ones(2), 4.0, most=1, strength=1.0
+            leads(np.array([mean, 10.0]), np.ones(2)),
+            ~np.eye(2, dtype=bool),
+            np.ones((2, 1)),
+            4.0,
+            most=1,
+            strength=1.0,
         )
         for mean in (0.0, 5.0, 7.0, 9.0, 10.0)
     ]
@@ -92,14 +97,48 @@ def test_weights_follow_the_lead_and_fall_to_zero_with_it() -> None:
 def test_a_refusal_is_no_teacher() -> None:
     may = ALL.copy()
     may[0, 2] = False
-    found = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), may, np.ones(3), 4.0, most=1, strength=1.0)
+    found = weights(np.array([[0, 2.0, 8.0], [-2, 0, 6], [-8, -6, 0]]), may, np.ones((3, 1)), 4.0, most=1, strength=1.0)
     assert found[0].tolist() == [0.0, 0.5, 0.0]
 
 
-def test_a_learner_that_is_hurt_trusts_less() -> None:
+def test_a_learner_that_is_hurt_trusts_its_teachers_less() -> None:
     gain, error, nearer = np.array([-3.0, -3.0, 3.0, np.nan]), np.full(4, 2.0), np.array([0.1, -0.1, 0.1, 0.1])
-    assert trusted(np.full(4, 0.5), gain, error, nearer).tolist() == pytest.approx([0.25, 0.55, 0.55, 0.55])
-    assert trusted(np.ones(4), gain, np.full(4, 4.0), nearer).tolist() == [1.0] * 4  # it may be chance
+    taught, unknown = np.zeros((4, 4), bool), np.full((4, 4), np.nan)
+    taught[:, :2] = True
+    found = trusted(np.full((4, 4), 0.5), taught, gain, error, nearer, unknown)
+    assert found[0].tolist() == pytest.approx([0.25, 0.25, 0.55, 0.55])
+    assert found[1:].ravel().tolist() == pytest.approx([0.55] * 12)
+    assert (trusted(np.ones((4, 4)), taught, gain, np.full(4, 4.0), nearer, unknown) == 1.0).all()  # it may be chance
+
+
+def test_a_teacher_that_one_would_lose_by_following_is_trusted_less() -> None:
+    """Unless the learner's return surely rises."""
+    taught, merit = ~np.eye(2, dtype=bool), np.array([[0.0, -0.1], [-0.1, 0.0]])
+    gain, error, nearer = np.array([0.5, 3.0]), np.ones(2), np.full(2, np.nan)
+    assert trusted(np.ones((2, 2)), taught, gain, error, nearer, merit).tolist() == [[1.0, 0.5], [1.0, 1.0]]
+
+
+def test_merit_is_the_mean_of_cut_weights_and_advantages_less_its_errors() -> None:
+    tried = Tried(torch.zeros(4, 1), torch.tensor([[-1.0]] * 4), torch.tensor([[2.0], [-1.0], [-1.0], [99.0]]))
+    there = torch.tensor([[True], [True], [True], [False]])
+    log_prob = torch.tensor([[5.0], [-1.0], [-1.0 + np.log(0.5)], [5.0]])
+    gains = np.array([4.0, -1.0, -0.5])
+    slack = 3.0 * gains.std() / 3**0.5
+    assert merit_of(log_prob, tried, there, learners=1).tolist() == [0.0]  # 0.83, but unsure by 3.9
+    assert slack > gains.mean()
+    many = Tried(*(field.repeat(100, 1) for field in tried))
+    found = merit_of(log_prob.repeat(100, 1), many, there.repeat(100, 1), learners=1)
+    assert found.tolist() == pytest.approx([gains.mean() - slack / 10.0], rel=1e-4)
+    many = many._replace(advantage=-many.advantage)
+    assert merit_of(log_prob.repeat(100, 1), many, there.repeat(100, 1), learners=1).tolist() == pytest.approx(
+        [slack / 10.0 - gains.mean()], rel=1e-4
+    )
+
+
+def test_a_teacher_that_is_little_trusted_gives_way_to_one_that_is_less_ahead() -> None:
+    trust = np.array([[1.0, 1.0, 0.2], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    found = weights(np.array([[0, 2.0, 80.0], [-2, 0, 6], [-8, -6, 0]]), ALL, trust, 4.0, most=1, strength=1.0)
+    assert found.tolist() == [[0.0, 0.5, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
 
 
 SPACES: dict[str, Any] = {"discrete": Discrete(4), "box": Box(-1.0, 1.0, (2,), np.float32)}
