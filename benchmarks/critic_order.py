@@ -1,10 +1,10 @@
-"""What should MAPPO's central critic read: the state, or all observations in each agent's own order? Several seeds.
+"""What should MAPPO's critic read: the state, all observations in each agent's own order, or its own? Several seeds.
 
     python benchmarks/critic_order.py --seeds 5 -- --threads 1
     python benchmarks/critic_order.py --cases spread --seeds 2 -- --threads 1
     python benchmarks/critic_order.py --table            # only prints what results/critic_order.json holds
 
-The same number of steps for both. Arguments after `--` are passed to `train.py`. The learned policy acts greedily on
+The same number of steps for all. Arguments after `--` are passed to `train.py`. The learned policy acts greedily on
 unseen episodes. Finished runs in `runs/bench/` are not repeated.
 """
 

@@ -202,6 +202,7 @@ class ParallelView(ParallelEnv[str, Array, Any]):
     def counterfactual_rewards(self, actions: dict[str, Any]) -> dict[str, float]:
         """Returns each agent's difference reward D_i = G(actions) - G(actions with agent i's replaced by its default).
 
+        With `counterfactual="shapley"` it is the agent's Shapley value.
         The world does not advance, because the environment's `step` is a pure function of the state.
 
         Args:

@@ -3,8 +3,9 @@
     D_i = F - sum_b pi_i(b | o_i) f(s, (b, a_-i))
 
 F is what came of the joint action, f a network that has learned to foretell it. The second term does not depend on what
-agent i did, so as a baseline of i's policy gradient it leaves the expected gradient unchanged, however little the
-network knows; and once it knows how much the others' actions bring, what they did is no noise in D_i any more.
+agent i did in this step, so as a baseline of its choice it leaves the expected gradient unchanged, however little the
+network knows; and once it knows how much the others' actions bring, what they did is no noise in D_i any more. As a
+reward that is summed over steps (F the reward of a step) it is none: later terms depend on states that i led to.
 
 With F the return, and f = Q, D_i is the advantage of Foerster et al. 2018, "Counterfactual multi-agent policy
 gradients" (COMA), equation 4. With F the reward of a step, and f = R, it is the difference reward of Castellini et al.

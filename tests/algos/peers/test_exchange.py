@@ -77,9 +77,8 @@ def test_moments_that_are_reset_begin_as_at_the_start() -> None:
     adam = FlatAdam(rows, lr=0.1, eps=1e-12, max_grad_norm=1e9, learners=3)
     for _ in range(50):
         adam.step(rows.weight.sum())
-    for moment in adam.moments:
-        moment[adam.own[1]] = 0.0
-    adam.age[1] = 0.0
+    for numbers in adam.of_learners()[1]:
+        numbers.values[1 if numbers.own is None else numbers.own[1]] = 0.0
     for _ in range(30):
         before = rows.weight.detach().clone()
         adam.step(rows.weight.sum())
