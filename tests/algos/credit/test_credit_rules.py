@@ -82,6 +82,7 @@ class Paid(Crowd):
     def outcome(self, action: Any) -> Any:
         """See `Crowd`."""
         own, died, together = super().outcome(action)
+        assert together is not None
         return own, died, 1000.0 * (together + 5.0)
 
 

@@ -89,12 +89,9 @@ def test_nothing_is_counted_after_the_time_limit() -> None:
     def visit(state: State, action: np.ndarray) -> None:
         nonlocal compared
         left = long.max_steps - int(state.step[0])
-        found = [env.step(state, action)[1].counterfactual.tobytes() for env in (long, short)]
-        if left <= 2:
-            assert found[0] == found[1]
-            compared += 1
-        else:
-            assert found[0] != found[1]
+        found = [np.asarray(env.step(state, action)[1].counterfactual) for env in (long, short)]
+        assert np.array_equal(found[0], found[1]) == (left <= 2)
+        compared += left <= 2
 
     episode("small-4", {"max_steps": 10}, "heuristic", 10, visit)
     assert compared == 2
