@@ -234,7 +234,7 @@ def _credit_of(
         reason = " ".join(str(error).split()) or type(error).__name__
         warn(f"no measures of credit: {path} does not restore the whole algorithm: {reason}")
         return {}
-    return measured(make_env, algo, seed=seed)
+    return measured(make_env, algo, seed=seed) or {}
 
 
 def _best_learner(given: EvaluateOptions) -> int | None:

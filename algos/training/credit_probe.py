@@ -46,7 +46,7 @@ def measured(
     *,
     seed: int = CHOOSING_SEED,
     stop: Callable[[], bool] = lambda: False,
-) -> dict[str, float]:
+) -> dict[str, float] | None:
     """Returns how good an algorithm's credit is, by names such as `credit/factoredness`.
 
     Args:
@@ -56,13 +56,13 @@ def measured(
         stop: See `probe`.
 
     Returns:
-        See `probe`; {} for an algorithm that does not say what it credits.
+        See `probe`; {} also for an algorithm that does not say what it credits.
     """
     credited = getattr(algo, "credited", None)
     if credited is None:
         return {}
     found = probe(make_env(WORLDS), algo.policy, credited, seed=seed, stop=stop)
-    return {f"credit/{name}": number for name, number in found.items()}
+    return None if found is None else {f"credit/{name}": number for name, number in found.items()}
 
 
 @torch.no_grad()
@@ -73,7 +73,7 @@ def probe(
     *,
     seed: int = CHOOSING_SEED,
     stop: Callable[[], bool] = lambda: False,
-) -> dict[str, float]:
+) -> dict[str, float] | None:
     """Plays worlds with sampled actions and measures the credit in some moments.
 
     Args:
@@ -85,7 +85,7 @@ def probe(
 
     Returns:
         `factoredness`, `learnability`, `correlation` with the exact difference, those of them that are defined; {} for
-        a rule that has no credit for single steps, or where `stop` came first.
+        a rule that has no credit for single steps. None if `stop` came first.
     """
     every = max(env.max_steps // MOMENTS, 1)
     reference = _telling_differences(env.env)
@@ -95,7 +95,7 @@ def probe(
     found: dict[str, list[Array]] = {name: [] for name in names}
     for moment in range(1, MOMENTS * every + 1):
         if stop():
-            return {}
+            return None
         obs = to_obs(step, started)
         before = memory_for(policy, obs, memory, seed)
         action, memory = policy.act(obs, before, generator)

@@ -48,8 +48,8 @@ class Examiner:
             show=self.show,
             status=EvaluationStatus(LEARNED, 1, 1, 0, n_episodes, 0, 0),
         )
+        evaluation = None if evaluation is None else self._with_credit(evaluation, env, CHOOSING_SEED)
         if evaluation is not None:
-            evaluation = self._with_credit(evaluation, env, CHOOSING_SEED)
             self._write(evaluation, steps)
         return evaluation
 
@@ -74,8 +74,11 @@ class Examiner:
         found = compare(self.make_env, every, n_episodes, most_steps=self.most_steps, stop=self.stop, show=self.show)
         if found is None:
             return None
-        found[LEARNED] = self._with_credit(found[LEARNED], self.make_env(1), FIRST_SEED)
-        self._write(found[LEARNED], steps)
+        learned = self._with_credit(found[LEARNED], self.make_env(1), FIRST_SEED)
+        if learned is None:
+            return None
+        found[LEARNED] = learned
+        self._write(learned, steps)
         if not far_apart(found):
             del found[SAMPLED]
         return found
@@ -115,11 +118,12 @@ class Examiner:
         generator = torch.Generator(self.algo.policy.device).manual_seed(SAMPLING_SEED)
         return Player(self.algo.policy, generator=generator)
 
-    def _with_credit(self, evaluation: Evaluation, env: VectorEnv, seed: int) -> Evaluation:
-        """Adds how good the credit is, where worlds such as `env` can tell."""
+    def _with_credit(self, evaluation: Evaluation, env: VectorEnv, seed: int) -> Evaluation | None:
+        """Adds how good the credit is, where worlds such as `env` can tell; None if `stop` came first."""
         if not can_tell(env):
             return evaluation
-        return replace(evaluation, credit=measured(self.make_env, self.algo, seed=seed, stop=self.stop))
+        credit = measured(self.make_env, self.algo, seed=seed, stop=self.stop)
+        return None if credit is None else replace(evaluation, credit=credit)
 
     def _write(self, evaluation: Evaluation, steps: int) -> None:
         for note in evaluation.notes:

@@ -43,7 +43,9 @@ def measured(env: str, credit: str, env_options: dict[str, Any] | None = None, *
     """Returns the measures of a rule under an untrained policy."""
     worlds = envs.vector(env, 8, **(env_options or {}))
     algo = Mappo(spec_of(worlds), MappoConfig(hidden=(8,), credit=credit, **options), seed=0)  # type: ignore[arg-type]
-    return probe(worlds, algo.policy, algo.credited)
+    found = probe(worlds, algo.policy, algo.credited)
+    assert found is not None
+    return found
 
 
 def test_the_difference_is_all_that_a_credit_can_be() -> None:
