@@ -45,11 +45,29 @@ def summary(columns: Sequence[str], runs: Sequence[Mapping[str, Any]]) -> dict[s
     found: dict[str, Any] = {}
     for column in columns:
         values = {policy: [_value(run["policies"][policy], column) for run in runs] for policy in POLICIES}
-        for name in runs[0].get("elsewhere", {}):
+        for name in dict.fromkeys(name for run in runs for name in run.get("elsewhere", {})):
             policy = SAMPLED if name == SAMPLED else "learned"
-            values[name] = [_value(run["elsewhere"][name][policy], column) for run in runs]
+            values[name] = [_value(run.get("elsewhere", {}).get(name, {}).get(policy, {}), column) for run in runs]
         defined = {policy: by_seed for policy, by_seed in values.items() if np.isfinite(by_seed).any()}
         found[column] = {policy: _mean(np.array(by_seed)) for policy, by_seed in defined.items()}
+    return found
+
+
+def measured(row: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Returns the runs of a row of results by their seed, each with what it measured: the inverse of `summary`."""
+    found = {}
+    for at, run in enumerate(row["runs"]):
+        values: dict[str, dict[str, dict[str, Any]]] = {}
+        for column, policies in row["summary"].items():
+            for policy, of_seeds in policies.items():
+                values.setdefault(policy, {})[column] = {"mean": of_seeds["by_seed"][at]}
+        elsewhere = {
+            name: {SAMPLED if name == SAMPLED else "learned": one}
+            for name, one in values.items()
+            if name not in POLICIES
+        }
+        found[run["seed"]] = {**run, "policies": {name: values.get(name, {}) for name in POLICIES}}
+        found[run["seed"]]["elsewhere"] = elsewhere
     return found
 
 
@@ -86,7 +104,9 @@ def wide_table(results: Mapping[str, Any]) -> str:
                 if policy in ("heuristic", "random"):
                     continue
                 name = key if policy == "learned" else f"{key}: {policy}"
-                rows.append([name, *_effort(row), *(interval(row["summary"][column][policy]) for column in columns)])
+                cells = [interval(row["summary"][column][policy]) for column in columns]
+                known = int(np.isfinite(row["summary"][columns[0]][policy]["by_seed"]).sum())
+                rows.append([name, str(known), *_effort(row)[1:], *cells])
         parts.append(report.markdown(["", "seeds", "million steps", "command [s]", *columns], rows))
     return "\n\n".join(parts)
 
@@ -114,6 +134,8 @@ def run(
 ) -> int:
     """Runs the trainings that the command line asks for, writes the results after each, and prints them.
 
+    Seeds that the file of results holds are not run again, except with `--fresh`.
+
     Args:
         description: Text of `--help`.
         groups: Cases by name, by the name of their group.
@@ -137,7 +159,7 @@ def run(
     parser.add_argument("--minutes", type=float, default=0.0, help="time limit of a command; 0: none")
     parser.add_argument("--episodes", type=int, default=episodes, help="evaluation episodes of a policy, for each seed")
     parser.add_argument("--jobs", type=int, default=1, help="commands that run at the same time")
-    parser.add_argument("--fresh", action="store_true", help="repeat runs that are finished")
+    parser.add_argument("--fresh", action="store_true", help="repeat runs that are finished or in the results")
     parser.add_argument("--table", action="store_true", help="only print the results so far")
     parser.add_argument("--work", type=Path, default=Path("runs/bench"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=report.RESULTS / f"{name}.json")
@@ -161,13 +183,17 @@ def run(
         for seed in range(given.seeds)
         for key, case in asked.items()
     ]
-    found: dict[str, list[dict[str, Any]]] = {}
+    known = {} if given.fresh else {key: measured(results[key]) for key in asked if key in results}
+    jobs = [one for one in jobs if one.seed not in known.get(one.key, {})]
+    finished = 0
     for one, run in trainings.results(jobs, jobs=given.jobs, fresh=given.fresh):
         columns = cases[asked[one.key]].columns
         told = ", ".join(f"{column} {_value(run['policies']['learned'], column):.3f}" for column in columns)
         print(f"{one.key}, seed {one.seed}: {told}; {run['command_seconds']:.0f} s", file=sys.stderr, flush=True)
-        runs = found.setdefault(one.key, [])
-        runs.append(run)
+        finished += 1
+        by_seed = known.setdefault(one.key, {})
+        by_seed[one.seed] = run
+        runs = [by_seed[seed] for seed in sorted(by_seed)]
         kept = ("seed", "command", "ended", "command_seconds", "steps", "training_seconds", "episodes", "machine")
         results[one.key] = {
             "summary": summary(columns, runs),
@@ -176,6 +202,7 @@ def run(
         report.write(given.out, {"rows": results}, quiet=True)  # after every run, in case the next one is interrupted
         if curves:
             data = given.out.with_name(f"{given.out.stem}_curves.jsonl")
-            learning_curves.merge(one.key, {each["seed"]: each["curve"] for each in runs}, data)
+            drawn = {each["seed"]: each["curve"] for each in runs if "curve" in each}
+            learning_curves.merge(one.key, drawn, data, keep=by_seed.keys() - drawn.keys())
     print(table(results))
-    return int(sum(map(len, found.values())) < len(jobs))
+    return int(finished < len(jobs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,9 @@ def load(data: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.read_text(encoding="utf-8").splitlines()]
 
 
-def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path) -> None:
-    """Replaces the stored curves of one key by new ones, by seed."""
-    rows = [row for row in load(data) if row["row"] != key]
+def merge(key: str, curves: dict[int, list[dict[str, float]]], data: Path, *, keep: Collection[int] = ()) -> None:
+    """Replaces the stored curves of one key by new ones, by seed; those of the seeds in `keep` stay."""
+    rows = [row for row in load(data) if row["row"] != key or row["seed"] in keep]
     rows += [{"row": key, "seed": seed, **row} for seed, curve in sorted(curves.items()) for row in curve]
     data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
