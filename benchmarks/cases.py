@@ -78,7 +78,7 @@ def _value(of_policy: Mapping[str, Any], column: str) -> float:
 
 
 def _mean(values: np.ndarray) -> dict[str, Any]:
-    mean = report.bootstrap(values, lambda drawn: np.nanmean(drawn, axis=-1))
+    mean = report.bootstrap(values[np.isfinite(values)], lambda drawn: drawn.mean(axis=-1))
     return {**mean, "by_seed": values.tolist()}
 
 
