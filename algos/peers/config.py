@@ -46,7 +46,7 @@ class PeersConfig:
     distill_floor: Annotated[float, WEIGHT] = 0.0
     """Least mean divergence between learners [nats]; below it nobody is taught, and entropy counts double."""
     teacher: tuple[str, ...] = ()
-    """Run folders whose policies teach all learners, with or without distill, and also agents that share parameters."""
+    """Run folders whose policies teach all learners, also agents that share parameters; NAME:3 is learner 3 of one."""
     teacher_episodes: Annotated[int, Range(2, 10**5)] = 20
     """Episodes that each of these teachers plays at the start, to measure how good it is in this task."""
     window: Annotated[int, Range(2, 10**6)] = 100

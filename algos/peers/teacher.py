@@ -4,7 +4,8 @@ A teacher may have a network of another size, and may have been trained in anoth
 matched by their names (`envs.core.BatchEnv.obs_names`). For an entry that the teacher reads and the learners do not
 have stands the teacher's own mean of it, which is 0 after its normalisation, or 0 where it normalises nothing. Where
 either side has no names, observations must have equal shapes, and are taken as they are. Actions must be the same. A
-teacher that treats all of its agents alike answers for any number of agents; another one for agents of its own names.
+teacher that treats all of its agents alike, or one learner of a population (`runs/NAME:3`), answers for any number of
+agents; another one for agents of its own names.
 
 How good a teacher is in the learners' task is not believed, but measured, see `measured`.
 
@@ -124,7 +125,7 @@ class Teacher:
             if unknown:
                 raise ValueError(
                     f"its agents do not act alike, and {unknown[0]} is none of them ({', '.join(record.agents)}): take "
-                    "a teacher with share 'all' and without agent_id"
+                    f"a teacher with share 'all' and without agent_id, or one learner of a population, as in {name}:0"
                 )
             self._rows = torch.tensor([record.agents.index(agent) for agent in env.agents], device=device)
 
@@ -229,7 +230,7 @@ def teachers_of(named: Sequence[str], env: VectorEnv, device: torch.device, fold
     moved, or learned more, since.
 
     Args:
-        named: Their run folders.
+        named: Their run folders; `runs/NAME:K` is learner K of a run whose agents share no parameters.
         env: The worlds of the learners.
         device: Where to compute.
         folder: The learners' run folder; None: nothing is copied.
@@ -237,22 +238,31 @@ def teachers_of(named: Sequence[str], env: VectorEnv, device: torch.device, fold
     Raises:
         ValueError: A folder is no run, or what it has learned cannot teach in these worlds; the message is one line.
     """
-    names = [Path(one).resolve().name for one in named]
+    sources = [_source(one) for one in named]
+    names = [where.resolve().name + ("" if learner is None else f"-learner-{learner}") for where, learner in sources]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(
             f"teacher holds two run folders named {twice[0]!r}: rename one, as the ledger tells them by it"
         )
     found = []
-    for one, name in zip(named, names, strict=True):
+    for one, name, (source, learner) in zip(named, names, sources, strict=True):
         try:
-            where = _kept(Path(one), None if folder is None else folder / TEACHERS / name)
-            actor = load_policy(where, device=str(device), warn=_nothing).acting
+            where = _kept(source, None if folder is None else folder / TEACHERS / name)
+            actor = load_policy(where, device=str(device), warn=_nothing, learner=learner).acting
             assert isinstance(actor, Actor)
             found.append(Teacher(name, actor, runfolder.read_config(where, unknown=_nothing), env))
         except ValueError as error:
             raise ValueError(f"teacher is {one!r}, and cannot teach here: {error}") from None
     return found
+
+
+def _source(named: str) -> tuple[Path, int | None]:
+    """Returns the run folder that a teacher's name stands for, and the index of its learner; None: all of them."""
+    folder, colon, learner = named.rpartition(":")
+    if colon and learner.isdecimal() and not Path(named).is_dir():
+        return Path(folder), int(learner)
+    return Path(named), None
 
 
 def _kept(source: Path, copy: Path | None) -> Path:

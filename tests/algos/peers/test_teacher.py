@@ -110,6 +110,30 @@ def test_it_answers_as_the_loaded_policy_does(algo: str, toy: Any, options: dict
         torch.testing.assert_close(spread, expected, rtol=0, atol=1e-6)
 
 
+def test_one_learner_of_a_population_teaches_any_number_of_agents(tmp_path: Path) -> None:
+    folder, here = knowing(tmp_path, Named(), algo_share="none"), Named(2, 5)
+    path, content = checkpoint.load_latest(folder / runfolder.CHECKPOINTS)
+    with torch.no_grad():
+        content["algo"]["policy"]["trunk.head.weights.0"][1] = torch.randn(8, 4, generator=torch.Generator())
+    checkpoint.save(path, content)
+    run = tmp_path / "run"
+    teacher = teachers_of([f"{folder}:1"], here, CPU, run)[0]
+    assert teacher.name == f"{folder.name}-learner-1"
+    seen = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1))
+    actor: Any = load_policy(folder, learner=1).acting
+    expected = categorical(torch.stack([actor(one).head[:, 0] for one in seen.unsqueeze(-2).unbind(1)], 1), None).exp()
+    torch.testing.assert_close(teacher.answer(seen, None)[0], expected, rtol=0, atol=1e-6)
+    other: Any = teachers_of([f"{folder}:0"], here, CPU, None)[0]
+    assert not torch.allclose(other.answer(seen, None)[0], expected, atol=0.1)
+    shutil.rmtree(folder)  # the run keeps a copy
+    kept = teachers_of([f"{folder}:1"], here, CPU, run)[0]
+    torch.testing.assert_close(kept.answer(seen, None)[0], expected, rtol=0, atol=1e-6)
+    alike = knowing(tmp_path / "alike", Named())
+    for named, words in ((f"{alike}:0", "agents of this run share parameters"), (f"{folder}:0", "there is no such")):
+        with pytest.raises(ValueError, match=words):
+            teachers_of([named], here, CPU, None)
+
+
 def test_what_cannot_teach_is_refused_in_a_line(tmp_path: Path) -> None:
     folder = knowing(tmp_path / "alike", Named())
     own = knowing(tmp_path / "own", Named(), algo_share="none")
