@@ -19,7 +19,7 @@ import numpy as np
 from ..core import Algorithm, Array, Obs, VectorEnv
 from ..nets.variation import Variation
 from ..report.atomic import write_atomically
-from ..training.companion import MakeEnv
+from ..training.companion import MakeEnv, Stop
 from ..training.typed import fields
 from .config import PeersConfig
 from .exchange import copy_of, move
@@ -57,6 +57,7 @@ class Council:
         ledger: Ledger | None,
         teachers: Sequence[Teacher] = (),
         make_env: MakeEnv | None = None,
+        stop: Stop = lambda: False,
     ) -> None:
         """Starts without any returns.
 
@@ -69,6 +70,7 @@ class Council:
             ledger: Where every exchange is told; None: nowhere.
             teachers: Teachers from disk.
             make_env: Makes worlds in which they are measured, given their number; needed if there are any.
+            stop: Says that the run is to stop; measuring is given up then, and begins anew when the run is resumed.
         """
         self._config, self._algo, self._agents = config, algo, tuple(agents)
         self._permission, self._ledger = permission, ledger
@@ -83,7 +85,7 @@ class Council:
         self._trials = Trials(algo, len(agents)) if takes and config.share_trial else None
         self._looked = 0.0  # progress of the run at the last exchange
         self._school = School(config, algo, agents, teachers) if config.distill or teachers else None
-        self._seed, self._make_env = seed, make_env
+        self._seed, self._make_env, self._stop = seed, make_env, stop
         self.notes = tuple(teacher.line for teacher in teachers)
         if teachers:
             words = (
@@ -100,17 +102,18 @@ class Council:
 
     def after_step(self, steps: int, obs: Obs, returns: Array, *, learned: bool) -> dict[str, float]:
         """Counts returns and lets learners exchange parameters where that is due; see `Companion.after_step`."""
-        if self._school is not None:
-            self._school.begin(self._measured, tell=lambda line: self._write(steps, line))
+        school = self._school
+        if school is not None and not school.begin(self._measured, tell=lambda line: self._write(steps, line)):
+            school = None  # the run is to stop before its teachers are known
         if len(returns):
             self._returns.add(of_learners(returns, len(self._agents)))
         if not learned:
             return {}
         self._likeness.remember(obs)
         told: dict[str, float] = {}
-        if self._school is not None and self._due("distill", self._config.distill_every):
+        if school is not None and self._due("distill", self._config.distill_every):
             may = self._permission.now(obs.adjacency)
-            told |= self._school.look(self._returns, may, tell=lambda line: self._write(steps, line))
+            told |= school.look(self._returns, may, tell=lambda line: self._write(steps, line))
         due = self._due("share", self._config.share_every)
         if self._seac is not None and (due or not self._seac.begun):
             self._seac.look(self._permission.now(obs.adjacency), lambda line: self._write(steps, line))
@@ -126,11 +129,12 @@ class Council:
                 self._breed(steps, may, running)
         return told
 
-    def _measured(self, teacher: Teacher) -> tuple[Array, Array]:
+    def _measured(self, teacher: Teacher) -> tuple[Array, Array] | None:
         """Plays episodes with a teacher, see `teacher.measured`."""
         assert self._make_env is not None
         episodes = self._config.teacher_episodes
-        return measured(teacher, self._make_env, episodes, seed=self._seed, learners=len(self._agents))
+        how: dict[str, Any] = {"seed": self._seed, "learners": len(self._agents), "stop": self._stop}
+        return measured(teacher, self._make_env, episodes, **how)
 
     def _too_late(self, running: int) -> bool:
         """Returns whether the run may be over before it is known what comes of an exchange now."""
@@ -303,6 +307,7 @@ def accompany(
     folder: Path | None,
     steps: int,
     make_env: MakeEnv,
+    stop: Stop = lambda: False,
 ) -> Council | None:
     """Makes the companion of a run; see `training.companion.Accompany`."""
     config = PeersConfig(**fields(PeersConfig, options, "options"))
@@ -323,7 +328,8 @@ def accompany(
         )
     teachers = teachers_of(config.teacher, env, of_algo.device, folder)
     ledger = None if folder is None else Ledger(folder, steps)
-    how: dict[str, Any] = {"seed": seed, "ledger": ledger, "teachers": teachers, "make_env": make_env}
+    how: dict[str, Any] = {"seed": seed, "ledger": ledger, "teachers": teachers}
+    how |= {"make_env": make_env, "stop": stop}
     if learners == 1:
         names = env.agents if n == 1 else (TOGETHER,)
         return Council(config, algo, names, Permission("all", names, ()), **how)

@@ -19,8 +19,9 @@ from .teacher import Teacher
 from .tutor import Tutor
 
 Tell = Callable[[Mapping[str, Any]], None]
-Measure = Callable[[Teacher], tuple[Array, Array]]
-"""Returns the mean return of a teacher in the place of each learner, and its standard error, (P,) each."""
+Measure = Callable[[Teacher], tuple[Array, Array] | None]
+"""Returns the mean return of a teacher in the place of each learner, and its standard error, (P,) each; None if it was
+given up because the run is to stop."""
 KEPT = ("weights", "trust", "away", "refused")
 """Arrays of its state."""
 LIVELY = 2.0
@@ -65,24 +66,32 @@ class School:
         self._refused = np.zeros((n, every), bool)  # [j, i]: i would teach j, were it allowed to
         self._known: tuple[Array, Array] | None = None  # returns of teachers from disk and their errors, (P, T) each
 
-    def begin(self, measure: Measure, *, tell: Tell) -> None:
+    def begin(self, measure: Measure, *, tell: Tell) -> bool:
         """Tells which teachers from disk there are and measures how good they are, unless that has been done.
 
         Args:
             measure: Plays episodes with a teacher.
             tell: Writes a line of the ledger.
+
+        Returns:
+            Whether it is known now; if not, all is left to the next call.
         """
         if self._known is not None or not self._teachers:
-            return
+            return True
         found = []
         for teacher in self._teachers:
+            one = measure(teacher)
+            if one is None:
+                return False
+            found.append(one)
+        for teacher, one in zip(self._teachers, found, strict=True):
             tell({"kind": "matched", "from": teacher.name, **teacher.match.told})
-            found.append(measure(teacher))
-            mean, error = (float(numbers.mean()) for numbers in found[-1])
+            mean, error = (float(numbers.mean()) for numbers in one)
             episodes = self._config.teacher_episodes
             tell({"kind": "measured", "from": teacher.name, "episodes": episodes, "return": mean, "error": error})
         means, errors = zip(*found, strict=True)
         self._known = np.stack(means, axis=1), np.stack(errors, axis=1)
+        return True
 
     def look(self, returns: Returns, may: Array, *, tell: Tell) -> dict[str, float]:
         """Appoints teachers by what is known now.

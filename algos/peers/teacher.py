@@ -192,8 +192,14 @@ class Teacher:
 
 
 def measured(
-    teacher: Teacher, make_env: Callable[[int], VectorEnv], episodes: int, *, seed: int, learners: int
-) -> tuple[Array, Array]:
+    teacher: Teacher,
+    make_env: Callable[[int], VectorEnv],
+    episodes: int,
+    *,
+    seed: int,
+    learners: int,
+    stop: Callable[[], bool] | None = None,
+) -> tuple[Array, Array] | None:
     """Plays episodes of the learners' task with the teacher in the place of all agents.
 
     Its actions are drawn from its distributions, since the returns of learners are of drawn actions, too.
@@ -204,15 +210,18 @@ def measured(
         episodes: How many, at least 2.
         seed: Of the run; episodes have a seed that no training and no judging uses.
         learners: P, the number of agents, or 1 where they share parameters.
+        stop: Asked after every step; once it returns True, measuring is given up.
 
     Returns:
         Mean return in the place of each learner, and its standard error, (P,) each. One learner's return is the mean
-        over agents of the sums of their own rewards.
+        over agents of the sums of their own rewards. None if it was given up.
     """
     seed = CHOOSING_SEED + 1 + seed % (2**30 - 1)
     generator = torch.Generator(teacher.device).manual_seed(seed)
-    found = evaluate(make_env(worlds_for(episodes)), lambda obs: teacher.act(obs, generator), episodes, seed=seed)
-    assert found is not None
+    worlds = make_env(worlds_for(episodes))
+    found = evaluate(worlds, lambda obs: teacher.act(obs, generator), episodes, seed=seed, stop=stop)
+    if found is None:
+        return None
     returns = Returns(learners, episodes)
     returns.add(of_learners(found.of_agents, learners))
     return returns.mean, returns.error

@@ -187,7 +187,7 @@ class Setup:
         quiet: bool = False,
     ) -> Session:
         """Makes the session; see `Session` for the arguments and the errors."""
-        companion = self.companion(folder, 0 if resume is None else resume["run"]["steps"])
+        companion = self.companion(folder, 0 if resume is None else resume["run"]["steps"], stop)
         return Session(
             self.env,
             self.algo,
@@ -206,7 +206,7 @@ class Setup:
             quiet=quiet,
         )
 
-    def companion(self, folder: Path | None, steps: int) -> Companion | None:
+    def companion(self, folder: Path | None, steps: int, stop: Callable[[], bool] = lambda: False) -> Companion | None:
         """Makes what accompanies the session, if anything does; without a folder it only checks the options.
 
         Raises:
@@ -216,7 +216,7 @@ class Setup:
             return None
         with _blaming("peers"):
             how = self.config.peers.options, self.env, self.algo, self.config.run.seed, folder, steps
-            return self.peers(*how, self.environment.vector)
+            return self.peers(*how, self.environment.vector, stop)
 
 
 def set_up(

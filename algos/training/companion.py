@@ -61,10 +61,12 @@ class Companion(Protocol):
 
 
 MakeEnv = Callable[[int], VectorEnv]
-Accompany = Callable[[dict[str, Any], VectorEnv, Algorithm, int, Path | None, int, MakeEnv], Companion | None]
+Stop = Callable[[], bool]
+Accompany = Callable[[dict[str, Any], VectorEnv, Algorithm, int, Path | None, int, MakeEnv, Stop], Companion | None]
 """Makes the companion of a run.
 
 Takes the options of `--peers.*` by name, the worlds, the algorithm, the seed of the run, its folder (None: only check
-the options), the steps already made, and a maker of other worlds like these, given their number. Returns None where
-there is nothing to accompany. Raises `ValueError` in one line where options do not fit.
+the options), the steps already made, a maker of other worlds like these, given their number, and what says that the run
+is to stop, which long measurements ask. Returns None where there is nothing to accompany. Raises `ValueError` in one
+line where options do not fit.
 """

@@ -13,7 +13,7 @@ import pytest
 import torch
 from run_folders import change, untrained
 from teachers import LETTERS, Lock, Mixed, Named, Wide, knowing, student
-from toys import Match, Reach
+from toys import Array, Match, Reach
 
 import train
 from algos import load_policy
@@ -33,6 +33,12 @@ CPU = torch.device("cpu")
 
 def of(folder: Path, env: Any) -> Teacher:
     return teachers_of([str(folder)], env, CPU, None)[0]
+
+
+def play(*given: Any, **how: Any) -> tuple[Array, Array]:
+    found = measured(*given, **how)
+    assert found is not None
+    return found
 
 
 def test_entries_are_matched_by_name() -> None:
@@ -197,15 +203,15 @@ def test_how_good_it_is_is_measured_in_the_learners_task(tmp_path: Path) -> None
     bad = of(knowing(tmp_path / "bad", Named(), right=False), Named())
     partly = of(knowing(tmp_path / "partly", Named()), Mixed())
     how: dict[str, Any] = {"seed": 3, "learners": 1}
-    mean, error = measured(good, lambda n: Named(n, 3), 200, **how)
+    mean, error = play(good, lambda n: Named(n, 3), 200, **how)
     assert mean.shape == (1,)
     assert mean[0] > 0.95
     assert 0.0 < error[0] < 0.02
-    assert measured(bad, lambda n: Named(n, 3), 200, **how)[0][0] < 0.05
-    mean, error = measured(partly, lambda n: Mixed(n, 2), 400, seed=3, learners=2)  # it does not see one of four
+    assert play(bad, lambda n: Named(n, 3), 200, **how)[0][0] < 0.05
+    mean, error = play(partly, lambda n: Mixed(n, 2), 400, seed=3, learners=2)  # it does not see one of four
     assert mean == pytest.approx([0.81, 0.81], abs=0.07)
     assert error == pytest.approx(np.sqrt(mean * (1 - mean) / 400), rel=0.1)
-    again = measured(partly, lambda n: Mixed(n, 2), 400, seed=3, learners=2)
+    again = play(partly, lambda n: Mixed(n, 2), 400, seed=3, learners=2)
     assert np.array_equal(again[0], mean)
 
 
@@ -301,12 +307,12 @@ class Short:
         self.algo: Any = None
         self.council: Council | None = None
 
-    def session(self, steps: int, *, resume: bool = False) -> Session:
+    def session(self, steps: int, *, resume: bool = False, stop: Any = lambda: False) -> Session:
         env = self.make(16)
         self.algo = student(env, **self.how)
         content = checkpoint.load_latest(self.folder / "checkpoints")[1] if resume else None
         made = 0 if content is None else content["run"]["steps"]
-        self.council = accompany(self.options, env, self.algo, 5, self.folder, made, self.make)
+        self.council = accompany(self.options, env, self.algo, 5, self.folder, made, self.make, stop)
         schedule = Schedule(total_steps=steps, eval_episodes=0, save_every=256)
         return Session(
             env,
@@ -317,6 +323,7 @@ class Short:
             make_env=self.make,
             companion=self.council,
             resume=content,
+            stop=stop,
             quiet=True,
         )
 
@@ -363,6 +370,27 @@ def test_a_taught_run_resumes_bit_for_bit_without_the_teachers_folder(share: str
     assert np.array_equal(school["known"][0], again["known"][0])
     assert (school["weights"] > 0).any()
     assert np.array_equal(school["weights"], again["weights"])
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_its_teachers_to_be_measured(tmp_path: Path) -> None:
+    teacher = knowing(tmp_path, Lock())
+    options = {**TAUGHT, "teacher": (str(teacher),)}
+    whole = Short(tmp_path / "whole", options, toy=Lock)
+    expected = whole.train(2048)
+    cut, asked = Short(tmp_path / "cut", options, toy=Lock), []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 2  # the first is the session's, before its first step
+
+    with cut.session(2048, stop=stop) as session:
+        made = session.advance(2048)
+    assert made == 16
+    assert not (cut.folder / "peers.jsonl").exists()
+    found = cut.train(2048, resume=True)
+    known = found["companion"]["school"]["known"]  # the toy's worlds forget what they were, so that bits differ
+    assert all(map(np.array_equal, known, expected["companion"]["school"]["known"]))
+    assert [line["kind"] for line in cut.lines()[:2]] == ["matched", "measured"]
 
 
 def test_a_teacher_that_is_not_ahead_changes_no_byte(tmp_path: Path) -> None:
