@@ -9,12 +9,13 @@ import pytest
 import torch
 from graphs import random_connected
 
-import algos.consensus as dense
+import algos.consensus
 import envs.consensus as sparse
 from algos.comm import chance as dense_chance
 from envs.consensus import chance as sparse_chance
 
 B, N, V = 3, 14, 2
+dense: Any = algos.consensus  # any number of tensors is unpacked into its arguments, which type checkers cannot count
 CLOSE: Any = {"rtol": 1e-9, "atol": 1e-9}
 
 
