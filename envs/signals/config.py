@@ -57,8 +57,16 @@ class Config:
     """Reward of a signal: minus the time lost on the way to it, or minus its absolute pressure."""
     max_steps: int = 240
     """Time limit [control steps of 5 s]."""
-    rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand"] = "max-pressure"
+    rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand", "agreed-demand"] = "max-pressure"
     """Rule of the hand-written policy."""
+    consensus: Literal["none", "gossip"] = "none"
+    """Whether signals come to agree with their neighbours on the demand around them, and observe it."""
+    consensus_pull: float = 0.2
+    """How much a signal is drawn to what it measures itself in a step: less reaches further, 0 to the whole town."""
+    consensus_rounds: int = 1
+    """Exchanges between neighbours in a control step."""
+    consensus_loss: float = 0.0
+    """Chance that an exchange between two neighbours is lost."""
     counterfactual: Literal["none", "hold"] = "none"
     """Fills `Step.counterfactual` with the team's reward had the signal kept its phase."""
 
@@ -67,6 +75,8 @@ class Config:
         check_fields(self, _RANGES)
         if self.rows * self.columns > 64:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 64 in all")
+        if self.rule == "agreed-demand" and self.consensus == "none":
+            raise ValueError("rule='agreed-demand' follows what signals agree on, and consensus='none': give 'gossip'")
         if self.left_share + self.right_share > 1.0:
             raise ValueError(
                 f"left_share={self.left_share} and right_share={self.right_share} sum to more than 1: lower one"
@@ -103,6 +113,9 @@ _RANGES = (
     ("n_blackouts", 0, 64),
     ("blackout_seconds", 5, 100_000),
     ("max_steps", 1, 10_000),
+    ("consensus_pull", 0, 1),
+    ("consensus_rounds", 1, 100),
+    ("consensus_loss", 0, 1),
 )
 
 DEFAULT_TASK = "grid-2x2"

@@ -12,6 +12,7 @@ from .. import core
 from ..core import Array
 from ..kit.actions import checked
 from . import steps, traffic
+from .agreement import N_AGREED, agree, agreed_names, agreement_metrics, begin_agreement, links_of
 from .config import CONTROL_STEP, Config
 from .counterfactual import rewards_without_each
 from .metrics import METRICS
@@ -20,7 +21,7 @@ from .observe import N_OBS, STATE_PER_SIGNAL, Shown, obs_names, sensors_of
 from .start import start
 from .state import State, successor
 
-VERSION = 0
+VERSION = 1
 
 
 class Signals:
@@ -40,8 +41,10 @@ class Signals:
         self._driving = traffic.driving_of(config)
         self._sensors = sensors_of(config)
         self._pressure = config.reward_kind == "pressure"
-        self.observation_space = Box(0.0, 1.0, (N_OBS,), np.float32)
-        self.obs_names = obs_names()
+        self._links = links_of(self.network)
+        self._agrees = config.consensus != "none"
+        self.observation_space = Box(0.0, 1.0, (N_OBS + N_AGREED * self._agrees,), np.float32)
+        self.obs_names = (*obs_names(), *(agreed_names() if self._agrees else ()))
         self.state_space = Box(0.0, 1.0, (STATE_PER_SIGNAL * n + 1,), np.float32)
         self.action_space = Discrete(N_PHASES)
 
@@ -54,7 +57,10 @@ class Signals:
         state = start(self.config, self.network, seeds)
         traffic.begin(self._driving, self.network, state)
         nothing = np.zeros((len(seeds), len(self.agents)))
-        step = self._step_of(state, nothing, nothing, self._shown(state))
+        shown = self._shown(state)
+        if self._agrees:
+            begin_agreement(state, shown.obs)
+        step = self._step_of(state, nothing, nothing, shown)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=nothing.astype(np.float32))
         return state, step
@@ -100,6 +106,8 @@ class Signals:
         steps.advance(
             self._driving, self._sensors, self.network, self._pressure, state, after, action, reward, cost, shown
         )  # fmt: skip
+        if self._agrees:
+            agree(self.config, self._links, after, shown.obs, shown.adjacency)
         return after, self._step_of(after, reward, cost, shown)
 
     def _shown(self, state: State) -> Shown:
@@ -132,7 +140,7 @@ class Signals:
             cost=cost.astype(np.float32),
             terminated=np.zeros(reward.shape, bool),
             truncated=state.step >= self.max_steps,
-            metrics=dict(zip(METRICS, shown.metrics, strict=True)),
+            metrics=dict(zip(METRICS, shown.metrics, strict=True)) | (agreement_metrics(state) if self._agrees else {}),
         )
 
     def _counterfactual(self, state: State, action: Array, team_reward: Array) -> NDArray[np.float32]:

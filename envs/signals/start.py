@@ -16,6 +16,7 @@ from ..core import Array
 from ..kit.kernels import kernel
 from ..kit.seeding import uniform
 from ..roads.crossing import LEFT, RIGHT, STRAIGHT
+from .agreement import N_AGREEMENT
 from .config import CONTROL_STEP, Config
 from .following import CAR, JAM_GAP
 from .network import LENGTH, Network
@@ -65,14 +66,17 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
         signal=signal,
         entered=np.zeros((b, e, 2), np.int32),
         totals=np.zeros((b, N_TOTALS)),
+        agreement=np.zeros((b, n, 0 if config.consensus == "none" else N_AGREEMENT)),
         due=np.full((b, e, d), np.inf, np.float32),
         route=np.zeros((b, e, d), np.int32),
         dark=np.full((b, n, 2), np.inf, np.float32),
+        key=np.zeros(b, np.uint64),
     )
     lanes = np.arange(len(network.line))
     state.position[:, lanes] = network.line + CAR
     state.chain[:, lanes, LEADER] = state.chain[:, lanes, FOLLOWER] = state.chain[:, lanes, LANE] = lanes
-    chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
+    chance = uniform(seeds, e * (1 + 2 * d) + 2 * n + 1)
+    state.key[:] = chance[:, -1] * 2.0**53
     demand = Demand(
         begin=float(-lead(config)),
         rate=config.flow / 3600.0,

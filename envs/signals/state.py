@@ -51,19 +51,21 @@ class State(NamedTuple):
     signal: Array  # (B, N, 6) float64
     entered: Array  # (B, E, 2) int32
     totals: Array  # (B, 7) float64
+    agreement: Array  # (B, N, 9) float64, see `agreement`; (B, N, 0) where signals do not agree
     # The schedule, drawn at reset and read-only.
     due: Array  # (B, E, D) float32 times of arrival [s], ascending, infinity beyond the last
     route: Array  # (B, E, D) int32, turns as in `chain`
     dark: Array  # (B, N, 2) float32: from when to when a signal is dark [s]; infinity where it never is
+    key: Array  # (B,) uint64, from which it is drawn which exchanges are lost
 
 
-N_CHANGING = 9
+N_CHANGING = 10
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
 def successor(state: State) -> State:
     """Returns a state for kernels to write the next one into: a copy with the same schedule, and no vehicles yet."""
-    names = ("step", "n_vehicles", "signal", "entered", "totals")
+    names = ("step", "n_vehicles", "signal", "entered", "totals", "agreement")
     return state._replace(**by_place(*state.position.shape), **{name: getattr(state, name).copy() for name in names})
 
 

@@ -32,6 +32,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "signals": [
         {},
         {"task": "arterial-5", "lanes": 3, "n_blackouts": 2, "blackout_seconds": 100.0, "reward_kind": "pressure"},
+        {"rows": 2, "columns": 3, "consensus": "gossip", "consensus_loss": 0.3, "n_blackouts": 2},
         {"task": "single", "counterfactual": "hold", "flow": 900.0},
     ],
     "spread": [

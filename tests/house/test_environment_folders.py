@@ -14,7 +14,7 @@ ENVS = Path(__file__).parents[2] / "envs"
 FOLDERS = sorted(name for name in envs.ENVS if (ENVS / name).is_dir())
 CANON = {"__init__", "config", "state", "start", "observe", "metrics", "heuristic", "picture", "env"}
 """Files of every environment's folder; its dynamics have names of their own."""
-SHARED = {"kit", "roads", "core", "__init__"}
+SHARED = {"kit", "roads", "consensus", "core", "__init__"}
 """Parts of `envs` that environments may import, besides their own files."""
 MOST_PARAMETERS = 10
 MOST_LEVELS = 4
@@ -94,7 +94,7 @@ def test_a_picture_does_not_import_its_environment(name: str) -> None:
     assert not {"env", "heuristic"} & reached
 
 
-@pytest.mark.parametrize("name", [*FOLDERS, "kit"])
+@pytest.mark.parametrize("name", [*FOLDERS, "kit", "consensus"])
 def test_kernels_have_few_parameters_and_few_levels(name: str) -> None:
     wrong = {
         f"{path.name}: {kernel.name}": (len(kernel.args.args), levels(kernel.body))

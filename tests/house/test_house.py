@@ -25,6 +25,7 @@ HOUSE = {
     "builder",
     "channel",
     "conformance",
+    "consensus",
     "core",
     "foreign",
     "kit",
