@@ -176,6 +176,7 @@ def liars(n_seeds: int = 100, n_rounds: int = 60) -> list[dict[str, Any]]:
     nets = {
         "12, hearing all": (lists_of(np.stack([full] * n_seeds)), None, most_liars(11), (0, 2, 3, 4)),
         "12, hearing 3": (lists_of(np.stack([full] * n_seeds)), 3, 1, (1, 2)),
+        "50, hearing all": (lists_of(np.ones((n_seeds, 50, 50), np.bool_)), None, most_liars(49), (0, 16, 17)),
         "50, hearing 24": (lists_of(near | near.transpose(0, 2, 1)), None, most_liars(24), (0, 7, 10, 16)),
     }
     rows = []
