@@ -1,4 +1,4 @@
-"""Rules of agreement: rounds and messages to agree, messages in a calm network, liars, and rounds a second.
+"""Rules of agreement: rounds and messages to agree, messages in a calm network, liars, rounds a second, and scale.
 
     python benchmarks/consensus.py
     python benchmarks/consensus.py --parts agreement --nodes 16 64
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import consensus_pictures
+import consensus_scale
 import numpy as np
 import report
 from consensus_rules import (
@@ -306,6 +307,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "tracking": tracking_table,
     "liars": liars_table,
     "speed": speed_table,
+    "scale": consensus_scale.scale_table,
 }
 """Parts of the results, and what prints them."""
 
@@ -326,6 +328,7 @@ def main() -> None:
         "tracking": tracking,
         "liars": liars,
         "speed": speed,
+        "scale": lambda: consensus_scale.scale(WITHIN),
     }
     for part in given.parts if not given.table else ():
         results[part] = run[part]()
