@@ -25,8 +25,8 @@ LEVELS: dict[str, int] = {
     "training": 4,  # an algorithm may use it: what a run takes of memory is counted there
     "(an algorithm)": 5,
     "(the table)": 6,
+    "consensus": 6,
     "peers": 7,
-    "consensus": 7,
     "federated": 7,
     "cli": 8,
 }
