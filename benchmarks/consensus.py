@@ -1,4 +1,4 @@
-"""Rules of agreement: rounds and messages to agree, messages in a calm network, liars, and rounds a second.
+"""Rules of agreement: rounds and messages to agree, messages in a calm network, liars, rounds a second, and scale.
 
     python benchmarks/consensus.py
     python benchmarks/consensus.py --parts agreement --nodes 16 64
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import consensus_pictures
+import consensus_scale
 import numpy as np
 import report
 from consensus_rules import (
@@ -33,7 +34,7 @@ from consensus_rules import (
     geometric,
 )
 
-from envs.consensus import LIES, agree, averaged, dense_of, heard_of, lists_of, most_liars, overheard, trimmed
+from envs.consensus import LIES, agree, averaged, heard_of, lists_of, most_liars, overheard, trimmed
 from envs.consensus.chance import CALLS, fill_uniform
 from envs.consensus.gossip import gossip_round, plain_round
 from envs.consensus.lists import fill_heard
@@ -66,17 +67,17 @@ def agreement(rule: Rule, most: int) -> list[dict[str, Any]]:
     return [{"rounds": None, "messages": None, **one, "drift": float(drift[b])} for b, one in enumerate(found)]
 
 
-def agreements(nodes: Sequence[int], n_networks: int) -> list[dict[str, Any]]:
-    """Returns a row for each size, loss and rule."""
-    rows = []
+def agreements(nodes: Sequence[int], n_networks: int, names: Sequence[str], rows: list[Any]) -> list[dict[str, Any]]:
+    """Returns a row for each size, loss and rule, and those of `rows` that are not measured anew."""
+    rows = [row for row in rows if row["nodes"] not in nodes or row["rule"] not in names]
     for n in nodes:
         network = geometric(n_networks, n, seed=0)
         gap = contraction(network.neighbor, metropolis(network.neighbor, network.neighbor >= 0))
         about = {"nodes": n, "degree": float((network.neighbor >= 0).sum() / (n * n_networks))}
         about |= {"contraction": float(gap.mean())}
         for loss in LOSSES:
-            for name, make in RULES.items():
-                rule = make(Links(network, loss, seed=1), first_values(network, seed=2))
+            for name in names:
+                rule = RULES[name](Links(network, loss, seed=1), first_values(network, seed=2))
                 one = agreement(rule, MOST_ROUNDS.get(name, 20_000 if name != "one-sided" else 4_000))
                 row = {**about, "loss": loss, "rule": name, "networks": one}
                 if isinstance(rule, Hierarchical):
@@ -120,7 +121,7 @@ def tracking(n_nodes: int = 64, n_rounds: int = 4000, n_networks: int = 10) -> l
 
     Each node's signal is its first value plus a slow wave of its own, with an amplitude of 0.1 and a period of 2,000 to
     6,000 rounds. In busy times, from 1,500 to 2,500, the signals of the nodes in a quarter of the square swing with an
-    amplitude of 1 and a period of 60 rounds. Nodes begin at the mean, and add the changes of their signal to what they
+    amplitude of 1 and a period of 300 rounds. Nodes begin at the mean, and add the changes of their signal to what they
     hold: dynamic average consensus (Spanos, Olfati-Saber and Murray 2005), which keeps the mean.
     """
     network = geometric(n_networks, n_nodes, seed=3)
@@ -130,10 +131,10 @@ def tracking(n_nodes: int = 64, n_rounds: int = 4000, n_networks: int = 10) -> l
     t = np.arange(n_rounds)[:, None, None]
     signal = 0.1 * np.sin(2 * np.pi * (t + phase) / period)  # (T, B, N)
     busy = (t >= 1500) & (t < 2500)
-    signal += np.where(busy & corner, np.sin(2 * np.pi * t / 60), 0.0)
+    signal += np.where(busy & corner, np.sin(2 * np.pi * t / 300), 0.0)
     times = {"calm": np.r_[500:1500, 3000:n_rounds], "busy": np.r_[1500:2500]}
     peers: dict[str, Callable[[Links, np.ndarray], Rule]] = {"gossip": Gossip}
-    for tolerance in (0.01, 0.02, 0.05):
+    for tolerance in (0.002, 0.005, 0.01):
         peers[f"adaptive, {tolerance}"] = lambda links, value, to=tolerance: Adaptive(links, value, tolerance=to)
     rows = []
     for name, every in [*((peer, 1) for peer in peers), ("gossip", 2), ("gossip", 5), ("gossip", 20)]:
@@ -165,23 +166,22 @@ def tracking_table(rows: Sequence[dict[str, Any]]) -> str:
 def liars(n_seeds: int = 100, n_rounds: int = 60) -> list[dict[str, Any]]:
     """Returns how far liars pull honest nodes out of the range of their first values, which is [-1, 1].
 
-    In `12, hearing all` each node hears all others; in `12, hearing 3` three random ones a round; in `50, two hops` all
-    those within two hops of a random geometric graph. As many are trimmed as the least heard stand.
+    In `12, hearing all` each node hears all others; in `12, hearing 3` three random ones a round, of which one is
+    trimmed although the bound allows none; in `50, hearing 24` the 24 nearest of a unit square, and those that it is
+    among the nearest of.
     """
     full = ~np.eye(12, dtype=np.bool_)
-    worlds = geometric(n_seeds, 50, seed=6).neighbor
-    linked = dense_of(worlds, worlds >= 0)
-    two = linked | (linked.astype(np.int64) @ linked.astype(np.int64) > 0)
-    two[:, np.arange(50), np.arange(50)] = False
+    place = np.random.default_rng(6).random((n_seeds, 50, 2))
+    away = ((place[:, :, None] - place[:, None]) ** 2).sum(axis=-1)  # (B, N, N)
+    near = (away.argsort(axis=2).argsort(axis=2) <= 24) & (away > 0)
     nets = {
-        "12, hearing all": (lists_of(np.stack([full] * n_seeds)), None, (0, 2, 3, 4)),
-        "12, hearing 3": (lists_of(np.stack([full] * n_seeds)), 3, (1, 2)),
-        "50, two hops": (lists_of(two), None, (1, 5, 10, 16)),
+        "12, hearing all": (lists_of(np.stack([full] * n_seeds)), None, most_liars(11), (0, 2, 3, 4)),
+        "12, hearing 3": (lists_of(np.stack([full] * n_seeds)), 3, 1, (1, 2)),
+        "50, hearing all": (lists_of(np.ones((n_seeds, 50, 50), np.bool_)), None, most_liars(49), (0, 16, 17)),
+        "50, hearing 24": (lists_of(near | near.transpose(0, 2, 1)), None, most_liars(24), (0, 7, 10, 16)),
     }
     rows = []
-    for name, (neighbor, called, counts) in nets.items():
-        heard_by_each = (neighbor >= 0).sum(axis=2)
-        tolerance = most_liars(called or int(np.median(heard_by_each.min(axis=1))))
+    for name, (neighbor, called, tolerance, counts) in nets.items():
         for n_liars in counts:
             for kind in LIES if n_liars else ("constant",):
                 one = _lied_to(neighbor, called, n_liars, kind, (tolerance, n_rounds))
@@ -224,15 +224,21 @@ def _lied_to(
 
 
 def liars_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Returns the share of networks whose honest nodes stayed in their range, and how far they were pulled."""
-    columns = [f"{name}_{what}" for name in ("robust", "gossip") for what in ("held", "beyond", "bias", "disagreement")]
-    head = ["", "f", "liars heard", *(column.replace("_", ": ") for column in columns)]
-    lines = [
-        [f"{row['network']}; {row['liars']} {row['lie']}", str(row["trimmed"]), f"{row['heard_liars']:.0f}"]
-        + [report.short(row[column]) for column in columns]
-        for row in rows
-    ]
-    return report.markdown(head, lines)
+    """Returns by lie the share of networks in which all honest nodes stayed in the range of their first values.
+
+    Beside it, the distance of their mean from the true one, and how far they were pulled beyond the range at most,
+    where liars say a constant.
+    """
+    lines = []
+    for network, n_liars in dict.fromkeys((row["network"], row["liars"]) for row in rows):
+        by_lie = {row["lie"]: row for row in rows if (row["network"], row["liars"]) == (network, n_liars)}
+        one = by_lie["constant"]
+        held = [report.short(by_lie[kind]["robust_held"]) if kind in by_lie else "" for kind in LIES]
+        pulled = [f"{one[f'{name}_{what}']:.2f}" for what in ("bias", "beyond") for name in ("robust", "gossip")]
+        most = f"{max(row['heard_liars'] for row in by_lie.values()):.0f}"
+        lines.append([f"{network}: {n_liars} liars", str(one["trimmed"]), most, *held, *pulled])
+    columns = [f"{what}, {name}" for what in ("bias", "beyond") for name in ("robust", "gossip")]
+    return report.markdown(["", "f", "liars heard at most", *(f"held: {kind}" for kind in LIES), *columns], lines)
 
 
 def speed(n_nodes: int = 1024, repetitions: int = 15, seconds: float = 0.3) -> dict[str, Any]:
@@ -301,6 +307,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "tracking": tracking_table,
     "liars": liars_table,
     "speed": speed_table,
+    "scale": consensus_scale.scale_table,
 }
 """Parts of the results, and what prints them."""
 
@@ -310,16 +317,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", default=list(TABLES), choices=list(TABLES), metavar="PART")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(NODES))
+    parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES), metavar="RULE")
     parser.add_argument("--networks", type=int, default=5, help="networks of each size")
     parser.add_argument("--table", action="store_true", help="only print the results so far")
     parser.add_argument("--out", type=Path, default=report.RESULTS / "consensus.json")
     given = parser.parse_args()
     results = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     run: dict[str, Callable[[], Any]] = {
-        "agreement": lambda: agreements(given.nodes, given.networks),
+        "agreement": lambda: agreements(given.nodes, given.networks, given.rules, results.get("agreement", [])),
         "tracking": tracking,
         "liars": liars,
         "speed": speed,
+        "scale": lambda: consensus_scale.scale(WITHIN),
     }
     for part in given.parts if not given.table else ():
         results[part] = run[part]()

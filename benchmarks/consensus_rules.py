@@ -23,6 +23,7 @@ from envs.consensus import (
     Clusters,
     Tree,
     back_of,
+    differing,
     elect,
     first_push_sum,
     first_speaking,
@@ -44,6 +45,8 @@ MEAN_DEGREE = 8.0
 """Neighbours of a node far from the border, on average."""
 CALLED = 3
 """Neighbours that a node calls in a round of `gossip, k = 3`."""
+TOLERANCE = 0.001
+"""Of adaptive speaking where all have to agree within 0.01."""
 SLACK = 1.5
 """Where messages are lost, a round among leaders lasts this many times what its longest bridge takes on average."""
 
@@ -273,7 +276,10 @@ class Swept:
 
 
 class Adaptive:
-    """Gossip on what was said last, in which a node speaks when it has moved; what is lost is said again at once."""
+    """Gossip on what was said last, in which a node speaks when it has moved; what is lost is said again at once.
+
+    Links whose ends have said about the same rest.
+    """
 
     def __init__(self, links: Links, value: np.ndarray, *, tolerance: float, longest: int = 100) -> None:
         self.links, self.value = links, value.copy()
@@ -283,7 +289,6 @@ class Adaptive:
         self._known = np.zeros(links.linked.shape, np.bool_)  # whether a node has heard its neighbour at all
         self._due = links.linked.copy()  # what a node has yet to hear of its neighbour: at first, everything
         self._weight, self._out = np.empty(links.linked.shape), np.empty_like(value)
-        fill_metropolis(links.network.neighbor, links.linked, self._weight)
 
     def step(self, t: int) -> tuple[np.ndarray, int]:
         """Speaks where that is due, and moves by what is held, over links whose ends have heard each other."""
@@ -294,9 +299,10 @@ class Adaptive:
         arrived = self._due & self.links.arrived(t)
         self._heard = np.where(arrived[..., None], heard_of(neighbor, self._state.said), self._heard)
         self._due &= ~arrived
-        if not self._known.all():
-            self._known |= arrived | ~self.links.linked
-            fill_metropolis(neighbor, self._known & turned(self._known, self.links.network), self._weight)
+        self._known |= arrived
+        works = self._known & turned(self._known, self.links.network)
+        works &= differing(neighbor, back, self._heard, self.tolerance)
+        fill_metropolis(neighbor, works, self._weight)
         held_round(neighbor, back, self._weight, self._heard, self.value, self._out)
         self.value, self._out = self._out, self.value
         return messages, 1
@@ -310,7 +316,7 @@ RULES: Mapping[str, Callable[..., Rule]] = {
     "push-sum": PushSum,
     "hierarchical": Hierarchical,
     "hierarchical, all levels": Swept,
-    "adaptive": lambda links, value: Adaptive(links, value, tolerance=0.005),
+    "adaptive": lambda links, value: Adaptive(links, value, tolerance=TOLERANCE),
 }
 """By name, what makes a rule from links and first values of standard deviation 1."""
 

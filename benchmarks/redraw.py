@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import communication_pictures
+import consensus_pictures
 import credit_pictures
 import learning_curves
 import report
@@ -43,6 +44,8 @@ def main() -> int:
     print("drawn: communication_junction.png, communication_bits.png")
     credit_pictures.redraw()
     print("drawn: credit.png")
+    consensus_pictures.redraw()
+    print("drawn: consensus.png")
     return 0
 
 

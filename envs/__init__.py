@@ -46,7 +46,7 @@ ENVS: dict[str, str] = {
     "spread": "coterie/spread_v0",
     "intersection": "coterie/intersection_v1",
     "signals": "coterie/signals_v1",
-    "edge_market": "coterie/edge_market_v1",
+    "edge_market": "coterie/edge_market_v2",
     "whispers": "coterie/whispers_v0",
     "traffic_junction": "coterie/traffic_junction_v0",
     "rovers": "coterie/rovers_v0",

@@ -21,7 +21,7 @@ Each rule is a function of tensors without state or chance of its own. `envs/con
 environments and large sparse networks; tests compare the two. `docs/consensus.md` says which rule is for what.
 """
 
-from .adaptive import Speaking, first_speaking, speaks
+from .adaptive import Speaking, differing, first_speaking, speaks
 from .exchange import Exchange
 from .gossip import agree, averaged
 from .hierarchy import NOBODY, Agreed, Clusters, elect, hierarchical
@@ -45,6 +45,7 @@ __all__ = [
     "calls",
     "check_tolerance",
     "contraction",
+    "differing",
     "drawn",
     "elect",
     "estimate",

@@ -46,7 +46,9 @@ def speaks(
     and in any case after `longest`. So in a calm network nodes are nearly silent, and what others hold of a node is
     never off by more than the tolerance and what the value moves within `least` rounds.
 
-    With `gossip.averaged` on what was said last the mean is kept exactly, however rarely nodes speak.
+    With `gossip.averaged` on what was said last the mean is kept exactly, however rarely nodes speak. Let only those
+    exchanges take place whose ends have said what differs, see `differing`: else nodes that all but agree move each
+    other to and fro by about the tolerance, and speak every few rounds for ever.
 
     Source: the trigger on |x - said| of Seyboth, Dimarogonas and Johansson 2013, "Event-based broadcasting for
     multi-agent average consensus", equation 9, with a constant threshold. The interval that follows volatility is ours.
@@ -74,3 +76,18 @@ def speaks(
     now = due & (since >= least)
     said = torch.where(now.unsqueeze(-1), value, state.said)
     return now, Speaking(said, value, torch.where(now, 0, since), change)
+
+
+def differing(heard: Tensor, tolerance: float) -> Tensor:
+    """Returns the links whose two ends have said what differs by more than the tolerance, (B, N, N) bool.
+
+    Both ends know it, so the mask is symmetric. Links that are left out rest: once all do, nobody moves or speaks until
+    something changes, and neighbours are at most three times the tolerance apart.
+
+    Args:
+        heard: (B, N, N, V), what each node holds as said by each other; or (B, N, V), what each node says to all.
+        tolerance: In the unit of the values, see `speaks`.
+    """
+    if heard.dim() == 3:
+        heard = heard.unsqueeze(-3)  # (B, 1, N, V)
+    return ((heard - heard.transpose(1, 2)).abs() > tolerance).any(-1)

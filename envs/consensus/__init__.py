@@ -26,7 +26,7 @@ Each rule is a function of arrays without state of its own, and its loops are ke
 `docs/consensus.md` says which rule is for what.
 """
 
-from .adaptive import Speaking, first_speaking, speaks
+from .adaptive import Speaking, differing, first_speaking, speaks
 from .gossip import agree, averaged
 from .hierarchy import Agreed, Clusters, elect, hierarchical
 from .liars import LIES, overheard
@@ -52,6 +52,7 @@ __all__ = [
     "check_tolerance",
     "contraction",
     "dense_of",
+    "differing",
     "elect",
     "estimate",
     "first_push_sum",

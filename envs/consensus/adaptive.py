@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..kit.kernels import kernel
+
 ALPHA = 0.1
 """Weight of the newest change in the moving average of changes."""
 
@@ -44,7 +46,9 @@ def speaks(
     and in any case after `longest`. So in a calm network nodes are nearly silent, and what others hold of a node is
     never off by more than the tolerance and what the value moves within `least` rounds.
 
-    With `averaged` on what was said last the mean is kept exactly, however rarely nodes speak.
+    With `averaged` on what was said last the mean is kept exactly, however rarely nodes speak. Let only those exchanges
+    take place whose ends have said what differs, see `differing`: else nodes that all but agree move each other to and
+    fro by about the tolerance, and speak every few rounds for ever.
 
     Source: the trigger on |x - said| of Seyboth, Dimarogonas and Johansson 2013, "Event-based broadcasting for
     multi-agent average consensus", equation 9, with a constant threshold. The interval that follows volatility is ours.
@@ -73,3 +77,32 @@ def speaks(
     now = due & (since >= least)
     said = np.where(now[..., None], value, state.said)
     return now, Speaking(said, value, np.where(now, 0, since).astype(np.int32), change)
+
+
+@kernel
+def fill_differing(neighbor, back, heard, tolerance, differs):
+    """Fills `differs` as `differing` says."""
+    for b in range(neighbor.shape[0]):
+        for i in range(neighbor.shape[1]):
+            for d in range(neighbor.shape[2]):
+                j, e = neighbor[b, i, d], back[b, i, d]
+                differs[b, i, d] = False
+                for v in range(heard.shape[3] if j >= 0 else 0):
+                    differs[b, i, d] |= abs(heard[b, i, d, v] - heard[b, j, e, v]) > tolerance
+
+
+def differing(neighbor: np.ndarray, back: np.ndarray, heard: np.ndarray, tolerance: float) -> np.ndarray:
+    """Returns the links whose two ends have said what differs by more than the tolerance, (B, N, D) bool.
+
+    Both ends know it, so the mask is the same at both. Links that are left out rest: once all do, nobody moves or
+    speaks until something changes, and neighbours are at most three times the tolerance apart.
+
+    Args:
+        neighbor: (B, N, D), see `lists_of`.
+        back: (B, N, D), see `back_of`.
+        heard: (B, N, D, V), what each node holds as said by its neighbour.
+        tolerance: In the unit of the values, see `speaks`.
+    """
+    differs = np.empty(neighbor.shape, np.bool_)
+    fill_differing(neighbor, back, heard, tolerance, differs)
+    return differs

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 from .weights import fill_degrees, fill_metropolis
 
 
@@ -23,9 +23,10 @@ def gossip_round(neighbor, active, heard, own_said, value, out):
             for v in range(n_values):
                 out[b, i, v] = value[b, i, v]
             for d in range(n_slots):
-                if neighbor[b, i, d] < 0 or not active[b, i, d]:
+                j = neighbor[b, i, d]
+                if j < 0 or not active[b, i, d]:
                     continue
-                weight = 1.0 / (1 + max(degree[b, i], degree[b, neighbor[b, i, d]]))
+                weight = 1.0 / (1 + max(degree[b, i], degree[b, j]))
                 for v in range(n_values):
                     out[b, i, v] += weight * (heard[b, i, d, v] - own_said[b, i, v])
 
@@ -36,18 +37,22 @@ def plain_round(neighbor, weight, value, out):
 
     It is `gossip_round` with heard_ij = x_j and own_said_i = x_i, without arrays of what was heard.
     """
-    n_worlds, n_nodes, n_slots = neighbor.shape
-    n_values = value.shape[2]
-    for b in range(n_worlds):
-        for i in range(n_nodes):
-            for v in range(n_values):
-                out[b, i, v] = value[b, i, v]
-            for d in range(n_slots):
-                j = neighbor[b, i, d]
-                if j < 0:
-                    break
-                for v in range(n_values):
-                    out[b, i, v] += weight[b, i, d] * (value[b, j, v] - value[b, i, v])
+    for b in range(neighbor.shape[0]):
+        for i in range(neighbor.shape[1]):
+            for v in range(value.shape[2]):
+                out[b, i, v] = value[b, i, v] + _gained(neighbor, weight, value, b, i, v)
+
+
+@inlined
+def _gained(neighbor, weight, value, b, i, v):
+    """Returns sum_j w_ij (x_j - x_i) for one value; a sum in a register takes half the time of one in an array."""
+    own, gained = value[b, i, v], 0.0
+    for d in range(neighbor.shape[2]):
+        j = neighbor[b, i, d]
+        if j < 0:
+            break
+        gained += weight[b, i, d] * (value[b, j, v] - own)
+    return gained
 
 
 @kernel

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kit.kernels import kernel
+from ..kit.kernels import inlined, kernel
 
 
 @kernel
@@ -17,24 +17,26 @@ def fill_calls(neighbor, back, available, numbers, k, active):
     for b in range(n_worlds):
         for i in range(n_nodes):
             for d in range(n_slots):
-                active[b, i, d] = available[b, i, d] and _n_before(neighbor, available, numbers, (b, i, d)) < k
+                active[b, i, d] = False
+            for _ in range(k):
+                d = _next_call(available, numbers, active, b, i)
+                if d < 0:
+                    break
+                active[b, i, d] = True
         for i in range(n_nodes):
             for d in range(n_slots):
                 if active[b, i, d]:
                     active[b, neighbor[b, i, d], back[b, i, d]] = True
 
 
-@kernel
-def _n_before(neighbor, available, numbers, link):
-    """Counts the available slots of a node that have a smaller number than a slot of it; ties go to the lower slot."""
-    b, i, d = link
-    number, count = numbers[b, i, d], 0
-    for other in range(neighbor.shape[2]):
-        if neighbor[b, i, other] < 0:
-            break
-        if available[b, i, other] and (numbers[b, i, other], other) < (number, d):
-            count += 1
-    return count
+@inlined
+def _next_call(available, numbers, active, b, i):
+    """Returns the available slot with the smallest number of those not yet called, or -1; ties go to the lower one."""
+    found, least = -1, np.inf
+    for d in range(available.shape[2]):
+        if available[b, i, d] and not active[b, i, d] and numbers[b, i, d] < least:
+            found, least = d, numbers[b, i, d]
+    return found
 
 
 def calls(neighbor: np.ndarray, back: np.ndarray, available: np.ndarray, numbers: np.ndarray, k: int = 3) -> np.ndarray:

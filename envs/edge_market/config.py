@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..consensus import most_liars
 from ..kit.fields import check_fields
 from ..kit.shapley import check_horizon, check_orders
 from .rates import MOST_MEGABYTES, megabytes, most_failures, task_room
@@ -96,14 +97,26 @@ class Config:
     """Share of nodes, drawn at reset, that never ask less than `cartel_price`; rounded to whole nodes."""
     cartel_price: float = 1.0
     """Lowest ask of a member of the cartel [credits/Gcycle]."""
+    consensus: Literal["none", "gossip", "hierarchical", "robust"] = "none"
+    """Rule by which nodes agree on mean load, ask and demand, which they observe then; see `envs.consensus`."""
+    consensus_hops: int = 2
+    """Links over which signed estimates are relayed; not with `hierarchical`, whose leaders relay."""
+    consensus_rounds: int = 1
+    """Exchanges of estimates in a slot; with `hierarchical` those among leaders."""
+    consensus_loss: float = 0.0
+    """Probability that an exchange between two nodes is lost."""
+    consensus_tolerance: int = 1
+    """f: liars among the nodes that a node hears which `robust` stands; it takes at least 3 f + 1 heard."""
+    consensus_pull: float = 0.05
+    """Share by which an estimate moves to the node's own measurement in every slot, so that errors fade."""
     counterfactual: Literal["none", "absent", "shapley"] = "none"
     """Fills `Step.counterfactual` with the others' welfare had the node not been there, or G less its Shapley value."""
     horizon: int = 1
     """Slots over which a counterfactual is rolled out, with all actions held; 1 with Shapley values."""
     orders: int = 8
     """Orders of arrival over which Shapley values of more than 8 nodes in a market are averaged, an even number."""
-    heuristic: Literal["truthful", "proportional", "greedy", "local"] = "truthful"
-    """Hand-written policy that `envs.heuristic` returns."""
+    heuristic: Literal["truthful", "proportional", "greedy", "local", "consensus-proportional"] = "truthful"
+    """Hand-written policy that `envs.heuristic` returns; the last one needs a `consensus`."""
     bound: bool = False
     """Solves the linear programme of the bound at every reset (seconds a world) and reports `bound_share`."""
 
@@ -139,7 +152,27 @@ class Config:
                     f"{share}={getattr(self, share)!r} of n_nodes={self.n_nodes} is no whole node: give 0, or at least "
                     f"{1.0 / self.n_nodes:g} for one"
                 )
+        self._check_consensus()
         self._check_size()
+
+    def _check_consensus(self) -> None:
+        if self.heuristic == "consensus-proportional" and self.consensus == "none":
+            raise ValueError(
+                "heuristic='consensus-proportional' needs estimates of demand, and consensus='none': give a consensus"
+            )
+        heard = most_peers(self)
+        if self.consensus == "robust" and self.consensus_tolerance > most_liars(heard):
+            raise ValueError(
+                f"consensus_tolerance={self.consensus_tolerance} liars take {3 * self.consensus_tolerance + 1} nodes "
+                f"heard (3 f + 1), where a node hears at most {heard}: tolerate at most {most_liars(heard)}, or raise "
+                "n_nodes, n_neighbors or consensus_hops"
+            )
+        size = self.n_nodes * heard * (2 + self.n_models) * 8e-6
+        if self.consensus in ("gossip", "robust") and size > MOST_MEGABYTES:
+            raise ValueError(
+                f"consensus_hops={self.consensus_hops} with n_nodes={self.n_nodes} and n_neighbors={self.n_neighbors} "
+                f"lets a node hear {heard} others, {size:,.0f} MB a world, where {MOST_MEGABYTES} MB fit: lower one"
+            )
 
     def _check_size(self) -> None:
         slots = self.max_steps + 1
@@ -157,6 +190,15 @@ class Config:
 def arrivals_of(config: Config) -> float:
     """Returns the number of tasks that arrive at a node in a slot, mean over nodes and time."""
     return config.load * config.cpu * config.slot_seconds / config.work
+
+
+def most_peers(config: Config) -> int:
+    """Returns the largest possible number of nodes within `consensus_hops` links of a node."""
+    at, within = config.n_neighbors, 0
+    for _ in range(config.consensus_hops):
+        within += at
+        at *= config.n_neighbors - 1
+    return min(within, config.n_nodes - 1)
 
 
 _RANGES = (
@@ -197,6 +239,11 @@ _RANGES = (
     ("byzantine", 0, 1),
     ("cartel", 0, 1),
     ("cartel_price", 0, 100),
+    ("consensus_hops", 1, 8),
+    ("consensus_rounds", 1, 100),
+    ("consensus_loss", 0, 1),
+    ("consensus_tolerance", 0, 100),
+    ("consensus_pull", 0, 1),
     ("horizon", 1, 1000),
     ("orders", 2, 10_000),
 )

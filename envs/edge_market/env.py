@@ -14,6 +14,7 @@ from ..kit.actions import checked
 from ..kit.counterfactual import without_each
 from ..kit.kernels import kernel
 from .absence import welfare_without_each
+from .agreement import agree
 from .coalitions import shapley_values
 from .config import Config
 from .metrics import metrics_of
@@ -23,7 +24,7 @@ from .start import start
 from .state import ASK_MARKUP, BID_MARKUP, KEEP, NOBODY, SCORES, THRESHOLD, Array, State, copied
 from .work import begin, run_slot, sum_welfare
 
-VERSION = 1
+VERSION = 2
 DECIDED = 2.0 / 3.0
 """A model's score counts as 0 up to this: otherwise the noise of a policy would make nodes read models all the time."""
 READY_MADE = {
@@ -78,6 +79,8 @@ class EdgeMarket:
         state = start(self.config, self.params, seeds)
         nothing = np.zeros(state.n_held.shape)
         begin(self.params, state, nothing.copy(), nothing.copy())
+        if self.config.consensus != "none":
+            agree(self.params, state)
         if self.config.bound:
             from .bound import welfare_bound  # scipy is needed for the bound only
 
@@ -91,6 +94,8 @@ class EdgeMarket:
         """Advances every world by one slot; see `envs.core.BatchEnv.step`."""
         strategy = self.strategy(state, action)
         after, reward, cost, exchange = self._advance(state, Play(strategy, _nobody(state)))
+        if self.config.consensus != "none":  # counterfactuals do without: actions are held in them
+            agree(self.params, after)
         step = self._step_of(after, reward, cost, exchange)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=self._counterfactual(state, strategy, step.team_reward))
@@ -160,7 +165,7 @@ class EdgeMarket:
             cost=cost.astype(np.float32),
             terminated=np.zeros((n_worlds, n_nodes), np.bool_),
             truncated=state.step >= self.max_steps,
-            metrics=metrics_of(state, bound=self.config.bound, latency_low=self.params.latency_low),
+            metrics=metrics_of(self.config, state, latency_low=self.params.latency_low),
         )
 
     def _counterfactual(self, state: State, strategy: Array, team_reward: Array) -> NDArray[np.float32]:

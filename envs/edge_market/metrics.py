@@ -12,17 +12,22 @@ import math
 import numpy as np
 
 from ..kit.kernels import kernel
+from .config import Config
 from .state import (
     ARRIVED,
+    BIAS,
     CAPACITY,
     COLD_STARTS,
     CYCLES,
+    DISAGREEMENT,
     DROPS,
     EARNED,
     FINISHED,
+    JUDGED,
     LATENCY_BINS,
     LATENCY_LOW,
     LATENCY_RATIO,
+    MESSAGES,
     MISSES,
     OVERLOADED,
     OWN_ARRIVED,
@@ -60,16 +65,21 @@ METRICS: tuple[str, ...] = (
     "payments_balance",
     "overload_share",
 )
+CONSENSUS_METRICS = ("consensus_disagreement", "consensus_bias", "consensus_messages")
 
 
-def metrics_of(state: State, *, bound: bool, latency_low: float = LATENCY_LOW) -> dict[str, Array]:
-    """Returns each metric over the episode so far, (B,) float64; with a bound, `bound_share` too."""
+def metrics_of(config: Config, state: State, *, latency_low: float = LATENCY_LOW) -> dict[str, Array]:
+    """Returns each metric over the episode so far, (B,) float64; those of the bound and of a consensus where asked."""
     values = np.empty((len(METRICS), len(state.step)))
     _measure(state.step, state.totals, state.account, state.latency, values)
     values[4:7] *= latency_low / LATENCY_LOW  # the quantiles
     metrics: dict[str, Array] = dict(zip(METRICS, values, strict=True))
-    if bound:
+    if config.bound:
         metrics["bound_share"] = state.totals[:, WELFARE] / np.where(state.bound > 0.0, state.bound, math.nan)
+    if config.consensus != "none":
+        judged = np.where(state.totals[:, JUDGED] > 0.0, state.totals[:, JUDGED], math.nan)
+        values = (state.totals[:, DISAGREEMENT] / judged, state.totals[:, BIAS] / judged, state.totals[:, MESSAGES])
+        metrics |= dict(zip(CONSENSUS_METRICS, values, strict=True))
     return metrics
 
 

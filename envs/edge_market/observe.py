@@ -17,16 +17,20 @@ from .links import find_links
 from .market import energy_price
 from .state import (
     ASK,
+    ASKED,
     BID,
     BOUGHT,
     BYZANTINE,
     CARTEL,
     DEADLINE,
     DEMAND,
+    FIRST_MODEL,
     LEFT,
+    LOAD,
     LOADED,
     MEMORY,
     MODEL,
+    NO_CONSENSUS,
     NOBODY,
     ORIGIN,
     POSTED_PRICE,
@@ -56,7 +60,8 @@ IN_STATE = 12
 
 def obs_size(config: Config) -> int:
     """Returns O."""
-    return OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * config.n_models + OF_NEIGHBOR * config.n_neighbors
+    agreed = 0 if config.consensus == "none" else FIRST_MODEL + config.n_models + 1
+    return OF_NODE + OF_TASK * HEAD_TASKS + OF_MODEL * config.n_models + OF_NEIGHBOR * config.n_neighbors + agreed
 
 
 def obs_names(config: Config) -> tuple[str, ...]:
@@ -71,7 +76,10 @@ def obs_names(config: Config) -> tuple[str, ...]:
     model = ("loaded", "loading", "size", "demand", "work")
     link = ("works", "bandwidth", "latency", "said_load", "said_ask", "said_age", "busy")
     parts = (("task", HEAD_TASKS, task), ("model", config.n_models, model), ("link", config.n_neighbors, link))
-    return (*names, *(f"{what}_{k}_{part}" for what, n, each in parts for k in range(n) for part in each))
+    names += [f"{what}_{k}_{part}" for what, n, each in parts for k in range(n) for part in each]
+    if config.consensus != "none":
+        names += ["agreed_load", "agreed_price", *(f"agreed_demand_{m}" for m in range(config.n_models)), "agreed_age"]
+    return tuple(names)
 
 
 def state_size(config: Config) -> int:
@@ -105,6 +113,8 @@ def observe(params, state, obs, adjacency, global_state):
     _observe_nodes(params, state, obs)
     _observe_models(params, state, waiting, obs)
     _observe_links(params, state, works, adjacency, obs)
+    if params.consensus != NO_CONSENSUS:
+        _observe_agreed(params, state, obs)
     _fill_state(params, state, obs, global_state)
 
 
@@ -237,6 +247,22 @@ def _observe_links(params, state, works, adjacency, obs):
                     obs[b, i, at + 4] = _squash(heard[b, i, d, SAID_PRICE], params.price_scale)
                     obs[b, i, at + 5] = age / (age + params.deadline)
                 obs[b, i, at + 6] = _squash(max(free_at[b, i, d] - now, 0.0), params.slot)
+
+
+@kernel
+def _observe_agreed(params, state, obs):
+    """Writes each node's estimates and their age into the last entries of obs."""
+    agreed, silence, n_models = state.agreed, state.silence, state.model.shape[2]
+    first = obs.shape[2] - agreed.shape[2] - 1
+    share = max(params.arrivals, 1e-9) / n_models
+    for b in range(len(agreed)):
+        for i in range(agreed.shape[1]):
+            obs[b, i, first + LOAD] = _squash(max(agreed[b, i, LOAD], 0.0), params.deadline)
+            obs[b, i, first + ASKED] = _squash(max(agreed[b, i, ASKED], 0.0), params.price_scale)
+            for v in range(FIRST_MODEL, agreed.shape[2]):
+                obs[b, i, first + v] = _squash(max(agreed[b, i, v], 0.0), share)
+            age = silence[b, i] * params.slot
+            obs[b, i, first + agreed.shape[2]] = age / (age + params.deadline)
 
 
 @kernel

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .config import Config, arrivals_of
 from .rates import fall_of, pace_when_calm, rise_of, task_room
-from .state import CLEARING_RULES, LATENCY_BINS, LATENCY_LOW, LATENCY_RATIO
+from .state import CLEARING_RULES, CONSENSUS_RULES, LATENCY_BINS, LATENCY_LOW, LATENCY_RATIO
 
 
 class Params(NamedTuple):
@@ -56,6 +56,12 @@ class Params(NamedTuple):
     latency_low: float  # where the bins of latencies begin [s]
     max_steps: int
     faulty: bool  # nodes or links may fail, so the market may fall apart
+    consensus: int
+    consensus_hops: int
+    consensus_rounds: int
+    consensus_loss: float
+    consensus_tolerance: int
+    consensus_pull: float
 
 
 def params_of(config: Config) -> Params:
@@ -78,6 +84,10 @@ def params_of(config: Config) -> Params:
         "latency_low": max(LATENCY_LOW, longest / LATENCY_RATIO**LATENCY_BINS),
         "max_steps": int(config.max_steps),
         "faulty": config.failures > 0 or config.partition > 0,
+        "consensus": CONSENSUS_RULES.index(config.consensus),
+        "consensus_hops": int(config.consensus_hops),
+        "consensus_rounds": int(config.consensus_rounds),
+        "consensus_tolerance": int(config.consensus_tolerance),
     }
     as_given = {name: float(getattr(config, name)) for name in Params._fields if name not in derived}
     return Params(**as_given, **derived)

@@ -12,6 +12,8 @@ Nothing here needs a display. The plane is drawn at `SUPERSAMPLE` times its size
     arrow, amount         task that was sold in the last slot, towards the node that takes it; paid on delivery
     dot on a line         task on its way
     diamond, crown        a byzantine node; a member of the cartel
+    outer ring, tick      with a consensus: the node's estimate of the mean load, on the scale of its load, and the true
+                          mean over honest nodes that work; the ring is grey where the node lies or is down
 
 Axes: N nodes, M models.
 """
@@ -35,6 +37,7 @@ from .state import (
     EARNS,
     FINISHED,
     LEFT,
+    LOAD,
     LOADED,
     MISSES,
     NOBODY,
@@ -77,10 +80,15 @@ def draw(config: Config, state: State, world: int) -> NDArray[np.uint8]:
     picture = pygame.Surface((SIDE, HEADER + SIDE + FOOTER), 0, 32)
     picture.fill(paint.INK)
     pygame.transform.smoothscale(surface, (SIDE, SIDE), picture.subsurface((0, HEADER, SIDE, SIDE)))
-    _write_names(picture, canvas, state, world, size, labels)
+    _write_names(picture, canvas, state, world, size, _outside(config), labels)
     _write_counters(picture, config, state, world)
-    _write_legend(picture, node)
+    _write_legend(picture, node, agreed=config.consensus != "none")
     return paint.pixels_of(picture)
+
+
+def _outside(config: Config) -> float:
+    """Returns how far from a node's middle models and price are shown, over its radius."""
+    return 1.95 if config.consensus == "none" else 2.15
 
 
 def _sizes(node: NDArray[np.float64], side: float) -> NDArray[np.float64]:
@@ -172,6 +180,8 @@ def _draw_node(canvas: Canvas, config: Config, state: State, world: int, i: int,
     up = bool(state.up[world, min(int(state.step[world]), state.up.shape[1] - 1), i])
     left = state.queue[world, i, :, LEFT]
     taken = state.task_int[world, state.held[world, i], ORIGIN] != i
+    if config.consensus != "none":
+        _draw_estimate(canvas, config, state, world, i, size)
     full = float(state.node[world, i, SPEED]) * config.deadline
     load, sold = float(left.sum()) / full, float(left[taken].sum()) / full
     canvas.disc(paint.WHITE, x, y, 1.62 * size)
@@ -186,17 +196,17 @@ def _draw_node(canvas: Canvas, config: Config, state: State, world: int, i: int,
         for sign in (-1.0, 1.0):
             ends = [(x - 0.7 * size, y - sign * 0.7 * size), (x + 0.7 * size, y + sign * 0.7 * size)]
             canvas.line(paint.INK, ends, 0.16 * size)
-    n_models = config.n_models
+    n_models, below = config.n_models, y - _outside(config) * size
     step = min(0.62 * size, 3.2 * size / n_models)
     for m in range(n_models):
         at = x + (m - 0.5 * (n_models - 1)) * step
         colour = paint.agent_colour(m)
         if state.model[world, i, m, LOADED]:
-            canvas.square(colour, at, y - 1.95 * size, 0.8 * step)
+            canvas.square(colour, at, below, 0.8 * step)
         elif state.loading[world, i, 0] == m:
-            canvas.square(colour, at, y - 1.95 * size, 0.8 * step, line=canvas.at_least(0.0, 1.5))
+            canvas.square(colour, at, below, 0.8 * step, line=canvas.at_least(0.0, 1.5))
         else:
-            canvas.square(paint.SHADE, at, y - 1.95 * size, 0.3 * step)
+            canvas.square(paint.SHADE, at, below, 0.3 * step)
     if state.node[world, i, BYZANTINE]:
         canvas.polygon(paint.ALARM, paint.diamond(x + 1.25 * size, y + 1.25 * size, 0.42 * size))
     if state.node[world, i, CARTEL]:
@@ -205,12 +215,30 @@ def _draw_node(canvas: Canvas, config: Config, state: State, world: int, i: int,
         canvas.polygon(paint.CHARGER[1], corners)
 
 
+def _draw_estimate(canvas: Canvas, config: Config, state: State, world: int, i: int, size: float) -> None:
+    """Draws the estimate of the mean load as a ring around a node, and the truth as a tick on it."""
+    x, y = _at(state, world, i)
+    counts = state.up[world, min(int(state.step[world]), state.up.shape[1] - 1)] & (
+        state.node[world, :, BYZANTINE] == 0.0
+    )
+    canvas.disc(paint.WHITE, x, y, 1.82 * size)
+    estimate = min(max(float(state.agreed[world, i, LOAD]) / config.deadline, 0.0), 1.0)
+    if estimate > 0.005:
+        colour = paint.OKABE_ITO[3] if counts[i] else paint.DEAD
+        canvas.polygon(colour, paint.arc(x, y, 1.58 * size, 1.76 * size, estimate))
+    if counts.any():
+        truth = min(float(state.measured[world, counts, LOAD].mean()) / config.deadline, 1.0)
+        inner, outer = paint.arc(x, y, 1.5 * size, 1.86 * size, truth)[32:34]  # where its sides meet in the end
+        canvas.line(paint.INK, [inner, outer], canvas.at_least(0.0, 2.4))
+
+
 def _write_names(
     picture: pygame.Surface,
     canvas: Canvas,
     state: State,
     world: int,
     size: NDArray[np.float64],
+    outside: float,
     labels: list[tuple[Point, str]],
 ) -> None:
     def pixel(x: float, y: float) -> Point:
@@ -224,7 +252,7 @@ def _write_names(
         paint.write(picture, str(int(state.n_held[world, i])), max(11, round(1.1 * small)), ink, *pixel(x, y))
         if len(size) <= FEW:
             price = f"{state.tally[world, i, PRICE]:.2f}"
-            paint.write(picture, price, min(small, 17), paint.INK, *pixel(x, y + 1.95 * radius))
+            paint.write(picture, price, min(small, 17), paint.INK, *pixel(x, y + outside * radius))
     for (x, y), text in labels:
         right, down = pixel(x, y)
         height = 14 if len(size) <= FEW else 11
@@ -249,12 +277,17 @@ def _write_counters(picture: pygame.Surface, config: Config, state: State, world
         paint.write(picture, caption, 13, paint.MUTED, x, 0.8 * HEADER)
 
 
-def _write_legend(picture: pygame.Surface, node: NDArray[np.float64]) -> None:
+def _write_legend(picture: pygame.Surface, node: NDArray[np.float64], *, agreed: bool) -> None:
     parts = ["ring: load, inner: of others", "squares: models", "arrow: sold, and its price"]
     if len(node) <= FEW:
         parts.append("above: price")
+    if agreed:
+        parts.append("outer ring: estimate, tick: truth")
     if node[:, BYZANTINE].any():
         parts.append("diamond: lies")
     if node[:, CARTEL].any():
         parts.append("crown: cartel")
-    paint.write(picture, "    ".join(parts), 14, paint.MUTED, SIDE / 2, HEADER + SIDE + FOOTER / 2)
+    text, height = "    ".join(parts), 14
+    while paint.text_width(text, height) > SIDE - 8:
+        height -= 1
+    paint.write(picture, text, height, paint.MUTED, SIDE / 2, HEADER + SIDE + FOOTER / 2)

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..kit.kernels import kernel
 from ..kit.seeding import seed_words, uniform
-from .config import Config
+from .agreement import find_peers
+from .config import Config, most_peers
 from .params import Params, n_tasks
 from .rates import BUSY_SHARE, PER_TASK
 from .state import (
@@ -23,6 +24,8 @@ from .state import (
     CARTEL,
     DEADLINE,
     DEMAND,
+    FIRST_MODEL,
+    GOSSIP,
     LAST_USE,
     LATENCY_BINS,
     LEVELS,
@@ -32,11 +35,13 @@ from .state import (
     N_TALLY,
     N_TOTALS,
     NEIGHBOR_SPEED,
+    NO_CONSENSUS,
     NOBODY,
     ORIGIN,
     POSTED_PRICE,
     PRICE,
     QUEUE_SLOTS,
+    ROBUST,
     SAID_AT,
     SHARE,
     SIZE,
@@ -64,9 +69,12 @@ def start(config: Config, params: Params, seeds: Sequence[int]) -> State:
     n, t, k, m = config.n_nodes, config.max_steps + 1, n_tasks(config, params), config.n_models
     a_slot = 2 + (config.failures > 0) + (config.burst > 1)  # numbers for each node
     size = n * (PER_NODE + config.n_neighbors + m) + m + 1 + n * t * a_slot + PER_TASK * k
-    chance = uniform([int(word) for word in _spread(seeds)], size)
+    words = _spread(seeds)
+    chance = uniform([int(word) for word in words], size)
     _sample(params, chance, state)
-    return state
+    if params.consensus in (GOSSIP, ROBUST):
+        find_peers(params.consensus_hops, state)
+    return state._replace(key=words)
 
 
 def _empty(config: Config, params: Params, n_worlds: int) -> State:
@@ -74,6 +82,8 @@ def _empty(config: Config, params: Params, n_worlds: int) -> State:
     b, n, d, q, m = n_worlds, config.n_nodes, config.n_neighbors, QUEUE_SLOTS, config.n_models
     k, t = n_tasks(config, params), config.max_steps + 1
     t_fault = t if params.faulty else 1
+    v = m + FIRST_MODEL if params.consensus != NO_CONSENSUS else 0
+    p = most_peers(config) if params.consensus in (GOSSIP, ROBUST) else 0
     heard = np.zeros((b, n, d, 3))
     heard[..., SAID_AT] = -1.0
     loading = np.zeros((b, n, 2))
@@ -94,6 +104,9 @@ def _empty(config: Config, params: Params, n_worlds: int) -> State:
         head=np.zeros(b, np.int32),
         status=np.zeros((b, k), np.int8),
         partner=np.full((b, n), NOBODY, np.int32),
+        agreed=np.zeros((b, n, v)),
+        measured=np.zeros((b, n, v)),
+        silence=np.zeros((b, n), np.int32),
         node=np.zeros((b, n, 8)),
         neighbor=np.full((b, n, d), NOBODY, np.int32),
         link=np.zeros((b, n, d, 2)),
@@ -104,6 +117,9 @@ def _empty(config: Config, params: Params, n_worlds: int) -> State:
         up=np.ones((b, t_fault, n), np.bool_),
         cut=np.zeros((b, t_fault), np.bool_),
         bound=np.zeros(b),
+        peer=np.full((b, n, p), NOBODY, np.int32),
+        hops=np.zeros((b, n, p), np.int8),
+        key=np.zeros(b, np.uint64),
     )
 
 

@@ -1,6 +1,7 @@
 """The state of a batch of edge markets, and what its columns are called.
 
-Axes: B worlds, N nodes, D link slots of a node, Q queue slots of a node, M models, K tasks in the schedule, T slots.
+Axes: B worlds, N nodes, D link slots of a node, Q queue slots of a node, M models, K tasks in the schedule, T slots,
+P peers of a node (those it may exchange estimates with), V estimated values (V = 2 + M; V and P are 0 where unused).
 Times are seconds since the start, work is in Gcycles, money in credits.
 """
 
@@ -69,9 +70,18 @@ PROFIT, OWN_DONE, OWN_ARRIVED = range(3)
     PRICE_SQUARES,
     PRICE_COUNT,
     OVERLOADED,
-) = range(15)
-N_TOTALS = 15
+    DISAGREEMENT,  # of estimates, summed over slots; see `agreement`
+    BIAS,  # likewise
+    MESSAGES,
+    JUDGED,  # slots of which the two were taken
+) = range(19)
+N_TOTALS = 19
 """Columns of `totals`, over the episode."""
+LOAD, ASKED, FIRST_MODEL = range(3)
+"""Columns of `agreed` and `measured`: work held [s], ask [credits/Gcycle], arrivals that need each model [1/slot]."""
+NO_CONSENSUS, GOSSIP, HIERARCHICAL, ROBUST = range(4)
+CONSENSUS_RULES = ("none", "gossip", "hierarchical", "robust")
+"""Numbers and names of the rules by which nodes agree."""
 LEVELS = 255
 """Steps of an energy price."""
 LATENCY_BINS = 48
@@ -99,6 +109,9 @@ class State(NamedTuple):
     head: Array  # (B,) int32: every task before it has arrived
     status: Array  # (B, K) int8: DUE, QUEUED, ...
     partner: Array  # (B, N) int32 node that took its task in the last slot, or NOBODY
+    agreed: Array  # (B, N, V) float64 each node's estimates of the means over all nodes: LOAD, ASKED, ...
+    measured: Array  # (B, N, V) float64 what it last measured of itself
+    silence: Array  # (B, N) int32 slots since it last exchanged estimates
     # The schedule, drawn at reset and read-only.
     node: Array  # (B, N, 8) float64
     neighbor: Array  # (B, N, D) int32, nearest first, then NOBODY
@@ -110,6 +123,9 @@ class State(NamedTuple):
     up: Array  # (B, T + 1, N) bool: the node works; (B, 1, N) where nothing fails
     cut: Array  # (B, T + 1) bool: no link crosses the middle; likewise
     bound: Array  # (B,) float64 the bound on welfare, 0 unless asked for
+    peer: Array  # (B, N, P) int32 nodes within reach of relayed messages, in order, then NOBODY
+    hops: Array  # (B, N, P) int8 links on the shortest way there, 0 for none, where all work
+    key: Array  # (B,) uint64 of the random numbers that decide which exchanges are lost
 
 
 SCHEDULE = State._fields[State._fields.index("node") :]

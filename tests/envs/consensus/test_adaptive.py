@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphs import random_connected
+from graphs import path, random_connected
 
-from envs.consensus import averaged, first_speaking, heard_of, lists_of, speaks
+from envs.consensus import averaged, back_of, differing, first_speaking, heard_of, lists_of, speaks
 
 
 def spoken_at(course: np.ndarray, **options: float) -> list[int]:
@@ -68,6 +68,37 @@ def test_the_mean_is_kept_and_reached_with_fewer_messages(seed: int) -> None:
     np.testing.assert_allclose(now.mean(), value.mean(), atol=1e-12)
     assert now.std() < 0.02 * value.std()
     assert messages < 0.5 * 150 * 30
+
+
+def test_a_network_that_has_agreed_falls_silent() -> None:
+    """Without links that rest, nodes speak every few rounds for ever; with them, only after the longest interval."""
+    rng = np.random.default_rng(6)
+    neighbor = lists_of(random_connected(rng, 30, 0.15)[None])
+    back, value = back_of(neighbor), rng.normal(size=(1, 30, 1))
+    late = {}
+    for rests in (False, True):
+        now, state, spoken = value, first_speaking(value), []
+        for _ in range(1000):
+            heard = heard_of(neighbor, state.said)
+            active = differing(neighbor, back, heard, 0.01) if rests else neighbor >= 0
+            now = averaged(neighbor, active, heard, state.said, now)
+            speaking, state = speaks(state, now, tolerance=0.01, longest=10_000)
+            spoken.append(int(speaking.sum()))
+        np.testing.assert_allclose(now.mean(), value.mean(), atol=1e-12)
+        for i in range(30) if rests else ():
+            apart = np.abs(now[0, i] - now[0, neighbor[0, i][neighbor[0, i] >= 0]])
+            assert apart.max() <= 0.03
+        late[rests] = sum(spoken[300:])
+    assert late[False] > 700
+    assert late[True] == 0
+
+
+def test_links_rest_where_both_ends_said_about_the_same() -> None:
+    neighbor = lists_of(path(3)[None])
+    back = back_of(neighbor)
+    said = np.array([[[0.0, 5.0], [0.4, 5.0], [0.4, 6.0]]])
+    found = differing(neighbor, back, heard_of(neighbor, said), 0.5)
+    np.testing.assert_array_equal(found[0], [[False, False], [False, True], [True, False]])
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -157,6 +157,17 @@ def test_adaptive(scene: Scene) -> None:
         agree_on(one, two)
 
 
+def test_links_that_rest(scene: Scene) -> None:
+    heard = scene.rng.normal(size=(B, N, N, V)) * scene.adjacency[..., None]
+    scene.same(
+        sparse.differing(scene.neighbor, scene.back, scene.slots(heard), 1.5),
+        dense.differing(*tensors(heard), 1.5),
+    )
+    said = sparse.heard_of(scene.neighbor, scene.value)
+    both = dense.differing(*tensors(scene.value), 1.5) & torch.from_numpy(scene.adjacency)
+    scene.same(sparse.differing(scene.neighbor, scene.back, said, 1.5), both)
+
+
 @pytest.mark.parametrize("kind", sparse.LIES)
 def test_liars(scene: Scene, kind: str) -> None:
     heard, numbers = scene.rng.normal(size=(B, N, N, V)), scene.rng.random((B, N, N))
