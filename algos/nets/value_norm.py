@@ -79,21 +79,19 @@ class ValueNorm(nn.Module):
         """Returns the units of all learners, where each has its own."""
         return [Numbers(buffer) for buffer in self.buffers()] if self._each else []
 
-    def moments(self) -> Tensor | None:
-        """Returns weight, mean and variance of each learner's targets, (V, 1, 3); None where all have the same units.
+    def moments(self) -> Tensor:
+        """Returns weight, mean and variance of the targets, (V, 1, 3); V is 1 where all have the same units.
 
         The variance is not bounded below, as it is in `std`.
         """
-        if not self._each:
-            return None
         weight = self.weight_sum.clamp(min=torch.finfo(torch.float64).tiny)
         mean = self.mean_sum / weight
         variance = (self.square_sum / weight - mean.square()).clamp(min=0.0)
-        return torch.stack([self.weight_sum, mean, variance], -1).unsqueeze(1)
+        return torch.stack([self.weight_sum, mean, variance], -1).view(-1, 1, 3)
 
     def take_moments(self, moments: Tensor) -> None:
         """Sets weights, means and variances, see `moments`; learners of weight 0 keep what they are centred on."""
-        weight, mean, variance = moments.squeeze(1).unbind(-1)  # (V,) each
+        weight, mean, variance = (part.view_as(self.mean) for part in moments.unbind(-1))  # () or (V,) each
         counts = weight > 0
         self.weight_sum.copy_(weight)
         self.mean_sum.copy_(weight * mean)

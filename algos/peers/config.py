@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from ..maths.ranges import SHARE, WEIGHT, Range, check
-from .topology import topology_of
+from ..consensus.config import ConsensusConfig
+from ..maths.ranges import WEIGHT, Range
 
-Consensus = Literal["none", "gossip", "hierarchical", "robust"]
-Lie = Literal["sign", "noise", "constant", "growing", "split"]
 Sharing = Literal["none", "independent", "ucb", "pbt", "seac"]
 
 
 @dataclass(frozen=True)
-class PeersConfig:
+class PeersConfig(ConsensusConfig):
     """How learners with parameters of their own learn from each other."""
 
     share: Sharing = "none"
@@ -56,28 +54,6 @@ class PeersConfig:
     """Latest episodes of a learner over which its return is taken."""
     permission: str = "all"
     """Who may learn from whom: all, groups, adjacency (whoever hears it), or a JSON file."""
-    consensus: Consensus = "none"
-    """How learners average their parameters without a server: with those they hear (gossip), through elected leaders
-    (hierarchical), or without the extremes of what they hear (robust)."""
-    consensus_every: Annotated[int, Range(1, 10**12)] = 20_000
-    """Environment steps between two averages; each is made as soon as the algorithm has learned after them."""
-    consensus_rounds: Annotated[int, Range(1, 10_000)] = 1
-    """Rounds of exchanges in an average; of a hierarchical one, those among leaders."""
-    consensus_loss: Annotated[float, SHARE] = 0.0
-    """Chance that an exchange of a round is lost."""
-    topology: str = "full"
-    """Learners that hear each other: full, ring, grid, random-K (K random ones that are called in every round), or
-    adjacency (those that hear each other in any of the worlds)."""
-    tolerance: Annotated[int | None, Range(0, 1024)] = None
-    """Liars that robust stands among those that a learner hears, who must be at least 3 times as many and one; none: as
-    many as that allows."""
-    liars: Annotated[int, Range(0, 1023)] = 0
-    """Learners, chosen by the seed, that tell others something else than their parameters: a test of robustness."""
-    lie: Lie = "sign"
-    """What liars say: their parameters with the other sign, or with noise; a constant; one that grows with every
-    average; or a constant that differs from hearer to hearer (split)."""
-    lie_size: Annotated[float, WEIGHT] = 1.0
-    """Factor of sign; of noise, its deviation [root mean square of the liar's parameters]; or the constant itself."""
 
     def __post_init__(self) -> None:
         """Refuses values that cannot work.
@@ -85,8 +61,7 @@ class PeersConfig:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        check(self)
-        topology_of(self.topology)
+        super().__post_init__()
         taught = self.distill or bool(self.teacher)
         agree = self.consensus != "none"
         for names, fits, mend in (
@@ -100,9 +75,6 @@ class PeersConfig:
                 self.share in ("ucb", "pbt", "seac") or self.distill or agree,
                 "share 'ucb', 'pbt' or 'seac', distill or consensus",
             ),
-            (("consensus_every", "consensus_rounds", "consensus_loss", "topology", "liars"), agree, "consensus"),
-            (("tolerance",), self.consensus == "robust", "consensus 'robust'"),
-            (("lie", "lie_size"), self.liars > 0, "liars"),
             (("distill_floor",), self.distill, "distill"),
             (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), taught, "distill or teacher"),
             (("teacher_episodes",), bool(self.teacher), "teacher"),
@@ -123,10 +95,6 @@ class PeersConfig:
             raise ValueError(
                 f"consensus is {self.consensus!r}, which goes with share 'none' or 'independent' and without distill, "
                 f"and there is {other} too: take one of them"
-            )
-        if self.consensus == "hierarchical" and self.lie == "split":
-            raise ValueError(
-                "lie is 'split', but in a hierarchical consensus all hear the same of a leader: take another"
             )
         if self.distill_floor and self.share == "pbt":
             raise ValueError(

@@ -103,7 +103,7 @@ class Council:
             unknown = config.permission == "adjacency"
             may = None if unknown else torch.from_numpy(permission.now(np.zeros((1, 0, 0), bool)))
             self._averaging = Averaging(config, algo, agents, may, seed=seed)
-            self.notes += self._averaging.notes
+            self.notes += self._averaging.agreement.notes
         if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 

@@ -14,14 +14,15 @@ from gymnasium.spaces import Box, Discrete
 from torch import Tensor
 
 import train
+from algos.consensus.parameters import packed, parts_of, plausible, put_parts, summed, unpacked, unsummed
+from algos.consensus.topology import least_heard, links_of, topology_of
 from algos.core import Spec
 from algos.maddpg import IddpgConfig, Maddpg
 from algos.mappo import IppoConfig, Mappo
 from algos.nets.obs_norm import RunningNorm
 from algos.nets.value_norm import ValueNorm
-from algos.peers.averaging import Averaging, plausible, summed, unsummed
+from algos.peers.averaging import Averaging
 from algos.peers.config import PeersConfig
-from algos.peers.topology import least_heard, links_of, topology_of
 from algos.training import checkpoint
 from algos.training.random_play import Stream, drive, same
 
@@ -147,7 +148,6 @@ def test_units_of_values_are_averaged_as_sums_and_back() -> None:
         norm.update(target, torch.ones(50, 2))
     before = {name: value.clone() for name, value in norm.state_dict().items()}
     moments = norm.moments()
-    assert moments is not None
     norm.take_moments(moments)
     for name, value in norm.state_dict().items():
         torch.testing.assert_close(value, before[name])
@@ -165,7 +165,6 @@ def test_without_any_samples_statistics_stay_as_they_are() -> None:
     norm = ValueNorm(learners=2)
     norm.begin_at(torch.tensor([5.0, 6.0], dtype=torch.float64))
     moments = norm.moments()
-    assert moments is not None
     value = moments.flatten(1).unsqueeze(0)
     norm.take_moments(unsummed(summed(value, 0), value, 0)[0].unsqueeze(1))
     assert norm.mean.tolist() == [5.0, 6.0]
@@ -182,7 +181,7 @@ def test_robust_averages_stand_a_liar_that_takes_gossip_along(lie: str) -> None:
     away = {}
     for rule in ("gossip", "robust"):
         algo, averaging = trained("ippo", consensus=rule, **how)
-        honest = ~averaging._liar
+        honest = averaging.agreement.honest
         before = networks(algo)[honest]
         told = averages(averaging, 8)
         after = networks(algo)[honest]
@@ -199,12 +198,28 @@ def test_robust_averages_stand_a_liar_that_takes_gossip_along(lie: str) -> None:
 
 def test_honest_statistics_stay_within_those_of_honest_learners() -> None:
     algo, averaging = trained("ippo", consensus="robust", liars=1, lie="constant", lie_size=1e6)
-    honest = ~averaging._liar
+    honest = averaging.agreement.honest
     before = algo.policy.obs_norm.moments()[honest]
     averages(averaging, 5)
     after = algo.policy.obs_norm.moments()[honest]
     assert (after >= before.amin(0) - 1e-9).all()
     assert (after <= before.amax(0) + 1e-9).all()
+
+
+@pytest.mark.parametrize("name", ["ippo", "iddpg"])
+def test_what_is_read_is_what_is_put(name: str) -> None:
+    algo, _ = trained(name, consensus="gossip")
+    before = algo.state_dict()
+    parts = parts_of(algo)
+    value, width = packed(parts)
+    assert width == networks(algo).shape[1]
+    put_parts(algo, unpacked(value, parts))
+    after = algo.state_dict()
+    for part in ("policy", "value_norm"):
+        for key, was in before[part].items():
+            torch.testing.assert_close(after[part][key], was, rtol=1e-12, atol=1e-12)
+    names = {"ippo": {"policy", "critic"}, "iddpg": {"policy", "critic", "target policy", "target critic"}}[name]
+    assert set(parts) == names | {"values", "obs"}
 
 
 def test_an_exchange_takes_place_where_both_may_learn_from_each_other() -> None:
