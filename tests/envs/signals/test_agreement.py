@@ -27,7 +27,12 @@ def played(steps: int, n_worlds: int = 3, **options: Any) -> tuple[Signals, list
 
 
 def test_the_mean_of_beliefs_is_the_mean_of_measurements_whatever_is_lost() -> None:
-    for options in ({}, {"consensus_pull": 0.0}, {"consensus_loss": 0.5, "consensus_rounds": 3, "n_blackouts": 4}):
+    cases: list[dict[str, Any]] = [
+        {},
+        {"consensus_pull": 0.0},
+        {"consensus_loss": 0.5, "consensus_rounds": 3, "n_blackouts": 4},
+    ]
+    for options in cases:
         for state, _ in played(40, **options)[1]:
             believed, measured = (
                 state.agreement[..., BELIEVED].mean(axis=1),
@@ -67,7 +72,7 @@ def test_who_hears_nobody_believes_what_it_measures() -> None:
 
 def test_without_a_pull_all_come_to_believe_the_mean_of_the_town() -> None:
     options = {"consensus_pull": 0.0, "consensus_rounds": 20}, {"consensus_pull": 0.5, "consensus_rounds": 1}
-    far, near = (played(60, **one)[1][-1][1] for one in options)
+    far, near = (played(60, 3, **one)[1][-1][1] for one in options)
     assert (far.metrics["consensus_disagreement"] < 0.02).all()
     assert (near.metrics["consensus_disagreement"] > far.metrics["consensus_disagreement"]).all()
     assert far.metrics["consensus_bias"] == pytest.approx(0.0, abs=1e-9)
