@@ -3,10 +3,10 @@
 | property      | value                                                                                          |
 |---------------|------------------------------------------------------------------------------------------------|
 | import        | `from envs import edge_market` (clone), `from coterie.envs import edge_market` (installed)     |
-| PettingZoo    | `pettingzoo.make("parallel", "coterie/edge_market_v1", task="village-8")`, also `"aec"`        |
+| PettingZoo    | `pettingzoo.make("parallel", "coterie/edge_market_v2", task="village-8")`, also `"aec"`        |
 | agents        | `node_0` ... `node_{N-1}`; N = `n_nodes`                                                       |
 | actions       | `Box(-1, 1, (4 + M,))`, M = `n_models`, or `Discrete(8)` with `discrete=True`                  |
-| observations  | `Box(-1, 1, (O,))`, O = 43 + 5 M + 7 D, D = `n_neighbors`                                      |
+| observations  | `Box(-1, 1, (O,))`, O = 43 + 5 M + 7 D, D = `n_neighbors`; 3 + M more with a `consensus`       |
 | state         | `Box(-1, 1, (S,))`, S = N (12 + M) + 2                                                         |
 | control step  | a slot of `slot_seconds` (0.2 s); the time limit is `max_steps` (200: 40 s)                    |
 | agents die    | never; a failed node stays an agent whose actions do nothing                                   |
@@ -105,6 +105,10 @@ nothing), 6 reserved (keep 0.8, ask markup 0.3), 7 hand on (threshold 0.2, bid m
 |   +3, 4  | the neighbour's last message: its load [s], q(. / D-bar); its ask, q(. / p)              | [0, 1)   |
 |   +5     | how long ago that was: t over t + D-bar; 1 if there was no message                       | [0, 1]   |
 |   +6     | time until the link is free, q(. / `slot_seconds`)                                       | [0, 1)   |
+| then     | with a `consensus`, the node's estimates of means over all nodes:                        |          |
+|   +0, 1  | work held [s], q(. / D-bar); ask, q(. / p)                                               | [0, 1)   |
+|   +2 ... | for each model, arrivals that need it over an equal share of a mean node's, q            | [0, 1)   |
+|   last   | how long ago the node last exchanged estimates: t over t + D-bar                         | [0, 1)   |
 
 **State** for centralised critics: of each node, entries 0 to 8, 11, 12 and 13 of its observation and which models are
 loaded; then the time over the time limit, and 1 while a partition cuts the plane in the middle, else 0.
@@ -129,9 +133,21 @@ of these nodes count as those of any other.
 **Communication**: neighbours over links that work hear each other (`adjacency`). Apart from that, each node sends its
 load and its ask to its neighbours every `gossip_every` slots.
 
+**Consensus** (`consensus`; none by default): nodes come to agree on what none of them sees, the mean over all nodes of
+the work they hold [s], of their asks, and of the demand for each model. Once the tasks of a slot have arrived, each
+node that works measures itself anew and exchanges estimates, `consensus_rounds` times. `gossip`: with all nodes up to
+`consensus_hops` links away, over links that work; estimates are signed, so those that relay them cannot change them.
+`robust`: the same, but of what is heard the `consensus_tolerance` f highest and lowest are left out; f liars take 3 f +
+1 nodes heard. A node that hears fewer still leaves as many out, and so may hold on to its own. `hierarchical`: elected
+leaders gather the estimates of their neighbours, agree, and tell them; a leader that fails is replaced in the next
+slot. An exchange between two nodes is lost with the chance `consensus_loss`. Byzantine nodes say that they hold no
+work, ask half, and need no model. `agreement` has the formulas. Estimates change nothing but observations, and what
+nodes do by them.
+
 **Heuristics** (`heuristic`, the policy `envs.heuristic` gives; all in `heuristic.py`): `truthful` (default),
-`proportional`, `greedy`, `local`. **The bound** (`bound=True`): a linear programme that knows everything, see
-`bound`; it takes seconds a world, so it is for evaluations.
+`proportional`, `greedy`, `local`, and with a consensus `consensus-proportional`, which levels work by agreed load.
+**The bound** (`bound=True`): a linear programme that knows everything, see `bound`; it takes seconds a world, so it is
+for evaluations.
 
 **Metrics**, over the episode so far: `welfare` [credits]; `bound_share`, welfare so far over the bound of the whole
 episode, NaN where that is not above 0 (only with `bound=True`); `completion_rate`, `miss_rate` and `drop_rate`, tasks
@@ -141,9 +157,12 @@ processors; `fairness`, Jain's index of nodes' shares of their own tasks done (1
 Gini's coefficient of profits, losses counted as 0 (0 equal); `price`, mean over slots that had one, and
 `price_volatility`, its standard deviation over that mean; `offloaded_share`, trades over arrivals; `cold_starts`,
 models read because a task waited; `payments_balance`, what buyers paid less what sellers got [credits], a deficit if
-negative; `overload_share` of nodes and slots. `fairness` is over the nodes at which tasks have arrived. A mean, share
-or index of nothing is undefined (no task arrived, none done, none sold, no node with a profit, no bound above 0): NaN,
-shown as "-" in tables, and left out of means over episodes.
+negative; `overload_share` of nodes and slots. With a consensus also `consensus_disagreement`, standard deviation of the
+estimates of honest nodes that work, and `consensus_bias`, distance of their mean estimate from the mean of what they
+measure, each the root mean square over load / D-bar, ask / p and demand over an equal share, mean over slots; and
+`consensus_messages`, one for each link that an estimate is sent over. `fairness` is over the nodes at which tasks have
+arrived. A mean, share or index of nothing is undefined (no task arrived, none done, none sold, no node with a profit,
+no bound above 0): NaN, shown as "-" in tables, and left out of means over episodes.
 
 **Tasks**: `duopoly-2`: two nodes that can trade only with each other draw new private values and costs in every slot,
 and can do none of their own tasks because they lack the model: a bargain with private information, see `bargain`;
@@ -156,7 +175,7 @@ node holds about 3.
 **Versions.** 0: first. 1: bursts begin as they go on, no longer all calm; no arrivals are left out where many come in a
 slot or in a burst; nodes fail as often as asked (it was 0.48 times where 0.5 was asked, 3.4 where 5); a partition may
 begin in the first slot; latencies beyond 18 s are reported. Of the named tasks only `bursty-8` and `partition-16`
-change.
+change. 2: nodes may agree on load, asks and demand (`consensus`); without it nothing changes.
 """
 
 from functools import partial

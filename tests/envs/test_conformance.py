@@ -50,6 +50,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {},
         {"discrete": True, "rule": "vcg", "counterfactual": "absent", "failures": 2.0, "partition": 0.5},
         {"task": "duopoly-2", "rule": "posted", "bound": True, "counterfactual": "absent", "horizon": 2},
+        {"consensus": "gossip", "consensus_loss": 0.3, "failures": 2.0, "counterfactual": "absent"},
+        {"consensus": "hierarchical", "consensus_loss": 0.3, "partition": 0.5, "n_nodes": 12, "failures": 2.0},
+        {"task": "byzantine-16", "consensus": "robust", "consensus_rounds": 2},
     ],
     "traffic_junction": [
         {},

@@ -22,7 +22,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "traffic_junction": [{"encoding": "published"}, {"difficulty": "hard", "n_cars": 20, "vision": 2}],
     "whispers": [{"game": "listener", "n_agents": 6, "n_symbols": 2}],
     "spread": [{"n_agents": 1}],
-    "edge_market": [{"n_models": 3, "n_neighbors": 2}],
+    "edge_market": [{"n_models": 3, "n_neighbors": 2}, {"n_models": 3, "consensus": "gossip"}],
 }
 CASES = [(name, {"task": task}) for name in sorted(envs.ENVS) for task in builder.tasks(name) if task != "huge-64"] + [
     (name, options) for name, every in OPTIONS.items() for options in every
