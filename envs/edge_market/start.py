@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..consensus.relay import fill_peers
 from ..kit.kernels import kernel
 from ..kit.seeding import seed_words, uniform
-from .agreement import find_peers
 from .config import Config, most_peers
 from .params import Params, n_tasks
 from .rates import BUSY_SHARE, PER_TASK
@@ -73,7 +73,7 @@ def start(config: Config, params: Params, seeds: Sequence[int]) -> State:
     chance = uniform([int(word) for word in words], size)
     _sample(params, chance, state)
     if params.consensus in (GOSSIP, ROBUST):
-        find_peers(params.consensus_hops, state)
+        fill_peers(state.neighbor, params.consensus_hops, state.peer, state.hops)
     return state._replace(key=words)
 
 

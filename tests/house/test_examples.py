@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES: dict[str, tuple[list[str], str]] = {
     "step_warehouse.py": ([], "orders_per_hour"),
     "noisy_channel.py": ([], "8 bits sent by each agent in a step"),
+    "serverless.py": (["2", "2000"], "after the average"),
     "rows_and_actions.py": ([], "16 of 16 actions were those of the agents' own spaces"),
 }
 """By example, arguments that keep it short and a text that it must print."""
