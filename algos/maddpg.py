@@ -574,8 +574,9 @@ class Maddpg:
         """Returns all that learners are, where each learns by itself; see `peers.exchange`."""
         networks = []
         for adam in self._adams_of_learners():
-            target = self.target_policy if adam is self.policy_adam else self.target_critics
-            networks += [adam.of_learners()[0], Numbers(target.vector, adam.own)]
+            acts = adam is self.policy_adam
+            target, name = (self.target_policy, "policy") if acts else (self.target_critics, "critic")
+            networks += [adam.of_learners()[0]._replace(name=name), Numbers(target.vector, adam.own, f"target {name}")]
         norm = self.policy.obs_norm
         return [*networks, *self.value_norm.of_learners(), *([] if norm is None else norm.of_learners())]
 

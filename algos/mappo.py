@@ -550,7 +550,8 @@ class Mappo:
 
     def parameters_of_learners(self) -> list[Numbers]:
         """Returns all that learners are, where each learns by itself; see `peers.exchange`."""
-        networks = [adam.of_learners()[0] for adam in self._adams_of_learners()]
+        names = {id(self.policy_adam): "policy", id(self.critic_adam): "critic"}
+        networks = [adam.of_learners()[0]._replace(name=names[id(adam)]) for adam in self._adams_of_learners()]
         norm = self.policy.obs_norm
         return [*networks, *self.value_norm.of_learners(), *([] if norm is None else norm.of_learners())]
 

@@ -259,7 +259,7 @@ def with_options(line: str, instance: Any, lead: str, argv: Sequence[str]) -> st
         name = re.escape(field.name)
         option = lead + field.name.replace("_", "-")
         option = typed.get(option, option)
-        line = re.sub(rf"^{name}(?=[ =,])|(?<![\w.-]){name}(?==)", option, line)
+        line = re.sub(rf"^{name}(?=[ =,:])|(?<![\w.-]){name}(?==)", option, line)
         if "_" in field.name:
             line = re.sub(rf"(?<![\w.-]){name}(?!\w)", option, line)
     return line

@@ -73,6 +73,18 @@ class RunningNorm(nn.Module):
         """Returns the statistics of all parameter sets."""
         return [Numbers(self.mean), Numbers(self.square), Numbers(self.count)]
 
+    def moments(self) -> Tensor:
+        """Returns count, mean and variance of each feature of all parameter sets, (P, D, 3)."""
+        variance = self.square / self.count.clamp(min=1.0)
+        return torch.stack([self.count.expand_as(self.mean), self.mean, variance], -1)
+
+    def take_moments(self, moments: Tensor) -> None:
+        """Sets counts, means and variances, see `moments`; the count of the first feature is that of all."""
+        count, mean, variance = moments[:, :1, 0], moments[..., 1], moments[..., 2]
+        self.count.copy_(count)
+        self.mean.copy_(mean)
+        self.square.copy_(variance * count)
+
     @torch.no_grad()
     def update(self, x: Tensor, weight: Tensor) -> None:
         """Adds observations to the statistics.

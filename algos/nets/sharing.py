@@ -15,6 +15,7 @@ class Numbers(NamedTuple):
 
     values: Tensor  # all parameters of a network as one vector; or, with an axis of learners first, (P, ...)
     own: Tensor | None = None  # (P, K) indices of each learner's part of the vector; None: the rows of `values`
+    name: str = ""  # of the network
 
 
 def learners_of(spec: Spec, share: Share) -> int:

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from .sharing import Numbers
 
+LEAST_VARIANCE = 1e-4
+"""Least variance of targets that they are divided by."""
+
 
 class ValueNorm(nn.Module):
     """Running mean and standard deviation of value targets, so that the critic learns at about unit scale.
@@ -64,7 +67,7 @@ class ValueNorm(nn.Module):
             average = getattr(self, name)
             average.copy_(torch.where(counts, average * self.decay + (1.0 - self.decay) * value, average))
         mean = self.mean_sum / self.weight_sum
-        std = (self.square_sum / self.weight_sum - mean.square()).clamp(min=1e-4).sqrt()
+        std = (self.square_sum / self.weight_sum - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()
         self.mean.copy_(torch.where(counts, mean, self.mean))
         self.std.copy_(torch.where(counts, std, self.std))
 
@@ -75,6 +78,26 @@ class ValueNorm(nn.Module):
     def of_learners(self) -> list[Numbers]:
         """Returns the units of all learners, where each has its own."""
         return [Numbers(buffer) for buffer in self.buffers()] if self._each else []
+
+    def moments(self) -> Tensor:
+        """Returns weight, mean and variance of the targets, (V, 1, 3); V is 1 where all have the same units.
+
+        The variance is not bounded below, as it is in `std`.
+        """
+        weight = self.weight_sum.clamp(min=torch.finfo(torch.float64).tiny)
+        mean = self.mean_sum / weight
+        variance = (self.square_sum / weight - mean.square()).clamp(min=0.0)
+        return torch.stack([self.weight_sum, mean, variance], -1).view(-1, 1, 3)
+
+    def take_moments(self, moments: Tensor) -> None:
+        """Sets weights, means and variances, see `moments`; learners of weight 0 keep what they are centred on."""
+        weight, mean, variance = (part.view_as(self.mean) for part in moments.unbind(-1))  # () or (V,) each
+        counts = weight > 0
+        self.weight_sum.copy_(weight)
+        self.mean_sum.copy_(weight * mean)
+        self.square_sum.copy_(weight * (variance + mean.square()))
+        self.mean.copy_(torch.where(counts, mean, self.mean))
+        self.std.copy_(torch.where(counts, variance.clamp(min=LEAST_VARIANCE).sqrt(), self.std))
 
     def normalize(self, value: Tensor) -> Tensor:
         """Converts values of any shape from the reward's units to about unit scale, float32."""

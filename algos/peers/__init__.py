@@ -5,6 +5,7 @@
     returns.py      how good each learner is, and how sure that is
     sharing.py      who takes whose parameters: UCB-guided sharing, population-based training
     trial.py        taken parameters on trial: who goes back to what it was, and whom it believes
+    averaging.py    parameters that are averaged without a server, by a rule of consensus
     exchange.py     parameters that move from one learner to another, with all that belongs to them
     seac.py         who learns from whose experience
     permission.py   who may learn from whom

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from ..maths.ranges import WEIGHT, Range, check
+from ..consensus.config import ConsensusConfig
+from ..maths.ranges import WEIGHT, Range
 
 Sharing = Literal["none", "independent", "ucb", "pbt", "seac"]
 
 
 @dataclass(frozen=True)
-class PeersConfig:
+class PeersConfig(ConsensusConfig):
     """How learners with parameters of their own learn from each other."""
 
     share: Sharing = "none"
@@ -60,8 +61,9 @@ class PeersConfig:
         Raises:
             ValueError: Says what came and what is allowed.
         """
-        check(self)
+        super().__post_init__()
         taught = self.distill or bool(self.teacher)
+        agree = self.consensus != "none"
         for names, fits, mend in (
             (("share_c", "share_lambda"), self.share == "ucb", "share 'ucb'"),
             (("share_tau", "share_moments", "share_trial"), self.share in ("ucb", "pbt"), "share 'ucb' or 'pbt'"),
@@ -70,8 +72,8 @@ class PeersConfig:
             (("seac_weight",), self.share == "seac", "share 'seac'"),
             (
                 ("permission",),
-                self.share in ("ucb", "pbt", "seac") or self.distill,
-                "share 'ucb', 'pbt' or 'seac', or distill",
+                self.share in ("ucb", "pbt", "seac") or self.distill or agree,
+                "share 'ucb', 'pbt' or 'seac', distill or consensus",
             ),
             (("distill_floor",), self.distill, "distill"),
             (tuple(one.name for one in fields(self) if one.name.startswith("distill_")), taught, "distill or teacher"),
@@ -87,6 +89,12 @@ class PeersConfig:
             raise ValueError(
                 "distill_states is 'surer', but critics of teachers from disk foretell returns of another run: give "
                 "'all', or leave teacher out"
+            )
+        other = "distill" if self.distill else f"share {self.share!r}"
+        if agree and (self.distill or self.share not in ("none", "independent")):
+            raise ValueError(
+                f"consensus is {self.consensus!r}, which goes with share 'none' or 'independent' and without distill, "
+                f"and there is {other} too: take one of them"
             )
         if self.distill_floor and self.share == "pbt":
             raise ValueError(

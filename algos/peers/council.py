@@ -3,7 +3,8 @@
 After each episode it adds the returns of learners to their windows. After every `share_every` episodes, as soon as the
 algorithm has learned from what it holds, learners exchange parameters; what came of an exchange is told one exchange
 later: the learner's mean return since then, beside the one before. After every `distill_every` episodes it says anew
-who learns from whom. Agents that share parameters are one learner, which only teachers from disk can teach.
+who learns from whom. After every `consensus_every` environment steps learners average their parameters, see
+`averaging`. Agents that share parameters are one learner, which only teachers from disk can teach.
 
 Axes: P learners.
 """
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core import Algorithm, Array, Obs, VectorEnv
 from ..nets.variation import Variation
 from ..report.atomic import write_atomically
 from ..training.companion import MakeEnv
 from ..training.typed import fields
+from .averaging import Averaging
 from .config import PeersConfig
 from .exchange import copy_of, move
 from .ledger import Ledger
@@ -95,6 +98,12 @@ class Council:
         if config.share == "seac":
             unheard = np.zeros((1, len(agents), len(agents)), bool)
             self._seac = Seac(config, algo, agents, permission.now(unheard))
+        self._averaging = None
+        if config.consensus != "none":
+            unknown = config.permission == "adjacency"
+            may = None if unknown else torch.from_numpy(permission.now(np.zeros((1, 0, 0), bool)))
+            self._averaging = Averaging(config, algo, agents, may, seed=seed)
+            self.notes += self._averaging.agreement.notes
         if config.share == "pbt" or config.distill_floor:
             algo.variation = Variation.equal(algo.learners, algo.config.gamma, algo.device)
 
@@ -124,6 +133,9 @@ class Council:
                 self._share_by_bounds(steps, may, running)
             elif self._config.share == "pbt" and not late:
                 self._breed(steps, may, running)
+        if self._averaging is not None and self._passed("consensus", steps, self._config.consensus_every):
+            may = torch.from_numpy(self._permission.now(obs.adjacency))
+            told |= self._averaging.average(torch.from_numpy(obs.adjacency), may, lambda line: self._write(steps, line))
         return told
 
     def _measured(self, teacher: Teacher) -> tuple[Array, Array]:
@@ -141,8 +153,12 @@ class Council:
 
     def _due(self, what: str, every: int) -> bool:
         """Returns whether a multiple of `every` episodes was reached since it was last done, and marks it as done."""
-        before, self._done[what] = self._done.get(what, 0), self._returns.episodes
-        return self._returns.episodes // every > before // every
+        return self._passed(what, self._returns.episodes, every)
+
+    def _passed(self, what: str, now: int, every: int) -> bool:
+        """Returns whether a count, `now`, has reached a multiple of `every` since it was last done."""
+        before, self._done[what] = self._done.get(what, 0), now
+        return now // every > before // every
 
     def _share_by_bounds(self, steps: int, may: Array, running: int) -> None:
         config, mean, believed = self._config, self._returns.mean, self._believed()
@@ -273,6 +289,7 @@ class Council:
             "counts": [self._exchanges, self._helped, self._settled, self._returned],
             "trials": None if self._trials is None else self._trials.state_dict(),
             "looked": self._looked,
+            **({} if self._averaging is None else {"averaging": self._averaging.state_dict()}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -286,6 +303,8 @@ class Council:
         self._likeness.load_state_dict(state.get("seen", []))
         if self._seac is not None:
             self._seac.load_state_dict(state["seac"])
+        if self._averaging is not None:
+            self._averaging.load_state_dict(state["averaging"])
         self._open = [dict(line) for line in state["open"]]
         self.best = state["best"]
         self._exchanges, self._helped, self._settled, self._returned = (*state["counts"], 0)[:4]
@@ -307,19 +326,25 @@ def accompany(
     """Makes the companion of a run; see `training.companion.Accompany`."""
     config = PeersConfig(**fields(PeersConfig, options, "options"))
     learners, n = getattr(algo, "learners", 1), len(env.agents)
-    among = (config.share != "none" or config.distill) and n > 1  # they learn from each other
+    agree = config.consensus != "none"
+    if agree and n == 1:
+        raise ValueError(
+            f"consensus is {config.consensus!r}, but there is one agent only: give --env.n-copies, or a team"
+        )
+    among = (config.share != "none" or config.distill or agree) and n > 1  # they learn from each other
     if not among and not config.teacher:
         return None
     if among and learners == 1:
         what = f"share is {config.share!r}" if config.share != "none" else "distill is asked for"
+        what = f"consensus is {config.consensus!r}" if agree else what
         raise ValueError(
             f"{what}, but the {n} agents share parameters, so there is nobody to learn from: give --algo.share none"
         )
     of_algo: Any = algo
-    if of_algo.config.agent_id and (config.share in ("ucb", "pbt") or config.distill):
+    if of_algo.config.agent_id and (config.share in ("ucb", "pbt") or config.distill or agree):
         raise ValueError(
-            "share and distill need learners that would do the same with the same parameters, and with agent_id they "
-            "would not: leave agent_id out, or take share 'independent'"
+            "share, distill and consensus need learners that would do the same with the same parameters, and with "
+            "agent_id they would not: leave agent_id out, or take share 'independent'"
         )
     teachers = teachers_of(config.teacher, env, of_algo.device, folder)
     ledger = None if folder is None else Ledger(folder, steps)

@@ -54,6 +54,26 @@ def test_one_bridge_joins_each_two_clusters_that_touch(seed: int) -> None:
     }
     assert sorted(map(tuple, pairs)) == sorted(touching)
 
+    def hops(i: int, j: int) -> int:
+        return 1 + int(leader[0, i] != i) + int(leader[0, j] != j)
+
+    for i, j in bridge[0].nonzero().tolist():
+        between = (leader[0] == leader[0, i]).unsqueeze(-1) & (leader[0] == leader[0, j]) & graph[0]
+        assert hops(i, j) == min(hops(*link) for link in between.nonzero().tolist())
+
+
+def test_a_cluster_moves_by_the_smaller_size_over_its_own() -> None:
+    """Leaders 0, of nodes 0 to 4, and 5, of nodes 5 and 6; the bridge is 1-5 or 2-6, of which 1-5 has fewer hops."""
+    graph = torch.zeros(1, 7, 7, dtype=torch.bool)
+    for i, j in ((0, 1), (0, 2), (0, 3), (0, 4), (5, 6), (1, 5), (2, 6), (1, 2)):
+        graph[0, i, j] = graph[0, j, i] = True
+    clusters = elect(graph, torch.ones(1, 7, dtype=torch.bool))
+    assert clusters.leader[0].tolist() == [0, 0, 0, 0, 0, 5, 5]
+    assert clusters.bridge[0].triu().nonzero().tolist() == [[1, 5]]
+    value = torch.tensor([[[1.0]] * 5 + [[8.0]] * 2]).double()
+    agreed = hierarchical(clusters, value, 1).value[0, :, 0]
+    torch.testing.assert_close(agreed, torch.tensor([1 + 7 * 2 / 2 / 5] * 5 + [8 - 7 * 2 / 2 / 2] * 2).double())
+
 
 def test_a_leader_that_fails_is_replaced() -> None:
     star = torch.zeros(1, 6, 6, dtype=torch.bool)

@@ -57,7 +57,9 @@ def test_the_medium_of_talking_agents_costs_rounds_but_not_the_mean(options: dic
     exchange = Exchange(ChannelConfig(**options), 8, seed=5)  # type: ignore[arg-type] - options by name
     state = exchange.begin(value)
     for _ in range(rounds):
+        before = state.sums.taken[..., -1]
         state = exchange.round(state, hears)
+        assert (state.sums.taken[..., -1] >= before).all()  # a message that others have overtaken is not read
         whole = in_all(state.sums, hears)
         torch.testing.assert_close(whole[:, :-1], value.sum(1), rtol=0, atol=1e-9)
     found = estimate(state.sums)

@@ -76,6 +76,8 @@ def test_a_round_is_that_of_the_paper() -> None:
     assert float(after[0, 0, 0]) == pytest.approx((0 + 3 + 1) / 3)
     # Own value 5, the highest: none above it; of the four below it the lowest goes.
     assert float(after[0, 1, 0]) == pytest.approx((5 + 3 + 1 + 0) / 4)
+    # Own value -2, the lowest: of the four above it the highest goes, and nothing of what is not there below it.
+    assert float(after[0, 4, 0]) == pytest.approx((-2 + 3 + 1 + 0) / 4)
     without = trimmed(full(5), value, value, 0)
     torch.testing.assert_close(without, value.mean(-2, keepdim=True).expand_as(value))
 
