@@ -147,7 +147,7 @@ def tracking(n_nodes: int = 64, n_rounds: int = 4000, n_networks: int = 10) -> l
             if at % every == 0:
                 sent[at], _ = rule.step(at)
             errors[at] = ((rule.value[..., 0] - signal[at].mean(axis=1, keepdims=True)) ** 2).mean(axis=1)
-        row: dict[str, Any] = {"rule": name if every == 1 else f"gossip, every {every}th round"}
+        row: dict[str, Any] = {"rule": name if every == 1 else f"gossip, one round of {every}"}
         for what, when in times.items():
             row[what] = {"messages": float(sent[when].mean() / n_nodes), "error": float(errors[when].mean() ** 0.5)}
         rows.append(row)
@@ -331,7 +331,7 @@ def main() -> None:
         "scale": lambda: consensus_scale.scale(WITHIN),
     }
     for part in given.parts if not given.table else ():
-        results[part] = run[part]()
+        results |= {part: run[part](), "machine": report.machine()}
         report.write(given.out, results, quiet=True)
     for part in given.parts:
         if part in results:
