@@ -45,7 +45,7 @@ ENVS: dict[str, str] = {
     "warehouse": "coterie/warehouse_v1",
     "spread": "coterie/spread_v0",
     "intersection": "coterie/intersection_v1",
-    "signals": "coterie/signals_v0",
+    "signals": "coterie/signals_v1",
     "edge_market": "coterie/edge_market_v2",
     "whispers": "coterie/whispers_v0",
     "traffic_junction": "coterie/traffic_junction_v0",

@@ -32,7 +32,6 @@ from .state import (
     LEFT,
     LOAD,
     MESSAGES,
-    NOBODY,
     ROBUST,
     SPEED,
     WANTED,

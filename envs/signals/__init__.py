@@ -3,10 +3,10 @@
 | property      | value                                                                                     |
 |---------------|-------------------------------------------------------------------------------------------|
 | import        | `from envs import signals` (clone), `from coterie.envs import signals`                    |
-| PettingZoo    | `pettingzoo.make("parallel", "coterie/signals_v0", task="grid-2x2")`, also `"aec"`        |
+| PettingZoo    | `pettingzoo.make("parallel", "coterie/signals_v1", task="grid-2x2")`, also `"aec"`        |
 | agents        | `signal_0` ... `signal_{N-1}`, row by row from the south-west; N = `rows` x `columns`     |
 | actions       | `Discrete(4)`: the next phase, with a mask                                                |
-| observations  | `Box(0, 1, (68,))`                                                                        |
+| observations  | `Box(0, 1, (68,))`; 72 with a `consensus`                                                 |
 | state         | `Box(0, 1, (S,))`, S = 32 N + 1                                                           |
 | control step  | 5 s, 5 substeps; the time limit is `max_steps` (240: 20 min)                              |
 | agents live   | for the whole episode                                                                     |
@@ -55,6 +55,9 @@ movement is 3 h + turn: h is the heading (0 to 3: east, north, west, south), tur
 | +0, +1      | there is a neighbour; it or the signal itself is dark (then the rest is 0)                      |
 | +2 .. +5    | its phase, one-hot                                                                              |
 | +6, +7      | its queues east-west, north-south                                                               |
+| 68, 69      | with a `consensus`: its estimates of the mean queue at a crossing, east-west and north-south    |
+| 70          | its estimate of the mean number of vehicles that came to a crossing in the last step            |
+| 71          | time since the signal last exchanged estimates                                                  |
 
 **State** for centralised critics: for every signal entries 0 to 30 and the number of vehicles that wait outside its
 entries; time over the time limit.
@@ -68,6 +71,14 @@ are full to their beginning, so that queues reach back to the previous crossing.
 
 **Communication**: signals hear their neighbours in the grid (`adjacency`), unless one of the two is dark.
 
+**Consensus** (`consensus`; none by default): signals come to agree on the mean demand at a crossing: queues east-west
+and north-south, and vehicles that came. In every control step each signal measures its own by what it observes, and
+exchanges estimates `consensus_rounds` times with all signals up to `consensus_hops` crossings away, by way of signals
+that are not dark; estimates are signed, so those that relay them cannot change them. `gossip` keeps the mean; `robust`
+leaves out the `consensus_tolerance` f highest and lowest estimates heard, and takes 3 f + 1 heard. An exchange is lost
+with the chance `consensus_loss`. `n_liars` signals say that nobody waits and comes. `envs.consensus.tracking` has the
+formulas. Estimates change nothing but observations.
+
 **Metrics**, over the episode so far:
 
 - `delay`: time lost by all vehicles, per vehicle that has come [s].
@@ -76,6 +87,9 @@ are full to their beginning, so that queues reach back to the previous crossing.
 - `throughput`: vehicles that left [vehicles/h].
 - `fairness`: Jain's index of the ratios of free to actual travel time, over vehicles that left; 1 if all are equal.
 - `spillback`: mean number of full lanes.
+- With a consensus: `consensus_disagreement`, standard deviation of the estimates of signals that neither lie nor are
+  dark; `consensus_bias`, distance of their mean from the mean of what these signals measure; both are root mean squares
+  over the three values [vehicles], mean over steps; `consensus_messages`, one for each link that an estimate goes over.
 
 A mean or rate of nothing is undefined (no vehicle has come or left, no time has passed): it is NaN, "-" in tables, and
 left out of means.
@@ -87,7 +101,7 @@ left out of means.
 
 **Arguments** are the fields of `Config`, documented there.
 
-**Versions.** 0: first.
+**Versions.** 0: first. 1: signals may agree on demand (`consensus`); without it nothing changes.
 """
 
 from functools import partial

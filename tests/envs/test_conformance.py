@@ -33,6 +33,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {},
         {"task": "arterial-5", "lanes": 3, "n_blackouts": 2, "blackout_seconds": 100.0, "reward_kind": "pressure"},
         {"task": "single", "counterfactual": "hold", "flow": 900.0},
+        {"consensus": "gossip", "consensus_loss": 0.3, "n_blackouts": 1, "n_liars": 1, "counterfactual": "hold"},
+        {"task": "arterial-5", "consensus": "robust", "consensus_hops": 4, "consensus_rounds": 2},
     ],
     "spread": [
         {},
