@@ -5,8 +5,8 @@
     python benchmarks/consensus_learning.py --table      # only prints what results/consensus_learning.json holds
 
 `liars` are `byzantine-16` with a third of the nodes lying and without a cartel. The heuristic is `truthful` without a
-consensus, and `consensus-proportional` with one; for signals `max-pressure` and `agreed-demand`. Arguments after `--`
-are passed to `train.py`. Seeds that the file of results holds are not run again.
+consensus, and `consensus-proportional` with one. Arguments after `--` are passed to `train.py`. Seeds that the file of
+results holds are not run again.
 """
 
 from __future__ import annotations
@@ -36,11 +36,8 @@ GROUPS: dict[str, dict[str, Case]] = {
     for task, options in MARKETS.items()
 }
 GROUPS["grid-4x4"] = {
-    f"grid-4x4 {rule}": Case(("--env", "signals", "--env.task", "grid-4x4", *_STEPS, *how), _SIGNALS)
-    for rule, how in {
-        "none": (),
-        "gossip": ("--env.consensus", "gossip", "--env.rule", "agreed-demand"),
-    }.items()
+    f"grid-4x4 {rule}": Case(("--env", "signals", "--env.task", "grid-4x4", "--env.consensus", rule, *_STEPS), _SIGNALS)
+    for rule in ("none", "gossip", "robust")
 }
 
 

@@ -6,7 +6,7 @@
 | PettingZoo    | `pettingzoo.make("parallel", "coterie/signals_v1", task="grid-2x2")`, also `"aec"`        |
 | agents        | `signal_0` ... `signal_{N-1}`, row by row from the south-west; N = `rows` x `columns`     |
 | actions       | `Discrete(4)`: the next phase, with a mask                                                |
-| observations  | `Box(0, 1, (68,))`, 73 entries with `consensus="gossip"`                                  |
+| observations  | `Box(0, 1, (68,))`; 72 with a `consensus`                                                 |
 | state         | `Box(0, 1, (S,))`, S = 32 N + 1                                                           |
 | control step  | 5 s, 5 substeps; the time limit is `max_steps` (240: 20 min)                              |
 | agents live   | for the whole episode                                                                     |
@@ -55,8 +55,9 @@ movement is 3 h + turn: h is the heading (0 to 3: east, north, west, south), tur
 | +0, +1      | there is a neighbour; it or the signal itself is dark (then the rest is 0)                      |
 | +2 .. +5    | its phase, one-hot                                                                              |
 | +6, +7      | its queues east-west, north-south                                                               |
-| 68 .. 71    | only with `consensus`: by phase, the agreed demand x [25 vehicles], x / (1 + x)                 |
-| 72          | only with `consensus`: for how long it has heard no neighbour                                   |
+| 68, 69      | with a `consensus`: its estimates of the mean queue at a crossing, east-west and north-south    |
+| 70          | its estimate of the mean number of vehicles that came to a crossing in the last step            |
+| 71          | time since the signal last exchanged estimates                                                  |
 
 **State** for centralised critics: for every signal entries 0 to 30 and the number of vehicles that wait outside its
 entries; time over the time limit.
@@ -70,10 +71,13 @@ are full to their beginning, so that queues reach back to the previous crossing.
 
 **Communication**: signals hear their neighbours in the grid (`adjacency`), unless one of the two is dark.
 
-**Consensus** (`consensus="gossip"`): at the end of every step each signal tells its neighbours what it believes the
-demand around it to be, moves towards what they say, and follows what it measures itself (`agreement`). So it learns of
-what comes from beyond its neighbours, without a centre. `consensus_pull` says how far it looks: with 0 all come to
-believe the mean of the whole town. A dark signal takes no part, and `consensus_loss` of the exchanges are lost.
+**Consensus** (`consensus`; none by default): signals come to agree on the mean demand at a crossing: queues east-west
+and north-south, and vehicles that came. In every control step each signal measures its own by what it observes, and
+exchanges estimates `consensus_rounds` times with all signals up to `consensus_hops` crossings away, by way of signals
+that are not dark; estimates are signed, so those that relay them cannot change them. `gossip` keeps the mean; `robust`
+leaves out the `consensus_tolerance` f highest and lowest estimates heard, and takes 3 f + 1 heard. An exchange is lost
+with the chance `consensus_loss`. `n_liars` signals say that nobody waits and comes. `envs.consensus.tracking` has the
+formulas. Estimates change nothing but observations.
 
 **Metrics**, over the episode so far:
 
@@ -83,8 +87,9 @@ believe the mean of the whole town. A dark signal takes no part, and `consensus_
 - `throughput`: vehicles that left [vehicles/h].
 - `fairness`: Jain's index of the ratios of free to actual travel time, over vehicles that left; 1 if all are equal.
 - `spillback`: mean number of full lanes.
-- Only with `consensus`, at the present moment: `consensus_disagreement`, root mean square distance of what signals
-  believe from their mean, and `consensus_bias`, distance of that mean from that of what they measure [vehicles].
+- With a consensus: `consensus_disagreement`, standard deviation of the estimates of signals that neither lie nor are
+  dark; `consensus_bias`, distance of their mean from the mean of what these signals measure; both are root mean squares
+  over the three values [vehicles], mean over steps; `consensus_messages`, one for each link that an estimate goes over.
 
 A mean or rate of nothing is undefined (no vehicle has come or left, no time has passed): it is NaN, "-" in tables, and
 left out of means.
@@ -92,11 +97,11 @@ left out of means.
 **Tasks**: `single`; `arterial-5`, five crossings in a row; `grid-2x2` (default); `grid-4x4`.
 
 **Policies to beat** (`envs.heuristic("signals", rule=...)`): `max-pressure` (default), `fixed`, `actuated`,
-`neighbour-demand`; `agreed-demand`, which needs `consensus`. See `envs.signals.heuristic`.
+`neighbour-demand`. See `envs.signals.heuristic`.
 
 **Arguments** are the fields of `Config`, documented there.
 
-**Versions.** 0: first. 1: `consensus`; everything else is as it was.
+**Versions.** 0: first. 1: signals may agree on demand (`consensus`); without it nothing changes.
 """
 
 from functools import partial

@@ -1,114 +1,122 @@
-"""Signals that agree on the demand around them: each tells its neighbours what it has come to believe, step by step.
+"""Estimates of the demand at all crossings, agreed on by exchanges between signals.
 
-What is agreed on is the demand of each phase: vehicles on the approaches whose movements are green in it, in units of
-25 vehicles. Signal i measures m_i and believes x_i, which begins at m_i. In a step
+Estimates follow the means as `envs.consensus.tracking` says, for `robust` without changes. A dark signal keeps its own,
+and neither speaks nor relays.
 
-    x_i <- x_i + (m_i - m_i before) + kappa (m_i - x_i)
-    x_i <- x_i + sum_j w_ij (x_j - x_i)                      once or several times, j over the neighbours it hears
-
-This is dynamic average consensus (Spanos, Olfati-Saber & Murray 2005) with a pull kappa to one's own measurement. What
-i gains by j, j loses by i, so the mean of all x follows the mean of all m. With kappa = 0 every x tends to that mean;
-with more, near signals count more than far ones, which makes x the demand around a crossing, and errors fade.
-
-Axes: B worlds, N signals, D neighbours, P phases; [i, j] for i hears j.
+Axes: B worlds, N signals, O observation, P peers, L estimated values.
 """
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from ..consensus import averaged, heard_of, lists_of, slots_of
-from ..consensus.chance import LOSSES, link_uniform
+from ..consensus.relay import Reach, Talk, agree_with_peers, fill_reach
+from ..consensus.tracking import correct, judge
 from ..core import Array
-from .config import CONTROL_STEP, Config
-from .network import N_MOVEMENTS, N_PHASES, PHASES, Network
-from .observe import TIME_SCALE
-from .state import State
-
-BELIEVED, MEASURED, SILENT = slice(0, N_PHASES), slice(N_PHASES, 2 * N_PHASES), 2 * N_PHASES
-"""Columns of `State.agreement`: x, m, and the steps since it last heard a neighbour."""
-N_AGREEMENT = 2 * N_PHASES + 1
-"""Number of columns of `State.agreement`."""
-N_AGREED = N_PHASES + 1
-"""Entries that are added to an observation: x by phase, and how long no neighbour was heard."""
-IN_PHASE = np.array([[m in phase for phase in PHASES] for m in range(N_MOVEMENTS)], np.float64)
-"""(12, P) 1 where a movement is green in a phase."""
+from ..kit.kernels import kernel
+from .config import CONTROL_STEP, Config, peers
+from .lights import is_dark
+from .network import Network
+from .observe import N_OBS, TIME_SCALE, VEHICLE_SCALE
+from .state import BIAS, DISAGREEMENT, EAST_WEST, JUDGED, MESSAGES, N_AGREED, NEW, NORTH_SOUTH, State
 
 
-def agreed_names() -> tuple[str, ...]:
-    """Returns the names of the entries that are added to an observation, see `envs.core.BatchEnv`."""
-    phases = ("north_south", "north_south_left", "east_west", "east_west_left")
-    return (*(f"agreed_demand_{phase}" for phase in phases), "agreed_silence")
+class Accord(NamedTuple):
+    """How signals agree, and with whom they may."""
+
+    talk: Talk
+    most: int  # links over which estimates are relayed
+    pull: float
+    neighbour: Array  # (N, 4) int32, see `Network`
+    peer: Array  # (N, P) int32 signals within reach, in order, then -1
 
 
-def links_of(network: Network) -> Array:
-    """Returns each signal's neighbours in the grid, (1, N, D) int32, see `envs.consensus.lists_of`."""
-    return lists_of(network.distance[None] == 1.0)
+def accord_of(config: Config, network: Network) -> Accord:
+    """Returns how the signals of a configuration agree; it must have a consensus."""
+    peer = np.full((len(network.neighbour), max(peers(config))), -1, np.int32)
+    for c, far in enumerate(network.distance):
+        near = np.flatnonzero((far > 0) & (far <= config.consensus_hops))
+        peer[c, : len(near)] = near
+    talk = Talk(
+        int(config.consensus_rounds),
+        float(config.consensus_loss),
+        config.consensus == "robust",
+        int(config.consensus_tolerance),
+    )
+    return Accord(talk, int(config.consensus_hops), float(config.consensus_pull), network.neighbour, peer)
 
 
-def begin_agreement(state: State, obs: Array) -> None:
-    """Lets every signal believe what it measures, and writes that into observations; nobody has been heard yet.
-
-    Args:
-        state: The first state; `agreement` is written.
-        obs: (B, N, O) float32, whose last entries are written.
-    """
-    demand = _demand(obs)
-    state.agreement[..., BELIEVED] = state.agreement[..., MEASURED] = demand
-    state.agreement[..., SILENT] = 0.0
-    _show(state, obs)
-
-
-def agree(config: Config, links: Array, state: State, obs: Array, adjacency: Array) -> None:
-    """Lets signals measure, tell and hear, and writes what they believe into observations.
+def agree(accord: Accord, state: State, obs: Array) -> None:
+    """Lets signals measure, correct and exchange their estimates, and observe these.
 
     Args:
-        config: The configuration.
-        links: See `links_of`.
-        state: The state after a step; `agreement` holds that of before, and is written.
-        obs: (B, N, O) float32 of that state, whose last entries are written.
-        adjacency: (B, N, N) bool, who hears whom.
+        accord: The `Accord`.
+        state: The `State` after a step; `agreed`, `measured`, `silence` and `totals` are written.
+        obs: (B, N, O) float32, what signals observe in it; the last entries are written.
     """
-    before, demand = state.agreement, _demand(obs)
-    x = before[..., BELIEVED] + demand - before[..., MEASURED]
-    x += config.consensus_pull * (demand - x)
-    neighbor = np.broadcast_to(links, (len(x), *links.shape[1:])).copy()  # (B, N, D)
-    works, heard_any = slots_of(neighbor, adjacency), np.zeros(x.shape[:2], bool)
-    for k in range(config.consensus_rounds):
-        active = works
-        if config.consensus_loss > 0.0:
-            counter = state.step.astype(np.uint64) * np.uint64(config.consensus_rounds) + np.uint64(k)
-            chance = link_uniform(state.key, counter, LOSSES, neighbor, both_ways=True)
-            active = works & (chance >= config.consensus_loss)
-        x = averaged(neighbor, active, heard_of(neighbor, x), own_said=x, value=x)
-        heard_any |= active.any(axis=2)
-    state.agreement[..., BELIEVED], state.agreement[..., MEASURED] = x, demand
-    state.agreement[..., SILENT] = np.where(heard_any, 0.0, before[..., SILENT] + 1.0)
-    _show(state, obs)
+    n_worlds = len(state.step)
+    neighbour, peer = (np.tile(part, (n_worlds, 1, 1)) for part in (accord.neighbour, accord.peer))
+    _agree(accord, neighbour, peer, state, obs)
 
 
-def agreement_metrics(state: State) -> dict[str, Array]:
-    """Returns how far signals are from agreeing, and from the truth, (B,) float64 each, in vehicles of a phase.
+@kernel
+def _agree(accord, neighbour, peer, state, obs):
+    """Does what `agree` says, with neighbour (B, N, 4) and peer (B, N, P)."""
+    step, liar, agreed, silence, totals = state.step, state.liar, state.agreed, state.silence, state.totals
+    n_worlds, n = silence.shape
+    awake, counts = np.empty((n_worlds, n), np.bool_), np.empty((n_worlds, n), np.bool_)
+    for b in range(n_worlds):
+        for c in range(n):
+            awake[b, c] = not is_dark(state.dark, b, c, step[b] * CONTROL_STEP)
+            counts[b, c] = awake[b, c] and not liar[b, c]
+    own, lie, hops = np.empty_like(agreed), np.empty_like(agreed), np.empty(peer.shape, np.int8)
+    _measure(liar, obs, own, lie)
+    fill_reach(neighbour, _links(neighbour, awake), accord.most, peer, hops)
+    talk = accord.talk
+    correct(accord.pull, not talk.trims, step == 0, awake, own, state.measured, agreed)
+    spoke, sent = np.zeros((n_worlds, n), np.bool_), np.zeros(n_worlds, np.int64)
+    agree_with_peers(talk, Reach(peer, hops, lie, state.key, talk.rounds * step), agreed, spoke, sent)
+    apart, off = np.zeros(n_worlds), np.zeros(n_worlds)
+    judge(np.ones(N_AGREED), counts, state.measured, agreed, apart, off)
+    for b in range(n_worlds):
+        for c in range(n):
+            silence[b, c] = 0 if spoke[b, c] else silence[b, c] + 1
+            for v in range(N_AGREED):
+                obs[b, c, N_OBS + v] = min(max(agreed[b, c, v] / VEHICLE_SCALE, 0.0), 1.0)
+            age = silence[b, c] * CONTROL_STEP
+            obs[b, c, N_OBS + N_AGREED] = age / (age + TIME_SCALE)
+        totals[b, MESSAGES] += sent[b]
+        if counts[b].any():
+            totals[b, DISAGREEMENT] += apart[b]
+            totals[b, BIAS] += off[b]
+            totals[b, JUDGED] += 1.0
 
-    `consensus_disagreement` is the root of the mean square over signals and phases of x_i less the mean of all x;
-    `consensus_bias` is the mean over phases of how far that mean is from the mean of all m.
-    """
-    x, m = state.agreement[..., BELIEVED], state.agreement[..., MEASURED]
-    mean = x.mean(axis=1, keepdims=True)  # (B, 1, P)
-    return {
-        "consensus_disagreement": 25.0 * np.sqrt(((x - mean) ** 2).mean(axis=(1, 2))),
-        "consensus_bias": 25.0 * np.abs(mean[:, 0] - m.mean(axis=1)).mean(axis=1),
-    }
+
+@kernel
+def _measure(liar, obs, own, lie):
+    """Fills in what signals measure by what they observe, and what liars say, NaN for others: (B, N, L) each."""
+    for b in range(len(own)):
+        for c in range(own.shape[1]):
+            east_west, north_south = 0.0, 0.0
+            for turn in range(3):  # queues by movement, 3 heading + turn
+                east_west += obs[b, c, turn] + obs[b, c, 6 + turn]
+                north_south += obs[b, c, 3 + turn] + obs[b, c, 9 + turn]
+            own[b, c, EAST_WEST], own[b, c, NORTH_SOUTH] = VEHICLE_SCALE * east_west, VEHICLE_SCALE * north_south
+            own[b, c, NEW] = VEHICLE_SCALE * obs[b, c, 35]
+            for v in range(own.shape[2]):
+                lie[b, c, v] = 0.0 if liar[b, c] else math.nan
 
 
-def _demand(obs: Array) -> Array:
-    """Returns what signals measure, (B, N, P) float64, of what they observe of their own approaches."""
-    seen = obs[..., :N_MOVEMENTS].astype(np.float64) + obs[..., N_MOVEMENTS : 2 * N_MOVEMENTS]
-    return seen @ IN_PHASE
-
-
-def _show(state: State, obs: Array) -> None:
-    x = np.maximum(state.agreement[..., BELIEVED], 0.0)
-    silence = state.agreement[..., SILENT] * CONTROL_STEP
-    obs[..., -N_AGREED:-1] = x / (x + 1.0)
-    obs[..., -1] = silence / (silence + TIME_SCALE)
+@kernel
+def _links(neighbour, awake):
+    """Returns which links work, (B, N, 4): those between signals that are not dark."""
+    works = np.zeros(neighbour.shape, np.bool_)
+    for b in range(len(neighbour)):
+        for c in range(neighbour.shape[1]):
+            for heading in range(4):
+                j = neighbour[b, c, heading]
+                works[b, c, heading] = j >= 0 and awake[b, c] and awake[b, j]
+    return works

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..consensus import most_liars
 from ..kit.fields import check_fields
 
 CONTROL_STEP = 5.0
@@ -57,16 +58,22 @@ class Config:
     """Reward of a signal: minus the time lost on the way to it, or minus its absolute pressure."""
     max_steps: int = 240
     """Time limit [control steps of 5 s]."""
-    rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand", "agreed-demand"] = "max-pressure"
+    rule: Literal["fixed", "actuated", "max-pressure", "neighbour-demand"] = "max-pressure"
     """Rule of the hand-written policy."""
-    consensus: Literal["none", "gossip"] = "none"
-    """Whether signals come to agree with their neighbours on the demand around them, and observe it."""
-    consensus_pull: float = 0.2
-    """How much a signal is drawn to what it measures itself in a step: less reaches further, 0 to the whole town."""
+    consensus: Literal["none", "gossip", "robust"] = "none"
+    """Rule by which signals agree on the mean demand at a crossing, which they observe then; see `envs.consensus`."""
+    consensus_hops: int = 2
+    """Crossings over which signed estimates are relayed."""
     consensus_rounds: int = 1
-    """Exchanges between neighbours in a control step."""
+    """Exchanges of estimates in a control step."""
     consensus_loss: float = 0.0
-    """Chance that an exchange between two neighbours is lost."""
+    """Probability that an exchange between two signals is lost."""
+    consensus_tolerance: int = 1
+    """f: liars among the signals that a signal hears which `robust` stands; it takes at least 3 f + 1 heard."""
+    consensus_pull: float = 0.05
+    """Share by which an estimate moves to the signal's own measurement in every control step, so that errors fade."""
+    n_liars: int = 0
+    """Number of signals, drawn at reset, that tell the others that there is no demand at their crossing."""
     counterfactual: Literal["none", "hold"] = "none"
     """Fills `Step.counterfactual` with the team's reward had the signal kept its phase."""
 
@@ -75,8 +82,6 @@ class Config:
         check_fields(self, _RANGES)
         if self.rows * self.columns > 64:
             raise ValueError(f"{self.rows} x {self.columns} crossings are too many: give at most 64 in all")
-        if self.rule == "agreed-demand" and self.consensus == "none":
-            raise ValueError("rule='agreed-demand' follows what signals agree on, and consensus='none': give 'gossip'")
         if self.left_share + self.right_share > 1.0:
             raise ValueError(
                 f"left_share={self.left_share} and right_share={self.right_share} sum to more than 1: lower one"
@@ -85,6 +90,15 @@ class Config:
             raise ValueError(
                 f"n_blackouts={self.n_blackouts} is more than the {self.rows * self.columns} signals: lower it"
             )
+        if self.n_liars > self.rows * self.columns:
+            raise ValueError(f"n_liars={self.n_liars} is more than the {self.rows * self.columns} signals: lower it")
+        heard = min(peers(self))
+        if self.consensus == "robust" and self.consensus_tolerance > most_liars(heard):
+            raise ValueError(
+                f"consensus_tolerance={self.consensus_tolerance} liars take {3 * self.consensus_tolerance + 1} signals "
+                f"heard (3 f + 1), where one in a corner hears {heard}: tolerate at most {most_liars(heard)}, or raise "
+                "rows, columns or consensus_hops"
+            )
         busiest = self.flow / 3600.0 * self.max_steps * CONTROL_STEP * (1.0 + self.imbalance)
         vehicles = 2 * (self.rows + self.columns) * busiest
         if vehicles > MOST_VEHICLES:
@@ -92,6 +106,14 @@ class Config:
                 f"flow={self.flow!r} over max_steps={self.max_steps} may bring {vehicles:,.0f} vehicles to the entries "
                 f"of a world, where {MOST_VEHICLES:,} fit: lower flow, max_steps, rows or columns"
             )
+
+
+def peers(config: Config) -> list[int]:
+    """Returns the number of other signals within `consensus_hops` crossings of each signal, (N,)."""
+    places = [(row, column) for row in range(config.rows) for column in range(config.columns)]
+    return [
+        sum(0 < abs(r - row) + abs(c - column) <= config.consensus_hops for r, c in places) for row, column in places
+    ]
 
 
 _RANGES = (
@@ -112,10 +134,13 @@ _RANGES = (
     ("min_green", 0, 120),
     ("n_blackouts", 0, 64),
     ("blackout_seconds", 5, 100_000),
-    ("max_steps", 1, 10_000),
-    ("consensus_pull", 0, 1),
+    ("consensus_hops", 1, 64),
     ("consensus_rounds", 1, 100),
     ("consensus_loss", 0, 1),
+    ("consensus_tolerance", 0, 64),
+    ("consensus_pull", 0, 1),
+    ("n_liars", 0, 64),
+    ("max_steps", 1, 10_000),
 )
 
 DEFAULT_TASK = "grid-2x2"

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from .. import core
 from ..core import Array
 from ..kit.actions import checked
-from . import steps, traffic
-from .agreement import N_AGREED, agree, agreed_names, agreement_metrics, begin_agreement, links_of
+from . import agreement, steps, traffic
 from .config import CONTROL_STEP, Config
 from .counterfactual import rewards_without_each
-from .metrics import METRICS
+from .metrics import METRICS, consensus_metrics_of
 from .network import N_MOVEMENTS, N_PHASES, network_of
-from .observe import N_OBS, STATE_PER_SIGNAL, Shown, obs_names, sensors_of
+from .observe import STATE_PER_SIGNAL, Shown, obs_names, sensors_of
 from .start import start
 from .state import State, successor
 
@@ -41,10 +40,9 @@ class Signals:
         self._driving = traffic.driving_of(config)
         self._sensors = sensors_of(config)
         self._pressure = config.reward_kind == "pressure"
-        self._links = links_of(self.network)
-        self._agrees = config.consensus != "none"
-        self.observation_space = Box(0.0, 1.0, (N_OBS + N_AGREED * self._agrees,), np.float32)
-        self.obs_names = (*obs_names(), *(agreed_names() if self._agrees else ()))
+        self._accord = None if config.consensus == "none" else agreement.accord_of(config, self.network)
+        self.obs_names = obs_names(config)
+        self.observation_space = Box(0.0, 1.0, (len(self.obs_names),), np.float32)
         self.state_space = Box(0.0, 1.0, (STATE_PER_SIGNAL * n + 1,), np.float32)
         self.action_space = Discrete(N_PHASES)
 
@@ -56,10 +54,9 @@ class Signals:
         """Starts `len(seeds)` worlds; see `envs.core.BatchEnv.reset`."""
         state = start(self.config, self.network, seeds)
         traffic.begin(self._driving, self.network, state)
-        nothing = np.zeros((len(seeds), len(self.agents)))
-        shown = self._shown(state)
-        if self._agrees:
-            begin_agreement(state, shown.obs)
+        nothing, shown = np.zeros((len(seeds), len(self.agents))), self._shown(state)
+        if self._accord is not None:
+            agreement.agree(self._accord, state, shown.obs)
         step = self._step_of(state, nothing, nothing, shown)
         if self.config.counterfactual != "none":
             step = step._replace(counterfactual=nothing.astype(np.float32))
@@ -106,8 +103,8 @@ class Signals:
         steps.advance(
             self._driving, self._sensors, self.network, self._pressure, state, after, action, reward, cost, shown
         )  # fmt: skip
-        if self._agrees:
-            agree(self.config, self._links, after, shown.obs, shown.adjacency)
+        if self._accord is not None:
+            agreement.agree(self._accord, after, shown.obs)
         return after, self._step_of(after, reward, cost, shown)
 
     def _shown(self, state: State) -> Shown:
@@ -128,6 +125,9 @@ class Signals:
 
     def _step_of(self, state: State, reward: Array, cost: Array, shown: Shown) -> core.Step:
         """Returns the `Step` that shows a state, with the rewards and costs that came with it."""
+        metrics: dict[str, Array] = dict(zip(METRICS, shown.metrics, strict=True))
+        if self._accord is not None:
+            metrics |= consensus_metrics_of(state)
         return core.Step(
             obs=shown.obs,
             state=shown.global_state,
@@ -140,7 +140,7 @@ class Signals:
             cost=cost.astype(np.float32),
             terminated=np.zeros(reward.shape, bool),
             truncated=state.step >= self.max_steps,
-            metrics=dict(zip(METRICS, shown.metrics, strict=True)) | (agreement_metrics(state) if self._agrees else {}),
+            metrics=metrics,
         )
 
     def _counterfactual(self, state: State, action: Array, team_reward: Array) -> NDArray[np.float32]:

@@ -8,7 +8,6 @@
 | `max-pressure`     | the one with the most vehicles before its lines less those beyond (Varaiya 2013, which      |
 |                    | counts queues only; here all vehicles on the road count)                                    |
 | `neighbour-demand` | the one with the most vehicles at all crossings, those d crossings away weighted 1 / (d + 1)|
-| `agreed-demand`    | the one with the most vehicles at its own crossing and in what signals agree on (`agreement`)|
 
 Axes: B worlds, N signals, 12 movements, 4 phases.
 """
@@ -21,11 +20,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core import Array
-from .agreement import BELIEVED, MEASURED
 from .config import CONTROL_STEP, Config
 from .env import Signals
 from .network import N_MOVEMENTS, PHASES, Network
-from .observe import VEHICLE_SCALE
 from .state import PHASE, SINCE, State
 from .survey import ARRIVING, NEARBY, QUEUE
 
@@ -39,9 +36,6 @@ SWITCHING_GAIN = 3.0
 """Another phase must be better by this many vehicles to be worth a change; of 1 to 8, 3 served the tasks best."""
 IN_PHASE = np.array([[m in phase for phase in PHASES] for m in range(N_MOVEMENTS)], np.float64)
 """(12, 4) 1 where a movement is green in a phase."""
-
-AGREED_WEIGHT = 1.0
-"""What is agreed counts this much beside the own crossing under `agreed-demand`."""
 
 Policy = Callable[[Config, Network, Array, Array, Array], Array]
 """(config, network, counts (B, N, 4, 12), signal (B, N, 6), time [s] (B,)) -> (B, N) phases."""
@@ -116,12 +110,6 @@ def neighbour_demand(config: Config, network: Network, counts: Array, signal: Ar
     return _best(np.einsum("ij,bjp->bip", 1.0 / (network.distance + 1.0), demand), signal)
 
 
-def agreed_demand(state: State) -> Array:
-    """Scores phases by the demand that a signal measures itself, and by what it has come to believe of that around."""
-    own, around = state.agreement[..., MEASURED], state.agreement[..., BELIEVED]  # (B, N, 4) each
-    return _best(VEHICLE_SCALE * (own + AGREED_WEIGHT * around), state.signal)
-
-
 POLICIES: dict[str, Policy] = {
     "fixed": fixed,
     "actuated": actuated,
@@ -145,8 +133,6 @@ def _each(phase: Array) -> tuple[Array, Array, Array]:
 
 def heuristic(env: Signals) -> Callable[[State], Array]:
     """Returns the policy of `Config.rule`: a function from the state of B worlds to actions, (B, N) int64."""
-    if env.config.rule == "agreed-demand":
-        return agreed_demand
     policy = POLICIES[env.config.rule]
 
     def act(state: State) -> Array:

@@ -14,7 +14,21 @@ import numpy as np
 from ..core import Array
 from ..kit.kernels import inlined
 from .config import CONTROL_STEP
-from .state import COME, FULL, GONE, LOST, SHARE, SHARE2, STANDING, STOPS, State
+from .state import (
+    BIAS,
+    COME,
+    DISAGREEMENT,
+    FULL,
+    GONE,
+    JUDGED,
+    LOST,
+    MESSAGES,
+    SHARE,
+    SHARE2,
+    STANDING,
+    STOPS,
+    State,
+)
 
 METRICS = ("delay", "queue", "stops", "throughput", "fairness", "spillback")
 
@@ -25,6 +39,17 @@ def metrics_of(state: State) -> dict[str, Array]:
     for b in range(len(state.step)):
         measure(state, b, values)
     return dict(zip(METRICS, values, strict=True))
+
+
+def consensus_metrics_of(state: State) -> dict[str, Array]:
+    """Returns the metrics that a consensus adds, (B,) float64 each."""
+    totals = state.totals
+    judged = np.where(totals[:, JUDGED] > 0.0, totals[:, JUDGED], math.nan)
+    return {
+        "consensus_disagreement": totals[:, DISAGREEMENT] / judged,
+        "consensus_bias": totals[:, BIAS] / judged,
+        "consensus_messages": totals[:, MESSAGES].copy(),
+    }
 
 
 @inlined

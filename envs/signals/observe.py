@@ -25,10 +25,12 @@ TIME_SCALE = 20.0
 OWN, PER_NEIGHBOUR, STATE_PER_SIGNAL = 36, 8, 32
 """Entries of an observation about the signal itself, and about each neighbour; entries of the state per signal."""
 N_OBS = OWN + 4 * PER_NEIGHBOUR
-"""O."""
+"""O without a consensus."""
+WITH_CONSENSUS = ("agreed_queue_east_west", "agreed_queue_north_south", "agreed_came", "agreed_age")
+"""Names of the entries that a consensus adds."""
 
 
-def obs_names() -> tuple[str, ...]:
+def obs_names(config: Config) -> tuple[str, ...]:
     """Returns the names of the entries of an observation, (O,), see `envs.core.BatchEnv`."""
     headings, turns = ("east", "north", "west", "south"), ("left", "straight", "right")
     phases = ("north_south", "north_south_left", "east_west", "east_west_left")
@@ -36,7 +38,8 @@ def obs_names() -> tuple[str, ...]:
     names += [*(f"phase_{phase}" for phase in phases), "changing", "phase_time", "dark"]
     names += [*(f"road_out_{way}" for way in headings), "came"]
     neighbour = ("there", "dark", *(f"phase_{phase}" for phase in phases), "queue_east_west", "queue_north_south")
-    return (*names, *(f"neighbour_{way}_{part}" for way in headings for part in neighbour))
+    names += [f"neighbour_{way}_{part}" for way in headings for part in neighbour]
+    return tuple(names) if config.consensus == "none" else (*names, *WITH_CONSENSUS)
 
 
 class Sensors(NamedTuple):

@@ -12,15 +12,31 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..consensus.chance import uniform as uniform_of
 from ..core import Array
 from ..kit.kernels import kernel
-from ..kit.seeding import uniform
+from ..kit.seeding import seed_words, uniform
 from ..roads.crossing import LEFT, RIGHT, STRAIGHT
-from .agreement import N_AGREEMENT
 from .config import CONTROL_STEP, Config
 from .following import CAR, JAM_GAP
 from .network import LENGTH, Network
-from .state import FOLLOWER, GRANTED, LANE, LEADER, N_CHANGING, N_TOTALS, N_TURNS, NONE, SINCE, State, by_place
+from .state import (
+    FOLLOWER,
+    GRANTED,
+    LANE,
+    LEADER,
+    N_AGREED,
+    N_CHANGING,
+    N_TOTALS,
+    N_TURNS,
+    NONE,
+    SINCE,
+    State,
+    by_place,
+)
+
+LIARS = 4
+"""Stream of the numbers that decide who lies, see `envs.consensus.chance`."""
 
 
 class Demand(NamedTuple):
@@ -55,7 +71,8 @@ def most_arrivals(config: Config) -> int:
 def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     """Draws the schedules of `len(seeds)` worlds. Roads are empty until `traffic.begin`; the first phase is green."""
     b, n, v, e = len(seeds), len(network.target), n_places(config, network), len(network.entry)
-    d = most_arrivals(config)
+    d, agreed = most_arrivals(config), 0 if config.consensus == "none" else N_AGREED
+    key = _keys(seeds)
     signal = np.zeros((b, n, 6))
     signal[:, :, SINCE] = config.yellow + config.all_red
     signal[:, :, GRANTED] = NONE
@@ -66,17 +83,19 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
         signal=signal,
         entered=np.zeros((b, e, 2), np.int32),
         totals=np.zeros((b, N_TOTALS)),
-        agreement=np.zeros((b, n, 0 if config.consensus == "none" else N_AGREEMENT)),
+        agreed=np.zeros((b, n, agreed)),
+        measured=np.zeros((b, n, agreed)),
+        silence=np.zeros((b, n), np.int32),
         due=np.full((b, e, d), np.inf, np.float32),
         route=np.zeros((b, e, d), np.int32),
         dark=np.full((b, n, 2), np.inf, np.float32),
-        key=np.zeros(b, np.uint64),
+        liar=_liars(config.n_liars, n, key),
+        key=key,
     )
     lanes = np.arange(len(network.line))
     state.position[:, lanes] = network.line + CAR
     state.chain[:, lanes, LEADER] = state.chain[:, lanes, FOLLOWER] = state.chain[:, lanes, LANE] = lanes
-    chance = uniform(seeds, e * (1 + 2 * d) + 2 * n + 1)
-    state.key[:] = chance[:, -1] * 2.0**53
+    chance = uniform(seeds, e * (1 + 2 * d) + 2 * n)
     demand = Demand(
         begin=float(-lead(config)),
         rate=config.flow / 3600.0,
@@ -91,6 +110,20 @@ def start(config: Config, network: Network, seeds: Sequence[int]) -> State:
     for part in state[N_CHANGING:]:
         part.setflags(write=False)
     return state
+
+
+def _keys(seeds: Sequence[int]) -> Array:
+    """Returns hashed seeds, (B,) uint64, so that schedules of traffic do not depend on what is drawn by them."""
+    words = [[seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF] for seed in map(int, seeds)]
+    return seed_words(np.array(words, np.uint64))
+
+
+def _liars(n_liars: int, n: int, key: Array) -> Array:
+    """Returns who lies, (B, N) bool: the signals that draw the lowest numbers."""
+    liar = np.zeros((len(key), n), bool)
+    for b in range(len(key) if n_liars else 0):
+        liar[b, np.argsort(uniform_of(int(key[b]), 0, LIARS, np.arange(n)), kind="stable")[:n_liars]] = True
+    return liar
 
 
 @functools.lru_cache(maxsize=16)

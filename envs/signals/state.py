@@ -1,6 +1,7 @@
 """The state of a batch of signal networks.
 
-Axes: B worlds, N crossings, V places, Z lanes, E entries, D vehicles an entry.
+Axes: B worlds, N crossings, V places, Z lanes, E entries, D vehicles an entry, L estimated values (3, or 0 without a
+consensus).
 """
 
 from __future__ import annotations
@@ -31,10 +32,15 @@ NONE, BEFORE_LINE, IN_BOX = -1.0, 0.0, 1.0
 """
 COME, ENTERED = range(2)
 """Columns of `State.entered`: vehicles that have come to an entry, and how many of them have entered the network."""
-LOST, STANDING, STOPS, GONE, SHARE, SHARE2, FULL = range(7)
+LOST, STANDING, STOPS, GONE, SHARE, SHARE2, FULL, DISAGREEMENT, BIAS, MESSAGES, JUDGED = range(11)
 """Columns of `State.totals`: time lost [s]; time spent standing in queues [s]; stops; vehicles that left; the sum and
-the sum of squares of their ratios of free to actual travel time; full lanes, summed over steps."""
-N_TOTALS = 7
+the sum of squares of their ratios of free to actual travel time; full lanes, summed over steps; disagreement and bias
+of estimates, summed over times; messages; times at which the two were taken."""
+N_TOTALS = 11
+EAST_WEST, NORTH_SOUTH, NEW = range(3)
+"""Columns of `State.agreed`: vehicles that stand at a crossing from east and west, and from north and south; vehicles
+that came in the last control step."""
+N_AGREED = 3
 
 
 class State(NamedTuple):
@@ -50,22 +56,25 @@ class State(NamedTuple):
     # By crossing, entry and world.
     signal: Array  # (B, N, 6) float64
     entered: Array  # (B, E, 2) int32
-    totals: Array  # (B, 7) float64
-    agreement: Array  # (B, N, 9) float64, see `agreement`; (B, N, 0) where signals do not agree
+    totals: Array  # (B, 11) float64
+    agreed: Array  # (B, N, L) float64 each signal's estimates of the means over all crossings
+    measured: Array  # (B, N, L) float64 what it last measured at its own
+    silence: Array  # (B, N) int32 control steps since it last exchanged estimates
     # The schedule, drawn at reset and read-only.
     due: Array  # (B, E, D) float32 times of arrival [s], ascending, infinity beyond the last
     route: Array  # (B, E, D) int32, turns as in `chain`
     dark: Array  # (B, N, 2) float32: from when to when a signal is dark [s]; infinity where it never is
-    key: Array  # (B,) uint64, from which it is drawn which exchanges are lost
+    liar: Array  # (B, N) bool
+    key: Array  # (B,) uint64 of the random numbers that decide which exchanges are lost
 
 
-N_CHANGING = 10
+N_CHANGING = 12
 """Fields of `State` that a step changes; the schedule comes after them."""
 
 
 def successor(state: State) -> State:
     """Returns a state for kernels to write the next one into: a copy with the same schedule, and no vehicles yet."""
-    names = ("step", "n_vehicles", "signal", "entered", "totals", "agreement")
+    names = ("step", "n_vehicles", "signal", "entered", "totals", "agreed", "measured", "silence")
     return state._replace(**by_place(*state.position.shape), **{name: getattr(state, name).copy() for name in names})
 
 

@@ -32,8 +32,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "signals": [
         {},
         {"task": "arterial-5", "lanes": 3, "n_blackouts": 2, "blackout_seconds": 100.0, "reward_kind": "pressure"},
-        {"rows": 2, "columns": 3, "consensus": "gossip", "consensus_loss": 0.3, "n_blackouts": 2},
         {"task": "single", "counterfactual": "hold", "flow": 900.0},
+        {"consensus": "gossip", "consensus_loss": 0.3, "n_blackouts": 1, "n_liars": 1, "counterfactual": "hold"},
+        {"task": "arterial-5", "consensus": "robust", "consensus_hops": 4, "consensus_rounds": 2},
     ],
     "spread": [
         {},

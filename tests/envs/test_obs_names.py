@@ -21,6 +21,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "intersection": [{"intent": "declared", "n_conflicts": 2}, {"intent": "none"}],
     "traffic_junction": [{"encoding": "published"}, {"difficulty": "hard", "n_cars": 20, "vision": 2}],
     "whispers": [{"game": "listener", "n_agents": 6, "n_symbols": 2}],
+    "signals": [{"consensus": "gossip"}],
     "spread": [{"n_agents": 1}],
     "edge_market": [{"n_models": 3, "n_neighbors": 2}, {"n_models": 3, "consensus": "gossip"}],
 }

@@ -1,112 +1,139 @@
-"""Signals that agree: what is kept, what is heard, and what a signal believes."""
+"""Agreement of signals on the demand at all crossings."""
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 
-from envs.core import take_worlds
-from envs.signals import Config, Signals, heuristic
-from envs.signals.agreement import BELIEVED, MEASURED, SILENT
-from envs.signals.network import PHASES
+import envs
+from envs.conformance.play import random_actions
+from envs.signals import Config, Signals
+from envs.signals.config import peers
 from envs.signals.observe import N_OBS
 
 
-def played(steps: int, n_worlds: int = 3, **options: Any) -> tuple[Signals, list[Any]]:
-    """Returns the environment, and state and step of each moment under the fixed plan."""
-    config = Config(**{"rows": 3, "columns": 2, "consensus": "gossip", "rule": "fixed", **options})
-    env = Signals(config)
-    act, moment = heuristic(env), env.reset(range(n_worlds))
-    moments = [moment]
+def make(task: str = "grid-4x4", **kw: Any) -> Signals:
+    return envs.make("signals", task, **kw)  # pyright: ignore[reportReturnType]
+
+
+def play(env: Any, steps: int, seeds: Any = (0, 1, 2)) -> Any:
+    """Yields (state, action, next state, next step) under random actions."""
+    rng = np.random.default_rng(0)
+    state, step = env.reset(seeds)
     for _ in range(steps):
-        moments.append(env.step(moments[-1][0], act(moments[-1][0])))
-    return env, moments
+        action = random_actions(env, step, rng)
+        following, step = env.step(state, action)
+        yield state, action, following, step
+        state = following
 
 
-def test_the_mean_of_beliefs_is_the_mean_of_measurements_whatever_is_lost() -> None:
-    cases: list[dict[str, Any]] = [
-        {},
-        {"consensus_pull": 0.0},
-        {"consensus_loss": 0.5, "consensus_rounds": 3, "n_blackouts": 4},
-    ]
-    for options in cases:
-        for state, _ in played(40, **options)[1]:
-            believed, measured = (
-                state.agreement[..., BELIEVED].mean(axis=1),
-                state.agreement[..., MEASURED].mean(axis=1),
-            )
-            assert believed == pytest.approx(measured, abs=1e-12)
+def own_of(step: Any) -> Any:
+    """Returns queues by axis and vehicles that came, (B, N, 3), from what signals observe."""
+    queue = 25.0 * step.obs[..., :12].astype(float)
+    by_axis = queue.reshape(*queue.shape[:2], 2, 2, 3).sum(axis=(2, 4))  # (B, N, 12) -> (B, N, 2, axis, 3)
+    return np.concatenate([by_axis, 25.0 * step.obs[..., 35:36]], axis=2)
 
 
-def test_a_step_is_the_formula() -> None:
-    pull = 0.3
-    env, moments = played(12, consensus_pull=pull, n_blackouts=3, blackout_seconds=20.0)
-    neighbours = [[j for j in row if j >= 0] for row in env.network.neighbour.tolist()]
-    for (before, _), (after, step) in itertools.pairwise(moments):
-        for b in range(3):
-            x, old = {}, before.agreement[b]
-            for i, seen in enumerate(step.obs[b].astype(float)):
-                m = np.array([sum(seen[k] + seen[12 + k] for k in phase) for phase in PHASES])
-                followed = old[i, BELIEVED] + m - old[i, MEASURED]
-                x[i] = followed + pull * (m - followed)
-            hears = {i: [j for j in mine if step.adjacency[b, i, j]] for i, mine in enumerate(neighbours)}
-            for i, mine in hears.items():
-                moved = sum(((x[j] - x[i]) / (1 + max(len(mine), len(hears[j]))) for j in mine), np.zeros(4))
-                assert after.agreement[b, i, BELIEVED] == pytest.approx(x[i] + moved, abs=1e-9)
-                assert after.agreement[b, i, SILENT] == (0.0 if mine else old[i, SILENT] + 1.0)
+def dark_in(state: Any) -> Any:
+    now = 5.0 * state.step[:, None]
+    return (state.dark[..., 0] <= now) & (now < state.dark[..., 1])
 
 
-def test_who_hears_nobody_believes_what_it_measures() -> None:
-    env, moments = played(30, consensus_loss=1.0)
-    state, step = moments[-1]
-    assert state.agreement[..., BELIEVED] == pytest.approx(state.agreement[..., MEASURED], abs=1e-12)
-    assert (state.agreement[..., SILENT] == 30.0).all()
-    assert env.obs_names[-1] == "agreed_silence"
-    assert step.obs[..., -1] == pytest.approx(150.0 / 170.0)
-    x = state.agreement[..., BELIEVED]
-    assert step.obs[..., N_OBS:-1] == pytest.approx(x / (1.0 + x))
+def test_a_step_is_what_the_formulas_say() -> None:
+    """Gossip by dense matrices within two crossings, with liars."""
+    env = make(consensus="gossip", consensus_pull=0.1, n_liars=3)
+    hears = (env.network.distance > 0) & (env.network.distance <= 2)
+    degree = hears.sum(axis=1)
+    weight = np.where(hears, 1.0 / (1.0 + np.maximum(degree[:, None], degree)), 0.0)
+    for before, _, after, step in play(env, 40):
+        m = own_of(step)
+        assert after.measured == pytest.approx(m, abs=1e-5)
+        x = before.agreed + (after.measured - before.measured)
+        x += 0.1 * (after.measured - x)
+        said = np.where(after.liar[..., None], 0.0, x)
+        expected = x + np.einsum("ij,bjv->biv", weight, said) - weight.sum(axis=1)[:, None] * x
+        np.testing.assert_allclose(after.agreed, expected, atol=1e-9)
+        np.testing.assert_allclose(step.obs[..., N_OBS:-1], np.clip(after.agreed / 25.0, 0.0, 1.0), atol=1e-6)
+        assert (after.liar.sum(axis=1) == 3).all()
 
 
-def test_without_a_pull_all_come_to_believe_the_mean_of_the_town() -> None:
-    options = {"consensus_pull": 0.0, "consensus_rounds": 20}, {"consensus_pull": 0.5, "consensus_rounds": 1}
-    far, near = (played(60, 3, **one)[1][-1][1] for one in options)
-    assert (far.metrics["consensus_disagreement"] < 0.02).all()
-    assert (near.metrics["consensus_disagreement"] > far.metrics["consensus_disagreement"]).all()
-    assert far.metrics["consensus_bias"] == pytest.approx(0.0, abs=1e-9)
-    lost = played(60, consensus_pull=0.0, consensus_rounds=20, consensus_loss=0.9)[1][-1][1]
-    assert (lost.metrics["consensus_disagreement"] > far.metrics["consensus_disagreement"]).all()
+def test_the_mean_is_kept_although_signals_go_dark() -> None:
+    env = make(consensus="gossip", consensus_pull=0.0, consensus_loss=0.3, n_blackouts=4, blackout_seconds=300.0)
+    seen = 0
+    for before, _, after, step in play(env, 200):
+        assert after.agreed.sum(axis=1) == pytest.approx(after.measured.sum(axis=1), abs=1e-9)
+        dark = dark_in(after)
+        assert (after.agreed[dark] == before.agreed[dark]).all()
+        age = 5.0 * after.silence
+        assert (after.silence[dark] == before.silence[dark] + 1).all()
+        assert step.obs[..., -1] == pytest.approx(age / (age + 20.0), abs=1e-6)
+        seen += int(dark.sum())
+    assert seen > 200
 
 
-def test_agreement_changes_nothing_else() -> None:
-    plain, agreeing = (played(25, consensus=kind)[1] for kind in ("none", "gossip"))
-    for (_, alone), (_, together) in zip(plain, agreeing, strict=True):
-        assert np.array_equal(alone.obs, together.obs[..., :N_OBS])
-        assert np.array_equal(alone.reward, together.reward)
-        assert np.array_equal(alone.state, together.state)
-        assert not any(name.startswith("consensus") for name in alone.metrics)
+def test_trimmed_means_stay_within_what_honest_signals_measured() -> None:
+    """Every signal hears at least 9 others, and no more than two lie."""
+    outside = {}
+    for rule in ("gossip", "robust"):
+        env = make(consensus=rule, consensus_hops=3, consensus_tolerance=2, n_liars=2, flow=700.0)
+        most, least, worst, bias = 0.0, np.inf, 0.0, 0.0
+        for before, _, after, step in play(env, 120, [3]):
+            honest = ~after.liar[0]
+            both = np.stack([before.measured[0, honest], after.measured[0, honest]])
+            least, most = np.minimum(least, both.min(axis=(0, 1))), np.maximum(most, both.max(axis=(0, 1)))
+            found = after.agreed[0, honest]
+            worst = max(worst, float((least - found).max()), float((found - most).max()))
+            bias = float(step.metrics["consensus_bias"][0])
+        outside[rule] = (worst, bias)
+    assert outside["robust"][0] <= 1e-12
+    assert outside["robust"][1] < outside["gossip"][1]
 
 
-def test_losses_depend_on_the_world_alone_and_steps_change_no_state() -> None:
-    options: dict[str, Any] = {"consensus_loss": 0.5, "consensus_rounds": 2}
-    env, moments = played(10, **options)
-    state, action = moments[4][0], np.zeros((3, 6), np.int64)
-    kept = state.agreement.copy()
-    whole = env.step(state, action)[0]
-    assert np.array_equal(state.agreement, kept)
-    alone = env.step(take_worlds(state, np.array([2])), action[2:])[0]
-    assert np.array_equal(alone.agreement[0], whole.agreement[2])
-    assert len({row.tobytes() for row in whole.agreement}) == 3
+def test_traffic_does_not_depend_on_what_signals_say() -> None:
+    env, plain = make(consensus="gossip", counterfactual="hold", n_liars=2), make(counterfactual="hold")
+    other, _ = plain.reset([0, 1, 2])
+    for _, action, _, step in play(env, 20):
+        other, shown = plain.step(other, action)
+        assert step.obs[..., :N_OBS].tobytes() == shown.obs.tobytes()
+        for field in ("state", "reward", "cost", "counterfactual", "action_mask"):
+            assert getattr(step, field).tobytes() == getattr(shown, field).tobytes()
+    assert env.obs_names[:N_OBS] == plain.obs_names
 
 
-def test_the_rule_that_follows_agreement_needs_it_and_counts_far_demand() -> None:
-    with pytest.raises(ValueError, match="rule='agreed-demand' follows what signals agree on, and consensus='none'"):
-        Config(rule="agreed-demand")
-    env = Signals(Config(rows=3, columns=2, consensus="gossip", rule="agreed-demand", min_green=0.0))
-    state, _ = env.reset([0])
-    state.agreement[:] = 0.0
-    assert (heuristic(env)(state) == 0).all()
-    state.agreement[0, 3, 2] = 2.0  # 50 vehicles that wait for east and west somewhere near
-    assert heuristic(env)(state)[0].tolist() == [0, 0, 0, 2, 0, 0]
+def test_metrics_are_those_of_signals_that_neither_lie_nor_are_dark() -> None:
+    env = make(consensus="robust", n_blackouts=3, n_liars=1)
+    state, step = env.reset([0, 1, 2])
+    apart, off = [step.metrics["consensus_disagreement"]], [step.metrics["consensus_bias"]]
+    shown = step.metrics
+    for _, _, after, step in play(env, 60):
+        shown = step.metrics
+        rows = ~dark_in(after) & ~after.liar
+        of_worlds = [(after.agreed[b, rows[b]], after.measured[b, rows[b]]) for b in range(3)]
+        apart.append(np.array([np.sqrt(x.var(axis=0).mean()) for x, _ in of_worlds]))
+        off.append(np.array([np.sqrt(((x - m).mean(axis=0) ** 2).mean()) for x, m in of_worlds]))
+    for name, found in (("consensus_disagreement", apart), ("consensus_bias", off)):
+        assert shown[name] == pytest.approx(np.mean(found, axis=0))
+    assert state.step[0] == 0
+    env = make("grid-2x2", consensus="gossip", consensus_hops=1, consensus_loss=0.9)
+    *_, last = play(env, 10)
+    assert (last[3].metrics["consensus_messages"] == 11 * 8).all()
+
+
+def test_a_signal_alone_has_nobody_to_agree_with() -> None:
+    env = make("single", consensus="gossip")
+    *_, last = play(env, 10)
+    assert last[2].agreed == pytest.approx(last[2].measured)
+    assert (last[2].silence == 11).all()
+
+
+def test_what_cannot_hold_is_refused_in_one_line() -> None:
+    assert sorted(set(peers(Config(rows=4, columns=4, consensus_hops=2)))) == [5, 7, 10]
+    message = r"consensus_tolerance=2 liars take 7 signals heard \(3 f \+ 1\), where one in a corner hears 5: "
+    with pytest.raises(ValueError, match=message + "tolerate at most 1, or raise rows, columns or consensus_hops"):
+        make(consensus="robust", consensus_tolerance=2)
+    with pytest.raises(ValueError, match="n_liars=17 is more than the 16 signals: lower it"):
+        make(n_liars=17)
+    with pytest.raises(ValueError, match="consensus='hierarchical' is not known: give one of none, gossip, robust"):
+        make(consensus="hierarchical")
