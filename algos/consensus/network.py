@@ -38,9 +38,9 @@ class Network:
     """Drives sessions that learn together by averaging, without a server.
 
     The number of steps alone decides when they average, and every average has chance of its own. So a network of
-    resumed sessions goes on bit for bit, with one exception: sessions save one after the other once they have
+    resumed sessions goes on bit for bit, with two exceptions: sessions save one after the other once they have
     averaged, and if the network is killed in the midst of that, those that have saved average once more with the
-    others.
+    others. And one that has saved by itself right before an average that was not made any more goes on without it.
 
     Attributes:
         notes: Remarks for the user, a line each.
